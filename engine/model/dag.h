@@ -1,0 +1,220 @@
+/// \file
+/// A DAG as the engine knows it: plain values, checked by whoever made them (dags/loader, or a test's builder).
+///
+/// Immutable once made and shared by all runs of the version. Positions of tasks are indexes into `Dag::tasks`.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/base/value.h"
+#include "engine/expr/expression.h"
+#include "engine/model/policies.h"
+
+namespace chappe {
+
+/// Bounds of a DAG. A file or a run past one is refused with a message that names the bound.
+inline constexpr std::size_t kTasksMax = 200'000;           ///< Tasks in a file.
+inline constexpr std::size_t kItemsMax = 1'000'000;         ///< Items of one fan-out.
+inline constexpr std::size_t kInstancesMax = 4'000'000;     ///< Task instances of a run.
+inline constexpr std::size_t kDependenciesMax = 2'000'000;  ///< Edges of a DAG.
+
+enum class ParamType : std::uint8_t { kString, kInteger, kNumber, kBoolean, kArray, kObject };
+std::string_view name_of(ParamType type);  ///< JSON Schema's word.
+
+/// One run parameter: a subset of JSON Schema, plus `required` and `secret`.
+struct ParamSpec {
+  std::string name;
+  std::string description;
+  ParamType type = ParamType::kString;
+  std::optional<Value> default_value;  ///< Absent and not required: the parameter is null where not given.
+  bool required = false;
+  bool secret = false;  ///< Never shown, logged or recorded.
+  std::vector<Value> enumeration;
+  std::optional<double> minimum;
+  std::optional<double> maximum;
+  std::optional<std::uint32_t> min_length;
+  std::optional<std::uint32_t> max_length;
+  std::string pattern;  ///< ECMAScript, matched anywhere in a string (JSON Schema); "" for none.
+  bool operator==(const ParamSpec&) const = default;
+};
+
+/// Fills in defaults and checks `given` (a map or null) against the specs. Returns all parameters in the order of the
+/// specs. Errors: kInvalidInput naming every unknown, missing or unfit parameter, with the nearest right name.
+Result<ValueMap> resolve_params(const std::vector<ParamSpec>& specs, const Value& given);
+
+/// Which ends of an upstream task satisfy one edge. Plain edges leave that to the trigger rule.
+struct Dependency {
+  std::uint32_t task = 0;
+  bool plain = true;  ///< No `on` was written.
+  bool on_succeeded = false;
+  bool on_failed = false;
+  bool on_skipped = false;
+  bool operator==(const Dependency&) const = default;
+};
+
+/// Picks instances of a mapped upstream task: the one with the largest or smallest value of one of its outputs.
+struct Select {
+  enum class By : std::uint8_t { kMax, kMin };
+  By by = By::kMax;
+  std::string output;  ///< A value or metric of the upstream task.
+  bool operator==(const Select&) const = default;
+};
+
+/// Something a task reads before it starts. Exactly one source: another task's artifact, or an asset.
+struct InputArtifact {
+  std::string name;
+  std::string path;  ///< In the work directory; relative, beneath it. A directory with an entry per key where the
+                     ///< source is a mapped task and there is no `select`.
+  std::optional<std::uint32_t> from_task;
+  std::string from_artifact;
+  std::optional<Select> select;
+  expr::Template asset;  ///< "URI", "URI@ALIAS" or "NAME@ALIAS": newest published version, or the alias's. Empty: none.
+  bool optional = false;  ///< Absent is no error: nothing is placed at `path`.
+  bool operator==(const InputArtifact&) const = default;
+};
+
+enum class Pack : std::uint8_t { kAuto, kNone, kTarZst };
+
+/// A file or directory that a task leaves behind.
+struct OutputArtifact {
+  std::string name;
+  std::string path;  ///< In the work directory; relative, beneath it.
+  bool required = true;
+  bool non_empty = false;
+  Pack pack = Pack::kAuto;  ///< kAuto: files as they are, directories as tar.zst.
+  expr::Template asset;     ///< URI of the asset this publishes; empty: an artifact of the run only.
+  std::string asset_name;   ///< Short name that aliases use ("section_coder"); "" for none.
+  bool immutable = false;   ///< Publishing where something exists already is an error.
+  bool operator==(const OutputArtifact&) const = default;
+};
+
+/// A small value that a task leaves behind, read from a file after it succeeded.
+struct OutputValue {
+  std::string name;
+  std::string file;       ///< Path in the work directory; its text without the last newline is the value.
+  std::string json_path;  ///< Where not empty the file is JSON, and this is "$", "$.a.b" or "$.a[0]" in it.
+  std::optional<Value> default_value;  ///< Where the file or the member is not there.
+  bool metric = false;                 ///< Must be a number; kept for trends.
+  bool operator==(const OutputValue&) const = default;
+};
+
+enum class TaskKind : std::uint8_t {
+  kRun,      ///< `run:` a shell script, or `command:` in exec form; on a worker.
+  kNoop,     ///< Nothing to do, but dispatched to a worker like any other.
+  kCheck,    ///< Conditions over metrics and values; decided in the engine.
+  kPromote,  ///< Moves an alias; decided in the engine, in its transaction.
+};
+
+/// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
+/// object (the loader sees to it), so that a batch of assignments names each once.
+struct WorkSpec {
+  TaskKind kind = TaskKind::kNoop;  ///< kRun or kNoop.
+  expr::Template script;            ///< `run:`; empty where `command:` is used.
+  std::string shell;                ///< Program and flags for the script; "" = "/bin/sh -eu".
+  std::vector<expr::Template> command;  ///< argv.
+  std::vector<std::pair<std::string, expr::Template>> env;  ///< DAG's, defaults' and task's, merged.
+  std::vector<InputArtifact> inputs;
+  std::vector<OutputArtifact> outputs;
+  std::vector<OutputValue> values;
+  std::optional<Duration> timeout;  ///< Of one attempt while it runs.
+  Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
+  Resources resources;
+  bool operator==(const WorkSpec&) const = default;
+};
+
+struct CheckCondition {
+  std::string name;
+  expr::Expression expression;
+  std::string message;  ///< What to tell when it is false; "" = the expression.
+  bool operator==(const CheckCondition&) const = default;
+};
+
+struct PromoteSpec {
+  std::string model;  ///< Name the alias belongs to: `model@alias`.
+  std::string alias;
+  std::uint32_t from_task = 0;
+  std::string from_artifact;  ///< An output with an asset.
+  std::optional<Select> select;
+  bool operator==(const PromoteSpec&) const = default;
+};
+
+/// Static fan-out: one instance per item. Exactly one of items, expression, matrix, sequence.
+struct ForEach {
+  ValueList items;                ///< Literal items, a matrix already multiplied out.
+  expr::Template expression;      ///< Over `params` only: a list.
+  struct Sequence {
+    std::int64_t start = 0;
+    std::int64_t count = 0;
+    std::int64_t step = 1;
+    bool operator==(const Sequence&) const = default;
+  };
+  std::optional<Sequence> sequence;
+  std::string as = "item";
+  expr::Template key;              ///< Names the instance; empty: the item's text if short and unique, else its position.
+  std::uint32_t max_parallel = 0;  ///< 0: no bound of its own.
+  enum class OnEmpty : std::uint8_t { kSkip, kSucceed, kFail };
+  OnEmpty on_empty = OnEmpty::kSkip;
+  bool operator==(const ForEach&) const = default;
+};
+
+/// `allow_failure`: true, or for some exit codes only.
+struct AllowFailure {
+  bool always = false;
+  std::vector<std::int32_t> exit_codes;
+  bool operator==(const AllowFailure&) const = default;
+};
+
+struct Task {
+  std::string id;
+  std::string description;
+  std::string group;
+  TaskKind kind = TaskKind::kNoop;
+  std::vector<Dependency> depends_on;  ///< Unique by task.
+  TriggerRule trigger_rule = TriggerRule::kAllSuccess;
+  expr::Expression when;  ///< Empty: always.
+  std::optional<ForEach> foreach;
+  std::shared_ptr<const WorkSpec> work;  ///< Not null for kRun and kNoop.
+  std::vector<CheckCondition> checks;    ///< kCheck
+  std::optional<PromoteSpec> promote;    ///< kPromote
+  RetryPolicy retry;
+  InfraRetryPolicy infra_retry;
+  std::optional<Duration> queue_timeout;  ///< From ready to started.
+  AllowFailure allow_failure;
+  std::string pool = "default";
+  std::uint16_t slots = 1;
+  std::int32_t priority = 0;  ///< Higher goes first.
+};
+
+struct Dag {
+  std::string name;
+  std::string description;
+  std::string owner;
+  std::string namespace_name = "default";
+  std::vector<std::pair<std::string, std::string>> labels;
+  std::vector<ParamSpec> params;
+  std::vector<Task> tasks;  ///< At least one; free of cycles.
+  std::optional<Duration> timeout;  ///< Of a whole run.
+  FailFast fail_fast = FailFast::kOff;
+  std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
+  std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time; more are queued.
+  std::string version;  ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;   ///< The file's text, kept with the version.
+
+  std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
+  /// Fills what find() needs. Call once, after `tasks` is complete.
+  void index_tasks();
+
+ private:
+  std::map<std::string, std::uint32_t, std::less<>> by_id_;
+};
+
+using DagPtr = std::shared_ptr<const Dag>;
+
+}  // namespace chappe

@@ -1,0 +1,89 @@
+/// \file
+/// The metadata store as readers see it: HTTP handlers and tools. Snapshots; never blocks the writer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/run/records.h"
+
+namespace chappe {
+
+struct RunFilter {
+  std::string dag;                 ///< "" for all.
+  std::optional<RunState> state;
+  std::optional<RunSeq> before;    ///< Page: runs older than this one.
+  std::size_t limit = 50;          ///< At most 1,000.
+};
+
+struct TaskFilter {
+  std::optional<TaskState> state;
+  std::uint32_t index_from = 0;    ///< Page: instances from this index.
+  std::size_t limit = 1'000;       ///< At most 10,000.
+};
+
+/// A task instance with all that is known of its attempts, newest first.
+struct AttemptHistory {
+  TaskRow task;
+  std::vector<AttemptRow> earlier;
+};
+
+struct AssetFilter {
+  std::string uri;                 ///< Exact URI or short name; "" for all.
+  bool newest_only = true;         ///< One row an asset.
+  std::optional<AssetVersionId> before;
+  std::size_t limit = 100;
+};
+
+/// One thread at a time; open one for each thread that reads.
+class MetaReader {
+ public:
+  virtual ~MetaReader() = default;
+
+  /// Newest first.
+  virtual Result<std::vector<RunRow>> runs(const RunFilter& filter) = 0;
+  /// By ULID, or by a prefix of at least four characters that is unique. Errors: kNotFound, kInvalidInput (several fit).
+  virtual Result<RunRow> run(const std::string& id_or_prefix) = 0;
+  virtual Result<RunRow> run_by_seq(RunSeq seq) = 0;
+  virtual Result<std::optional<RunRow>> run_by_request(const std::string& request_id) = 0;
+  /// Rows by state; instances without a row are counted as kNone.
+  virtual Result<std::array<std::uint64_t, kTaskStates>> state_counts(const RunRow& run) = 0;
+  virtual Result<std::vector<TaskRow>> tasks(RunSeq run, const TaskFilter& filter) = 0;
+  virtual Result<AttemptHistory> attempts(InstanceKey key) = 0;
+  /// The earlier attempts (all but each instance's latest) of a whole run.
+  virtual Result<std::vector<AttemptRow>> earlier_attempts(RunSeq run, std::size_t limit) = 0;
+  /// Rows of one instance, or of the whole run where `index` is not given.
+  virtual Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  virtual Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  virtual Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) = 0;
+
+  virtual Result<std::vector<AssetVersion>> assets(const AssetFilter& filter) = 0;
+  virtual Result<AssetVersion> asset_version(AssetVersionId id) = 0;
+  /// The artifact (asset or not) with this immutable key. Errors: kNotFound.
+  virtual Result<ArtifactRow> artifact_by_key(const std::string& key) = 0;
+  /// Attempts that were handed the object with this immutable key.
+  virtual Result<std::vector<InputRow>> consumers(const std::string& key, std::size_t limit) = 0;
+  /// Newest row of each alias; of one model where given.
+  virtual Result<std::vector<AliasRow>> aliases(const std::string& model) = 0;
+  /// All rows of one alias, newest first.
+  virtual Result<std::vector<AliasRow>> alias_history(const std::string& model, const std::string& alias) = 0;
+  /// "MODEL@ALIAS" to where it stands. Errors: kNotFound.
+  virtual Result<AssetVersion> resolve_alias(const std::string& model, const std::string& alias) = 0;
+  /// Alias moves that a task instance made.
+  virtual Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) = 0;
+
+  /// The newest version of each DAG.
+  virtual Result<std::vector<DagVersionRow>> dags() = 0;
+  virtual Result<DagVersionRow> dag_version(const std::string& version) = 0;
+  virtual Result<DagVersionRow> newest_dag_version(const std::string& dag) = 0;
+  virtual Result<std::vector<WorkerRow>> workers(std::size_t limit) = 0;
+  virtual Result<std::optional<WorkerRow>> worker(WorkerSeq seq) = 0;
+  virtual Result<std::vector<AuditRow>> audit(std::size_t limit) = 0;
+};
+
+}  // namespace chappe

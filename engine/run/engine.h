@@ -1,0 +1,77 @@
+/// \file
+/// The engine: all decisions of the scheduler in one deterministic state machine.
+///
+///   task instance
+///     none -> scheduled -> queued -> running -> committing -> success
+///               ^   |         |         |           |
+///               |   |         +---------+-----------+--> failed | cancelled
+///               |   |                   |
+///               |   +-> up_for_retry <--+  (rests, holds no slot)
+///               +-----------+
+///     none | scheduled -> skipped | upstream_failed | cancelled
+///
+/// Pure: no clock, no I/O, no threads, no randomness but the seed it is given. Equal state, events and `now` give equal
+/// effects; recovery and the simulator rely on that. Not thread-safe: the scheduler's loop is the one caller.
+///
+/// Cost of step(): per event O(edges of the finished task); per assignment O(log) of the ready queues. Tasks that wait
+/// cost nothing. Memory: about 50 bytes a task instance of a live run, whatever it waits for.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/run/events.h"
+#include "engine/run/records.h"
+
+namespace chappe {
+
+struct EngineConfig {
+  Duration lease = std::chrono::seconds(60);  ///< Silence after which a worker's attempts are lost.
+  Duration heartbeat = std::chrono::seconds(5);
+  std::uint64_t seed = 0;           ///< For jitter.
+  std::uint32_t assign_max = 2048;  ///< Assignments of one step: bounds a transaction.
+  std::uint32_t pool_default_slots = 0;  ///< Slots of a pool that is not configured; 0: unbounded.
+  std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots.
+  std::uint32_t runs_max = 100'000;  ///< Runs that may be queued or running.
+};
+
+class RunTable;  // Private.
+
+class Engine {
+ public:
+  /// Rebuilds the engine from what the store holds. Attempts that were assigned get a fresh lease from `now`; effects
+  /// that were committed but perhaps not carried out are asked for again by the first step().
+  /// Errors: kCorrupt where rows contradict their DAG; the message names the run.
+  static Result<Engine> restore(StoredState stored, EngineConfig config, Now now);
+
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  /// Applies a batch of events and everything that is due by `now`. Stale, repeated and unknown news is normal and
+  /// changes nothing.
+  [[nodiscard]] Effects step(std::span<const Event> events, Now now);
+
+  bool knows(const RunId& run) const;  ///< The run is live here: queued or running.
+  std::size_t live_runs() const;
+
+  /// For each task of a live run that is not final: what it waits for. One map a task instance:
+  /// {task, key, state, waits_for: [text], ...}. `task`: one task id only, "" for all; at most `limit` entries.
+  Result<Value> explain(const RunId& run, std::string_view task, std::size_t limit, Now now) const;
+  /// Workers, their load and what they hold; pools and queues; live runs: for `chappe workers` and metrics.
+  Value workers(Now now) const;
+  /// Everything, for people who debug, and for the law "restored equals live".
+  std::string dump_json() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace chappe

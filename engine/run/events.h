@@ -1,0 +1,263 @@
+/// \file
+/// What may happen to the engine (past tense), and what it may want done. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/base/value.h"
+#include "engine/lineage/objects.h"
+#include "engine/model/dag.h"
+#include "engine/run/records.h"
+
+namespace chappe {
+
+// ---- Events -------------------------------------------------------------------------------------------------------
+
+/// An attempt that a worker says it holds: leased to it, not yet acknowledged as ended.
+struct HeldAttempt {
+  InstanceKey key;
+  AttemptId attempt;
+  bool operator==(const HeldAttempt&) const = default;
+};
+
+/// The first message of a connection: who the worker is and what it offers.
+struct WorkerHello {
+  std::string incarnation;  ///< 32 hex digits; one process life.
+  std::string name;         ///< Of the place, not of the process: equal (name, host) means the same work directory,
+                            ///< whose lock proves that an earlier incarnation and all its tasks are dead.
+  std::string host;
+  Resources capacity;
+  std::uint32_t noop_depth = 1024;  ///< In-worker no-op tasks it takes ahead.
+  std::uint32_t prefetch = 0;       ///< Short process tasks it takes ahead of free capacity.
+  std::map<std::string, std::string> labels;
+  std::vector<HeldAttempt> held;  ///< All of them: what is not here, it does not hold.
+  bool operator==(const WorkerHello&) const = default;
+};
+
+struct WorkerJoined {
+  ConnectionId connection;
+  WorkerHello hello;
+};
+
+/// The worker says goodbye: it holds nothing any more and takes nothing.
+struct WorkerLeft {
+  ConnectionId connection;
+};
+
+/// The worker stops taking new attempts and finishes what it has.
+struct WorkerDraining {
+  ConnectionId connection;
+};
+
+/// Renews the leases of everything the worker holds, and lets both sides compare.
+struct WorkerHeartbeat {
+  ConnectionId connection;
+  std::uint64_t batch_seen = 0;  ///< Number of the newest WorkerSend it has taken in on this connection.
+  std::vector<HeldAttempt> held;
+};
+
+struct AttemptStarted {
+  ConnectionId connection;
+  HeldAttempt what;
+  WallTime at;
+};
+
+/// What an attempt left behind, where there is anything.
+struct AttemptOutputs {
+  std::vector<OutputObject> objects;
+  std::vector<NamedValue> values;
+};
+
+struct AttemptFinished {
+  ConnectionId connection;
+  HeldAttempt what;
+  AttemptEnd end;
+  std::shared_ptr<const AttemptOutputs> outputs;  ///< Null: none.
+};
+
+/// The worker gives back an attempt that it has not started (prefetched, and then it had no room).
+struct AttemptReturned {
+  ConnectionId connection;
+  HeldAttempt what;
+};
+
+/// The uploads of a committing attempt were completed: the URIs show them.
+struct AssetsPublished {
+  InstanceKey key;
+  AttemptId attempt;
+  std::vector<AssetPublished> assets;
+};
+
+/// They cannot be: the object store says no for good (an immutable asset exists already, the upload is gone).
+struct PublishFailed {
+  InstanceKey key;
+  AttemptId attempt;
+  std::string message;
+};
+
+/// A person or a program asks for a run. `params` are resolved and checked already (resolve_params).
+struct RunRequested {
+  Ticket ticket;
+  RunId id;
+  DagPtr dag;
+  ValueMap params;
+  std::string trigger = "manual";
+  std::string requested_by;
+  std::string request_id;
+  WallTime logical_time;    ///< Not set: now.
+  WallTime interval_start;  ///< Not set: equal to interval_end.
+  WallTime interval_end;    ///< Not set: equal to logical_time.
+};
+
+struct CancelRequested {
+  Ticket ticket;
+  RunId run;
+  std::string requested_by;
+};
+
+/// Run failed tasks of a run again, and whatever did not run because of them. A new generation, audited.
+struct RetryRequested {
+  Ticket ticket;
+  RunId run;
+  std::vector<std::string> tasks;  ///< Task ids to run again with all that depends on them; empty: all that failed.
+  std::string requested_by;
+  std::shared_ptr<StoredRun> stored;  ///< The run, where the engine has let go of it (Engine::knows()).
+};
+
+/// A person moves an alias to a version, or removes it (version 0).
+struct AliasMoveRequested {
+  Ticket ticket;
+  std::string model;
+  std::string alias;
+  std::optional<AssetVersion> version;
+  std::string requested_by;
+};
+
+using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
+                           RetryRequested, AliasMoveRequested>;
+
+// ---- Effects ------------------------------------------------------------------------------------------------------
+
+/// What all assignments of a run have in common.
+struct RunContext {
+  RunSeq seq;
+  RunId id;
+  std::string dag;
+  std::string dag_version;
+  std::string params_json;  ///< Secret ones included.
+  WallTime logical_time;
+  WallTime interval_start;
+  WallTime interval_end;
+  std::uint32_t generation = 1;
+};
+
+struct ResolvedInput {
+  std::string name;
+  std::string path;
+  bool collection = false;           ///< `path` is a directory; each object has its own path in it.
+  std::vector<InputObject> objects;  ///< None: an optional input that is absent.
+};
+
+struct ResolvedOutput {
+  std::string name;
+  std::string path;
+  bool required = true;
+  bool non_empty = false;
+  Pack pack = Pack::kAuto;
+  std::string asset_uri;
+  std::string asset_name;
+  bool immutable = false;
+};
+
+/// A WorkSpec with every expression evaluated for one instance, or for all where none depends on it.
+struct ResolvedWork {
+  TaskKind kind = TaskKind::kNoop;
+  std::string script;
+  std::string shell;
+  std::vector<std::string> command;
+  std::vector<std::pair<std::string, std::string>> env;
+  std::vector<ResolvedInput> inputs;
+  std::vector<ResolvedOutput> outputs;
+  std::vector<OutputValue> values;
+  std::optional<Duration> timeout;
+  Duration kill_grace{};
+  Resources resources;
+};
+
+struct Assignment {
+  AttemptId attempt;
+  InstanceKey key;
+  std::uint16_t attempt_no = 1;
+  std::string task;
+  std::string map_key;    ///< "" unless the task is mapped.
+  std::string item_json;  ///< "" unless the task is mapped.
+  std::shared_ptr<const RunContext> run;
+  std::shared_ptr<const ResolvedWork> work;
+};
+
+struct CancelAttempt {
+  HeldAttempt what;
+  bool forget = false;  ///< The engine has ended it already: kill it, drop its uploads, report nothing.
+  Reason reason = Reason::kCancelled;
+};
+
+/// All that one worker is told in one step, in the order of the fields.
+struct WorkerSend {
+  ConnectionId to;
+  std::uint64_t batch = 0;  ///< Counts from 1 on each connection.
+  struct Welcome {
+    WorkerSeq worker;
+    std::uint32_t epoch = 0;
+    Duration heartbeat{};
+    Duration lease{};
+  };
+  std::optional<Welcome> welcome;
+  bool hello_please = false;  ///< The connection is unknown (the scheduler was restarted): say hello again.
+  std::vector<AttemptId> acknowledged;  ///< Results that are durable, or not wanted: stop sending them.
+  std::vector<CancelAttempt> cancel;
+  std::vector<Assignment> assign;
+};
+
+/// Make the open uploads of a committing attempt visible, then report AssetsPublished. Idempotent.
+struct PublishAssets {
+  InstanceKey key;
+  AttemptId attempt;
+  struct Upload {
+    AssetVersionId id;
+    OutputObject object;
+  };
+  std::vector<Upload> uploads;
+};
+
+/// Give up uploads of an attempt that did not win, and remove its objects.
+struct DropOutputs {
+  HeldAttempt what;
+  std::vector<OutputObject> objects;
+};
+
+struct Reply {
+  Ticket ticket;
+  Result<Value> answer;
+};
+
+/// What step() wants done, in the order in which it must be done. All empty: the events changed nothing.
+struct Effects {
+  Persist persist;                      ///< Commit this in one transaction. If that fails, stop the process.
+  std::vector<WorkerSend> send;         ///< Then, and only then, tell the workers, ...
+  std::vector<PublishAssets> publish;   ///< ... start publishing, ...
+  std::vector<DropOutputs> drop;        ///< ... clean up, ...
+  std::vector<Reply> replies;           ///< ... answer those who asked, ...
+  std::optional<MonoTime> wake_at;      ///< ... and call step() not later than this, events or not.
+};
+
+}  // namespace chappe

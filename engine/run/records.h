@@ -1,0 +1,225 @@
+/// \file
+/// What the metadata store keeps, as values: rows, and the changes that one transaction makes to them.
+///
+/// Every change of a task instance or a run names the state (and attempt) that it expects to find; a store applies all
+/// of a Persist or nothing, and a guard that does not hold means that two schedulers wrote: it must fail the commit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/value.h"
+#include "engine/lineage/objects.h"
+#include "engine/model/dag.h"
+
+namespace chappe {
+
+/// What an attempt used. 0 where not measured.
+struct Usage {
+  std::uint64_t cpu_us = 0;
+  std::uint64_t peak_memory_bytes = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  bool operator==(const Usage&) const = default;
+};
+
+/// How an attempt ended. Reason::kNone: success.
+struct AttemptEnd {
+  Reason reason = Reason::kNone;
+  std::int32_t exit_code = 0;  ///< With kExitCode; 128 + signal with kSignal.
+  WallTime started_at;         ///< Not set: it never started.
+  WallTime ended_at;
+  Usage usage;
+  std::string message;  ///< For people; at most 1 KiB.
+  bool operator==(const AttemptEnd&) const = default;
+};
+
+/// A task instance with its latest attempt. A row exists only once there is something to tell; an instance without a
+/// row is kNone.
+struct TaskRow {
+  InstanceKey key;
+  TaskState state = TaskState::kNone;
+  bool allowed = false;          ///< kFailed, but `allow_failure` covers it.
+  AttemptId attempt;             ///< Latest; 0: none yet.
+  std::uint16_t attempt_no = 0;  ///< Counts from 1 over all generations.
+  std::uint16_t user_tries = 0;  ///< Failures charged to `retry` in this generation.
+  std::uint16_t infra_tries = 0; ///< Failures charged to `infra_retry` in this generation.
+  WorkerSeq worker;              ///< Of the latest attempt; 0: none, or the engine itself.
+  WallTime ready_at;             ///< Dependencies allowed it.
+  WallTime queued_at;            ///< The latest attempt was assigned.
+  WallTime retry_at;             ///< With kUpForRetry.
+  AttemptEnd end;                ///< Of the latest attempt, once it ended; of the instance where it had none.
+  bool operator==(const TaskRow&) const = default;
+};
+
+/// "The row was so, make it so." `expect_state` kNone with `expect_row` false: there must be no row.
+struct TaskChange {
+  TaskRow row;
+  bool expect_row = false;
+  TaskState expect_state = TaskState::kNone;
+  AttemptId expect_attempt;
+  bool operator==(const TaskChange&) const = default;
+};
+
+/// An attempt that is not the latest of its instance any more: history.
+struct AttemptRow {
+  InstanceKey key;
+  AttemptId attempt;
+  std::uint16_t attempt_no = 0;
+  WorkerSeq worker;
+  WallTime queued_at;
+  AttemptEnd end;
+  bool operator==(const AttemptRow&) const = default;
+};
+
+struct RunRow {
+  RunSeq seq;
+  RunId id;
+  std::string dag;
+  std::string dag_version;
+  std::string params_json;    ///< All parameters, secret ones as null.
+  std::string trigger;        ///< "manual", "schedule", "backfill", "asset" ...
+  std::string requested_by;
+  std::string request_id;     ///< The client's, unique where not empty: the same request makes one run.
+  WallTime logical_time;
+  WallTime interval_start;
+  WallTime interval_end;
+  RunState state = RunState::kQueued;
+  std::uint32_t generation = 1;  ///< Raised by each `retry` of a person.
+  std::uint32_t instances = 0;   ///< Task instances in all.
+  WallTime created_at;
+  WallTime started_at;
+  WallTime ended_at;
+  std::string message;  ///< Why it ended so, for people.
+  bool operator==(const RunRow&) const = default;
+};
+
+struct RunChange {
+  RunRow row;  ///< The whole row after the change; seq, id, dag, version and params never change.
+  RunState expect_state = RunState::kQueued;
+  bool operator==(const RunChange&) const = default;
+};
+
+struct DagVersionRow {
+  std::string version;
+  std::string dag;
+  std::string source;
+  WallTime created_at;
+  bool operator==(const DagVersionRow&) const = default;
+};
+
+struct WorkerRow {
+  WorkerSeq seq;
+  std::string incarnation;  ///< 32 hex digits, made by the worker process at its start.
+  std::string name;
+  std::string host;
+  std::uint32_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  WallTime joined_at;
+  WallTime lost_at;  ///< Not set while it is held to be alive.
+  bool operator==(const WorkerRow&) const = default;
+};
+
+/// The manifest of an attempt that won: one row an object.
+struct ArtifactRow {
+  InstanceKey key;
+  AttemptId attempt;
+  OutputObject object;
+  AssetVersionId asset;  ///< 0 unless the object is a version of an asset.
+  bool operator==(const ArtifactRow&) const = default;
+};
+
+/// What an attempt was handed: the other half of lineage.
+struct InputRow {
+  InstanceKey key;
+  AttemptId attempt;
+  InputObject object;
+  bool operator==(const InputRow&) const = default;
+};
+
+struct ValueRow {
+  InstanceKey key;
+  AttemptId attempt;
+  NamedValue value;
+  WallTime at;
+  bool operator==(const ValueRow&) const = default;
+};
+
+/// "This version's URI shows it now": fills published_at, etag and store_version.
+struct AssetPublished {
+  AssetVersionId id;
+  WallTime at;
+  std::string etag;
+  std::string store_version;
+  bool operator==(const AssetPublished&) const = default;
+};
+
+/// An alias moved. The newest row of (model, alias) is where it stands; all rows are its history.
+struct AliasRow {
+  std::string model;
+  std::string alias;
+  AssetVersionId version;   ///< 0: removed.
+  AssetVersionId previous;  ///< 0: there was none.
+  InstanceKey by_task;      ///< 0: moved by a person.
+  AttemptId by_attempt;
+  std::string by;           ///< Who: a principal, or "run RUNID".
+  WallTime at;
+  bool operator==(const AliasRow&) const = default;
+};
+
+/// Who did what. Kept for ever.
+struct AuditRow {
+  WallTime at;
+  std::string principal;
+  std::string verb;    ///< "run.submit", "run.cancel", "run.retry", "alias.move" ...
+  std::string object;  ///< "run 01J...", "alias m@champion".
+  std::string detail;  ///< JSON.
+  bool operator==(const AuditRow&) const = default;
+};
+
+/// All that one transaction writes.
+struct Persist {
+  std::vector<DagVersionRow> dag_versions;  ///< Insert where not there.
+  std::vector<RunRow> runs;                 ///< Insert.
+  std::vector<RunChange> run_changes;       ///< In order.
+  std::vector<WorkerRow> workers;           ///< Insert, or update name, capacity and lost_at by seq.
+  std::vector<TaskChange> tasks;            ///< In order: an instance may change several times in a batch.
+  std::vector<AttemptRow> attempts;         ///< Insert.
+  std::vector<InputRow> inputs;             ///< Insert.
+  std::vector<AssetVersion> asset_versions; ///< Insert.
+  std::vector<ArtifactRow> artifacts;       ///< Insert.
+  std::vector<ValueRow> values;             ///< Insert.
+  std::vector<AssetPublished> published;    ///< Update by id.
+  std::vector<AliasRow> aliases;            ///< Insert.
+  std::vector<AuditRow> audit;              ///< Insert.
+
+  bool empty() const;
+  bool operator==(const Persist&) const = default;
+};
+
+/// A run with all that the engine needs to go on with it.
+struct StoredRun {
+  RunRow row;
+  std::string dag_source;              ///< The version's text; the shell loads it into `dag`.
+  DagPtr dag;
+  std::vector<TaskRow> tasks;          ///< By index.
+  std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
+  std::vector<ValueRow> values;        ///< Of the latest attempts.
+};
+
+/// What a store hands the engine at a start.
+struct StoredState {
+  std::uint32_t epoch = 0;  ///< Of this process: already raised and durable.
+  RunSeq last_run;
+  WorkerSeq last_worker;
+  AssetVersionId last_asset_version;
+  std::vector<StoredRun> runs;         ///< Not final, by seq.
+  std::vector<WorkerRow> workers;      ///< Those that an attempt of `runs` is assigned to.
+  std::vector<AssetVersion> assets;    ///< Newest published version of each URI, and every version an alias names.
+  std::vector<AliasRow> aliases;       ///< Newest row of each.
+};
+
+}  // namespace chappe

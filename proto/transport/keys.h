@@ -1,0 +1,28 @@
+/// \file
+/// CURVE key pairs and who may connect. Files are made with mode 0600 and refused when others can read them.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "engine/base/result.h"
+
+namespace chappe::transport {
+
+struct KeyPair {
+  std::string public_key;  ///< 40 characters of Z85.
+  std::string secret_key;
+};
+
+/// Reads DIR/NAME.key (secret) and DIR/NAME.pub, or makes them when neither is there.
+Result<KeyPair> load_or_make_keys(const std::filesystem::path& directory, const std::string& name);
+/// Reads the pair of DIR/NAME.key. Errors: kNotFound, kPermissionDenied (mode too open), kInvalidInput.
+Result<KeyPair> load_keys(const std::filesystem::path& secret_file);
+/// Reads a file that holds one public key.
+Result<std::string> load_public_key(const std::filesystem::path& file);
+
+/// Public keys of the workers that may connect: one a line, `#` starts a comment, a name may follow the key.
+Result<std::set<std::string>> load_authorized_workers(const std::filesystem::path& file);
+
+}  // namespace chappe::transport

@@ -1,0 +1,96 @@
+/// \file
+/// Protobuf messages of chappe/v1 to engine values and back. Bytes in, values out; no sockets.
+///
+/// Decoding trusts nothing: a message past `kMessageMax`, of another protocol version, with a field out of its range, a
+/// reference to nowhere, or more than `kEntriesMax` entries is an error, and costs no more memory than its own size
+/// allows. Encoders and decoders reuse their buffers; one of each per socket.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/run/events.h"
+
+namespace chappe::wire {
+
+inline constexpr std::size_t kMessageMax = 1024 * 1024;  ///< Bytes of one message, both ways.
+inline constexpr std::size_t kEntriesMax = 20'000;       ///< Entries of all lists of one message together.
+inline constexpr std::uint32_t kProtocol = 1;
+
+/// A piece of an attempt's log on its way to whoever follows it.
+struct LogChunk {
+  HeldAttempt what;
+  std::uint64_t offset = 0;  ///< Of the first byte in the whole log.
+  std::string data;          ///< At most 64 KiB.
+};
+
+/// What a worker says, without its connection: the transport adds that.
+struct WorkerSays {
+  /// In order. Each event's `connection` is 0.
+  std::vector<Event> events;
+  std::vector<LogChunk> logs;
+};
+
+/// For the worker: one message each. Reports past kMessageMax / 2 are split by the caller at `report_bytes()`.
+class WorkerEncoder {
+ public:
+  WorkerEncoder();
+  ~WorkerEncoder();
+  std::string hello(const WorkerHello& hello);
+  std::string heartbeat(std::uint64_t batch_seen, std::span<const HeldAttempt> held);
+  std::string goodbye(bool draining);
+  std::string logs(std::span<const LogChunk> chunks);
+  /// Adds to the report under construction; take_report() hands it out and begins the next.
+  void add(const AttemptStarted& started);
+  void add(const AttemptFinished& finished);
+  void add(const AttemptReturned& returned);
+  std::size_t report_bytes() const;  ///< About its size by now; 0: empty.
+  std::string take_report();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+class WorkerDecoder {  ///< For the scheduler.
+ public:
+  WorkerDecoder();
+  ~WorkerDecoder();
+  /// Appends to `out`. Errors: kInvalidInput; `out` is as before then.
+  Result<void> decode(std::span<const std::byte> message, WorkerSays& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+class SchedulerEncoder {
+ public:
+  SchedulerEncoder();
+  ~SchedulerEncoder();
+  /// As many messages as it takes to keep each under kMessageMax / 2; RunContexts and ResolvedWorks are told once a
+  /// message however many assignments share them (by pointer). Only the last message carries `batch`, the others 0.
+  std::vector<std::string> encode(const WorkerSend& send);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+class SchedulerDecoder {  ///< For the worker.
+ public:
+  SchedulerDecoder();
+  ~SchedulerDecoder();
+  Result<WorkerSend> decode(std::span<const std::byte> message);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace chappe::wire

@@ -1,0 +1,41 @@
+/// \file
+/// SHA-256 and HMAC-SHA-256 of libcrypto.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace chappe {
+
+using Sha256Bytes = std::array<std::uint8_t, 32>;
+
+/// Streaming SHA-256.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view text);
+  Sha256Bytes finish();  ///< Ends it; make another for the next text.
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+Sha256Bytes sha256(std::string_view text);
+Sha256Bytes hmac_sha256(std::span<const std::uint8_t> key, std::string_view text);
+std::string to_hex(std::span<const std::uint8_t> bytes);  ///< Lower case.
+std::string base64(std::span<const std::uint8_t> bytes);
+/// Cryptographically strong random bytes, as hex: tokens, incarnations.
+std::string random_hex(std::size_t bytes);
+void random_bytes(std::span<std::uint8_t> out);
+
+}  // namespace chappe
