@@ -1,0 +1,143 @@
+#include "engine/base/value.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "engine/base/assert.h"
+
+namespace chappe {
+
+double Value::number() const {
+  if (const auto* integer = as_int()) return static_cast<double>(*integer);
+  const auto* real = as_float();
+  CHAPPE_ASSERT(real != nullptr);
+  return *real;
+}
+
+const Value* Value::find(std::string_view key) const {
+  const ValueMap* map = as_map();
+  if (map == nullptr) return nullptr;
+  for (const auto& [name, value] : *map) {
+    if (name == key) return &value;
+  }
+  return nullptr;
+}
+
+std::string_view Value::type_name() const {
+  constexpr std::string_view kNames[] = {"null", "boolean", "integer", "number", "string", "array", "object"};
+  return kNames[storage_.index()];
+}
+
+bool Value::operator==(const Value& other) const {
+  if (is_number() && other.is_number()) {
+    if (as_int() != nullptr && other.as_int() != nullptr) return *as_int() == *other.as_int();
+    return number() == other.number();
+  }
+  if (storage_.index() != other.storage_.index()) return false;
+  const ValueMap* mine = as_map();
+  if (mine == nullptr) return storage_ == other.storage_;
+  if (mine->size() != other.as_map()->size()) return false;
+  for (const auto& [key, value] : *mine) {
+    const Value* theirs = other.find(key);
+    if (theirs == nullptr || !(value == *theirs)) return false;
+  }
+  return true;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<int>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+namespace {
+
+void append_float(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  const std::size_t start = out.size();
+  fmt::format_to(std::back_inserter(out), "{}", value);
+  // A whole float must read back as a float.
+  if (out.find_first_of(".eE", start) == std::string::npos) out += ".0";
+}
+
+void append_list(std::string& out, const ValueList& list) {
+  out += '[';
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json(out, list[i]);
+  }
+  out += ']';
+}
+
+void append_map(std::string& out, const ValueMap& map) {
+  out += '{';
+  for (std::size_t i = 0; i < map.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json_string(out, map[i].first);
+    out += ':';
+    append_json(out, map[i].second);
+  }
+  out += '}';
+}
+
+}  // namespace
+
+void append_json(std::string& out, const Value& value) {
+  if (value.is_null()) {
+    out += "null";
+  } else if (const auto* boolean = value.as_bool()) {
+    out += *boolean ? "true" : "false";
+  } else if (const auto* integer = value.as_int()) {
+    fmt::format_to(std::back_inserter(out), "{}", *integer);
+  } else if (const auto* real = value.as_float()) {
+    append_float(out, *real);
+  } else if (const auto* text = value.as_string()) {
+    append_json_string(out, *text);
+  } else if (const auto* list = value.as_list()) {
+    append_list(out, *list);
+  } else {
+    append_map(out, *value.as_map());
+  }
+}
+
+std::string to_json(const Value& value) {
+  std::string out;
+  append_json(out, value);
+  return out;
+}
+
+std::string to_text(const Value& value) {
+  if (value.is_null()) return "";
+  if (const auto* text = value.as_string()) return *text;
+  return to_json(value);
+}
+
+}  // namespace chappe
