@@ -33,11 +33,11 @@ namespace chappe {
 struct EngineConfig {
   Duration lease = std::chrono::seconds(60);  ///< Silence after which a worker's attempts are lost.
   Duration heartbeat = std::chrono::seconds(5);
-  std::uint64_t seed = 0;           ///< For jitter.
-  std::uint32_t assign_max = 2048;  ///< Assignments of one step: bounds a transaction.
-  std::uint32_t pool_default_slots = 0;  ///< Slots of a pool that is not configured; 0: unbounded.
+  std::uint64_t seed = 0;                                    ///< For jitter.
+  std::uint32_t assign_max = 2048;                           ///< Assignments of one step: bounds a transaction.
+  std::uint32_t pool_default_slots = 0;                      ///< Slots of a pool that is not configured; 0: unbounded.
   std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots.
-  std::uint32_t runs_max = 100'000;  ///< Runs that may be queued or running.
+  std::uint32_t runs_max = 100'000;                          ///< Runs that may be queued or running.
 };
 
 class RunTable;  // Private.

@@ -222,7 +222,7 @@ struct WorkerSend {
     Duration lease{};
   };
   std::optional<Welcome> welcome;
-  bool hello_please = false;  ///< The connection is unknown (the scheduler was restarted): say hello again.
+  bool hello_please = false;            ///< The connection is unknown (the scheduler was restarted): say hello again.
   std::vector<AttemptId> acknowledged;  ///< Results that are durable, or not wanted: stop sending them.
   std::vector<CancelAttempt> cancel;
   std::vector<Assignment> assign;
@@ -252,12 +252,12 @@ struct Reply {
 
 /// What step() wants done, in the order in which it must be done. All empty: the events changed nothing.
 struct Effects {
-  Persist persist;                      ///< Commit this in one transaction. If that fails, stop the process.
-  std::vector<WorkerSend> send;         ///< Then, and only then, tell the workers, ...
-  std::vector<PublishAssets> publish;   ///< ... start publishing, ...
-  std::vector<DropOutputs> drop;        ///< ... clean up, ...
-  std::vector<Reply> replies;           ///< ... answer those who asked, ...
-  std::optional<MonoTime> wake_at;      ///< ... and call step() not later than this, events or not.
+  Persist persist;                     ///< Commit this in one transaction. If that fails, stop the process.
+  std::vector<WorkerSend> send;        ///< Then, and only then, tell the workers, ...
+  std::vector<PublishAssets> publish;  ///< ... start publishing, ...
+  std::vector<DropOutputs> drop;       ///< ... clean up, ...
+  std::vector<Reply> replies;          ///< ... answer those who asked, ...
+  std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };
 
 }  // namespace chappe

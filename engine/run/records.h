@@ -42,16 +42,16 @@ struct AttemptEnd {
 struct TaskRow {
   InstanceKey key;
   TaskState state = TaskState::kNone;
-  bool allowed = false;          ///< kFailed, but `allow_failure` covers it.
-  AttemptId attempt;             ///< Latest; 0: none yet.
-  std::uint16_t attempt_no = 0;  ///< Counts from 1 over all generations.
-  std::uint16_t user_tries = 0;  ///< Failures charged to `retry` in this generation.
-  std::uint16_t infra_tries = 0; ///< Failures charged to `infra_retry` in this generation.
-  WorkerSeq worker;              ///< Of the latest attempt; 0: none, or the engine itself.
-  WallTime ready_at;             ///< Dependencies allowed it.
-  WallTime queued_at;            ///< The latest attempt was assigned.
-  WallTime retry_at;             ///< With kUpForRetry.
-  AttemptEnd end;                ///< Of the latest attempt, once it ended; of the instance where it had none.
+  bool allowed = false;           ///< kFailed, but `allow_failure` covers it.
+  AttemptId attempt;              ///< Latest; 0: none yet.
+  std::uint16_t attempt_no = 0;   ///< Counts from 1 over all generations.
+  std::uint16_t user_tries = 0;   ///< Failures charged to `retry` in this generation.
+  std::uint16_t infra_tries = 0;  ///< Failures charged to `infra_retry` in this generation.
+  WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
+  WallTime ready_at;              ///< Dependencies allowed it.
+  WallTime queued_at;             ///< The latest attempt was assigned.
+  WallTime retry_at;              ///< With kUpForRetry.
+  AttemptEnd end;                 ///< Of the latest attempt, once it ended; of the instance where it had none.
   bool operator==(const TaskRow&) const = default;
 };
 
@@ -80,10 +80,10 @@ struct RunRow {
   RunId id;
   std::string dag;
   std::string dag_version;
-  std::string params_json;    ///< All parameters, secret ones as null.
-  std::string trigger;        ///< "manual", "schedule", "backfill", "asset" ...
+  std::string params_json;  ///< All parameters, secret ones as null.
+  std::string trigger;      ///< "manual", "schedule", "backfill", "asset" ...
   std::string requested_by;
-  std::string request_id;     ///< The client's, unique where not empty: the same request makes one run.
+  std::string request_id;  ///< The client's, unique where not empty: the same request makes one run.
   WallTime logical_time;
   WallTime interval_start;
   WallTime interval_end;
@@ -165,7 +165,7 @@ struct AliasRow {
   AssetVersionId previous;  ///< 0: there was none.
   InstanceKey by_task;      ///< 0: moved by a person.
   AttemptId by_attempt;
-  std::string by;           ///< Who: a principal, or "run RUNID".
+  std::string by;  ///< Who: a principal, or "run RUNID".
   WallTime at;
   bool operator==(const AliasRow&) const = default;
 };
@@ -182,19 +182,19 @@ struct AuditRow {
 
 /// All that one transaction writes.
 struct Persist {
-  std::vector<DagVersionRow> dag_versions;  ///< Insert where not there.
-  std::vector<RunRow> runs;                 ///< Insert.
-  std::vector<RunChange> run_changes;       ///< In order.
-  std::vector<WorkerRow> workers;           ///< Insert, or update name, capacity and lost_at by seq.
-  std::vector<TaskChange> tasks;            ///< In order: an instance may change several times in a batch.
-  std::vector<AttemptRow> attempts;         ///< Insert.
-  std::vector<InputRow> inputs;             ///< Insert.
-  std::vector<AssetVersion> asset_versions; ///< Insert.
-  std::vector<ArtifactRow> artifacts;       ///< Insert.
-  std::vector<ValueRow> values;             ///< Insert.
-  std::vector<AssetPublished> published;    ///< Update by id.
-  std::vector<AliasRow> aliases;            ///< Insert.
-  std::vector<AuditRow> audit;              ///< Insert.
+  std::vector<DagVersionRow> dag_versions;   ///< Insert where not there.
+  std::vector<RunRow> runs;                  ///< Insert.
+  std::vector<RunChange> run_changes;        ///< In order.
+  std::vector<WorkerRow> workers;            ///< Insert, or update name, capacity and lost_at by seq.
+  std::vector<TaskChange> tasks;             ///< In order: an instance may change several times in a batch.
+  std::vector<AttemptRow> attempts;          ///< Insert.
+  std::vector<InputRow> inputs;              ///< Insert.
+  std::vector<AssetVersion> asset_versions;  ///< Insert.
+  std::vector<ArtifactRow> artifacts;        ///< Insert.
+  std::vector<ValueRow> values;              ///< Insert.
+  std::vector<AssetPublished> published;     ///< Update by id.
+  std::vector<AliasRow> aliases;             ///< Insert.
+  std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
   bool operator==(const Persist&) const = default;
@@ -203,7 +203,7 @@ struct Persist {
 /// A run with all that the engine needs to go on with it.
 struct StoredRun {
   RunRow row;
-  std::string dag_source;              ///< The version's text; the shell loads it into `dag`.
+  std::string dag_source;  ///< The version's text; the shell loads it into `dag`.
   DagPtr dag;
   std::vector<TaskRow> tasks;          ///< By index.
   std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
@@ -216,10 +216,10 @@ struct StoredState {
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
-  std::vector<StoredRun> runs;         ///< Not final, by seq.
-  std::vector<WorkerRow> workers;      ///< Those that an attempt of `runs` is assigned to.
-  std::vector<AssetVersion> assets;    ///< Newest published version of each URI, and every version an alias names.
-  std::vector<AliasRow> aliases;       ///< Newest row of each.
+  std::vector<StoredRun> runs;       ///< Not final, by seq.
+  std::vector<WorkerRow> workers;    ///< Those that an attempt of `runs` is assigned to.
+  std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
+  std::vector<AliasRow> aliases;     ///< Newest row of each.
 };
 
 }  // namespace chappe
