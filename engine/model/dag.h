@@ -45,6 +45,11 @@ struct ParamSpec {
   bool operator==(const ParamSpec&) const = default;
 };
 
+/// What is wrong with `value` for this parameter ("needs an integer, not the text '20x'"); nullopt: nothing.
+std::optional<std::string> unfit(const ParamSpec& spec, const Value& value);
+/// What is wrong with a `pattern`; nullopt: nothing. Matching takes time linear in the text, whatever the pattern.
+std::optional<std::string> unfit_pattern(std::string_view pattern);
+
 /// Fills in defaults and checks `given` (a map or null) against the specs. Returns all parameters in the order of the
 /// specs. Errors: kInvalidInput naming every unknown, missing or unfit parameter, with the nearest right name.
 Result<ValueMap> resolve_params(const std::vector<ParamSpec>& specs, const Value& given);
@@ -199,6 +204,8 @@ struct Dag {
   std::string namespace_name = "default";
   std::vector<std::pair<std::string, std::string>> labels;
   std::vector<ParamSpec> params;
+  std::vector<std::pair<std::string, expr::Template>> env;  ///< What `env.NAME` means in expressions; may itself name
+                                                            ///< `params` and `run`. Part of every WorkSpec::env.
   std::vector<Task> tasks;  ///< At least one; free of cycles.
   std::optional<Duration> timeout;  ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
