@@ -18,15 +18,20 @@
 
 namespace chappe::wire {
 
-inline constexpr std::size_t kMessageMax = 1024 * 1024;  ///< Bytes of one message, both ways.
-inline constexpr std::size_t kEntriesMax = 20'000;       ///< Entries of all lists of one message together.
+inline constexpr std::size_t kMessageMax = 1024 * 1024;            ///< Bytes of one message, both ways.
+inline constexpr std::size_t kEntriesMax = 20'000;                 ///< Entries of all lists of one message together.
+inline constexpr std::size_t kFinishedMax = kMessageMax / 2 - 64;  ///< Bytes of one attempt's end with its outputs.
+inline constexpr std::size_t kValueMax = 64 * 1024;                ///< Bytes of one NamedValue's JSON.
+inline constexpr std::size_t kEndMessageMax = 1024;                ///< Bytes of AttemptEnd::message; the rest is cut.
+inline constexpr std::size_t kLogChunkMax = 64 * 1024;             ///< Bytes of one LogChunk's data.
+inline constexpr std::uint32_t kDepthMax = 10'000;                 ///< Of noop_depth and prefetch in a hello.
 inline constexpr std::uint32_t kProtocol = 1;
 
 /// A piece of an attempt's log on its way to whoever follows it.
 struct LogChunk {
   HeldAttempt what;
   std::uint64_t offset = 0;  ///< Of the first byte in the whole log.
-  std::string data;          ///< At most 64 KiB.
+  std::string data;          ///< At most kLogChunkMax.
 };
 
 /// What a worker says, without its connection: the transport adds that.
@@ -36,7 +41,8 @@ struct WorkerSays {
   std::vector<LogChunk> logs;
 };
 
-/// For the worker: one message each. Reports past kMessageMax / 2 are split by the caller at `report_bytes()`.
+/// For the worker: one message each. The caller takes a report out when `report_bytes()` has reached kMessageMax / 2:
+/// then it fits, whatever was added last. Text that is no UTF-8 goes out with '?' in the place of the wrong bytes.
 class WorkerEncoder {
  public:
   WorkerEncoder();
@@ -44,12 +50,15 @@ class WorkerEncoder {
   std::string hello(const WorkerHello& hello);
   std::string heartbeat(std::uint64_t batch_seen, std::span<const HeldAttempt> held);
   std::string goodbye(bool draining);
+  /// Requires: chunks of at most kLogChunkMax bytes each, kMessageMax / 2 together.
   std::string logs(std::span<const LogChunk> chunks);
   /// Adds to the report under construction; take_report() hands it out and begins the next.
   void add(const AttemptStarted& started);
+  /// An end whose outputs pass kFinishedMax or kValueMax is told as kInvalidOutput without them.
   void add(const AttemptFinished& finished);
   void add(const AttemptReturned& returned);
-  std::size_t report_bytes() const;  ///< About its size by now; 0: empty.
+  /// About its size by now, small entries counted larger so that kEntriesMax holds too; 0: empty.
+  std::size_t report_bytes() const;
   std::string take_report();
 
  private:

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <limits>
+
+#include "proto/json/json.h"
+#include "proto/wire/fields.h"
+#include "proto/wire/scan.h"
+#include "proto/wire/wire.h"
+
+namespace chappe::wire {
+namespace {
+
+constexpr std::uint64_t kDurationMax = std::numeric_limits<std::int64_t>::max();
+
+using Complaint = const char*;
+
+Complaint read(const v1::Welcome& from, WorkerSend::Welcome& out) {
+  if (from.heartbeat() > kDurationMax || from.lease() > kDurationMax) return "the welcome's times are out of range";
+  out = {.worker = {from.worker()},
+         .epoch = from.epoch(),
+         .heartbeat = Duration(static_cast<std::int64_t>(from.heartbeat())),
+         .lease = Duration(static_cast<std::int64_t>(from.lease()))};
+  return nullptr;
+}
+
+Complaint read(const v1::Run& from, RunContext& out) {
+  if (from.id().size() != out.id.bytes.size()) return "a run's id is not 16 bytes";
+  if (from.seq() == 0) return "a run has no number";
+  out.seq = {from.seq()};
+  std::copy(from.id().begin(), from.id().end(), out.id.bytes.begin());
+  out.dag = from.dag();
+  out.dag_version = from.dag_version();
+  out.params_json = from.params_json();
+  out.logical_time = {from.logical_time()};
+  out.interval_start = {from.interval_start()};
+  out.interval_end = {from.interval_end()};
+  out.generation = from.generation();
+  return nullptr;
+}
+
+Complaint read(const v1::Input& from, ResolvedInput& out) {
+  out.name = from.name();
+  out.path = from.path();
+  out.collection = from.collection();
+  out.objects.reserve(static_cast<std::size_t>(from.objects_size()));
+  for (const v1::InputObject& object : from.objects()) {
+    // Without its hash an object cannot be verified: fetching it fails, and only that attempt.
+    const bool hashed = object.sha256().size() == 32;
+    out.objects.push_back({.name = from.name(),
+                           .path = object.path(),
+                           .key = object.key(),
+                           .size = object.size(),
+                           .sha256 = hashed ? sha256_hex(object.sha256()) : "",
+                           .packed = object.packed(),
+                           .asset = {object.asset()},
+                           .producer = {},
+                           .producer_attempt = {}});
+  }
+  return nullptr;
+}
+
+Complaint read(const v1::Output& from, ResolvedOutput& out) {
+  if (from.pack() > kPackMax) return "an output's packing is unknown";
+  out = {.name = from.name(),
+         .path = from.path(),
+         .required = from.required(),
+         .non_empty = from.non_empty(),
+         .pack = static_cast<Pack>(from.pack()),
+         .asset_uri = from.asset_uri(),
+         .asset_name = from.asset_name(),
+         .immutable = from.immutable()};
+  return nullptr;
+}
+
+Complaint read(const v1::OutputValue& from, OutputValue& out) {
+  out = {.name = from.name(),
+         .file = from.file(),
+         .json_path = from.json_path(),
+         .default_value = {},
+         .metric = from.metric()};
+  if (!from.has_default_json()) return nullptr;
+  Result<Value> value = parse_json(from.default_json());
+  if (!value) return "a value's default is no JSON";
+  out.default_value = *std::move(value);
+  return nullptr;
+}
+
+Complaint read(const v1::Cancel& from, CancelAttempt& out) {
+  if (!is_held(from.what())) return "a cancel names no attempt";
+  if (from.reason() > kReasonMax) return "a cancel's reason is unknown";
+  out = {.what = to_held(from.what()), .forget = from.forget(), .reason = static_cast<Reason>(from.reason())};
+  return nullptr;
+}
+
+/// Converts each of a list; stops at the first complaint.
+template <typename From, typename To>
+Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
+  out.resize(static_cast<std::size_t>(from.size()));
+  for (int i = 0; i < from.size(); ++i) {
+    if (Complaint wrong = read(from.Get(i), out[static_cast<std::size_t>(i)])) return wrong;
+  }
+  return nullptr;
+}
+
+Complaint read(const v1::Work& from, ResolvedWork& out) {
+  const auto kind = static_cast<TaskKind>(from.kind());
+  if (kind != TaskKind::kRun && kind != TaskKind::kNoop) return "a work is of a kind that no worker does";
+  if (from.timeout() > kDurationMax || from.kill_grace() > kDurationMax) return "a work's times are out of range";
+  out.kind = kind;
+  out.script = from.script();
+  out.shell = from.shell();
+  out.command.assign(from.command().begin(), from.command().end());
+  for (const v1::Variable& variable : from.env()) out.env.emplace_back(variable.name(), variable.value());
+  if (from.has_timeout()) out.timeout = Duration(static_cast<std::int64_t>(from.timeout()));
+  out.kill_grace = Duration(static_cast<std::int64_t>(from.kill_grace()));
+  out.resources = to_resources(from.resources());
+  if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;
+  if (Complaint wrong = read_list(from.outputs(), out.outputs)) return wrong;
+  return read_list(from.values(), out.values);
+}
+
+/// What the assignments of one message share, by position.
+struct Shared {
+  std::vector<std::shared_ptr<const RunContext>> runs;
+  std::vector<std::shared_ptr<const ResolvedWork>> works;
+};
+
+template <typename From, typename To>
+Complaint read_shared(const google::protobuf::RepeatedPtrField<From>& from,
+                      std::vector<std::shared_ptr<const To>>& out) {
+  out.reserve(static_cast<std::size_t>(from.size()));
+  for (const From& one : from) {
+    const auto read_one = std::make_shared<To>();
+    if (Complaint wrong = read(one, *read_one)) return wrong;
+    out.push_back(read_one);
+  }
+  return nullptr;
+}
+
+Complaint read(const v1::Assignment& from, const Shared& shared, Assignment& out) {
+  if (!is_held(from.what())) return "an assignment names no attempt";
+  if (from.run() >= shared.runs.size()) return "an assignment refers to no run";
+  if (from.work() >= shared.works.size()) return "an assignment refers to no work";
+  if (from.attempt_no() == 0 || from.attempt_no() > 0xffff) return "an assignment's attempt number is out of range";
+  const HeldAttempt what = to_held(from.what());
+  out.attempt = what.attempt;
+  out.key = what.key;
+  out.attempt_no = static_cast<std::uint16_t>(from.attempt_no());
+  out.task = from.task();
+  out.map_key = from.map_key();
+  out.item_json = from.item_json();
+  out.run = shared.runs[from.run()];
+  out.work = shared.works[from.work()];
+  return nullptr;
+}
+
+Complaint read(const v1::SchedulerMessage& from, WorkerSend& out) {
+  if (from.protocol() != kProtocol) return "the protocol version is unknown";
+  out.batch = from.batch();
+  out.hello_please = from.hello_please();
+  if (from.has_welcome()) {
+    if (Complaint wrong = read(from.welcome(), out.welcome.emplace())) return wrong;
+  }
+  out.acknowledged.reserve(static_cast<std::size_t>(from.acknowledged_size()));
+  for (const std::uint64_t attempt : from.acknowledged()) out.acknowledged.push_back({attempt});
+  if (Complaint wrong = read_list(from.cancel(), out.cancel)) return wrong;
+  Shared shared;
+  if (Complaint wrong = read_shared(from.runs(), shared.runs)) return wrong;
+  if (Complaint wrong = read_shared(from.works(), shared.works)) return wrong;
+  out.assign.resize(static_cast<std::size_t>(from.assign_size()));
+  for (int i = 0; i < from.assign_size(); ++i) {
+    if (Complaint wrong = read(from.assign(i), shared, out.assign[static_cast<std::size_t>(i)])) return wrong;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+struct SchedulerDecoder::State {
+  MessageArena<v1::SchedulerMessage> messages;
+};
+
+SchedulerDecoder::SchedulerDecoder() : state_(std::make_unique<State>()) {}
+SchedulerDecoder::~SchedulerDecoder() = default;
+
+Result<WorkerSend> SchedulerDecoder::decode(std::span<const std::byte> message) {
+  if (auto bounded = check_size_and_entries(message, kSchedulerMessageShape); !bounded) return fail(bounded.error());
+  v1::SchedulerMessage& parsed = state_->messages.fresh();
+  if (!parsed.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    return fail(ErrorCode::kInvalidInput, "the message does not parse");
+  }
+  WorkerSend out;
+  if (Complaint wrong = read(parsed, out)) return fail(ErrorCode::kInvalidInput, wrong);
+  return out;
+}
+
+}  // namespace chappe::wire

@@ -1,0 +1,182 @@
+#include <optional>
+#include <unordered_map>
+
+#include "proto/wire/fields.h"
+#include "proto/wire/wire.h"
+
+namespace chappe::wire {
+namespace {
+
+constexpr std::size_t kBytesFull = kMessageMax / 2;
+constexpr std::size_t kFixedBytes = 48;  // At least what tags, lengths and numbers of an entry take.
+
+void fill(v1::Run& out, const RunContext& run) {
+  out.set_seq(run.seq.value);
+  out.set_id(run.id.bytes.data(), run.id.bytes.size());
+  out.set_dag(run.dag);
+  out.set_dag_version(run.dag_version);
+  out.set_params_json(run.params_json);
+  out.set_logical_time(run.logical_time.us);
+  out.set_interval_start(run.interval_start.us);
+  out.set_interval_end(run.interval_end.us);
+  out.set_generation(run.generation);
+}
+
+void fill(v1::Input& out, const ResolvedInput& input) {
+  out.set_name(input.name);
+  out.set_path(input.path);
+  out.set_collection(input.collection);
+  for (const InputObject& object : input.objects) {
+    v1::InputObject& one = *out.add_objects();
+    one.set_path(object.path);
+    one.set_key(object.key);
+    one.set_size(object.size);
+    one.set_sha256(sha256_bytes(object.sha256));
+    one.set_packed(object.packed);
+    one.set_asset(object.asset.value);
+  }
+}
+
+void fill(v1::Output& out, const ResolvedOutput& output) {
+  out.set_name(output.name);
+  out.set_path(output.path);
+  out.set_required(output.required);
+  out.set_non_empty(output.non_empty);
+  out.set_pack(static_cast<std::uint32_t>(output.pack));
+  out.set_asset_uri(output.asset_uri);
+  out.set_asset_name(output.asset_name);
+  out.set_immutable(output.immutable);
+}
+
+void fill(v1::OutputValue& out, const OutputValue& value) {
+  out.set_name(value.name);
+  out.set_file(value.file);
+  out.set_json_path(value.json_path);
+  if (value.default_value) out.set_default_json(to_json(*value.default_value));
+  out.set_metric(value.metric);
+}
+
+void fill(v1::Work& out, const ResolvedWork& work) {
+  out.set_kind(static_cast<std::uint32_t>(work.kind));
+  out.set_script(work.script);
+  out.set_shell(work.shell);
+  for (const std::string& argument : work.command) out.add_command(argument);
+  for (const auto& [name, value] : work.env) {
+    v1::Variable& variable = *out.add_env();
+    variable.set_name(name);
+    variable.set_value(value);
+  }
+  for (const ResolvedInput& input : work.inputs) fill(*out.add_inputs(), input);
+  for (const ResolvedOutput& output : work.outputs) fill(*out.add_outputs(), output);
+  for (const OutputValue& value : work.values) fill(*out.add_values(), value);
+  if (work.timeout) out.set_timeout(static_cast<std::uint64_t>(work.timeout->count()));
+  out.set_kill_grace(static_cast<std::uint64_t>(work.kill_grace.count()));
+  set_resources(*out.mutable_resources(), work.resources);
+}
+
+std::size_t entries_of(const ResolvedWork& work) {
+  std::size_t entries = 1 + work.command.size() + work.env.size() + work.outputs.size() + work.values.size();
+  for (const ResolvedInput& input : work.inputs) entries += 1 + input.objects.size();
+  return entries;
+}
+
+}  // namespace
+
+struct SchedulerEncoder::State {
+  MessageArena<v1::SchedulerMessage> messages;
+  v1::SchedulerMessage* message = nullptr;
+  std::size_t bytes = 0;
+  std::size_t entries = 0;
+  std::unordered_map<const void*, std::uint32_t> runs;  // Position in this message.
+  std::unordered_map<const void*, std::uint32_t> works;
+  std::vector<std::string> done;
+
+  void open() {
+    message = &messages.fresh();
+    message->set_protocol(kProtocol);
+    bytes = kFixedBytes;
+    entries = 0;
+    runs.clear();
+    works.clear();
+  }
+
+  void close() { done.push_back(message->SerializeAsString()); }
+
+  /// Makes room for an entry that brings along up to `more_entries` others, in a fresh message where this one is full.
+  void charge(std::size_t more_bytes, std::size_t more_entries = 1) {
+    if (bytes > kBytesFull || entries + more_entries > kEntriesMax) {
+      close();
+      open();
+    }
+    bytes += more_bytes;
+    entries += more_entries;
+  }
+
+  std::uint32_t place(const std::shared_ptr<const RunContext>& run) {
+    const auto [at, is_new] = runs.try_emplace(run.get(), static_cast<std::uint32_t>(message->runs_size()));
+    if (is_new) {
+      v1::Run& out = *message->add_runs();
+      fill(out, *run);
+      bytes += out.ByteSizeLong();
+    }
+    return at->second;
+  }
+
+  std::uint32_t place(const std::shared_ptr<const ResolvedWork>& work) {
+    const auto [at, is_new] = works.try_emplace(work.get(), static_cast<std::uint32_t>(message->works_size()));
+    if (is_new) {
+      v1::Work& out = *message->add_works();
+      fill(out, *work);
+      bytes += out.ByteSizeLong();
+    }
+    return at->second;
+  }
+
+  void add(const Assignment& assignment) {
+    const bool new_work = !works.contains(assignment.work.get());
+    charge(kFixedBytes + assignment.task.size() + assignment.map_key.size() + assignment.item_json.size(),
+           2 + (new_work ? entries_of(*assignment.work) : 0));
+    v1::Assignment& out = *message->add_assign();
+    set_held(*out.mutable_what(), {.key = assignment.key, .attempt = assignment.attempt});
+    out.set_run(place(assignment.run));
+    out.set_work(place(assignment.work));
+    out.set_attempt_no(assignment.attempt_no);
+    out.set_task(assignment.task);
+    if (!assignment.map_key.empty()) out.set_map_key(assignment.map_key);
+    if (!assignment.item_json.empty()) out.set_item_json(assignment.item_json);
+  }
+
+  void add(const CancelAttempt& cancel) {
+    charge(kFixedBytes);
+    v1::Cancel& out = *message->add_cancel();
+    set_held(*out.mutable_what(), cancel.what);
+    out.set_forget(cancel.forget);
+    out.set_reason(static_cast<std::uint32_t>(cancel.reason));
+  }
+};
+
+SchedulerEncoder::SchedulerEncoder() : state_(std::make_unique<State>()) {}
+SchedulerEncoder::~SchedulerEncoder() = default;
+
+std::vector<std::string> SchedulerEncoder::encode(const WorkerSend& send) {
+  state_->open();
+  if (send.welcome) {
+    v1::Welcome& welcome = *state_->message->mutable_welcome();
+    welcome.set_worker(send.welcome->worker.value);
+    welcome.set_epoch(send.welcome->epoch);
+    welcome.set_heartbeat(static_cast<std::uint64_t>(send.welcome->heartbeat.count()));
+    welcome.set_lease(static_cast<std::uint64_t>(send.welcome->lease.count()));
+  }
+  state_->message->set_hello_please(send.hello_please);
+  for (const AttemptId attempt : send.acknowledged) {
+    state_->charge(sizeof attempt.value);
+    state_->message->add_acknowledged(attempt.value);
+  }
+  for (const CancelAttempt& cancel : send.cancel) state_->add(cancel);
+  for (const Assignment& assignment : send.assign) state_->add(assignment);
+  state_->message->set_batch(send.batch);
+  state_->close();
+  return std::exchange(state_->done, {});
+}
+
+}  // namespace chappe::wire
