@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 namespace chappe {
-namespace {
-
-void append_segment(std::string& out, std::string_view text) {
+std::string path_segment(std::string_view text) {
+  std::string out;
   for (const char c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
                        c == '=' || c == '-' || (c == '.' && text != "." && text != "..");
@@ -15,21 +14,13 @@ void append_segment(std::string& out, std::string_view text) {
       fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
     }
   }
+  return out;
 }
-
-}  // namespace
 
 std::string attempt_prefix(std::string_view dag, const RunId& run, std::string_view task, std::string_view map_key,
                            AttemptId attempt) {
-  std::string out = "runs/";
-  append_segment(out, dag);
-  fmt::format_to(std::back_inserter(out), "/{}/", run.text());
-  append_segment(out, task);
-  out += '/';
-  if (!map_key.empty()) {
-    append_segment(out, map_key);
-    out += '/';
-  }
+  std::string out = fmt::format("runs/{}/{}/{}/", path_segment(dag), run.text(), path_segment(task));
+  if (!map_key.empty()) out += path_segment(map_key) + '/';
   return out + to_text(attempt) + '/';
 }
 

@@ -70,8 +70,11 @@ struct InputObject {
   bool operator==(const InputObject&) const = default;
 };
 
+/// The text as one segment of a key or a path: characters outside [A-Za-z0-9._=-] are written as %XX.
+std::string path_segment(std::string_view text);
+
 /// Where an attempt's objects live: `runs/DAG/RUN/TASK[/KEY]/ATTEMPT/`. Never reused, so nothing is overwritten.
-/// Characters of `map_key` outside [A-Za-z0-9._=-] are written as %XX.
+/// Each part is a path_segment().
 std::string attempt_prefix(std::string_view dag, const RunId& run, std::string_view task, std::string_view map_key,
                            AttemptId attempt);
 

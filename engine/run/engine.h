@@ -40,7 +40,7 @@ struct EngineConfig {
   std::uint32_t runs_max = 100'000;                          ///< Runs that may be queued or running.
 };
 
-class RunTable;  // Private.
+struct EngineState;  // Private: engine/run/engine_state.h.
 
 class Engine {
  public:
@@ -69,9 +69,8 @@ class Engine {
   std::string dump_json() const;
 
  private:
-  struct State;
-  explicit Engine(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Engine(std::unique_ptr<EngineState> state);
+  std::unique_ptr<EngineState> state_;
 };
 
 }  // namespace chappe

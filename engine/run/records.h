@@ -56,6 +56,8 @@ struct TaskRow {
 };
 
 /// "The row was so, make it so." `expect_state` kNone with `expect_row` false: there must be no row.
+/// Where the change replaces an attempt (`expect_attempt` is set and `row.attempt` is another or none), the store first
+/// copies the old one, if it ended, to the history: an attempt that ended is never forgotten.
 struct TaskChange {
   TaskRow row;
   bool expect_row = false;
@@ -64,7 +66,7 @@ struct TaskChange {
   bool operator==(const TaskChange&) const = default;
 };
 
-/// An attempt that is not the latest of its instance any more: history.
+/// An attempt that is not the latest of its instance any more: history. Made by the store, see TaskChange.
 struct AttemptRow {
   InstanceKey key;
   AttemptId attempt;
@@ -73,6 +75,14 @@ struct AttemptRow {
   WallTime queued_at;
   AttemptEnd end;
   bool operator==(const AttemptRow&) const = default;
+};
+
+/// Why nothing new starts in a run that is not over yet. The numbers are stored: never renumber.
+enum class Stop : std::uint8_t {
+  kNone = 0,
+  kCancel = 1,    ///< A person cancelled it: it ends as kCancelled.
+  kFailFast = 2,  ///< A task failed, and `fail_fast` says so: it ends as kFailed.
+  kTimeout = 3,   ///< The run's `timeout` passed: it ends as kFailed.
 };
 
 struct RunRow {
@@ -88,6 +98,7 @@ struct RunRow {
   WallTime interval_start;
   WallTime interval_end;
   RunState state = RunState::kQueued;
+  Stop stop = Stop::kNone;
   std::uint32_t generation = 1;  ///< Raised by each `retry` of a person.
   std::uint32_t instances = 0;   ///< Task instances in all.
   WallTime created_at;
@@ -205,6 +216,7 @@ struct StoredRun {
   RunRow row;
   std::string dag_source;  ///< The version's text; the shell loads it into `dag`.
   DagPtr dag;
+  Value params;                        ///< Map; the shell reads it out of `row.params_json`.
   std::vector<TaskRow> tasks;          ///< By index.
   std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
   std::vector<ValueRow> values;        ///< Of the latest attempts.

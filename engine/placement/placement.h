@@ -1,0 +1,48 @@
+/// \file
+/// Which worker gets an attempt, and why the others do not.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/model/policies.h"
+
+namespace chappe {
+
+/// A worker's room, as placement sees it.
+struct WorkerRoom {
+  WorkerSeq worker;
+  Resources capacity;
+  Resources taken;               ///< By attempts that are assigned; more than capacity while it has work ahead.
+  std::uint32_t noop_depth = 0;  ///< In-worker no-op attempts it takes.
+  std::uint32_t noops = 0;       ///< It has.
+  std::uint32_t prefetch = 0;    ///< Attempts it takes ahead of free capacity, where they are short.
+  bool draining = false;
+};
+
+struct Need {
+  Resources resources;
+  bool noop = false;   ///< Done inside the worker: takes no capacity, only depth.
+  bool ahead = false;  ///< May wait at the worker for capacity (`prefetch`): its run's attempts are short.
+};
+
+enum class Refusal : std::uint8_t { kNone, kDraining, kNeverFits, kBusy };
+
+/// Whether the worker takes one such attempt now, and if not, why.
+Refusal refusal_of(const WorkerRoom& room, const Need& need);
+/// For people: "needs 4 cpus and 8.0 GiB; w1 has 1.5 cpus free of 2".
+std::string explain_refusal(const WorkerRoom& room, std::string_view name, const Need& need);
+
+/// The worker with the largest free share of its cores (of its no-op depth, for those); ties by smaller id, so that
+/// work spreads and the choice is the same every time. `avoid`: taken only where no other fits. Returns a position in
+/// `rooms`. Cost: O(workers).
+std::optional<std::size_t> pick_worker(std::span<const WorkerRoom> rooms, const Need& need, WorkerSeq avoid = {});
+
+/// How many such attempts the worker takes now, at most `count_max`.
+std::uint32_t room_for(const WorkerRoom& room, const Need& need, std::uint32_t count_max);
+
+}  // namespace chappe

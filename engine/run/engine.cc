@@ -1,0 +1,114 @@
+#include "engine/run/engine.h"
+
+#include <fmt/format.h>
+
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+Engine::Engine(std::unique_ptr<EngineState> state) : state_(std::move(state)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Effects Engine::step(std::span<const Event> events, Now now) {
+  EngineState& state = *state_;
+  state.now = now;
+  for (const Event& event : events) state.apply(event);
+  state.run_timers();
+  // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
+  state.finish_touched();
+  state.dispatch();
+  if (!state.touched.empty()) state.out.wake_at = now.mono;  // Placing found tasks that cannot start.
+  state.seal_effects();
+  return std::exchange(state.out, {});
+}
+
+bool Engine::knows(const RunId& run) const { return state_->run_ids.contains(run); }
+std::size_t Engine::live_runs() const { return state_->runs.size(); }
+
+void EngineState::apply(const Event& event) {
+  std::visit([this](const auto& each) { on(each); }, event);
+}
+
+void EngineState::run_timers() {
+  while (!timers.empty() && timers.top().at <= now.mono) {
+    const Timer timer = timers.top();
+    timers.pop();
+    if (timer.kind == Timer::Kind::kLease) {
+      on_lease_timer({static_cast<std::uint32_t>(timer.what)});
+      continue;
+    }
+    const InstanceKey key = InstanceKey::from_row(static_cast<std::int64_t>(timer.what));
+    LiveRun* run = find_run(key.run);
+    if (run == nullptr) continue;
+    if (timer.kind == Timer::Kind::kRunTimeout) {
+      if (run->row.generation == timer.token && run->row.stop == Stop::kNone) {
+        stop(*run, Stop::kTimeout, fmt::format("the run's timeout of {} passed", to_text(*run->dag->timeout)));
+      }
+      continue;
+    }
+    const InstanceState& instance = run->states[key.index];
+    if (timer.kind == Timer::Kind::kQueueTimeout) {
+      on_queue_timeout(*run, key.index, timer.token);
+    } else if (instance.attempt_no == timer.token && instance.state == TaskState::kUpForRetry) {
+      run->set_state(key.index, TaskState::kScheduled);
+      enqueue(*run, run->instances->task_of(key.index), {key.index, key.index + 1});
+    }
+  }
+}
+
+void EngineState::finish_touched() {
+  for (const RunSeq seq : std::exchange(touched, {})) {
+    if (LiveRun* run = find_run(seq)) finish_if_over(*run);
+  }
+}
+
+void EngineState::seal_effects() {
+  for (WorkerSend& send : out.send) {
+    if (WorkerState* worker = worker_on(send.to)) send.batch = ++worker->batch;
+  }
+  // Everything assigned in this step went out in the batch that was numbered just now.
+  send_of.clear();
+  if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
+}
+
+LiveRun* EngineState::find_run(RunSeq seq) {
+  const auto found = runs.find(seq);
+  return found == runs.end() ? nullptr : found->second.get();
+}
+
+LiveRun* EngineState::find_run(const RunId& id) {
+  const auto found = run_ids.find(id);
+  return found == run_ids.end() ? nullptr : find_run(found->second);
+}
+
+WorkerSend& EngineState::send_to(ConnectionId connection) {
+  const auto [place, fresh] = send_of.try_emplace(connection, out.send.size());
+  if (fresh) out.send.push_back(WorkerSend{.to = connection});
+  return out.send[place->second];
+}
+
+void EngineState::reply(Ticket ticket, Result<Value> answer) {
+  if (ticket) out.replies.push_back({ticket, std::move(answer)});
+}
+
+void EngineState::audit(const std::string& principal, const std::string& verb, const std::string& object,
+                        std::string detail) {
+  out.persist.audit.push_back({now.wall, principal, verb, object, std::move(detail)});
+}
+
+double EngineState::chance(std::uint64_t salt) const {
+  // splitmix64: one well-mixed number for each attempt, the same in every replay.
+  std::uint64_t mixed = config.seed + salt * 0x9E3779B97F4A7C15U;
+  mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9U;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBU;
+  mixed ^= mixed >> 31;
+  return static_cast<double>(mixed >> 11) * 0x1.0p-53;
+}
+
+void EngineState::add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token) {
+  timers.push({now.mono + after, kind, what, token});
+}
+
+}  // namespace chappe

@@ -1,0 +1,473 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/assert.h"
+#include "engine/run/engine_state.h"
+#include "engine/run/resolve.h"
+
+namespace chappe {
+namespace {
+
+constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a worker ahead of free capacity.
+constexpr std::uint32_t kNoopChunk = 256;     ///< No-ops for one worker before the next one gets some.
+
+bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+bool is_allowed(const AllowFailure& allow, const AttemptEnd& end) {
+  return allow.always || (end.reason == Reason::kExitCode && among(allow.exit_codes, end.exit_code));
+}
+
+/// Whether the policy retries this kind of end at all.
+bool covers(const RetryPolicy& retry, const AttemptEnd& end) {
+  if (!retry.on.empty() && std::find(retry.on.begin(), retry.on.end(), end.reason) == retry.on.end()) return false;
+  if (end.reason == Reason::kExitCode && !retry.exit_codes.empty()) return among(retry.exit_codes, end.exit_code);
+  return true;
+}
+
+}  // namespace
+
+// ---- Placing ----
+
+std::uint32_t EngineState::pool_id(const std::string& name) {
+  const auto [place, fresh] = pool_ids.try_emplace(name, static_cast<std::uint32_t>(pools.size()));
+  if (fresh) pools.push_back({name, config.pool_default_slots, 0});
+  return place->second;
+}
+
+ReadyClass EngineState::class_of(const Task& task) {
+  ReadyClass which{.rank = -task.priority, .pool = pool_id(task.pool), .slots = task.slots};
+  which.noop = task.kind == TaskKind::kNoop;
+  if (!which.noop) which.resources = task.work->resources;
+  return which;
+}
+
+void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
+  ready[class_of(run.task(task))].push(run.row.seq, range);
+}
+
+void EngineState::dispatch() {
+  std::uint32_t budget = config.assign_max;
+  for (auto it = ready.begin(); it != ready.end() && budget > 0;) {
+    dispatch_class(it->first, it->second, budget);
+    it = it->second.empty() ? ready.erase(it) : std::next(it);
+  }
+  if (budget == 0) out.wake_at = now.mono;
+}
+
+Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
+  const bool ahead = run.attempt_seconds >= 0 && run.attempt_seconds < kShortAttemptSeconds;
+  return {.resources = which.resources, .noop = which.noop, .ahead = ahead};
+}
+
+void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget) {
+  std::optional<std::size_t> room;
+  std::uint32_t quota = 0;  // How many more this worker takes before the choice is made anew.
+  while (budget > 0) {
+    const Pool& pool = pools[which.pool];
+    if (pool.slots > 0 && pool.taken + which.slots > pool.slots) return;
+    const auto key = queue.pop();
+    if (!key) return;
+    LiveRun* run = find_run(key->run);
+    if (run == nullptr || !run->started() || run->states[key->index].state != TaskState::kScheduled) continue;
+    if (park(*run, key->index)) continue;
+    const Need need = need_of(*run, which);
+    const Task& task = run->task(run->instances->task_of(key->index));
+    const WorkerSeq avoid = task.retry.avoid_same_worker ? run->states[key->index].worker : WorkerSeq{};
+    if (quota == 0 || avoid) {
+      room = pick_worker(rooms, need, avoid);
+      if (!room) return queue.push_front(*key);
+      quota = which.noop ? room_for(rooms[*room], need, kNoopChunk) : 1;
+    }
+    if (!try_assign(*run, key->index, *room)) continue;
+    --quota;
+    --budget;
+  }
+}
+
+/// True: the run or the task has as many attempts as it may; the instance waits aside until one ends.
+bool EngineState::park(LiveRun& run, std::uint32_t index) {
+  if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks) {
+    run.parked.push_back({index, index + 1});
+    return true;
+  }
+  const std::uint32_t task = run.instances->task_of(index);
+  const auto& foreach = run.task(task).foreach;
+  if (!foreach || foreach->max_parallel == 0 || run.tasks[task].active < foreach->max_parallel) return false;
+  run.parked_by_task[task].push_back({index, index + 1});
+  return true;
+}
+
+/// An attempt ended: one of those that wait aside may go on.
+void EngineState::unpark(LiveRun& run, std::uint32_t task) {
+  if (!run.parked.empty()) {
+    const ReadyRange range = run.parked.front();
+    run.parked.pop_front();
+    enqueue(run, run.instances->task_of(range.next), range);
+  }
+  const auto parked = run.parked_by_task.find(task);
+  if (parked == run.parked_by_task.end()) return;
+  enqueue(run, task, parked->second.front());
+  parked->second.pop_front();
+  if (parked->second.empty()) run.parked_by_task.erase(parked);
+}
+
+bool EngineState::try_assign(LiveRun& run, std::uint32_t index, std::size_t room) {
+  auto work = resolve_work(run, index, *this);
+  if (work) {
+    assign(run, index, workers.at(rooms[room].worker), std::move(*work));
+    return true;
+  }
+  settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, work.error().message);
+  judge_due(run);
+  return false;
+}
+
+AttemptId EngineState::new_attempt() {
+  constexpr int kCounterBits = 40;
+  CHAPPE_ASSERT(++attempts_made < std::uint64_t{1} << kCounterBits);
+  return {(std::uint64_t{epoch} << kCounterBits) | attempts_made};
+}
+
+void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
+                         std::shared_ptr<const ResolvedWork> work) {
+  const std::uint32_t position = run.instances->task_of(index);
+  const Task& task = run.task(position);
+  TaskRow row = row_of(run, index);
+  row.attempt = new_attempt();
+  ++row.attempt_no;
+  row.state = TaskState::kQueued;
+  row.worker = worker.row.seq;
+  row.queued_at = now.wall;
+  const AttemptId attempt = row.attempt;
+  store_row(run, index, std::move(row));
+  const InstanceKey key{run.row.seq, index};
+  for (const ResolvedInput& input : work->inputs) {
+    for (const InputObject& object : input.objects) out.persist.inputs.push_back({key, attempt, object});
+  }
+  worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = worker.batch + 1};
+  take_room(run, position, worker);
+  Assignment assignment{.attempt = attempt, .key = key, .attempt_no = run.states[index].attempt_no, .task = task.id};
+  if (run.instances->mapped(position)) {
+    assignment.map_key = run.instances->key_of(index);
+    assignment.item_json = to_json(run.instances->item_of(index));
+  }
+  assignment.run = run.context;
+  assignment.work = std::move(work);
+  send_to(worker.connection).assign.push_back(std::move(assignment));
+}
+
+void EngineState::take_room(LiveRun& run, std::uint32_t position, WorkerState& worker) {
+  const Task& task = run.task(position);
+  pools[pool_id(task.pool)].taken += task.slots;
+  ++run.active;
+  ++run.tasks[position].active;
+  if (!worker.connection) return;
+  WorkerRoom& room = rooms[worker.room];
+  if (task.kind == TaskKind::kNoop) {
+    ++room.noops;
+    return;
+  }
+  room.taken.cpu_milli += task.work->resources.cpu_milli;
+  room.taken.memory_bytes += task.work->resources.memory_bytes;
+  room.taken.gpus += task.work->resources.gpus;
+}
+
+/// The attempt's worker, slots and counters are free again; what it was leased as is handed back.
+LeasedAttempt EngineState::release(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t position = run.instances->task_of(index);
+  const Task& task = run.task(position);
+  WorkerState& worker = workers.at(run.states[index].worker);
+  const auto found = worker.leased.find(run.states[index].attempt);
+  CHAPPE_ASSERT(found != worker.leased.end());
+  const LeasedAttempt leased = found->second;
+  worker.leased.erase(found);
+  pools[pool_id(task.pool)].taken -= task.slots;
+  --run.active;
+  --run.tasks[position].active;
+  unpark(run, position);
+  if (!worker.connection) return leased;
+  WorkerRoom& room = rooms[worker.room];
+  if (task.kind == TaskKind::kNoop) {
+    --room.noops;
+    return leased;
+  }
+  room.taken.cpu_milli -= task.work->resources.cpu_milli;
+  room.taken.memory_bytes -= task.work->resources.memory_bytes;
+  room.taken.gpus -= task.work->resources.gpus;
+  return leased;
+}
+
+// ---- Rows ----
+
+TaskRow EngineState::row_of(const LiveRun& run, std::uint32_t index) const {
+  const InstanceState& instance = run.states[index];
+  TaskRow row{.key = {run.row.seq, index}, .state = instance.state};
+  row.allowed = instance.allowed;
+  row.attempt = instance.attempt;
+  row.attempt_no = instance.attempt_no;
+  row.user_tries = instance.user_tries;
+  row.infra_tries = instance.infra_tries;
+  row.worker = instance.worker;
+  row.ready_at = run.tasks[run.instances->task_of(index)].ready_at;
+  return row;
+}
+
+void EngineState::store_row(LiveRun& run, std::uint32_t index, TaskRow row) {
+  InstanceState& instance = run.states[index];
+  TaskChange& change = out.persist.tasks.emplace_back();
+  change.expect_row = instance.has_row;
+  change.expect_state = instance.stored;
+  change.expect_attempt = instance.attempt;
+  run.set_state(index, row.state);
+  instance.stored = row.state;
+  instance.has_row = true;
+  instance.allowed = row.allowed;
+  instance.attempt = row.attempt;
+  instance.attempt_no = row.attempt_no;
+  instance.user_tries = row.user_tries;
+  instance.infra_tries = row.infra_tries;
+  instance.worker = row.worker;
+  change.row = std::move(row);
+}
+
+// ---- What workers report ----
+
+LeasedAttempt* EngineState::leased_by(ConnectionId connection, const HeldAttempt& what) {
+  WorkerState* worker = worker_on(connection);
+  if (worker == nullptr) {
+    send_to(connection).hello_please = true;
+    return nullptr;
+  }
+  hear(*worker);
+  const auto found = worker->leased.find(what.attempt);
+  return found == worker->leased.end() ? nullptr : &found->second;
+}
+
+void EngineState::on(const AttemptStarted& event) {
+  LeasedAttempt* leased = leased_by(event.connection, event.what);
+  if (leased == nullptr) {
+    if (worker_on(event.connection) != nullptr) {
+      send_to(event.connection).cancel.push_back({.what = event.what, .forget = true});
+    }
+    return;
+  }
+  LiveRun& run = *runs.at(leased->key.run);
+  if (run.states[leased->key.index].state != TaskState::kQueued) return;
+  leased->started_at = event.at;
+  TaskRow row = row_of(run, leased->key.index);
+  row.state = TaskState::kRunning;
+  row.queued_at = leased->queued_at;
+  row.end.started_at = event.at;
+  store_row(run, leased->key.index, std::move(row));
+}
+
+void EngineState::on(const AttemptReturned& event) {
+  LeasedAttempt* leased = leased_by(event.connection, event.what);
+  if (leased == nullptr) return;
+  const std::uint32_t index = leased->key.index;
+  LiveRun& run = *runs.at(leased->key.run);
+  if (run.states[index].state != TaskState::kQueued) return;
+  (void)release(run, index);  // It never started: there is nothing of it to record.
+  TaskRow row = row_of(run, index);
+  row.attempt = {};
+  --row.attempt_no;
+  if (run.row.stop != Stop::kNone) {
+    row.state = TaskState::kCancelled;
+    row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = run.row.message};
+    return settle(run, index, std::move(row));
+  }
+  row.state = TaskState::kScheduled;
+  store_row(run, index, std::move(row));
+  enqueue(run, run.instances->task_of(index), {index, index + 1});
+}
+
+void EngineState::on(const AttemptFinished& event) {
+  const LeasedAttempt* known = leased_by(event.connection, event.what);
+  if (worker_on(event.connection) == nullptr) return;  // It says hello first, and then all of this again.
+  send_to(event.connection).acknowledged.push_back(event.what.attempt);
+  if (known == nullptr) {
+    // Ended already, by this very report or without it. Only another attempt's outputs are surely not wanted.
+    const LiveRun* run = find_run(event.what.key.run);
+    const bool other = run != nullptr && run->started() && event.what.key.index < run->states.size() &&
+                       run->states[event.what.key.index].attempt != event.what.attempt;
+    if (other && event.outputs && !event.outputs->objects.empty()) {
+      out.drop.push_back({event.what, event.outputs->objects});
+    }
+    return;
+  }
+  const std::uint32_t index = known->key.index;
+  LiveRun& run = *runs.at(known->key.run);
+  const LeasedAttempt leased = release(run, index);
+  const double seconds = static_cast<double>((event.end.ended_at - event.end.started_at).count()) / 1e6;
+  if (event.end.started_at.is_set()) {
+    run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
+  }
+  if (event.end.reason != Reason::kNone) {
+    end_attempt(run, index, event.end, leased.queued_at);
+    if (event.outputs && !event.outputs->objects.empty()) out.drop.push_back({event.what, event.outputs->objects});
+    return judge_due(run);
+  }
+  TaskRow row = row_of(run, index);
+  row.queued_at = leased.queued_at;
+  row.end = event.end;
+  end_success(run, index, std::move(row), event.outputs.get());
+  judge_due(run);
+}
+
+// ---- Ends ----
+
+void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs) {
+  PublishAssets publish{.key = row.key, .attempt = row.attempt};
+  if (outputs != nullptr) record_outputs(run, index, *outputs, publish);
+  if (publish.uploads.empty()) {
+    row.state = TaskState::kSuccess;
+    return settle(run, index, std::move(row));
+  }
+  row.state = TaskState::kCommitting;
+  run.committing[index] = row;
+  store_row(run, index, std::move(row));
+  out.publish.push_back(std::move(publish));
+}
+
+void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs,
+                                 PublishAssets& publish) {
+  InstanceOutputs& kept = run.outputs[index];
+  kept = {};
+  for (const OutputObject& object : outputs.objects) {
+    ArtifactRow artifact{.key = publish.key, .attempt = publish.attempt, .object = object};
+    if (!object.asset_uri.empty()) {
+      AssetVersion version{.id = {++last_asset_version.value}, .uri = object.asset_uri, .name = object.asset_name};
+      version.key = object.key;
+      version.size = object.size;
+      version.sha256 = object.sha256;
+      version.packed = object.packed;
+      version.producer = publish.key;
+      version.attempt = publish.attempt;
+      version.artifact = object.name;
+      version.created_at = now.wall;
+      artifact.asset = version.id;
+      out.persist.asset_versions.push_back(std::move(version));
+      publish.uploads.push_back({artifact.asset, object});
+    }
+    out.persist.artifacts.push_back(artifact);
+    kept.artifacts.push_back(std::move(artifact));
+  }
+  for (const NamedValue& value : outputs.values) {
+    out.persist.values.push_back({publish.key, publish.attempt, value, now.wall});
+    kept.values.push_back(value);
+  }
+}
+
+void EngineState::on(const AssetsPublished& event) {
+  LiveRun* run = find_run(event.key.run);
+  if (run == nullptr || !run->started()) return;
+  const auto committing = run->committing.find(event.key.index);
+  if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
+  TaskRow row = std::move(committing->second);
+  run->committing.erase(committing);
+  for (AssetPublished published : event.assets) {
+    published.at = now.wall;
+    remember_published(*run, event.key.index, published);
+    out.persist.published.push_back(std::move(published));
+  }
+  row.state = TaskState::kSuccess;
+  settle(*run, event.key.index, std::move(row));
+  judge_due(*run);
+}
+
+void EngineState::on(const PublishFailed& event) {
+  LiveRun* run = find_run(event.key.run);
+  if (run == nullptr || !run->started()) return;
+  const auto committing = run->committing.find(event.key.index);
+  if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
+  TaskRow row = std::move(committing->second);
+  run->committing.erase(committing);
+  row.state = TaskState::kFailed;
+  row.end.reason = Reason::kInvalidOutput;
+  row.end.message = event.message;
+  row.allowed = run->task(run->instances->task_of(event.key.index)).allow_failure.always;
+  run->outputs.erase(event.key.index);
+  settle(*run, event.key.index, std::move(row));
+  judge_due(*run);
+}
+
+void EngineState::remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published) {
+  for (const ArtifactRow& artifact : run.outputs.at(index).artifacts) {
+    if (artifact.asset != published.id) continue;
+    AssetVersion version{.id = published.id, .uri = artifact.object.asset_uri, .name = artifact.object.asset_name};
+    version.key = artifact.object.key;
+    version.size = artifact.object.size;
+    version.sha256 = artifact.object.sha256;
+    version.packed = artifact.object.packed;
+    version.producer = artifact.key;
+    version.attempt = artifact.attempt;
+    version.artifact = artifact.object.name;
+    version.published_at = published.at;
+    remember_asset(version);
+  }
+}
+
+void EngineState::remember_asset(const AssetVersion& version) {
+  for (const std::string& name : {version.uri, version.name}) {
+    if (name.empty()) continue;
+    AssetVersion& newest = newest_assets[name];
+    if (newest.id < version.id) newest = version;
+  }
+}
+
+/// A failure: rest and try again, or fail for good.
+void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at) {
+  const Task& task = run.task(run.instances->task_of(index));
+  TaskRow row = row_of(run, index);
+  row.queued_at = queued_at;
+  row.end = std::move(end);
+  if (row.end.reason == Reason::kCancelled || (run.row.stop != Stop::kNone && is_infrastructure(row.end.reason))) {
+    row.state = TaskState::kCancelled;
+    return settle(run, index, std::move(row));
+  }
+  if (run.row.stop == Stop::kNone && retry_later(run, index, row)) return store_row(run, index, std::move(row));
+  row.state = TaskState::kFailed;
+  row.allowed = is_allowed(task.allow_failure, row.end);
+  settle(run, index, std::move(row));
+}
+
+bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
+  const Task& task = run.task(run.instances->task_of(index));
+  Duration rest{};
+  if (is_infrastructure(row.end.reason)) {
+    if (++row.infra_tries > task.infra_retry.limit) return false;
+    rest = backoff_after(row.infra_tries, task.infra_retry.backoff, chance(row.attempt.value));
+  } else {
+    if (row.end.reason == Reason::kQueueTimeout || !covers(task.retry, row.end)) return false;
+    if (++row.user_tries > task.retry.limit) return false;
+    rest = backoff_after(row.user_tries, task.retry.backoff, chance(row.attempt.value));
+    const Duration elapsed = now.wall - row.ready_at + rest;
+    if (task.retry.max_elapsed && row.ready_at.is_set() && elapsed > *task.retry.max_elapsed) return false;
+  }
+  row.state = TaskState::kUpForRetry;
+  row.retry_at = now.wall + rest;
+  add_timer(rest, Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
+  return true;
+}
+
+void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token) {
+  const InstanceState& instance = run.states[index];
+  const Task& task = run.task(run.instances->task_of(index));
+  if (instance.state == TaskState::kScheduled && instance.attempt_no == token) {
+    settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout,
+                           fmt::format("no attempt started within {}", to_text(*task.queue_timeout)));
+    return judge_due(run);
+  }
+  if (instance.state != TaskState::kQueued || instance.attempt_no != token + 1) return;
+  WorkerState& worker = workers.at(instance.worker);
+  LeasedAttempt& leased = worker.leased.at(instance.attempt);
+  if (leased.cancel_sent || !worker.connection) return;
+  leased.cancel_sent = true;
+  send_to(worker.connection)
+      .cancel.push_back({.what = {leased.key, instance.attempt}, .reason = Reason::kQueueTimeout});
+}
+
+}  // namespace chappe

@@ -1,0 +1,187 @@
+#include <fmt/format.h>
+
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+namespace {
+
+Value number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+}  // namespace
+
+Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_t limit, Now now) const {
+  EngineState& state = *state_;
+  const LiveRun* run = state.find_run(id);
+  if (run == nullptr) return fail(ErrorCode::kNotFound, fmt::format("run {} is not queued or running", id.text()));
+  state.now = now;
+  ValueMap out{{"run", id.text()}, {"state", name_of(run->row.state)}};
+  ValueList tasks;
+  if (!run->started()) {
+    out.emplace_back("waits_for", fmt::format("its turn: {} runs of {} are running, max_runs is {}",
+                                              state.running_by_dag[run->row.dag], run->row.dag, run->dag->max_runs));
+    out.emplace_back("tasks", std::move(tasks));
+    return Value(std::move(out));
+  }
+  if (run->row.stop != Stop::kNone) out.emplace_back("stopping", run->row.message);
+  std::uint64_t more = 0;
+  for (std::uint32_t i = 0; i < run->states.size(); ++i) {
+    if (is_final(run->states[i].state)) continue;
+    if (!task.empty() && run->task(run->instances->task_of(i)).id != task && run->instances->name_of(i) != task)
+      continue;
+    if (tasks.size() < limit) {
+      tasks.emplace_back(state.explain_instance(*run, i));
+    } else {
+      ++more;
+    }
+  }
+  out.emplace_back("tasks", std::move(tasks));
+  out.emplace_back("more", number(more));
+  return Value(std::move(out));
+}
+
+ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) const {
+  const InstanceState& instance = run.states[index];
+  const auto worker = workers.find(instance.worker);
+  const std::string where = worker == workers.end() ? "?" : worker->second.row.name;
+  std::string waits_for;
+  switch (instance.state) {
+    case TaskState::kNone:
+      waits_for = explain_upstream(run, run.instances->task_of(index));
+      break;
+    case TaskState::kScheduled:
+      waits_for = explain_ready(run, index);
+      break;
+    case TaskState::kQueued:
+      waits_for =
+          fmt::format("worker {}, which has attempt {} and has not said that it started", where, instance.attempt_no);
+      break;
+    case TaskState::kRunning:
+      waits_for = fmt::format("its own end: attempt {} runs on {}", instance.attempt_no, where);
+      break;
+    case TaskState::kCommitting:
+      waits_for = "the object store, which publishes its assets";
+      break;
+    case TaskState::kUpForRetry:
+      waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
+      break;
+    default:
+      break;
+  }
+  if (worker != workers.end() && holds_attempt(instance.state) && !worker->second.connection) {
+    waits_for += fmt::format("; worker {} has not been heard of for a while", where);
+  }
+  return {{"task", run.instances->name_of(index)},
+          {"state", name_of(instance.state)},
+          {"attempt", number(instance.attempt_no)},
+          {"waits_for", std::move(waits_for)}};
+}
+
+std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t task) const {
+  constexpr std::size_t kNamesMax = 5;
+  std::string names;
+  std::size_t count = 0;
+  for (const Dependency& edge : run.task(task).depends_on) {
+    const std::uint32_t first = run.instances->first(edge.task);
+    for (std::uint32_t i = first; i < first + run.instances->count(edge.task); ++i) {
+      if (is_final(run.states[i].state)) continue;
+      if (count++ < kNamesMax) {
+        names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", run.instances->name_of(i),
+                             name_of(run.states[i].state));
+      }
+    }
+  }
+  if (count > kNamesMax) names += fmt::format(" and {} more", count - kNamesMax);
+  return fmt::format("{} (trigger_rule {})", names.empty() ? "its upstream" : names,
+                     name_of(run.task(task).trigger_rule));
+}
+
+std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) const {
+  const std::uint32_t position = run.instances->task_of(index);
+  const Task& task = run.task(position);
+  if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks) {
+    return fmt::format("its turn: {} tasks of the run are active, max_active_tasks is {}", run.active,
+                       run.dag->max_active_tasks);
+  }
+  if (task.foreach && task.foreach->max_parallel > 0 && run.tasks[position].active >= task.foreach->max_parallel) {
+    return fmt::format("its turn: {} items of {} are active, max_parallel is {}", run.tasks[position].active, task.id,
+                       task.foreach->max_parallel);
+  }
+  if (const auto pool = pool_ids.find(task.pool); pool != pool_ids.end()) {
+    const Pool& slots = pools[pool->second];
+    if (slots.slots > 0 && slots.taken + task.slots > slots.slots) {
+      return fmt::format("pool {}: {} of {} slots are taken, it needs {}", slots.name, slots.taken, slots.slots,
+                         task.slots);
+    }
+  }
+  if (rooms.empty()) return "a worker: none is connected";
+  Need need{.noop = task.kind == TaskKind::kNoop};
+  if (!need.noop) need.resources = task.work->resources;
+  std::string why;
+  for (const WorkerRoom& room : rooms) {
+    if (refusal_of(room, need) == Refusal::kNone) return "the next pass of the scheduler";
+    why += fmt::format("{}{}", why.empty() ? "" : "; ", explain_refusal(room, workers.at(room.worker).row.name, need));
+  }
+  return "a worker with room: " + why;
+}
+
+Value Engine::workers(Now now) const {
+  const EngineState& state = *state_;
+  ValueList workers;
+  for (const auto& [seq, worker] : state.workers) {
+    ValueMap labels;
+    for (const auto& [name, value] : worker.labels) labels.emplace_back(name, value);
+    ValueMap one{{"worker", number(seq.value)},
+                 {"name", worker.row.name},
+                 {"host", worker.row.host},
+                 {"connected", static_cast<bool>(worker.connection)},
+                 {"cpus", worker.row.cpu_milli / 1000.0},
+                 {"memory_bytes", number(worker.row.memory_bytes)},
+                 {"attempts", number(worker.leased.size())},
+                 {"lease_seconds_left", static_cast<double>((worker.lease_until - now.mono).count()) / 1e6},
+                 {"joined_at", to_iso8601(worker.row.joined_at)},
+                 {"labels", std::move(labels)}};
+    if (worker.connection) one.emplace_back("draining", state.rooms[worker.room].draining);
+    workers.emplace_back(std::move(one));
+  }
+  ValueList pools;
+  std::vector<std::uint64_t> waiting(state.pools.size());
+  for (const auto& [which, queue] : state.ready) waiting[which.pool] += queue.size();
+  for (std::size_t i = 0; i < state.pools.size(); ++i) {
+    pools.emplace_back(ValueMap{{"pool", state.pools[i].name},
+                                {"slots", number(state.pools[i].slots)},
+                                {"taken", number(state.pools[i].taken)},
+                                {"ready", number(waiting[i])}});
+  }
+  return ValueMap{
+      {"workers", std::move(workers)}, {"pools", std::move(pools)}, {"live_runs", number(state.runs.size())}};
+}
+
+std::string Engine::dump_json() const {
+  const EngineState& state = *state_;
+  ValueList runs;
+  for (const auto& [seq, run] : state.runs) {
+    ValueList tasks;
+    for (std::uint32_t i = 0; i < run->states.size(); ++i) {
+      const InstanceState& instance = run->states[i];
+      tasks.emplace_back(ValueMap{{"task", run->instances->name_of(i)},
+                                  {"state", name_of(instance.state)},
+                                  {"attempt", to_text(instance.attempt)},
+                                  {"attempt_no", number(instance.attempt_no)},
+                                  {"user_tries", number(instance.user_tries)},
+                                  {"infra_tries", number(instance.infra_tries)},
+                                  {"worker", number(instance.worker.value)}});
+    }
+    runs.emplace_back(ValueMap{{"run", run->row.id.text()},
+                               {"state", name_of(run->row.state)},
+                               {"stop", number(static_cast<std::uint64_t>(run->row.stop))},
+                               {"active", number(run->active)},
+                               {"tasks", std::move(tasks)}});
+  }
+  ValueList leases;
+  for (const auto& [seq, worker] : state.workers) {
+    leases.emplace_back(ValueMap{{"worker", number(seq.value)}, {"leased", number(worker.leased.size())}});
+  }
+  return to_json(ValueMap{{"epoch", number(state.epoch)}, {"runs", std::move(runs)}, {"workers", std::move(leases)}});
+}
+
+}  // namespace chappe

@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/assert.h"
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now) {
+  auto state = std::make_unique<EngineState>();
+  state->config = std::move(config);
+  state->epoch = stored.epoch;
+  state->last_run = stored.last_run;
+  state->last_worker = stored.last_worker;
+  state->last_asset_version = stored.last_asset_version;
+  state->now = now;
+  for (const auto& [name, slots] : state->config.pools) state->pools[state->pool_id(name)].slots = slots;
+  std::map<AssetVersionId, const AssetVersion*> versions;
+  for (const AssetVersion& version : stored.assets) {
+    versions[version.id] = &version;
+    if (version.published_at.is_set()) state->remember_asset(version);
+  }
+  for (const AliasRow& alias : stored.aliases) {
+    if (!alias.version) continue;
+    const auto version = versions.find(alias.version);
+    const std::string name = fmt::format("{}@{}", alias.model, alias.alias);
+    if (version == versions.end()) {
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("alias {} names version {}, which is not there", name, alias.version.value));
+    }
+    state->aliases[name] = *version->second;
+  }
+  for (WorkerRow& row : stored.workers) {
+    WorkerState& worker = state->workers[row.seq];
+    state->by_incarnation[row.incarnation] = row.seq;
+    worker.lease_until = now.mono + state->config.lease;
+    state->add_timer(state->config.lease, Timer::Kind::kLease, row.seq.value, 0);
+    worker.row = std::move(row);
+  }
+  for (StoredRun& run : stored.runs) {
+    const std::string id = run.row.id.text();
+    if (auto adopted = state->adopt(std::move(run)); !adopted) return fail(std::move(adopted.error()).in("run " + id));
+  }
+  return Engine(std::move(state));
+}
+
+Result<LiveRun*> EngineState::adopt(StoredRun stored) {
+  auto owned = std::make_unique<LiveRun>();
+  LiveRun& run = *owned;
+  run.row = std::move(stored.row);
+  run.dag = std::move(stored.dag);
+  run.params = std::move(stored.params);
+  CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);
+  const RunSeq seq = run.row.seq;
+  runs[seq] = std::move(owned);
+  run_ids[run.row.id] = seq;
+  if (!run.row.request_id.empty()) by_request[run.row.request_id] = seq;
+  if (run.row.state == RunState::kQueued) {
+    queued_by_dag[run.row.dag].push_back(seq);
+    return &run;
+  }
+  if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
+  if (run.instances->size() != run.row.instances) {
+    return fail(ErrorCode::kCorrupt, fmt::format("its DAG makes {} task instances, its row says {}",
+                                                 run.instances->size(), run.row.instances));
+  }
+  for (ArtifactRow& artifact : stored.artifacts) {
+    run.outputs[artifact.key.index].artifacts.push_back(std::move(artifact));
+  }
+  for (ValueRow& value : stored.values) run.outputs[value.key.index].values.push_back(std::move(value.value));
+  for (const TaskRow& row : stored.tasks) {
+    if (row.key.index >= run.states.size()) return fail(ErrorCode::kCorrupt, "it has a row of no task instance");
+    if (auto adopted = adopt_row(run, row); !adopted) return fail(std::move(adopted.error()));
+  }
+  if (is_final(run.row.state)) return &run;
+  if (run.row.stop != Stop::kNone) {
+    for (std::uint32_t i = 0; i < run.states.size(); ++i) {
+      const TaskState state = run.states[i].state;
+      if (state == TaskState::kNone || state == TaskState::kScheduled) run.set_state(i, TaskState::kCancelled);
+    }
+  }
+  recount(run);
+  judge_due(run);
+  touched.push_back(seq);
+  return &run;
+}
+
+Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
+  const std::uint32_t index = row.key.index;
+  InstanceState& instance = run.states[index];
+  instance.attempt = row.attempt;
+  instance.worker = row.worker;
+  instance.attempt_no = row.attempt_no;
+  instance.user_tries = row.user_tries;
+  instance.infra_tries = row.infra_tries;
+  instance.allowed = row.allowed;
+  instance.stored = row.state;
+  instance.has_row = true;
+  // A scheduled instance is scheduled anew when its task is judged.
+  run.set_state(index, row.state == TaskState::kScheduled ? TaskState::kNone : row.state);
+  TaskProgress& progress = run.tasks[run.instances->task_of(index)];
+  if (row.ready_at.is_set()) progress.ready_at = row.ready_at;
+  switch (row.state) {
+    case TaskState::kQueued:
+    case TaskState::kRunning:
+      return adopt_lease(run, row);
+    case TaskState::kCommitting:
+      adopt_committing(run, row);
+      break;
+    case TaskState::kUpForRetry:
+      add_timer(std::max(row.retry_at - now.wall, Duration(0)), Timer::Kind::kRetry,
+                static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
+      break;
+    default:
+      break;
+  }
+  return {};
+}
+
+Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
+  const auto worker = workers.find(row.worker);
+  if (worker == workers.end()) {
+    return fail(ErrorCode::kCorrupt, fmt::format("{} is assigned to worker {}, which has no row",
+                                                 run.instances->name_of(row.key.index), row.worker.value));
+  }
+  worker->second.leased[row.attempt] = {.key = row.key, .queued_at = row.queued_at, .started_at = row.end.started_at};
+  take_room(run, run.instances->task_of(row.key.index), worker->second);
+  return {};
+}
+
+/// The commit is durable, the completion perhaps not: roll forward.
+void EngineState::adopt_committing(LiveRun& run, const TaskRow& row) {
+  run.committing[row.key.index] = row;
+  PublishAssets publish{.key = row.key, .attempt = row.attempt};
+  for (const ArtifactRow& artifact : run.outputs[row.key.index].artifacts) {
+    if (artifact.asset) publish.uploads.push_back({artifact.asset, artifact.object});
+  }
+  out.publish.push_back(std::move(publish));
+}
+
+}  // namespace chappe

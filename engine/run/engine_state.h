@@ -1,0 +1,188 @@
+/// \file
+/// The engine's insides: tables, and one function for each thing that it decides. Private to engine/run.
+///
+///   engine.cc    step(): events in, timers, effects out        engine_workers.cc  joining, leases, reconciling
+///   engine_runs.cc  runs begin, tasks are judged, runs end     engine_attempts.cc assigning, ends, retries, publishing
+///   engine_restore.cc  from rows                               engine_explain.cc  for people
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/placement/placement.h"
+#include "engine/run/engine.h"
+#include "engine/run/live_run.h"
+#include "engine/run/ready_queue.h"
+
+namespace chappe {
+
+/// An attempt that is assigned to a worker.
+struct LeasedAttempt {
+  InstanceKey key;
+  WallTime queued_at;
+  WallTime started_at;      ///< Not set until the worker said so.
+  std::uint64_t batch = 0;  ///< Of the WorkerSend that told the worker; 0: it said itself that it holds it.
+  bool cancel_sent = false;
+};
+
+struct WorkerState {
+  WorkerRow row;
+  ConnectionId connection;  ///< 0: not heard of since the scheduler started.
+  std::uint64_t batch = 0;  ///< Last one sent on the connection.
+  MonoTime lease_until;
+  std::map<std::string, std::string> labels;
+  std::unordered_map<AttemptId, LeasedAttempt> leased;
+  std::size_t room = 0;  ///< Position in `rooms`; meaningful while connected.
+};
+
+struct Timer {
+  MonoTime at;
+  enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease } kind = Kind::kRetry;
+  std::uint64_t what = 0;   ///< Instance row, run or worker.
+  std::uint64_t token = 0;  ///< Attempt number, generation: a timer whose token is behind does nothing.
+  bool operator>(const Timer& other) const { return at > other.at; }
+};
+
+struct Pool {
+  std::string name;
+  std::uint32_t slots = 0;  ///< 0: unbounded.
+  std::uint32_t taken = 0;
+};
+
+struct EngineState {
+  EngineConfig config;
+  std::uint32_t epoch = 0;
+  std::uint64_t attempts_made = 0;  ///< In this epoch.
+  RunSeq last_run;
+  WorkerSeq last_worker;
+  AssetVersionId last_asset_version;
+
+  std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
+  std::map<RunId, RunSeq> run_ids;
+  std::map<std::string, std::uint32_t, std::less<>> running_by_dag;
+  std::map<std::string, std::deque<RunSeq>, std::less<>> queued_by_dag;
+  std::map<std::string, RunSeq, std::less<>> by_request;
+  std::map<const Dag*, std::weak_ptr<const Graph>> graphs;
+
+  std::map<WorkerSeq, WorkerState> workers;  ///< Connected, or holding attempts.
+  std::map<std::string, WorkerSeq, std::less<>> by_incarnation;
+  std::unordered_map<ConnectionId, WorkerSeq> by_connection;
+  std::vector<WorkerRoom> rooms;  ///< Of connected workers.
+
+  std::vector<Pool> pools;
+  std::map<std::string, std::uint32_t, std::less<>> pool_ids;
+  ReadyQueues ready;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
+
+  std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
+  std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
+
+  // Of the step under way.
+  Now now;
+  Effects out;
+  std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
+  std::vector<RunSeq> touched;                            ///< Runs that may be over.
+
+  // ---- engine.cc ----
+  void apply(const Event& event);
+  void run_timers();
+  void finish_touched();
+  void seal_effects();
+  LiveRun* find_run(RunSeq seq);
+  LiveRun* find_run(const RunId& id);
+  WorkerSend& send_to(ConnectionId connection);
+  void reply(Ticket ticket, Result<Value> answer);
+  void audit(const std::string& principal, const std::string& verb, const std::string& object, std::string detail);
+
+  // ---- engine_workers.cc ----
+  void on(const WorkerJoined& event);
+  void on(const WorkerLeft& event);
+  void on(const WorkerDraining& event);
+  void on(const WorkerHeartbeat& event);
+  WorkerState* worker_on(ConnectionId connection);
+  void hear(WorkerState& worker);
+  void connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello);
+  void disconnect(WorkerState& worker);
+  void reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen);
+  void lose_worker(WorkerState& worker, const std::string& why);
+  void on_lease_timer(WorkerSeq seq);
+
+  // ---- engine_runs.cc ----
+  void on(const RunRequested& event);
+  void on(const CancelRequested& event);
+  void on(const RetryRequested& event);
+  void on(const AliasMoveRequested& event);
+  std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
+  Result<void> prepare(LiveRun& run);
+  void begin(LiveRun& run);
+  void start_next(const std::string& dag);
+  void recount(LiveRun& run);
+  void judge_due(LiveRun& run);
+  void judge_task(LiveRun& run, std::uint32_t task);
+  void make_ready(LiveRun& run, std::uint32_t task);
+  bool decide_when(LiveRun& run, std::uint32_t index);
+  void decide_check(LiveRun& run, std::uint32_t index);
+  void decide_promote(LiveRun& run, std::uint32_t index);
+  Result<AliasRow> promote(LiveRun& run, const PromoteSpec& spec, AttemptId attempt, std::uint32_t index);
+  void decide_empty(LiveRun& run, std::uint32_t index);
+  void tell_children(LiveRun& run, std::uint32_t index);
+  void settle(LiveRun& run, std::uint32_t index, TaskRow row);
+  void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
+  void stop(LiveRun& run, Stop why, const std::string& message);
+  void cancel_attempts(LiveRun& run);
+  void finish_if_over(LiveRun& run);
+  void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
+  void forget_run(RunSeq seq);
+  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
+  void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
+
+  // ---- engine_attempts.cc ----
+  void on(const AttemptStarted& event);
+  void on(const AttemptFinished& event);
+  void on(const AttemptReturned& event);
+  void on(const AssetsPublished& event);
+  void on(const PublishFailed& event);
+  void enqueue(LiveRun& run, std::uint32_t task, ReadyRange range);
+  void dispatch();
+  void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
+  bool park(LiveRun& run, std::uint32_t index);
+  void unpark(LiveRun& run, std::uint32_t task);
+  bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
+  void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
+  void take_room(LiveRun& run, std::uint32_t position, WorkerState& worker);
+  LeasedAttempt release(LiveRun& run, std::uint32_t index);
+  LeasedAttempt* leased_by(ConnectionId connection, const HeldAttempt& what);
+  AttemptId new_attempt();
+  Need need_of(const LiveRun& run, const ReadyClass& which) const;
+  ReadyClass class_of(const Task& task);
+  std::uint32_t pool_id(const std::string& name);
+  TaskRow row_of(const LiveRun& run, std::uint32_t index) const;
+  void store_row(LiveRun& run, std::uint32_t index, TaskRow row);
+  void end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at);
+  void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
+  void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
+  void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
+  void remember_asset(const AssetVersion& version);
+  bool retry_later(LiveRun& run, std::uint32_t index, TaskRow& row);
+  void on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token);
+  void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
+  double chance(std::uint64_t salt) const;
+
+  // ---- engine_restore.cc ----
+  Result<LiveRun*> adopt(StoredRun stored);
+  Result<void> adopt_row(LiveRun& run, const TaskRow& row);
+  Result<void> adopt_lease(LiveRun& run, const TaskRow& row);
+  void adopt_committing(LiveRun& run, const TaskRow& row);
+
+  // ---- engine_explain.cc ----
+  ValueMap explain_instance(const LiveRun& run, std::uint32_t index) const;
+  std::string explain_ready(const LiveRun& run, std::uint32_t index) const;
+  std::string explain_upstream(const LiveRun& run, std::uint32_t task) const;
+};
+
+}  // namespace chappe

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "engine/base/assert.h"
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+WorkerState* EngineState::worker_on(ConnectionId connection) {
+  const auto seq = by_connection.find(connection);
+  return seq == by_connection.end() ? nullptr : &workers.at(seq->second);
+}
+
+/// Any message is a sign of life of all that the worker holds.
+void EngineState::hear(WorkerState& worker) { worker.lease_until = now.mono + config.lease; }
+
+void EngineState::on(const WorkerJoined& event) {
+  const WorkerHello& hello = event.hello;
+  // The same place with another process: the lock on its work directory proves that the earlier one is dead.
+  for (auto it = workers.begin(); it != workers.end();) {
+    WorkerState& other = (it++)->second;
+    const bool same_place = other.row.name == hello.name && other.row.host == hello.host;
+    if (same_place && other.row.incarnation != hello.incarnation) lose_worker(other, "was started anew");
+  }
+  const auto known = by_incarnation.find(hello.incarnation);
+  WorkerSeq seq = known == by_incarnation.end() ? WorkerSeq{} : known->second;
+  if (!seq) {
+    seq = WorkerSeq{++last_worker.value};
+    by_incarnation[hello.incarnation] = seq;
+    WorkerState& fresh = workers[seq];
+    fresh.row = {.seq = seq, .incarnation = hello.incarnation, .name = hello.name, .host = hello.host};
+    fresh.row.joined_at = now.wall;
+    add_timer(config.lease, Timer::Kind::kLease, seq.value, 0);
+  }
+  WorkerState& worker = workers.at(seq);
+  connect(worker, event.connection, hello);
+  // What the hello does not name, the worker does not hold: nothing can be on its way to a new connection.
+  reconcile(worker, hello.held, worker.batch);
+}
+
+void EngineState::connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello) {
+  disconnect(worker);
+  worker.connection = connection;
+  worker.batch = 0;
+  worker.labels = hello.labels;
+  worker.row.cpu_milli = hello.capacity.cpu_milli;
+  worker.row.memory_bytes = hello.capacity.memory_bytes;
+  worker.row.lost_at = {};
+  out.persist.workers.push_back(worker.row);
+  by_connection[connection] = worker.row.seq;
+  hear(worker);
+
+  WorkerRoom room{.worker = worker.row.seq, .capacity = hello.capacity};
+  room.noop_depth = hello.noop_depth;
+  room.prefetch = hello.prefetch;
+  for (auto& [attempt, leased] : worker.leased) {
+    leased.batch = 0;
+    const LiveRun& run = *runs.at(leased.key.run);
+    const Task& task = run.task(run.instances->task_of(leased.key.index));
+    if (task.kind == TaskKind::kNoop) {
+      ++room.noops;
+    } else {
+      room.taken.cpu_milli += task.work->resources.cpu_milli;
+      room.taken.memory_bytes += task.work->resources.memory_bytes;
+      room.taken.gpus += task.work->resources.gpus;
+    }
+  }
+  worker.room = rooms.size();
+  rooms.push_back(room);
+  send_to(connection).welcome = {worker.row.seq, epoch, config.heartbeat, config.lease};
+}
+
+void EngineState::disconnect(WorkerState& worker) {
+  if (!worker.connection) return;
+  by_connection.erase(worker.connection);
+  worker.connection = {};
+  const std::size_t hole = worker.room;
+  if (hole + 1 != rooms.size()) {
+    rooms[hole] = rooms.back();
+    workers.at(rooms[hole].worker).room = hole;
+  }
+  rooms.pop_back();
+}
+
+void EngineState::on(const WorkerLeft& event) {
+  if (WorkerState* worker = worker_on(event.connection)) lose_worker(*worker, "left");
+}
+
+void EngineState::on(const WorkerDraining& event) {
+  WorkerState* worker = worker_on(event.connection);
+  if (worker == nullptr) return;
+  hear(*worker);
+  rooms[worker->room].draining = true;
+}
+
+void EngineState::on(const WorkerHeartbeat& event) {
+  WorkerState* worker = worker_on(event.connection);
+  WorkerSend& answer = send_to(event.connection);  // Even an empty answer tells the worker that its lease stands.
+  if (worker == nullptr) {
+    answer.hello_please = true;
+    return;
+  }
+  hear(*worker);
+  reconcile(*worker, event.held, event.batch_seen);
+}
+
+void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen) {
+  std::unordered_set<AttemptId> said;
+  for (const HeldAttempt& each : held) {
+    said.insert(each.attempt);
+    if (!worker.leased.contains(each.attempt)) {
+      send_to(worker.connection).cancel.push_back({.what = each, .forget = true});
+    }
+  }
+  std::vector<InstanceKey> lost;
+  for (const auto& [attempt, leased] : worker.leased) {
+    if (leased.batch <= batch_seen && !said.contains(attempt)) lost.push_back(leased.key);
+  }
+  std::sort(lost.begin(), lost.end());
+  for (const InstanceKey& key : lost) {
+    LiveRun& run = *runs.at(key.run);
+    const LeasedAttempt leased = release(run, key.index);
+    AttemptEnd end{.reason = Reason::kLostWorker, .started_at = leased.started_at, .ended_at = now.wall};
+    end.message = fmt::format("worker {} does not hold the attempt any more", worker.row.name);
+    end_attempt(run, key.index, std::move(end), leased.queued_at);
+  }
+}
+
+void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
+  disconnect(worker);
+  std::vector<InstanceKey> lost;
+  for (const auto& [attempt, leased] : worker.leased) lost.push_back(leased.key);
+  std::sort(lost.begin(), lost.end());  // A hash map's order must not decide what happens first.
+  const std::string message = fmt::format("worker {} on {} {}", worker.row.name, worker.row.host, why);
+  for (const InstanceKey& key : lost) {
+    LiveRun& run = *runs.at(key.run);
+    const LeasedAttempt leased = release(run, key.index);
+    AttemptEnd end{.reason = Reason::kLostWorker, .started_at = leased.started_at, .ended_at = now.wall};
+    end.message = message;
+    end_attempt(run, key.index, std::move(end), leased.queued_at);
+  }
+  worker.row.lost_at = now.wall;
+  out.persist.workers.push_back(worker.row);
+  by_incarnation.erase(worker.row.incarnation);
+  workers.erase(worker.row.seq);
+}
+
+void EngineState::on_lease_timer(WorkerSeq seq) {
+  const auto found = workers.find(seq);
+  if (found == workers.end()) return;
+  WorkerState& worker = found->second;
+  if (worker.lease_until > now.mono) {
+    timers.push({worker.lease_until, Timer::Kind::kLease, seq.value, 0});
+    return;
+  }
+  lose_worker(worker, fmt::format("was silent for {}", to_text(config.lease)));
+}
+
+}  // namespace chappe

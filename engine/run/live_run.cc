@@ -1,0 +1,118 @@
+#include "engine/run/live_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace chappe {
+namespace {
+
+Value wrap(const std::string& name, Value value) { return ValueMap{{name, std::move(value)}}; }
+
+/// One word for a task: its instance's state; of a mapped task the one that matters most.
+std::string_view status_of(const LiveRun& run, std::uint32_t task) {
+  constexpr TaskState kWorstFirst[] = {TaskState::kFailed,  TaskState::kUpstreamFailed, TaskState::kCancelled,
+                                       TaskState::kRunning, TaskState::kSuccess,        TaskState::kSkipped};
+  const std::uint32_t first = run.instances->first(task);
+  const std::uint32_t count = run.instances->count(task);
+  for (const TaskState wanted : kWorstFirst) {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      if (run.states[i].state == wanted) return name_of(wanted);
+    }
+  }
+  return name_of(run.states[first].state);
+}
+
+Value run_value(const LiveRun& run) {
+  return ValueMap{{"id", run.row.id.text()},
+                  {"dag", run.row.dag},
+                  {"dag_version", run.row.dag_version},
+                  {"logical_time", to_iso8601(run.row.logical_time)},
+                  {"interval_start", to_iso8601(run.row.interval_start)},
+                  {"interval_end", to_iso8601(run.row.interval_end)},
+                  {"trigger", run.row.trigger}};
+}
+
+}  // namespace
+
+std::uint32_t LiveRun::unsettled() const {
+  std::uint32_t settled = 0;
+  for (std::size_t state = 0; state < kTaskStates; ++state) {
+    if (is_final(static_cast<TaskState>(state))) settled += counts[state];
+  }
+  return static_cast<std::uint32_t>(states.size()) - settled;
+}
+
+std::optional<Value> RunScope::resolve(std::span<const std::string> path) const {
+  const std::string& root = path[0];
+  if (root == "params") return run_.params;
+  if (root == "run") return run_value(run_);
+  if (root == "tasks") return task_value(path);
+  if (!index_) return std::nullopt;
+  const std::uint32_t task = run_.instances->task_of(*index_);
+  if (!run_.instances->mapped(task)) return std::nullopt;
+  if (root == run_.task(task).foreach->as) return run_.instances->item_of(*index_);
+  if (root == "key") return Value(run_.instances->key_of(*index_));
+  return std::nullopt;
+}
+
+std::optional<Value> RunScope::task_value(std::span<const std::string> path) const {
+  if (path.size() < 3) return std::nullopt;
+  const auto task = run_.dag->find(path[1]);
+  if (!task) return std::nullopt;
+  if (path[2] == "status") return wrap(path[1], wrap("status", status_of(run_, *task)));
+  if (path[2] != "outputs" || path.size() < 4) return std::nullopt;
+  const std::uint32_t first = run_.instances->first(*task);
+  ValueList all;
+  for (std::uint32_t i = first; i < first + run_.instances->count(*task); ++i) {
+    if (const Value* value = output_value(run_, i, path[3])) all.push_back(*value);
+  }
+  if (all.empty()) return std::nullopt;
+  Value value = run_.instances->mapped(*task) ? Value(std::move(all)) : std::move(all[0]);
+  return wrap(path[1], wrap("outputs", wrap(path[3], std::move(value))));
+}
+
+const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name) {
+  const auto outputs = run.outputs.find(index);
+  if (outputs == run.outputs.end()) return nullptr;
+  for (const NamedValue& value : outputs->second.values) {
+    if (value.name == name) return &value.value;
+  }
+  return nullptr;
+}
+
+const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name) {
+  const auto outputs = run.outputs.find(index);
+  if (outputs == run.outputs.end()) return nullptr;
+  for (const ArtifactRow& artifact : outputs->second.artifacts) {
+    if (artifact.object.name == name) return &artifact;
+  }
+  return nullptr;
+}
+
+Result<std::vector<std::uint32_t>> select_instances(const LiveRun& run, std::uint32_t task,
+                                                    const std::optional<Select>& select) {
+  std::vector<std::uint32_t> chosen;
+  double best = 0;
+  const std::uint32_t first = run.instances->first(task);
+  for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
+    if (run.states[i].state != TaskState::kSuccess) continue;
+    if (!select) {
+      chosen.push_back(i);
+      continue;
+    }
+    const Value* value = output_value(run, i, select->output);
+    if (value == nullptr || !value->is_number()) continue;
+    const bool better = select->by == Select::By::kMax ? value->number() > best : value->number() < best;
+    if (!chosen.empty() && !better) continue;  // Ties go to the first: every replay chooses alike.
+    chosen = {i};
+    best = value->number();
+  }
+  if (select && chosen.empty()) {
+    return fail(ErrorCode::kNotFound, fmt::format("no instance of '{}' succeeded with a number called '{}'",
+                                                  run.task(task).id, select->output));
+  }
+  return chosen;
+}
+
+}  // namespace chappe

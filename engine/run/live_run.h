@@ -1,0 +1,109 @@
+/// \file
+/// A run while it is queued or running: its row, its counters, and 24 bytes a task instance.
+///
+/// Private to engine/run. Holds no decisions of its own: EngineState makes them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/run/events.h"
+#include "engine/run/graph.h"
+#include "engine/run/instances.h"
+#include "engine/run/trigger.h"
+
+namespace chappe {
+
+/// What one instance has come to.
+struct InstanceState {
+  AttemptId attempt;  ///< Latest; 0: none yet.
+  WorkerSeq worker;   ///< Of the latest attempt.
+  std::uint16_t attempt_no = 0;
+  std::uint16_t user_tries = 0;
+  std::uint16_t infra_tries = 0;
+  TaskState state = TaskState::kNone;
+  TaskState stored = TaskState::kNone;  ///< As its row says; behind `state` only for kNone and kScheduled.
+  bool has_row = false;
+  bool allowed = false;
+};
+
+/// What one task (all its instances) has come to.
+struct TaskProgress {
+  UpstreamCounts upstream;
+  std::uint32_t active = 0;  ///< Attempts assigned.
+  bool judged = false;       ///< Its trigger rule has spoken.
+  WallTime ready_at;         ///< When it said run.
+};
+
+/// Instances side by side that are ready; handed out from the front.
+struct ReadyRange {
+  std::uint32_t next = 0;
+  std::uint32_t end = 0;
+};
+
+struct InstanceOutputs {
+  std::vector<ArtifactRow> artifacts;
+  std::vector<NamedValue> values;
+};
+
+struct LiveRun {
+  RunRow row;
+  DagPtr dag;
+  Value params;  ///< Map.
+  std::shared_ptr<const Graph> graph;
+  std::shared_ptr<const RunContext> context;
+
+  // Empty while the run is queued.
+  std::optional<Instances> instances;
+  std::vector<TaskProgress> tasks;
+  std::vector<InstanceState> states;
+  std::array<std::uint32_t, kTaskStates> counts{};  ///< Instances by state.
+  std::unordered_map<std::uint32_t, InstanceOutputs> outputs;
+  std::unordered_map<std::uint32_t, TaskRow> committing;  ///< Rows of instances whose outputs are being published.
+  std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
+
+  std::uint32_t active = 0;     ///< Attempts assigned.
+  bool failed = false;          ///< Some task failed that nothing allows.
+  double attempt_seconds = -1;  ///< Moving average of how long attempts run; below 0: none ended yet.
+  std::vector<std::uint32_t> to_judge;
+  std::deque<ReadyRange> parked;  ///< Ready, but the run has `max_active_tasks` already.
+  std::unordered_map<std::uint32_t, std::deque<ReadyRange>> parked_by_task;  ///< `max_parallel` likewise.
+
+  bool started() const { return instances.has_value(); }
+  const Task& task(std::uint32_t position) const { return dag->tasks[position]; }
+  void set_state(std::uint32_t index, TaskState state) {
+    --counts[static_cast<std::size_t>(states[index].state)];
+    states[index].state = state;
+    ++counts[static_cast<std::size_t>(state)];
+  }
+  std::uint32_t unsettled() const;
+};
+
+/// The names that expressions of a run may use: params, run, tasks, and item and key of one instance.
+class RunScope : public expr::Scope {
+ public:
+  /// `index`: whose item; nullopt for expressions about the run.
+  RunScope(const LiveRun& run, std::optional<std::uint32_t> index) : run_(run), index_(index) {}
+  std::optional<Value> resolve(std::span<const std::string> path) const override;
+
+ private:
+  std::optional<Value> task_value(std::span<const std::string> path) const;
+  const LiveRun& run_;
+  std::optional<std::uint32_t> index_;
+};
+
+/// The value or metric of an instance; null pointer where it left none of that name.
+const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name);
+const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name);
+
+/// The instances of `task` that `select` means: the best by its value, or all that succeeded where there is none.
+/// Errors: kNotFound: none succeeded with such a value.
+Result<std::vector<std::uint32_t>> select_instances(const LiveRun& run, std::uint32_t task,
+                                                    const std::optional<Select>& select);
+
+}  // namespace chappe

@@ -1,0 +1,134 @@
+#include "engine/run/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace chappe {
+namespace {
+
+bool is_constant(const WorkSpec& spec) {
+  const auto literal = [](const expr::Template& text) { return text.is_literal(); };
+  return literal(spec.script) && spec.inputs.empty() &&
+         std::all_of(spec.command.begin(), spec.command.end(), literal) &&
+         std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
+         std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](const auto& each) { return literal(each.asset); });
+}
+
+InputObject object_of(const ArtifactRow& artifact, const InputArtifact& input, std::string path) {
+  InputObject object{.name = input.name, .path = std::move(path), .key = artifact.object.key};
+  object.size = artifact.object.size;
+  object.sha256 = artifact.object.sha256;
+  object.packed = artifact.object.packed;
+  object.asset = artifact.asset;
+  object.producer = artifact.key;
+  object.producer_attempt = artifact.attempt;
+  return object;
+}
+
+InputObject object_of(const AssetVersion& version, const InputArtifact& input) {
+  InputObject object{.name = input.name, .path = input.path, .key = version.key};
+  object.size = version.size;
+  object.sha256 = version.sha256;
+  object.packed = version.packed;
+  object.asset = version.id;
+  object.producer = version.producer;
+  object.producer_attempt = version.attempt;
+  return object;
+}
+
+Result<ResolvedInput> resolve_from_task(const LiveRun& run, const InputArtifact& input) {
+  ResolvedInput out{.name = input.name, .path = input.path};
+  const std::uint32_t task = *input.from_task;
+  const std::string source = fmt::format("{}.{}", run.task(task).id, input.from_artifact);
+  auto chosen = select_instances(run, task, input.select);
+  if (!chosen && !input.optional) return fail(std::move(chosen.error()));
+  out.collection = run.instances->mapped(task) && !input.select;
+  for (const std::uint32_t index : chosen.value_or(std::vector<std::uint32_t>{})) {
+    const ArtifactRow* artifact = output_artifact(run, index, input.from_artifact);
+    if (artifact == nullptr) continue;
+    std::string path = input.path;
+    if (out.collection) path += "/" + path_segment(run.instances->key_of(index));
+    out.objects.push_back(object_of(*artifact, input, std::move(path)));
+  }
+  if (out.objects.empty() && !input.optional) {
+    return fail(ErrorCode::kNotFound, fmt::format("input '{}': {} is absent", input.name, source));
+  }
+  return out;
+}
+
+Result<ResolvedInput> resolve_asset(const LiveRun& run, std::uint32_t index, const InputArtifact& input,
+                                    const EngineState& state) {
+  ResolvedInput out{.name = input.name, .path = input.path};
+  auto name = input.asset.expand(RunScope(run, index));
+  if (!name) return fail(std::move(name.error()).in(fmt::format("input '{}'", input.name)));
+  const auto& table = name->find('@') == std::string::npos ? state.newest_assets : state.aliases;
+  const auto found = table.find(*name);
+  if (found != table.end()) {
+    out.objects.push_back(object_of(found->second, input));
+  } else if (!input.optional) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("input '{}': no version of '{}' has been published", input.name, *name));
+  }
+  return out;
+}
+
+Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifact& output) {
+  ResolvedOutput out{.name = output.name, .path = output.path, .required = output.required};
+  out.non_empty = output.non_empty;
+  out.pack = output.pack;
+  out.asset_name = output.asset_name;
+  out.immutable = output.immutable;
+  auto uri = output.asset.expand(scope);
+  if (!uri) return fail(std::move(uri.error()).in(fmt::format("asset of output '{}'", output.name)));
+  out.asset_uri = std::move(*uri);
+  return out;
+}
+
+Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const WorkSpec& spec, const EngineState& state) {
+  const RunScope scope(run, index);
+  ResolvedWork out{.kind = spec.kind};
+  auto script = spec.script.expand(scope);
+  if (!script) return fail(std::move(script.error()).in("run"));
+  out.script = std::move(*script);
+  out.shell = spec.shell;
+  for (const expr::Template& argument : spec.command) {
+    auto text = argument.expand(scope);
+    if (!text) return fail(std::move(text.error()).in("command"));
+    out.command.push_back(std::move(*text));
+  }
+  for (const auto& [name, value] : spec.env) {
+    auto text = value.expand(scope);
+    if (!text) return fail(std::move(text.error()).in("env " + name));
+    out.env.emplace_back(name, std::move(*text));
+  }
+  for (const InputArtifact& input : spec.inputs) {
+    auto resolved = input.from_task ? resolve_from_task(run, input) : resolve_asset(run, index, input, state);
+    if (!resolved) return fail(std::move(resolved.error()));
+    out.inputs.push_back(std::move(*resolved));
+  }
+  for (const OutputArtifact& output : spec.outputs) {
+    auto resolved = resolve_output(scope, output);
+    if (!resolved) return fail(std::move(resolved.error()));
+    out.outputs.push_back(std::move(*resolved));
+  }
+  out.values = spec.values;
+  out.timeout = spec.timeout;
+  out.kill_grace = spec.kill_grace;
+  out.resources = spec.resources;
+  return out;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
+  const WorkSpec& spec = *run.task(run.instances->task_of(index)).work;
+  if (const auto known = run.constant_work.find(&spec); known != run.constant_work.end()) return known->second;
+  auto resolved = resolve(run, index, spec, state);
+  if (!resolved) return fail(std::move(resolved.error()));
+  auto work = std::make_shared<const ResolvedWork>(std::move(*resolved));
+  if (is_constant(spec)) run.constant_work[&spec] = work;
+  return work;
+}
+
+}  // namespace chappe
