@@ -1,0 +1,84 @@
+#include "worker/exec/messages.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace chappe::exec {
+
+bool send_all(int fd, const void* data, std::size_t size) {
+  const char* next = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t sent = ::send(fd, next, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return false;
+    next += sent;
+    size -= static_cast<std::size_t>(sent);
+  }
+  return true;
+}
+
+bool receive_all(int fd, void* data, std::size_t size) {
+  char* next = static_cast<char*>(data);
+  while (size > 0) {
+    const ssize_t got = ::recv(fd, next, size, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    next += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+namespace {
+
+struct Ancillary {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> bytes{};
+};
+
+msghdr message_of(iovec& byte, Ancillary& ancillary) {
+  msghdr message{};
+  message.msg_iov = &byte;
+  message.msg_iovlen = 1;
+  message.msg_control = ancillary.bytes.data();
+  message.msg_controllen = ancillary.bytes.size();
+  return message;
+}
+
+}  // namespace
+
+bool send_ends(int fd, SupervisorEnds ends) {
+  char payload = 1;
+  iovec byte{&payload, 1};
+  Ancillary ancillary;
+  msghdr message = message_of(byte, ancillary);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+  const std::array<int, 2> fds{ends.socket, ends.output};
+  std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
+}
+
+bool receive_ends(int fd, SupervisorEnds& ends) {
+  char payload = 0;
+  iovec byte{&payload, 1};
+  Ancillary ancillary;
+  msghdr message = message_of(byte, ancillary);
+  ssize_t got = -1;
+  do got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (got != 1 || payload != 1 || header == nullptr || header->cmsg_len != CMSG_LEN(2 * sizeof(int))) return false;
+  std::array<int, 2> fds{};
+  std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
+  ends = {fds[0], fds[1]};
+  return true;
+}
+
+}  // namespace chappe::exec

@@ -1,0 +1,39 @@
+/// \file
+/// Messages between a worker and its supervisors, over a stream socket of one machine and one build.
+///
+///   request = Request, then `bytes` bytes: for kLaunch the NUL-terminated texts directory, argv..., env...
+///   answer  = ProcessEnd as it is in memory
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include "worker/exec/launch.h"
+
+namespace chappe::exec {
+
+enum class RequestKind : std::uint32_t { kLaunch, kStop };
+
+struct Request {
+  RequestKind kind = RequestKind::kLaunch;
+  std::uint32_t bytes = 0;      ///< Following.
+  std::uint32_t arguments = 0;  ///< argv's length.
+  std::uint32_t variables = 0;  ///< env's length.
+  std::int64_t grace_us = 0;
+};
+static_assert(std::is_trivially_copyable_v<Request> && std::is_trivially_copyable_v<ProcessEnd>);
+
+/// Both as blocking calls that go on after EINTR. False: the other side is gone.
+bool send_all(int fd, const void* data, std::size_t size);
+bool receive_all(int fd, void* data, std::size_t size);
+
+/// The control socket passes two descriptors: a supervisor's socket and the read end of its output pipe.
+struct SupervisorEnds {
+  int socket = -1;
+  int output = -1;
+};
+bool send_ends(int fd, SupervisorEnds ends);
+bool receive_ends(int fd, SupervisorEnds& ends);
+
+}  // namespace chappe::exec
