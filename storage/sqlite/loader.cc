@@ -1,0 +1,114 @@
+#include "storage/sqlite/loader.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "storage/sqlite/tables.h"
+
+namespace chappe::sqlite {
+namespace {
+
+template <typename Row>
+void read_into(Statement& statement, std::vector<Row>& rows) {
+  while (statement.step()) read_row(statement, rows.emplace_back());
+}
+
+template <typename Row, typename... Values>
+std::vector<Row> read_all(Connection& connection, std::string_view rest, const Values&... values) {
+  std::vector<Row> rows;
+  Statement statement(connection, select_sql<Row>(rest));
+  read_into(statement.query(values...), rows);
+  return rows;
+}
+
+template <typename Id>
+Id last_id(Connection& connection, const char* sql) {
+  Statement statement(connection, sql);
+  statement.query().step();
+  return statement.next<Id>();
+}
+
+/// Reads everything of a run but its row.
+class RunLoader {
+ public:
+  explicit RunLoader(Connection& connection)
+      : source_(connection, "SELECT source FROM dag_versions WHERE version = ?1"),
+        tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
+        artifacts_(connection, of_latest_attempts<ArtifactRow>()),
+        values_(connection, of_latest_attempts<ValueRow>()) {}
+
+  void load(StoredRun& run) {
+    if (!source_.query(run.row.dag_version).step()) {
+      throw Failed{{ErrorCode::kCorrupt, fmt::format("run {}: its DAG version {} is not in the store",
+                                                     run.row.id.text(), run.row.dag_version)}};
+    }
+    source_.read(run.dag_source);
+    source_.reset();
+    const RowRange range = rows_of(run.row.seq);
+    run.tasks.reserve(run.row.instances);
+    read_into(tasks_.query(range.first, range.last), run.tasks);
+    read_into(artifacts_.query(range.first, range.last), run.artifacts);
+    read_into(values_.query(range.first, range.last), run.values);
+  }
+
+ private:
+  template <typename Row>
+  static std::string of_latest_attempts() {
+    return select_sql<Row>(
+        "JOIN tasks k ON k.id = t.task AND k.attempt = t.attempt WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, "
+        "t.row");
+  }
+  Statement source_;
+  Statement tasks_;
+  Statement artifacts_;
+  Statement values_;
+};
+
+std::vector<WorkerRow> workers_of(Connection& connection, const std::vector<StoredRun>& runs) {
+  std::set<WorkerSeq> seqs;
+  for (const StoredRun& run : runs) {
+    for (const TaskRow& task : run.tasks) {
+      if (task.worker && holds_attempt(task.state)) seqs.insert(task.worker);
+    }
+  }
+  std::vector<WorkerRow> workers;
+  Statement statement(connection, select_sql<WorkerRow>("WHERE t.seq = ?1"));
+  for (const WorkerSeq seq : seqs) read_into(statement.query(seq), workers);
+  return workers;
+}
+
+constexpr char kNewestAliases[] =
+    "WHERE t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = t.alias) "
+    "ORDER BY t.model, t.alias";
+
+}  // namespace
+
+StoredState load_state(Connection& connection) {
+  StoredState state;
+  state.epoch = last_id<std::uint32_t>(connection, "SELECT epoch FROM store");
+  state.last_run = last_id<RunSeq>(connection, "SELECT coalesce(max(seq), 0) FROM runs");
+  state.last_worker = last_id<WorkerSeq>(connection, "SELECT coalesce(max(seq), 0) FROM workers");
+  state.last_asset_version = last_id<AssetVersionId>(connection, "SELECT coalesce(max(id), 0) FROM asset_versions");
+  RunLoader loader(connection);
+  for (RunRow& row : read_all<RunRow>(connection, "WHERE t.state IN (0, 1) ORDER BY t.seq")) {
+    loader.load(state.runs.emplace_back(StoredRun{.row = std::move(row)}));
+  }
+  state.workers = workers_of(connection, state.runs);
+  state.assets = read_all<AssetVersion>(
+      connection,
+      "WHERE t.id IN (SELECT id FROM newest_asset_versions UNION SELECT asset_version FROM alias_moves a WHERE a.row = "
+      "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
+  state.aliases = read_all<AliasRow>(connection, kNewestAliases);
+  return state;
+}
+
+StoredRun load_run(Connection& connection, const RunId& id) {
+  std::vector<RunRow> rows = read_all<RunRow>(connection, "WHERE t.id = ?1", id);
+  if (rows.empty()) throw Failed{{ErrorCode::kNotFound, fmt::format("run {}", id.text())}};
+  StoredRun run{.row = std::move(rows.front())};
+  RunLoader(connection).load(run);
+  return run;
+}
+
+}  // namespace chappe::sqlite

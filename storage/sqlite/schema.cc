@@ -1,0 +1,305 @@
+#include "storage/sqlite/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "engine/base/assert.h"
+
+namespace chappe::sqlite {
+namespace {
+
+// Times are microseconds since 1970 (UTC), 0 where not set; so are sizes and ids that are 0: SQLite spends no byte on
+// a 0. The views show NULL and ISO 8601 instead, and names for numbers.
+//
+// `tasks` is written twice for each task of each run, so it has no index but its key, and holds the latest attempt
+// itself. Its id is run << 32 | position: the rows of a run lie side by side.
+constexpr char kSchema1[] = R"sql(
+CREATE TABLE store (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO store VALUES (1, 0);
+
+CREATE TABLE task_states (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO task_states VALUES (0, 'none'), (1, 'scheduled'), (2, 'queued'), (3, 'running'), (4, 'committing'),
+  (5, 'up_for_retry'), (6, 'waiting'), (7, 'success'), (8, 'failed'), (9, 'skipped'), (10, 'upstream_failed'),
+  (11, 'cancelled');
+CREATE TABLE run_states (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO run_states VALUES (0, 'queued'), (1, 'running'), (2, 'success'), (3, 'failed'), (4, 'cancelled');
+CREATE TABLE reasons (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO reasons VALUES (0, 'none'), (1, 'exit_code'), (2, 'signal'), (3, 'timeout'), (4, 'queue_timeout'),
+  (5, 'oom'), (6, 'lost_worker'), (7, 'artifact_io'), (8, 'invalid_output'), (9, 'launch_failed'), (10, 'cancelled'),
+  (11, 'check_failed'), (12, 'upstream');
+
+CREATE TABLE dag_versions (
+  version TEXT NOT NULL UNIQUE,
+  dag TEXT NOT NULL,
+  source TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  submitted_at_us INTEGER NOT NULL  -- The latest time: going back to an older text makes it the newest.
+) STRICT;
+CREATE INDEX dag_versions_by_dag ON dag_versions (dag, submitted_at_us);
+
+CREATE TABLE runs (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  dag TEXT NOT NULL,
+  dag_version TEXT NOT NULL REFERENCES dag_versions (version),
+  params TEXT NOT NULL,
+  trigger_kind TEXT NOT NULL,
+  requested_by TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  logical_time_us INTEGER NOT NULL,
+  interval_start_us INTEGER NOT NULL,
+  interval_end_us INTEGER NOT NULL,
+  state INTEGER NOT NULL REFERENCES run_states (id),
+  stop INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  instances INTEGER NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  started_at_us INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX runs_by_request ON runs (request_id) WHERE request_id <> '';
+CREATE INDEX runs_by_dag ON runs (dag, state);
+CREATE INDEX runs_by_state ON runs (state);
+
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,
+  allowed INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  attempt_no INTEGER NOT NULL,
+  user_tries INTEGER NOT NULL,
+  infra_tries INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
+  ready_at_us INTEGER NOT NULL,
+  queued_at_us INTEGER NOT NULL,
+  retry_at_us INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  exit_code INTEGER NOT NULL,
+  started_at_us INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  cpu_us INTEGER NOT NULL,
+  peak_memory_bytes INTEGER NOT NULL,
+  bytes_in INTEGER NOT NULL,
+  bytes_out INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE earlier_attempts (
+  task INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  attempt_no INTEGER NOT NULL,
+  worker INTEGER NOT NULL,
+  queued_at_us INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  exit_code INTEGER NOT NULL,
+  started_at_us INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  cpu_us INTEGER NOT NULL,
+  peak_memory_bytes INTEGER NOT NULL,
+  bytes_in INTEGER NOT NULL,
+  bytes_out INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (task, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE workers (
+  seq INTEGER PRIMARY KEY,
+  incarnation TEXT NOT NULL,
+  name TEXT NOT NULL,
+  host TEXT NOT NULL,
+  cpu_milli INTEGER NOT NULL,
+  memory_bytes INTEGER NOT NULL,
+  joined_at_us INTEGER NOT NULL,
+  lost_at_us INTEGER NOT NULL
+) STRICT;
+
+-- What winning attempts wrote, and what attempts were handed: the two halves of lineage.
+CREATE TABLE artifacts (
+  row INTEGER PRIMARY KEY,
+  task INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  object_key TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  packed INTEGER NOT NULL,
+  etag TEXT NOT NULL,
+  asset_uri TEXT NOT NULL,
+  asset_name TEXT NOT NULL,
+  upload TEXT NOT NULL,
+  asset_version INTEGER NOT NULL
+) STRICT;
+CREATE INDEX artifacts_by_task ON artifacts (task);
+CREATE INDEX artifacts_by_key ON artifacts (object_key);
+
+CREATE TABLE inputs (
+  row INTEGER PRIMARY KEY,
+  task INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  path TEXT NOT NULL,
+  object_key TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  packed INTEGER NOT NULL,
+  asset_version INTEGER NOT NULL,
+  producer INTEGER NOT NULL,
+  producer_attempt INTEGER NOT NULL
+) STRICT;
+CREATE INDEX inputs_by_task ON inputs (task);
+CREATE INDEX inputs_by_key ON inputs (object_key);
+
+CREATE TABLE task_values (
+  row INTEGER PRIMARY KEY,
+  task INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,  -- JSON.
+  metric INTEGER NOT NULL,
+  at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX task_values_by_task ON task_values (task);
+
+CREATE TABLE asset_versions (
+  id INTEGER PRIMARY KEY,
+  uri TEXT NOT NULL,
+  name TEXT NOT NULL,
+  object_key TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  packed INTEGER NOT NULL,
+  producer INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  artifact TEXT NOT NULL,
+  etag TEXT NOT NULL,
+  store_version TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  published_at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX asset_versions_by_uri ON asset_versions (uri);
+CREATE INDEX asset_versions_by_name ON asset_versions (name) WHERE name <> '';
+-- The newest published version of each URI, kept with each publication: so no list ever walks all versions.
+CREATE TABLE newest_asset_versions (
+  uri TEXT PRIMARY KEY,
+  id INTEGER NOT NULL UNIQUE REFERENCES asset_versions (id)
+) STRICT, WITHOUT ROWID;
+
+-- Append only: the newest row of (model, alias) is where the alias stands.
+CREATE TABLE alias_moves (
+  row INTEGER PRIMARY KEY,
+  model TEXT NOT NULL,
+  alias TEXT NOT NULL,
+  asset_version INTEGER NOT NULL,
+  previous_version INTEGER NOT NULL,
+  by_task INTEGER NOT NULL,
+  by_attempt INTEGER NOT NULL,
+  moved_by TEXT NOT NULL,
+  at_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alias_moves_by_alias ON alias_moves (model, alias);
+CREATE INDEX alias_moves_by_task ON alias_moves (by_task) WHERE by_task <> 0;
+
+CREATE TABLE audit (
+  row INTEGER PRIMARY KEY,
+  at_us INTEGER NOT NULL,
+  principal TEXT NOT NULL,
+  verb TEXT NOT NULL,
+  object TEXT NOT NULL,
+  detail TEXT NOT NULL
+) STRICT;
+
+-- For people with the sqlite3 shell.
+CREATE VIEW run_list AS
+SELECT r.id, r.dag, s.name AS state, r.generation, r.instances, r.trigger_kind, r.requested_by, r.params,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(r.created_at_us, 0) / 1e6, 'unixepoch') AS created_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(r.started_at_us, 0) / 1e6, 'unixepoch') AS started_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(r.ended_at_us, 0) / 1e6, 'unixepoch') AS ended_at,
+  r.message, r.dag_version, r.seq
+FROM runs r JOIN run_states s ON s.id = r.state;
+
+CREATE VIEW task_list AS
+SELECT r.id AS run, r.dag, t.id & 4294967295 AS position, s.name AS state, nullif(x.name, 'none') AS reason,
+  t.exit_code, t.attempt_no AS attempts, w.name AS worker,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(t.queued_at_us, 0) / 1e6, 'unixepoch') AS queued_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(t.started_at_us, 0) / 1e6, 'unixepoch') AS started_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(t.ended_at_us, 0) / 1e6, 'unixepoch') AS ended_at,
+  t.cpu_us, t.peak_memory_bytes, t.message
+FROM tasks t JOIN runs r ON r.seq = t.id >> 32 JOIN task_states s ON s.id = t.state JOIN reasons x ON x.id = t.reason
+LEFT JOIN workers w ON w.seq = t.worker;
+
+CREATE VIEW attempts AS
+SELECT r.id AS run, r.dag, a.task & 4294967295 AS position, printf('%016x', a.attempt) AS attempt, a.attempt_no,
+  a.state, nullif(x.name, 'none') AS reason, a.exit_code, w.name AS worker, w.host,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(a.queued_at_us, 0) / 1e6, 'unixepoch') AS queued_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(a.started_at_us, 0) / 1e6, 'unixepoch') AS started_at,
+  strftime('%Y-%m-%dT%H:%M:%fZ', nullif(a.ended_at_us, 0) / 1e6, 'unixepoch') AS ended_at,
+  a.cpu_us, a.peak_memory_bytes, a.bytes_in, a.bytes_out, a.message
+FROM (
+  SELECT t.id AS task, t.attempt, t.attempt_no, s.name AS state, t.reason, t.exit_code, t.worker, t.queued_at_us,
+    t.started_at_us, t.ended_at_us, t.cpu_us, t.peak_memory_bytes, t.bytes_in, t.bytes_out, t.message
+  FROM tasks t JOIN task_states s ON s.id = t.state WHERE t.attempt <> 0
+  UNION ALL
+  SELECT e.task, e.attempt, e.attempt_no, CASE e.reason WHEN 0 THEN 'success' WHEN 10 THEN 'cancelled' ELSE 'failed' END,
+    e.reason, e.exit_code, e.worker, e.queued_at_us, e.started_at_us, e.ended_at_us, e.cpu_us, e.peak_memory_bytes,
+    e.bytes_in, e.bytes_out, e.message
+  FROM earlier_attempts e
+) a JOIN runs r ON r.seq = a.task >> 32 JOIN reasons x ON x.id = a.reason LEFT JOIN workers w ON w.seq = a.worker;
+
+CREATE VIEW aliases AS
+SELECT a.model, a.alias, v.uri, v.id AS asset_version, v.sha256, a.moved_by,
+  strftime('%Y-%m-%dT%H:%M:%fZ', a.at_us / 1e6, 'unixepoch') AS moved_at
+FROM alias_moves a JOIN asset_versions v ON v.id = a.asset_version
+WHERE a.row = (SELECT max(b.row) FROM alias_moves b WHERE b.model = a.model AND b.alias = a.alias);
+)sql";
+
+constexpr std::array kMigrations{Migration{1, "first schema", kSchema1}};
+
+std::int64_t number(Connection& connection, const char* sql) {
+  Statement statement(connection, sql);
+  CHAPPE_ASSERT(statement.query().step());
+  return statement.next<std::int64_t>();
+}
+
+}  // namespace
+
+std::span<const Migration> migrations() { return kMigrations; }
+
+bool needs_migration(Connection& connection, std::span<const Migration> known) {
+  const std::int64_t application = number(connection, "PRAGMA application_id");
+  if (application == 0 && number(connection, "SELECT count(*) FROM sqlite_schema") == 0) return true;
+  if (application != kApplicationId) {
+    throw Failed{{ErrorCode::kInvalidInput, "this is a database of another program: name another file"}};
+  }
+  const std::int64_t version = number(connection, "SELECT coalesce(max(version), 0) FROM migrations");
+  if (version > known.back().version) {
+    throw Failed{{ErrorCode::kInvalidInput,
+                  fmt::format("schema version {} was written by a newer Chappe, this one knows up to {}: use the newer "
+                              "one, or a backup from before the upgrade",
+                              version, known.back().version)}};
+  }
+  return version < known.back().version;
+}
+
+void migrate(Connection& connection, std::span<const Migration> known, WallTime now) {
+  while (needs_migration(connection, known)) {
+    Transaction transaction(connection, "BEGIN IMMEDIATE");
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+        "applied_at_us INTEGER NOT NULL) STRICT");
+    connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
+    const std::int64_t done = number(connection, "SELECT coalesce(max(version), 0) FROM migrations");
+    const Migration& migration = known[static_cast<std::size_t>(done)];
+    CHAPPE_ASSERT(migration.version == done + 1);
+    connection.execute(migration.sql);
+    Statement(connection, "INSERT INTO migrations VALUES (?1, ?2, ?3)")
+        .run(migration.version, std::string_view(migration.name), now);
+    transaction.commit();
+  }
+}
+
+}  // namespace chappe::sqlite

@@ -1,0 +1,316 @@
+#include "storage/sqlite/sqlite_meta_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "storage/sqlite/loader.h"
+#include "storage/sqlite/schema.h"
+#include "storage/sqlite/tables.h"
+
+namespace chappe::sqlite {
+namespace {
+
+constexpr std::size_t kPrefixMin = 4;
+constexpr std::size_t kRunsMax = 1'000;
+constexpr std::size_t kTasksPageMax = 10'000;
+constexpr int kStepsBetweenLooks = 10'000;  // Of SQLite's machine, between two looks at the clock: well under 1 ms.
+
+[[noreturn]] void not_found(std::string what) { throw Failed{{ErrorCode::kNotFound, std::move(what)}}; }
+
+template <typename Row>
+Row found(std::optional<Row> row, const std::string& what) {
+  if (!row) not_found("no " + what);
+  return std::move(*row);
+}
+
+}  // namespace
+
+SqliteMetaReader::SqliteMetaReader(const std::filesystem::path& path, Duration read_time_max)
+    : connection_(path, SQLITE_OPEN_READONLY), read_time_max_(read_time_max), deadline_(Clock::now() + read_time_max) {
+  sqlite3_db_config(connection_.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  connection_.execute("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY");
+  if (needs_migration(connection_, migrations())) {
+    throw Failed{{ErrorCode::kInvalidInput, "there is no store of this version yet: start the scheduler once"}};
+  }
+  sqlite3_progress_handler(
+      connection_.handle(), kStepsBetweenLooks,
+      [](void* self) { return Clock::now() > static_cast<SqliteMetaReader*>(self)->deadline_ ? 1 : 0; }, this);
+}
+
+template <typename Work>
+auto SqliteMetaReader::call(std::string_view what, Work work) -> Result<std::invoke_result_t<Work>> {
+  deadline_ = Clock::now() + read_time_max_;
+  return catching(what, [&] {
+    Transaction snapshot(connection_, "BEGIN");
+    return work();
+  });
+}
+
+Statement& SqliteMetaReader::prepared(const std::string& sql) {
+  const auto known = statements_.find(sql);
+  return known != statements_.end() ? known->second
+                                    : statements_.emplace(sql, Statement(connection_, sql)).first->second;
+}
+
+template <typename Row, typename... Values>
+std::vector<Row> SqliteMetaReader::all(std::string_view rest, const Values&... values) {
+  std::vector<Row> rows;
+  Statement& statement = prepared(select_sql<Row>(rest)).query(values...);
+  while (statement.step()) {
+    if (rows.size() == kAnswerRowsMax) {
+      statement.reset();
+      throw Failed{
+          {ErrorCode::kInvalidInput, fmt::format("more than {} rows: ask for one task at a time", kAnswerRowsMax)}};
+    }
+    read_row(statement, rows.emplace_back());
+  }
+  return rows;
+}
+
+template <typename Row, typename... Values>
+std::optional<Row> SqliteMetaReader::first(std::string_view rest, const Values&... values) {
+  Statement& statement = prepared(select_sql<Row>(rest)).query(values...);
+  if (!statement.step()) return std::nullopt;
+  Row row;
+  read_row(statement, row);
+  statement.reset();
+  return row;
+}
+
+template <typename Row>
+Result<std::vector<Row>> SqliteMetaReader::of_instances(std::string_view what, RunSeq run,
+                                                        std::optional<std::uint32_t> index) {
+  RowRange range = rows_of(run);
+  if (index) range.first = range.last = InstanceKey{run, *index}.row();
+  return call(
+      what, [&] { return all<Row>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.row", range.first, range.last); });
+}
+
+// ---- Runs and tasks -----------------------------------------------------------------------------------------------
+
+Result<std::vector<RunRow>> SqliteMetaReader::runs(const RunFilter& filter) {
+  const std::size_t limit = std::min(filter.limit, kRunsMax);
+  const RunSeq before = filter.before.value_or(RunSeq{0xffffffffU});
+  const RunState state = filter.state.value_or(RunState::kQueued);
+  std::string where = "WHERE t.seq < ?1";
+  if (filter.state) where += " AND t.state = ?2";
+  if (!filter.dag.empty()) where += " AND t.dag = ?3";
+  return call("list runs",
+              [&] { return all<RunRow>(where + " ORDER BY t.seq DESC LIMIT ?4", before, state, filter.dag, limit); });
+}
+
+Result<RunRow> SqliteMetaReader::run(const std::string& id_or_prefix) {
+  return call("find run", [&] {
+    const std::optional<RunId> id = RunId::parse(id_or_prefix);
+    if (id) return found(first<RunRow>("WHERE t.id = ?1", *id), "run " + id_or_prefix);
+    return run_by_prefix(id_or_prefix);
+  });
+}
+
+RunRow SqliteMetaReader::run_by_prefix(std::string prefix) {
+  std::transform(prefix.begin(), prefix.end(), prefix.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (prefix.size() < kPrefixMin) {
+    throw Failed{{ErrorCode::kInvalidInput, fmt::format("\"{}\" is too short: a run is named by at least {} characters "
+                                                        "of its id",
+                                                        prefix, kPrefixMin)}};
+  }
+  // "~" sorts behind every character of an id.
+  std::vector<RunRow> rows = all<RunRow>("WHERE t.id >= ?1 AND t.id < ?2 ORDER BY t.id LIMIT 2", prefix, prefix + "~");
+  if (rows.empty()) not_found("no run " + prefix);
+  if (rows.size() > 1) {
+    throw Failed{{ErrorCode::kInvalidInput, fmt::format("several runs begin with {}, among them {} and {}", prefix,
+                                                        rows[0].id.text(), rows[1].id.text())}};
+  }
+  return std::move(rows.front());
+}
+
+Result<RunRow> SqliteMetaReader::run_by_seq(RunSeq seq) {
+  return call("find run",
+              [&] { return found(first<RunRow>("WHERE t.seq = ?1", seq), fmt::format("run {}", seq.value)); });
+}
+
+Result<std::optional<RunRow>> SqliteMetaReader::run_by_request(const std::string& request_id) {
+  return call("find run", [&] { return first<RunRow>("WHERE t.request_id = ?1 AND t.request_id <> ''", request_id); });
+}
+
+Result<std::array<std::uint64_t, kTaskStates>> SqliteMetaReader::state_counts(const RunRow& run) {
+  return call("count tasks", [&] {
+    std::array<std::uint64_t, kTaskStates> counts{};
+    std::uint64_t rows = 0;
+    const RowRange range = rows_of(run.seq);
+    Statement& statement = prepared("SELECT state, count(*) FROM tasks WHERE id BETWEEN ?1 AND ?2 GROUP BY state");
+    statement.query(range.first, range.last);
+    while (statement.step()) {
+      const auto state = statement.next<TaskState>();
+      rows += counts[static_cast<std::size_t>(state)] = statement.next<std::uint64_t>();
+    }
+    counts[0] += run.instances - std::min<std::uint64_t>(rows, run.instances);
+    return counts;
+  });
+}
+
+Result<std::vector<TaskRow>> SqliteMetaReader::tasks(RunSeq run, const TaskFilter& filter) {
+  const std::size_t limit = std::min(filter.limit, kTasksPageMax);
+  const std::int64_t from = InstanceKey{run, filter.index_from}.row();
+  const std::string where =
+      filter.state ? "WHERE t.id BETWEEN ?1 AND ?2 AND t.state = ?4" : "WHERE t.id BETWEEN ?1 AND ?2";
+  return call("list tasks", [&] {
+    const std::string sql = where + " ORDER BY t.id LIMIT ?3";
+    if (filter.state) return all<TaskRow>(sql, from, rows_of(run).last, limit, *filter.state);
+    return all<TaskRow>(sql, from, rows_of(run).last, limit);
+  });
+}
+
+Result<AttemptHistory> SqliteMetaReader::attempts(InstanceKey key) {
+  return call("list attempts", [&] {
+    return AttemptHistory{found(first<TaskRow>("WHERE t.id = ?1", key), fmt::format("task instance {}", key.index)),
+                          all<AttemptRow>("WHERE t.task = ?1 ORDER BY t.attempt DESC", key)};
+  });
+}
+
+Result<std::vector<AttemptRow>> SqliteMetaReader::earlier_attempts(RunSeq run, std::size_t limit) {
+  return call("list attempts", [&] {
+    const RowRange range = rows_of(run);
+    return all<AttemptRow>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.attempt LIMIT ?3", range.first,
+                           range.last, std::min(limit, kAnswerRowsMax));
+  });
+}
+
+Result<std::vector<ArtifactRow>> SqliteMetaReader::artifacts(RunSeq run, std::optional<std::uint32_t> index) {
+  return of_instances<ArtifactRow>("list artifacts", run, index);
+}
+Result<std::vector<InputRow>> SqliteMetaReader::inputs(RunSeq run, std::optional<std::uint32_t> index) {
+  return of_instances<InputRow>("list inputs", run, index);
+}
+Result<std::vector<ValueRow>> SqliteMetaReader::values(RunSeq run, std::optional<std::uint32_t> index) {
+  return of_instances<ValueRow>("list values", run, index);
+}
+
+// ---- Assets, lineage, aliases -------------------------------------------------------------------------------------
+
+Result<std::vector<AssetVersion>> SqliteMetaReader::assets(const AssetFilter& filter) {
+  const std::size_t limit = std::min(filter.limit, kRunsMax);
+  return call("list assets",
+              [&] { return filter.newest_only ? newest_assets(filter, limit) : all_assets(filter, limit); });
+}
+
+/// The newest published version of each URI.
+std::vector<AssetVersion> SqliteMetaReader::newest_assets(const AssetFilter& filter, std::size_t limit) {
+  const AssetVersionId before = filter.before.value_or(AssetVersionId{INT64_MAX});
+  constexpr std::string_view kOrder = "n.id < ?1 ORDER BY n.id DESC LIMIT ?2";
+  const std::string join = "JOIN newest_asset_versions n ON n.id = t.id WHERE ";
+  if (filter.uri.empty()) return all<AssetVersion>(join + std::string(kOrder), before, limit);
+  auto by_uri = all<AssetVersion>(join + "n.uri = ?3 AND " + std::string(kOrder), before, limit, filter.uri);
+  if (!by_uri.empty()) return by_uri;
+  return all<AssetVersion>(join + "t.name = ?3 AND t.name <> '' AND " + std::string(kOrder), before, limit, filter.uri);
+}
+
+/// Every version, those that are not published yet included.
+std::vector<AssetVersion> SqliteMetaReader::all_assets(const AssetFilter& filter, std::size_t limit) {
+  const AssetVersionId before = filter.before.value_or(AssetVersionId{INT64_MAX});
+  constexpr std::string_view kOrder = "t.id < ?1 ORDER BY t.id DESC LIMIT ?2";
+  if (filter.uri.empty()) return all<AssetVersion>("WHERE " + std::string(kOrder), before, limit);
+  auto by_uri = all<AssetVersion>("WHERE t.uri = ?3 AND " + std::string(kOrder), before, limit, filter.uri);
+  if (!by_uri.empty()) return by_uri;
+  return all<AssetVersion>("WHERE t.name = ?3 AND t.name <> '' AND " + std::string(kOrder), before, limit, filter.uri);
+}
+
+Result<AssetVersion> SqliteMetaReader::asset_version(AssetVersionId id) {
+  return call("find asset version", [&] {
+    return found(first<AssetVersion>("WHERE t.id = ?1", id), fmt::format("asset version {}", id.value));
+  });
+}
+
+Result<ArtifactRow> SqliteMetaReader::artifact_by_key(const std::string& key) {
+  return call("find artifact",
+              [&] { return found(first<ArtifactRow>("WHERE t.object_key = ?1", key), "artifact " + key); });
+}
+
+Result<std::vector<InputRow>> SqliteMetaReader::consumers(const std::string& key, std::size_t limit) {
+  return call("list consumers", [&] {
+    return all<InputRow>("WHERE t.object_key = ?1 ORDER BY t.row DESC LIMIT ?2", key, std::min(limit, kAnswerRowsMax));
+  });
+}
+
+Result<std::vector<AliasRow>> SqliteMetaReader::aliases(const std::string& model) {
+  const std::string newest = std::string(model.empty() ? "WHERE" : "WHERE t.model = ?1 AND") +
+                             " t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = "
+                             "t.alias) ORDER BY t.model, t.alias";
+  return call("list aliases", [&] { return model.empty() ? all<AliasRow>(newest) : all<AliasRow>(newest, model); });
+}
+
+Result<std::vector<AliasRow>> SqliteMetaReader::alias_history(const std::string& model, const std::string& alias) {
+  return call("list alias history",
+              [&] { return all<AliasRow>("WHERE t.model = ?1 AND t.alias = ?2 ORDER BY t.row DESC", model, alias); });
+}
+
+Result<AssetVersion> SqliteMetaReader::resolve_alias(const std::string& model, const std::string& alias) {
+  return call("resolve alias", [&] {
+    return found(first<AssetVersion>("WHERE t.id = (SELECT a.asset_version FROM alias_moves a WHERE a.model = ?1 AND "
+                                     "a.alias = ?2 ORDER BY a.row DESC LIMIT 1)",
+                                     model, alias),
+                 fmt::format("alias {}@{}", model, alias));
+  });
+}
+
+Result<std::vector<AliasRow>> SqliteMetaReader::alias_moves_of(RunSeq run) {
+  return call("list alias moves", [&] {
+    const RowRange range = rows_of(run);
+    return all<AliasRow>("WHERE t.by_task BETWEEN ?1 AND ?2 AND t.by_task <> 0 ORDER BY t.row", range.first,
+                         range.last);
+  });
+}
+
+// ---- DAGs, workers, audit -----------------------------------------------------------------------------------------
+
+Result<std::vector<DagVersionRow>> SqliteMetaReader::dags() {
+  return call("list DAGs", [&] {
+    return all<DagVersionRow>(
+        "WHERE t.rowid = (SELECT n.rowid FROM dag_versions n WHERE n.dag = t.dag ORDER BY n.submitted_at_us DESC, "
+        "n.rowid DESC LIMIT 1) ORDER BY t.dag");
+  });
+}
+
+Result<DagVersionRow> SqliteMetaReader::dag_version(const std::string& version) {
+  return call("find DAG version",
+              [&] { return found(first<DagVersionRow>("WHERE t.version = ?1", version), "DAG version " + version); });
+}
+
+Result<DagVersionRow> SqliteMetaReader::newest_dag_version(const std::string& dag) {
+  return call("find DAG", [&] {
+    return found(first<DagVersionRow>("WHERE t.dag = ?1 ORDER BY t.submitted_at_us DESC, t.rowid DESC LIMIT 1", dag),
+                 "DAG " + dag);
+  });
+}
+
+Result<std::vector<WorkerRow>> SqliteMetaReader::workers(std::size_t limit) {
+  return call("list workers",
+              [&] { return all<WorkerRow>("ORDER BY t.seq DESC LIMIT ?1", std::min(limit, kAnswerRowsMax)); });
+}
+
+Result<std::optional<WorkerRow>> SqliteMetaReader::worker(WorkerSeq seq) {
+  return call("find worker", [&] { return first<WorkerRow>("WHERE t.seq = ?1", seq); });
+}
+
+Result<std::vector<AuditRow>> SqliteMetaReader::audit(std::size_t limit) {
+  return call("list audit",
+              [&] { return all<AuditRow>("ORDER BY t.row DESC LIMIT ?1", std::min(limit, kAnswerRowsMax)); });
+}
+
+std::map<std::string, std::string> SqliteMetaReader::plans() {
+  std::map<std::string, std::string> plans;
+  for (const auto& [sql, statement] : statements_) {
+    Statement explain(connection_, "EXPLAIN QUERY PLAN " + sql);
+    explain.query();
+    while (explain.step()) {
+      explain.next<std::int64_t>(), explain.next<std::int64_t>(), explain.next<std::int64_t>();
+      plans[sql] += explain.next<std::string>() + "\n";
+    }
+  }
+  return plans;
+}
+
+}  // namespace chappe::sqlite

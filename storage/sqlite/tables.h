@@ -1,0 +1,175 @@
+/// \file
+/// How each record stands in its table: the columns, and the fields in the same order. The one place that knows both.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "storage/sqlite/connection.h"
+
+namespace chappe::sqlite {
+
+template <typename Row>
+struct Table;
+
+template <>
+struct Table<DagVersionRow> {
+  static constexpr std::string_view kName = "dag_versions";
+  static constexpr std::string_view kColumns = "version, dag, source, created_at_us";
+  static auto fields(auto& row) { return std::tie(row.version, row.dag, row.source, row.created_at); }
+};
+
+template <>
+struct Table<RunRow> {
+  static constexpr std::string_view kName = "runs";
+  static constexpr std::string_view kColumns =
+      "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
+      "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message";
+  static auto fields(auto& row) {
+    return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
+                    row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
+                    row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message);
+  }
+};
+
+template <>
+struct Table<TaskRow> {
+  static constexpr std::string_view kName = "tasks";
+  static constexpr std::string_view kColumns =
+      "id, state, allowed, attempt, attempt_no, user_tries, infra_tries, worker, ready_at_us, queued_at_us, "
+      "retry_at_us, reason, exit_code, started_at_us, ended_at_us, cpu_us, peak_memory_bytes, bytes_in, bytes_out, "
+      "message";
+  static auto fields(auto& row) {
+    auto& end = row.end;
+    return std::tie(row.key, row.state, row.allowed, row.attempt, row.attempt_no, row.user_tries, row.infra_tries,
+                    row.worker, row.ready_at, row.queued_at, row.retry_at, end.reason, end.exit_code, end.started_at,
+                    end.ended_at, end.usage.cpu_us, end.usage.peak_memory_bytes, end.usage.bytes_in,
+                    end.usage.bytes_out, end.message);
+  }
+};
+
+template <>
+struct Table<AttemptRow> {
+  static constexpr std::string_view kName = "earlier_attempts";
+  static constexpr std::string_view kColumns =
+      "task, attempt, attempt_no, worker, queued_at_us, reason, exit_code, started_at_us, ended_at_us, cpu_us, "
+      "peak_memory_bytes, bytes_in, bytes_out, message";
+  static auto fields(auto& row) {
+    auto& end = row.end;
+    return std::tie(row.key, row.attempt, row.attempt_no, row.worker, row.queued_at, end.reason, end.exit_code,
+                    end.started_at, end.ended_at, end.usage.cpu_us, end.usage.peak_memory_bytes, end.usage.bytes_in,
+                    end.usage.bytes_out, end.message);
+  }
+};
+
+template <>
+struct Table<WorkerRow> {
+  static constexpr std::string_view kName = "workers";
+  static constexpr std::string_view kColumns =
+      "seq, incarnation, name, host, cpu_milli, memory_bytes, joined_at_us, lost_at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.seq, row.incarnation, row.name, row.host, row.cpu_milli, row.memory_bytes, row.joined_at,
+                    row.lost_at);
+  }
+};
+
+template <>
+struct Table<ArtifactRow> {
+  static constexpr std::string_view kName = "artifacts";
+  static constexpr std::string_view kColumns =
+      "task, attempt, name, object_key, size_bytes, sha256, packed, etag, asset_uri, asset_name, upload, asset_version";
+  static auto fields(auto& row) {
+    auto& object = row.object;
+    return std::tie(row.key, row.attempt, object.name, object.key, object.size, object.sha256, object.packed,
+                    object.etag, object.asset_uri, object.asset_name, object.upload, row.asset);
+  }
+};
+
+template <>
+struct Table<InputRow> {
+  static constexpr std::string_view kName = "inputs";
+  static constexpr std::string_view kColumns =
+      "task, attempt, name, path, object_key, size_bytes, sha256, packed, asset_version, producer, producer_attempt";
+  static auto fields(auto& row) {
+    auto& object = row.object;
+    return std::tie(row.key, row.attempt, object.name, object.path, object.key, object.size, object.sha256,
+                    object.packed, object.asset, object.producer, object.producer_attempt);
+  }
+};
+
+template <>
+struct Table<ValueRow> {
+  static constexpr std::string_view kName = "task_values";
+  static constexpr std::string_view kColumns = "task, attempt, name, value, metric, at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.key, row.attempt, row.value.name, row.value.value, row.value.metric, row.at);
+  }
+};
+
+template <>
+struct Table<AssetVersion> {
+  static constexpr std::string_view kName = "asset_versions";
+  static constexpr std::string_view kColumns =
+      "id, uri, name, object_key, size_bytes, sha256, packed, producer, attempt, artifact, etag, store_version, "
+      "created_at_us, published_at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.id, row.uri, row.name, row.key, row.size, row.sha256, row.packed, row.producer, row.attempt,
+                    row.artifact, row.etag, row.store_version, row.created_at, row.published_at);
+  }
+};
+
+template <>
+struct Table<AliasRow> {
+  static constexpr std::string_view kName = "alias_moves";
+  static constexpr std::string_view kColumns =
+      "model, alias, asset_version, previous_version, by_task, by_attempt, moved_by, at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.model, row.alias, row.version, row.previous, row.by_task, row.by_attempt, row.by, row.at);
+  }
+};
+
+template <>
+struct Table<AuditRow> {
+  static constexpr std::string_view kName = "audit";
+  static constexpr std::string_view kColumns = "at_us, principal, verb, object, detail";
+  static auto fields(auto& row) { return std::tie(row.at, row.principal, row.verb, row.object, row.detail); }
+};
+
+template <typename Row>
+constexpr int columns_of() {
+  constexpr std::string_view columns = Table<Row>::kColumns;
+  return static_cast<int>(std::count(columns.begin(), columns.end(), ',')) + 1;
+}
+
+/// "INSERT INTO runs (seq, ...) VALUES (?1, ...)"
+template <typename Row>
+std::string insert_sql() {
+  std::string marks = "?1";
+  for (int i = 2; i <= columns_of<Row>(); ++i) marks += fmt::format(", ?{}", i);
+  return fmt::format("INSERT INTO {} ({}) VALUES ({})", Table<Row>::kName, Table<Row>::kColumns, marks);
+}
+
+/// "SELECT t.seq, ... FROM runs t REST": the rest may join, and names this table t.
+template <typename Row>
+std::string select_sql(std::string_view rest) {
+  std::string columns;
+  for (const char c : Table<Row>::kColumns) columns += c == ' ' ? std::string(" t.") : std::string(1, c);
+  return fmt::format("SELECT t.{} FROM {} t {}", columns, Table<Row>::kName, rest);
+}
+
+/// Inserts `row`, or whatever else `statement` does with its columns as ?1, ?2 ... and `more` after them.
+template <typename Row, typename... More>
+void write_row(Statement& statement, const Row& row, const More&... more) {
+  std::apply([&](const auto&... fields) { statement.run(fields..., more...); }, Table<Row>::fields(row));
+}
+
+template <typename Row>
+void read_row(Statement& statement, Row& row) {
+  std::apply([&](auto&... fields) { statement.read(fields...); }, Table<Row>::fields(row));
+}
+
+}  // namespace chappe::sqlite

@@ -1,0 +1,143 @@
+#include "storage/sqlite/writer.h"
+
+#include "engine/base/assert.h"
+#include "storage/sqlite/tables.h"
+
+namespace chappe::sqlite {
+namespace {
+
+/// "UPDATE tasks SET state = ?2, ... WHERE id = ?1 AND state = ?21 AND attempt = ?22"
+std::string guarded_task_update() {
+  std::string sql = "UPDATE tasks SET ";
+  std::string_view columns = Table<TaskRow>::kColumns;
+  columns.remove_prefix(columns.find(' ') + 1);  // Without the id.
+  for (int position = 2; !columns.empty(); ++position) {
+    const std::string_view column = columns.substr(0, columns.find(','));
+    sql += fmt::format("{}{} = ?{}", position == 2 ? "" : ", ", column, position);
+    columns.remove_prefix(std::min(columns.size(), column.size() + 2));
+  }
+  constexpr int kLast = columns_of<TaskRow>();
+  return sql + fmt::format(" WHERE id = ?1 AND state = ?{} AND attempt = ?{}", kLast + 1, kLast + 2);
+}
+
+std::string name_of_row(InstanceKey key) { return fmt::format("task instance {} of run {}", key.index, key.run.value); }
+
+[[noreturn]] void raise_conflict(std::string_view row, std::string_view expected, std::string_view found) {
+  throw Failed{{ErrorCode::kConflict, fmt::format("{}: expected {}, found {} (another scheduler wrote to this store)",
+                                                  row, expected, found)}};
+}
+
+}  // namespace
+
+Writer::Writer(const Connection& connection)
+    : connection_(connection),
+      dag_version_(connection,
+                   "INSERT INTO dag_versions (version, dag, source, created_at_us, submitted_at_us) VALUES (?1, ?2, "
+                   "?3, ?4, ?4) ON CONFLICT (version) DO UPDATE SET submitted_at_us = excluded.submitted_at_us WHERE "
+                   "excluded.submitted_at_us > submitted_at_us"),
+      run_(connection, insert_sql<RunRow>()),
+      run_change_(connection,
+                  "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
+                  "ended_at_us = ?8, message = ?9 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
+      worker_(connection, insert_sql<WorkerRow>() +
+                              " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
+                              "memory_bytes = excluded.memory_bytes, lost_at_us = excluded.lost_at_us WHERE "
+                              "incarnation = excluded.incarnation"),
+      task_(connection, insert_sql<TaskRow>() + " ON CONFLICT (id) DO NOTHING"),
+      task_change_(connection, guarded_task_update()),
+      attempt_(connection, insert_sql<AttemptRow>()),
+      input_(connection, insert_sql<InputRow>()),
+      asset_version_(connection, insert_sql<AssetVersion>()),
+      artifact_(connection, insert_sql<ArtifactRow>()),
+      value_(connection, insert_sql<ValueRow>()),
+      published_(connection,
+                 "UPDATE asset_versions SET published_at_us = ?2, etag = ?3, store_version = ?4 WHERE id = ?1"),
+      newest_(connection,
+              "INSERT INTO newest_asset_versions (uri, id) SELECT uri, id FROM asset_versions WHERE id = ?1 AND "
+              "published_at_us <> 0 ON CONFLICT (uri) DO UPDATE SET id = excluded.id WHERE excluded.id > id"),
+      alias_(connection, insert_sql<AliasRow>()),
+      audit_(connection, insert_sql<AuditRow>()),
+      task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
+      run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2") {}
+
+void Writer::write(const Persist& changes) {
+  for (const DagVersionRow& row : changes.dag_versions) write(row);
+  for (const RunRow& row : changes.runs) write_row(run_, row);
+  for (const RunChange& change : changes.run_changes) write(change);
+  for (const WorkerRow& row : changes.workers) write(row);
+  for (const TaskChange& change : changes.tasks) write(change);
+  for (const AttemptRow& row : changes.attempts) write_row(attempt_, row);
+  for (const InputRow& row : changes.inputs) write_row(input_, row);
+  for (const AssetVersion& row : changes.asset_versions) write(row);
+  for (const ArtifactRow& row : changes.artifacts) write_row(artifact_, row);
+  for (const ValueRow& row : changes.values) write_row(value_, row);
+  for (const AssetPublished& published : changes.published) write(published);
+  for (const AliasRow& row : changes.aliases) write_row(alias_, row);
+  for (const AuditRow& row : changes.audit) write_row(audit_, row);
+}
+
+void Writer::write(const DagVersionRow& row) { write_row(dag_version_, row); }
+
+void Writer::write(const RunChange& change) {
+  const RunRow& row = change.row;
+  run_change_.run(row.seq, row.id, row.state, row.stop, row.generation, row.instances, row.started_at, row.ended_at,
+                  row.message, change.expect_state);
+  if (connection_.changes() != 1) conflict(change);
+}
+
+void Writer::write(const WorkerRow& row) {
+  write_row(worker_, row);
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("worker {}", row.seq.value), "incarnation " + row.incarnation, "another incarnation");
+  }
+}
+
+void Writer::write(const TaskChange& change) {
+  if (change.expect_row) {
+    write_row(task_change_, change.row, change.expect_state, change.expect_attempt);
+    if (connection_.changes() != 1) conflict(change);
+    return;
+  }
+  CHAPPE_ASSERT(change.expect_state == TaskState::kNone && !change.expect_attempt);
+  write_row(task_, change.row);
+  if (connection_.changes() != 1) conflict(change);
+}
+
+void Writer::write(const AssetVersion& row) {
+  write_row(asset_version_, row);
+  if (row.published_at.is_set()) newest_.run(row.id);
+}
+
+void Writer::write(const AssetPublished& published) {
+  published_.run(published.id, published.at, published.etag, published.store_version);
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("asset version {}", published.id.value), "a row", "none");
+  }
+  newest_.run(published.id);
+}
+
+void Writer::conflict(const TaskChange& change) {
+  const auto described = [](TaskState state, AttemptId attempt) {
+    return fmt::format("{} with attempt {}", name_of(state), to_text(attempt));
+  };
+  std::string found = "no row";
+  if (task_now_.query(change.row.key).step()) {
+    const auto state = task_now_.next<TaskState>();
+    found = described(state, task_now_.next<AttemptId>());
+    task_now_.reset();
+  }
+  raise_conflict(name_of_row(change.row.key),
+                 change.expect_row ? described(change.expect_state, change.expect_attempt) : "no row", found);
+}
+
+void Writer::conflict(const RunChange& change) {
+  std::string found = "no row";
+  if (run_now_.query(change.row.seq, change.row.id).step()) {
+    found = name_of(run_now_.next<RunState>());
+    run_now_.reset();
+  }
+  raise_conflict(fmt::format("run {} ({})", change.row.seq.value, change.row.id.text()), name_of(change.expect_state),
+                 found);
+}
+
+}  // namespace chappe::sqlite

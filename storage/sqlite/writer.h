@@ -1,0 +1,46 @@
+/// \file
+/// What each part of a Persist does to the tables. Statements are prepared once.
+#pragma once
+
+#include "storage/sqlite/connection.h"
+
+namespace chappe::sqlite {
+
+class Writer {
+ public:
+  explicit Writer(const Connection& connection);
+
+  /// Within a transaction of the caller's. Throws Failed: kConflict names the row whose guard did not hold.
+  void write(const Persist& changes);
+
+ private:
+  void write(const DagVersionRow& row);
+  void write(const RunChange& change);
+  void write(const WorkerRow& row);
+  void write(const TaskChange& change);
+  void write(const AssetVersion& row);
+  void write(const AssetPublished& published);
+  [[noreturn]] void conflict(const TaskChange& change);
+  [[noreturn]] void conflict(const RunChange& change);
+
+  const Connection& connection_;
+  Statement dag_version_;
+  Statement run_;
+  Statement run_change_;
+  Statement worker_;
+  Statement task_;
+  Statement task_change_;
+  Statement attempt_;
+  Statement input_;
+  Statement asset_version_;
+  Statement artifact_;
+  Statement value_;
+  Statement published_;
+  Statement newest_;
+  Statement alias_;
+  Statement audit_;
+  Statement task_now_;
+  Statement run_now_;
+};
+
+}  // namespace chappe::sqlite
