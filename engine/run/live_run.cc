@@ -28,6 +28,7 @@ Value run_value(const LiveRun& run) {
                   {"dag", run.row.dag},
                   {"dag_version", run.row.dag_version},
                   {"logical_time", to_iso8601(run.row.logical_time)},
+                  {"date", to_iso8601(run.row.logical_time).substr(0, 10)},  // "2026-11-20", for names of partitions.
                   {"interval_start", to_iso8601(run.row.interval_start)},
                   {"interval_end", to_iso8601(run.row.interval_end)},
                   {"trigger", run.row.trigger}};
