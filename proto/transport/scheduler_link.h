@@ -27,7 +27,9 @@ class SchedulerLink {
   static Result<std::unique_ptr<SchedulerLink>> connect(const SchedulerLinkConfig& config);
   virtual ~SchedulerLink() = default;
 
-  virtual int fd() const = 0;  ///< Edge-triggered, as WorkerPort::fd().
+  /// Becomes readable when a message, a change of the connection or an attempt to connect is due. Edge-triggered as
+  /// WorkerPort::fd(): call receive() until it returns nothing, and after every send too, before polling again.
+  virtual int fd() const = 0;
   /// The next message, if one is there. Messages that do not decode are counted, logged by the caller through
   /// `malformed()`, and skipped.
   virtual std::optional<WorkerSend> receive() = 0;
@@ -38,6 +40,8 @@ class SchedulerLink {
   /// hello again, then send every unacknowledged result again.
   virtual std::uint64_t connections() = 0;
   virtual std::uint64_t malformed() const = 0;
+  /// Why no connection stands, for people, e.g. that the scheduler does not know this worker's key; "" while one does.
+  virtual std::string trouble() const = 0;
 };
 
 }  // namespace chappe::transport

@@ -26,7 +26,11 @@ struct WorkerPortConfig {
 };
 
 struct PortCounters {
-  std::uint64_t received = 0, sent = 0, malformed = 0, unroutable = 0, refused = 0;
+  std::uint64_t received = 0;    ///< Messages, dropped ones included.
+  std::uint64_t sent = 0;        ///< Messages.
+  std::uint64_t malformed = 0;   ///< Messages that were dropped.
+  std::uint64_t unroutable = 0;  ///< Sends to a peer that is gone or does not drain its queue.
+  std::uint64_t refused = 0;     ///< Handshakes with a key that is not authorised.
 };
 
 class WorkerPort {
@@ -37,8 +41,8 @@ class WorkerPort {
   /// Becomes readable when there may be messages. Edge-triggered as ZMQ_FD is: after it fires, and after every send,
   /// call receive() until it returns 0 before polling again.
   virtual int fd() const = 0;
-  /// Takes in up to `messages_max` messages without waiting and appends what they say, in order, each event with its
-  /// connection's number. Returns the number of messages taken, dropped ones included.
+  /// Takes in up to `messages_max` messages (and 4 MiB) without waiting and appends what they say, in order, each event
+  /// with its connection's number. Returns the number of messages taken, dropped ones included.
   virtual std::size_t receive(wire::WorkerSays& out, std::size_t messages_max) = 0;
   /// Queues to the peer; never waits. A peer that is gone or does not drain its queue is counted as unroutable: leases
   /// take care of the rest.
@@ -46,6 +50,8 @@ class WorkerPort {
 
   virtual std::string endpoint() const = 0;  ///< With the real port.
   virtual PortCounters counters() const = 0;
+  /// What to log: which worker sent what is no message, and why; at most one a minute and connection, 16 in all.
+  virtual std::vector<std::string> take_complaints() = 0;
 };
 
 }  // namespace chappe::transport

@@ -30,8 +30,9 @@ inline constexpr std::uint32_t kProtocol = 1;
 /// A piece of an attempt's log on its way to whoever follows it.
 struct LogChunk {
   HeldAttempt what;
-  std::uint64_t offset = 0;  ///< Of the first byte in the whole log.
-  std::string data;          ///< At most kLogChunkMax.
+  std::uint64_t offset = 0;   ///< Of the first byte in the whole log.
+  std::string data;           ///< At most kLogChunkMax.
+  ConnectionId connection{};  ///< It came by this one; filled in by the scheduler's port.
 };
 
 /// What a worker says, without its connection: the transport adds that.

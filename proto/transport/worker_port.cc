@@ -1,0 +1,245 @@
+#include "proto/transport/worker_port.h"
+
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+
+#include "proto/transport/context.h"
+
+namespace chappe::transport {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kBacklog = 4096;
+constexpr std::size_t kSessionsMax = 16'384;
+constexpr std::size_t kReceiveBytesMax = std::size_t{4} << 20;  // Of one receive().
+constexpr std::size_t kComplaintsMax = 16;
+constexpr auto kSessionIdle = std::chrono::minutes(5);
+constexpr auto kSweepEvery = std::chrono::seconds(10);
+constexpr auto kComplaintEvery = std::chrono::minutes(1);
+
+/// libzmq 4.3 has the option, and its header shows it only with drafts. Without a handler nobody may connect then.
+constexpr zmq::sockopt::integral_option<93, int, true> kZapEnforceDomain;
+
+/// Each connection needs a descriptor, and libzmq spins when there are none.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);  // Where it may not be raised, the old limit holds.
+}
+
+/// A connection, as long as something was heard from it lately.
+struct Session {
+  ConnectionId connection;
+  std::string routing_id;
+  std::string key;  ///< The CURVE key of its first message, Z85.
+  Clock::time_point heard;
+  std::optional<Clock::time_point> complained;
+};
+
+class ZmqWorkerPort final : public WorkerPort {
+ public:
+  explicit ZmqWorkerPort(const WorkerPortConfig& config)
+      : context_(Context::shared()),
+        domain_(context_->gate().open(config.authorized)),
+        socket_(context_->zmq(), zmq::socket_type::router) {
+    set_wire_options(socket_, config.endpoint);
+    socket_.set(zmq::sockopt::linger, 0);
+    socket_.set(zmq::sockopt::router_mandatory, true);
+    socket_.set(zmq::sockopt::router_handover, false);
+    socket_.set(zmq::sockopt::backlog, kBacklog);
+    socket_.set(zmq::sockopt::curve_server, true);
+    socket_.set(zmq::sockopt::curve_secretkey, config.keys.secret_key);
+    socket_.set(zmq::sockopt::zap_domain, domain_);
+    socket_.set(kZapEnforceDomain, true);
+    socket_.bind(config.endpoint);
+    endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
+  }
+
+  ~ZmqWorkerPort() override { context_->gate().close(domain_); }
+
+  int fd() const override { return socket_.get(zmq::sockopt::fd); }
+  std::string endpoint() const override { return endpoint_; }
+
+  PortCounters counters() const override {
+    PortCounters counters = counters_;
+    counters.refused = context_->gate().refused(domain_);
+    return counters;
+  }
+
+  std::vector<std::string> take_complaints() override { return std::exchange(complaints_, {}); }
+
+  std::size_t receive(wire::WorkerSays& out, std::size_t messages_max) override {
+    const Clock::time_point now = Clock::now();
+    std::size_t taken = 0;
+    std::size_t bytes = 0;
+    while (taken < messages_max && bytes < kReceiveBytesMax && take_one(out, now, bytes)) ++taken;
+    counters_.received += taken;
+    forget_idle(now);
+    return taken;
+  }
+
+  void send(const WorkerSend& send) override {
+    const auto at = by_connection_.find(send.to);
+    if (at == by_connection_.end()) {
+      ++counters_.unroutable;
+      return;
+    }
+    for (const std::string& message : encoder_.encode(send)) {
+      if (!send_frames(at->second->routing_id, message)) return;
+    }
+  }
+
+ private:
+  using Sessions = std::unordered_map<std::string, Session>;  // By routing id.
+
+  /// One message: its sender and its last frame.
+  struct Incoming {
+    std::string routing_id;
+    zmq::message_t payload;
+    bool whole = false;  ///< That frame was the only one.
+  };
+
+  std::optional<Incoming> receive_frames() {
+    zmq::message_t frame;
+    if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    Incoming incoming;
+    incoming.routing_id = frame.to_string();
+    std::size_t frames = 0;
+    for (bool more = frame.more(); more; ++frames) {
+      (void)socket_.recv(incoming.payload, zmq::recv_flags::dontwait);  // All frames of a message come at once.
+      more = incoming.payload.more();
+    }
+    incoming.whole = frames == 1;
+    return incoming;
+  }
+
+  /// False: nothing is there.
+  bool take_one(wire::WorkerSays& out, Clock::time_point now, std::size_t& bytes) {
+    std::optional<Incoming> incoming = receive_frames();
+    if (!incoming) return false;
+    bytes += incoming->payload.size();
+    // The first frame lacks this property in libzmq 4.3.4 after a poll; the last has it.
+    const char* key = zmq_msg_gets(incoming->payload.handle(), "User-Id");
+    if (key == nullptr) {
+      ++counters_.malformed;
+      return true;
+    }
+    Session* session = session_of(incoming->routing_id, key, now);
+    if (session == nullptr) {
+      ++counters_.malformed;
+      return true;
+    }
+    read(*incoming, *session, out, now);
+    return true;
+  }
+
+  void read(const Incoming& incoming, Session& session, wire::WorkerSays& out, Clock::time_point now) {
+    if (!incoming.whole) return complain(session, "a message is one frame", now);
+    const std::size_t events_before = out.events.size();
+    const std::size_t logs_before = out.logs.size();
+    const std::span payload(static_cast<const std::byte*>(incoming.payload.data()), incoming.payload.size());
+    if (const Result<void> decoded = decoder_.decode(payload, out); !decoded) {
+      return complain(session, decoded.error().message, now);
+    }
+    for (std::size_t i = events_before; i < out.events.size(); ++i) set_connection(out.events[i], session.connection);
+    for (std::size_t i = logs_before; i < out.logs.size(); ++i) out.logs[i].connection = session.connection;
+  }
+
+  static void set_connection(Event& event, ConnectionId connection) {
+    std::visit(
+        [connection](auto& one) {
+          if constexpr (requires { one.connection; }) one.connection = connection;
+        },
+        event);
+  }
+
+  /// The sender's session, a new one at its first message. Null: it came with another key than its first message.
+  Session* session_of(const std::string& routing_id, std::string_view key, Clock::time_point now) {
+    auto at = sessions_.find(routing_id);
+    if (at == sessions_.end()) at = open_session(routing_id, key, now);
+    if (at->second.key != key) return nullptr;
+    at->second.heard = now;
+    return &at->second;
+  }
+
+  Sessions::iterator open_session(const std::string& routing_id, std::string_view key, Clock::time_point now) {
+    if (sessions_.size() >= kSessionsMax) forget_oldest();
+    const ConnectionId connection{++connections_};
+    const auto at = sessions_.emplace(routing_id, Session{connection, routing_id, std::string(key), now, {}}).first;
+    by_connection_.emplace(connection, &at->second);  // Nodes of an unordered_map stay where they are.
+    return at;
+  }
+
+  Sessions::iterator forget(Sessions::iterator at) {
+    by_connection_.erase(at->second.connection);
+    return sessions_.erase(at);
+  }
+
+  void forget_oldest() {
+    (void)forget(std::min_element(sessions_.begin(), sessions_.end(),
+                                  [](const auto& a, const auto& b) { return a.second.heard < b.second.heard; }));
+  }
+
+  /// A connection that was silent for long is gone, or has forgotten us: should it speak again, it gets a new number
+  /// and is asked to say hello.
+  void forget_idle(Clock::time_point now) {
+    if (now < next_sweep_) return;
+    next_sweep_ = now + kSweepEvery;
+    for (auto at = sessions_.begin(); at != sessions_.end();) {
+      at = now - at->second.heard > kSessionIdle ? forget(at) : std::next(at);
+    }
+  }
+
+  void complain(Session& session, std::string_view what, Clock::time_point now) {
+    ++counters_.malformed;
+    if (session.complained && now - *session.complained < kComplaintEvery) return;
+    if (complaints_.size() == kComplaintsMax) return;
+    session.complained = now;
+    complaints_.push_back(fmt::format("a message of the worker with key {} was dropped: {}", session.key, what));
+  }
+
+  /// False: the peer is gone or does not drain its queue.
+  bool send_frames(const std::string& routing_id, const std::string& message) {
+    // The C functions: a peer that is gone is no exception here.
+    const auto flags = ZMQ_DONTWAIT;
+    const bool sent = zmq_send(socket_.handle(), routing_id.data(), routing_id.size(), flags | ZMQ_SNDMORE) >= 0 &&
+                      zmq_send(socket_.handle(), message.data(), message.size(), flags) >= 0;
+    ++(sent ? counters_.sent : counters_.unroutable);
+    return sent;
+  }
+
+  std::shared_ptr<Context> context_;
+  std::string domain_;
+  zmq::socket_t socket_;
+  std::string endpoint_;
+  Sessions sessions_;
+  std::unordered_map<ConnectionId, Session*> by_connection_;
+  std::uint64_t connections_ = 0;
+  wire::WorkerDecoder decoder_;
+  wire::SchedulerEncoder encoder_;
+  PortCounters counters_;
+  std::vector<std::string> complaints_;
+  Clock::time_point next_sweep_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerPort>> WorkerPort::bind(const WorkerPortConfig& config) {
+  raise_descriptor_limit();
+  try {
+    return std::make_unique<ZmqWorkerPort>(config);
+  } catch (const zmq::error_t& error) {
+    return fail(ErrorCode::kUnavailable, fmt::format("listen for workers on {}: {}", config.endpoint, error.what()));
+  }
+}
+
+}  // namespace chappe::transport
