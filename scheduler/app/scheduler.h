@@ -21,10 +21,10 @@ namespace chappe {
 ///   workers/NAME/        work directories of local workers
 struct SchedulerConfig {
   std::filesystem::path state_dir;
-  std::string api_listen = "127.0.0.1:0";               ///< HOST:PORT; 0: a free port.
-  std::string worker_listen = "tcp://127.0.0.1:*";      ///< ZeroMQ endpoint.
-  std::string object_store;                             ///< "" = STATE/objects; "file:///DIR"; "s3://BUCKET[/PREFIX]".
-  std::filesystem::path authorized_workers;             ///< "" = STATE/keys/authorized_workers
+  std::string api_listen = "127.0.0.1:0";           ///< HOST:PORT; 0: a free port.
+  std::string worker_listen = "tcp://127.0.0.1:*";  ///< ZeroMQ endpoint.
+  std::string object_store;                         ///< "" = STATE/objects; "file:///DIR"; "s3://BUCKET[/PREFIX]".
+  std::filesystem::path authorized_workers;         ///< "" = STATE/keys/authorized_workers
   Duration lease = std::chrono::seconds(60);
   std::vector<std::pair<std::string, std::uint32_t>> pools;
   bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.

@@ -1,0 +1,136 @@
+#include "scheduler/app/loop.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "dags/loader/loader.h"
+#include "engine/ports/log.h"
+#include "proto/json/json.h"
+
+namespace chappe {
+namespace {
+
+std::int64_t clock_us(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
+}
+
+}  // namespace
+
+Now read_clocks() { return {{clock_us(CLOCK_REALTIME)}, {clock_us(CLOCK_BOOTTIME)}}; }
+
+Result<void> complete_stored_run(StoredRun& run) {
+  LoadedDag loaded = load_dag(run.dag_source, run.row.dag);
+  if (loaded.dag == nullptr) {
+    return fail(ErrorCode::kCorrupt,
+                loaded.diagnostics.empty() ? "its DAG does not load" : loaded.diagnostics[0].text());
+  }
+  auto params = parse_json(run.row.params_json);
+  if (!params || params->as_map() == nullptr) return fail(ErrorCode::kCorrupt, "its parameters are not a JSON object");
+  run.dag = std::move(loaded.dag);
+  run.params = std::move(*params);
+  return {};
+}
+
+Result<void> Loop::run() {
+  for (;;) {
+    const bool news = take_in();
+    const bool due = wake_at_ && *wake_at_ <= read_clocks().mono;
+    if (news || due) {
+      if (auto passed = pass(); !passed) return passed;
+      if (++passes_ % kPassesPerLook == 0 && stop_asked()) return {};
+      continue;
+    }
+    // The port was empty just now, and nothing was sent since: its descriptor will tell of the next message.
+    if (auto moved = parts_.store.checkpoint_if_due(); !moved) return moved;
+    if (!wait()) return {};
+  }
+}
+
+bool Loop::take_in() {
+  inbox_.events.clear();
+  inbox_.logs.clear();
+  const std::size_t messages = parts_.port.receive(inbox_, kMessagesMax);
+  std::vector<Mail> mails = parts_.mailbox.take();
+  for (Mail& mail : mails) take_mail(mail);
+  return messages > 0 || !mails.empty();
+}
+
+void Loop::take_mail(Mail& mail) {
+  if (auto* request = std::get_if<Request>(&mail)) {
+    add_request(*request);
+  } else if (auto* query = std::get_if<Query>(&mail)) {
+    queries_.push_back(std::move(*query));
+  } else {
+    inbox_.events.push_back(std::move(std::get<Event>(mail)));
+  }
+}
+
+void Loop::add_request(Request& request) {
+  const Ticket ticket{++last_ticket_.value};
+  if (auto* retry = std::get_if<RetryRequested>(&request.event); retry != nullptr && !parts_.engine.knows(retry->run)) {
+    auto stored = parts_.store.load_run(retry->run);
+    if (!stored) return request.done(fail(std::move(stored.error())));
+    if (auto completed = complete_stored_run(*stored); !completed)
+      return request.done(fail(std::move(completed.error())));
+    retry->stored = std::make_shared<StoredRun>(std::move(*stored));
+  }
+  const auto set_ticket = [&](auto& event) {
+    if constexpr (requires { event.ticket; }) event.ticket = ticket;
+  };
+  std::visit(set_ticket, request.event);
+  waiting_[ticket] = std::move(request.done);
+  inbox_.events.push_back(std::move(request.event));
+}
+
+Result<void> Loop::pass() {
+  for (const wire::LogChunk& chunk : inbox_.logs) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data);
+  const Now now = read_clocks();
+  Effects effects = parts_.engine.step(inbox_.events, now);
+  wake_at_ = effects.wake_at;
+  if (!effects.persist.empty()) {
+    if (auto committed = parts_.store.commit(effects.persist); !committed) return committed;
+  }
+  carry_out(effects);
+  for (const Event& event : inbox_.events) {
+    if (const auto* finished = std::get_if<AttemptFinished>(&event)) parts_.logs.finish(finished->what.attempt);
+  }
+  for (const Query& query : std::exchange(queries_, {})) query(parts_.engine, now);
+  return {};
+}
+
+/// Everything here is a consequence of what is durable by now.
+void Loop::carry_out(Effects& effects) {
+  for (const WorkerSend& send : effects.send) parts_.port.send(send);
+  for (PublishAssets& publish : effects.publish) parts_.publisher.publish(std::move(publish));
+  for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
+  for (Reply& reply : effects.replies) {
+    const auto waiting = waiting_.extract(reply.ticket);
+    if (waiting) waiting.mapped()(std::move(reply.answer));
+  }
+}
+
+int Loop::timeout_ms() const {
+  constexpr std::int64_t kLongest = 60'000;
+  if (!wake_at_) return static_cast<int>(kLongest);
+  const std::int64_t us = (*wake_at_ - read_clocks().mono).count();
+  return static_cast<int>(std::clamp<std::int64_t>((us + 999) / 1000, 0, kLongest));
+}
+
+bool Loop::stop_asked() const {
+  pollfd stop{parts_.stop_fd, POLLIN, 0};
+  return poll(&stop, 1, 0) > 0;
+}
+
+/// False: it is time to stop.
+bool Loop::wait() {
+  pollfd fds[] = {{parts_.port.fd(), POLLIN, 0}, {parts_.mailbox.fd(), POLLIN, 0}, {parts_.stop_fd, POLLIN, 0}};
+  if (poll(fds, std::size(fds), timeout_ms()) < 0 && errno != EINTR) log::error("poll: error {}", errno);
+  return (fds[2].revents & POLLIN) == 0;
+}
+
+}  // namespace chappe

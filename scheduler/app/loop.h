@@ -1,0 +1,68 @@
+/// \file
+/// The scheduler's loop: the one thread that owns the engine, the store's writer and the workers' port.
+///
+/// One pass: take in what has arrived (bounded), step the engine, commit everything in one transaction, and only then
+/// tell anybody. Under load a pass carries thousands of events; at rest it waits in poll().
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "engine/ports/meta_store.h"
+#include "engine/run/engine.h"
+#include "proto/transport/worker_port.h"
+#include "scheduler/api/log_hub.h"
+#include "scheduler/app/mailbox.h"
+#include "scheduler/app/publisher.h"
+
+namespace chappe {
+
+/// What the clocks of this machine say.
+Now read_clocks();
+
+/// Fills in what the store cannot know: the DAG of the run's version, and its parameters as values.
+/// Errors: kCorrupt: the stored text does not load.
+Result<void> complete_stored_run(StoredRun& run);
+
+class Loop {
+ public:
+  struct Parts {
+    Engine& engine;
+    MetaStore& store;
+    transport::WorkerPort& port;
+    Publisher& publisher;
+    Mailbox& mailbox;
+    api::LogHub& logs;
+    int stop_fd = -1;  ///< Readable: stop.
+  };
+  explicit Loop(const Parts& parts) : parts_(parts) {}
+
+  /// Until `stop_fd` is readable. Errors: a commit failed: the outcome is unknown, the process must end and come back.
+  Result<void> run();
+
+ private:
+  static constexpr std::size_t kMessagesMax = 64;  ///< Of one pass: bounds its transaction and its delay.
+
+  static constexpr std::uint64_t kPassesPerLook = 64;  ///< Under load, between two looks at `stop_fd`.
+
+  bool take_in();
+  void take_mail(Mail& mail);
+  void add_request(Request& request);
+  Result<void> pass();
+  void carry_out(Effects& effects);
+  bool wait();
+  bool stop_asked() const;
+  int timeout_ms() const;
+
+  Parts parts_;
+  wire::WorkerSays inbox_;
+  std::vector<Query> queries_;
+  std::map<Ticket, api::Backend::Done> waiting_;
+  Ticket last_ticket_;
+  std::uint64_t passes_ = 0;
+  std::optional<MonoTime> wake_at_{MonoTime{}};  ///< The first pass is due at once.
+};
+
+}  // namespace chappe

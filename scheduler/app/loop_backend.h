@@ -1,0 +1,34 @@
+/// \file
+/// The API's way to the loop: requests and questions go through the mailbox, reads past it to the store.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "scheduler/api/backend.h"
+#include "scheduler/app/mailbox.h"
+
+namespace chappe {
+
+class LoopBackend final : public api::Backend {
+ public:
+  LoopBackend(Mailbox& mailbox, std::filesystem::path database, ObjectStore& objects)
+      : mailbox_(mailbox), database_(std::move(database)), objects_(objects) {}
+
+  void request(Event event, Done done) override;
+  void explain(const RunId& run, std::string task, std::size_t limit, Done done) override;
+  void workers(Done done) override;
+  Result<std::unique_ptr<MetaReader>> open_reader() override;
+  ObjectStore& objects() override { return objects_; }
+  RunId new_run_id() override;
+
+ private:
+  /// `ask` on the loop's thread; its answer to `done`.
+  void query(std::function<Result<Value>(const Engine&, Now)> ask, Done done);
+
+  Mailbox& mailbox_;
+  std::filesystem::path database_;
+  ObjectStore& objects_;
+};
+
+}  // namespace chappe

@@ -1,0 +1,55 @@
+/// \file
+/// Carries out what the engine wants done in the object store: completing the uploads of attempts that won, dropping
+/// those of attempts that did not.
+///
+/// Completing rolls forward: while the store is out of reach it is tried again for ever, with a growing rest. Only an
+/// answer that no repetition can change is reported as PublishFailed.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "engine/ports/object_store.h"
+#include "engine/run/events.h"
+
+namespace chappe {
+
+class Publisher {
+ public:
+  using Report = std::function<void(Event)>;  ///< Called on a thread of the publisher.
+
+  Publisher(ObjectStore& store, Report report, std::size_t threads = 2);
+  ~Publisher();  ///< Waits for requests under way, not for those that rest: the engine asks for them again at a start.
+
+  void publish(PublishAssets work);
+  void drop(DropOutputs work);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Errand {
+    std::variant<PublishAssets, DropOutputs> work;
+    std::size_t done = 0;  ///< Uploads completed.
+    std::vector<AssetPublished> published;
+    std::uint32_t failures = 0;
+  };
+  void add(Errand errand, Clock::duration after);
+  void serve(const std::stop_token& stop);
+  void carry_out(Errand errand);
+  void carry_out_publish(Errand errand, const PublishAssets& work);
+  void carry_out_drop(const DropOutputs& work);
+
+  ObjectStore& store_;
+  Report report_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::multimap<Clock::time_point, Errand> due_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace chappe

@@ -1,0 +1,124 @@
+#include "scheduler/app/scheduler.h"
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "engine/ports/log.h"
+#include "scheduler/api/server.h"
+#include "scheduler/app/loop.h"
+#include "scheduler/app/loop_backend.h"
+#include "scheduler/app/state_dir.h"
+#include "storage/digest/digest.h"
+#include "storage/open/object_stores.h"
+#include "storage/sqlite/sqlite_meta_store.h"
+
+namespace chappe {
+namespace {
+
+/// SIGTERM and SIGINT become readable on a descriptor. Before any thread starts, so that all of them block the signals.
+int open_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void follow_parent() {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() == 1) (void)raise(SIGTERM);  // It was gone before we asked.
+}
+
+/// Runs whose stored text does not load any more must not keep the others from going on.
+void complete_stored_runs(StoredState& state) {
+  std::erase_if(state.runs, [](StoredRun& run) {
+    const auto completed = complete_stored_run(run);
+    if (completed) return false;
+    log::error("run {} is left alone: {}", run.row.id.text(), completed.error().message);
+    return true;
+  });
+}
+
+Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
+  auto stored = store.load();
+  if (!stored) return fail(std::move(stored.error()));
+  complete_stored_runs(*stored);
+  EngineConfig engine;
+  engine.lease = config.lease;
+  engine.heartbeat = config.lease / 12;
+  engine.pools = config.pools;
+  std::array<std::uint8_t, sizeof engine.seed> random{};
+  random_bytes(random);
+  for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;
+  return Engine::restore(std::move(*stored), std::move(engine), read_clocks());
+}
+
+Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& config, const StateDir& state) {
+  const auto& file = config.authorized_workers.empty() ? state.authorized_workers : config.authorized_workers;
+  auto authorized = transport::load_authorized_workers(file);
+  if (!authorized) return fail(std::move(authorized.error()));
+  return transport::WorkerPort::bind(
+      {.endpoint = config.worker_listen, .keys = state.scheduler_keys, .authorized = std::move(*authorized)});
+}
+
+Result<void> announce(const StateDir& state, const std::string& api, const std::string& workers) {
+  const Value endpoint = ValueMap{{"api", api}, {"workers", workers}, {"pid", static_cast<std::int64_t>(getpid())}};
+  return write_file_atomically(state.endpoint_file(), to_json(endpoint) + "\n", S_IRUSR | S_IWUSR);
+}
+
+/// Everything between "the signals are ready" and "stop". Errors: what kept the daemon from starting or going on.
+Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
+  auto state = open_state_dir(config.state_dir);
+  if (!state) return fail(std::move(state.error()));
+  auto store = SqliteMetaStore::open(state->database());
+  if (!store) return fail(std::move(store.error()));
+  auto engine = restore_engine(config, **store);
+  if (!engine) return fail(std::move(engine.error()));
+  const std::string objects_uri =
+      config.object_store.empty() ? "file://" + (state->root / "objects").string() : config.object_store;
+  auto objects = open_object_store(objects_uri);
+  if (!objects) return fail(std::move(objects.error()));
+  auto port = bind_port(config, *state);
+  if (!port) return fail(std::move(port.error()));
+
+  Mailbox mailbox;
+  api::LogHub logs;
+  Publisher publisher(**objects, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
+  LoopBackend backend(mailbox, state->database(), **objects);
+  auto server = api::Server::start({.listen = config.api_listen, .token = state->token}, backend, logs);
+  if (!server) return fail(std::move(server.error()));
+  if (auto announced = announce(*state, (*server)->url(), (*port)->endpoint()); !announced) return announced;
+  ready = true;
+  log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
+            engine->live_runs());
+  Loop loop({*engine, **store, **port, publisher, mailbox, logs, stop_fd});
+  auto ended = loop.run();
+  (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
+  return ended;
+}
+
+}  // namespace
+
+int run_scheduler(const SchedulerConfig& config) {
+  const int stop_fd = open_stop_signals();
+  if (config.quit_with_parent) follow_parent();
+  bool ready = false;
+  const auto ended = serve(config, stop_fd, ready);
+  close(stop_fd);
+  if (ended) {
+    log::info("scheduler {} stops", getpid());
+    return kExitOk;
+  }
+  log::error("scheduler: {}", ended.error().message);
+  // After a commit of unknown outcome only a new start knows the truth.
+  return ready ? kExitRestart : kExitFailure;
+}
+
+}  // namespace chappe
