@@ -1,0 +1,21 @@
+/// \file
+/// What handlers work with.
+#pragma once
+
+#include "engine/ports/meta_reader.h"
+#include "scheduler/api/backend.h"
+#include "scheduler/api/log_hub.h"
+#include "scheduler/api/run_views.h"
+#include "scheduler/api/watch.h"
+
+namespace chappe::api {
+
+struct Context {
+  Backend& backend;
+  LogHub& logs;
+  RunViews& views;
+  WatchBoard& watches;
+  MetaReader& reader;  ///< Of this thread.
+};
+
+}  // namespace chappe::api

@@ -1,0 +1,64 @@
+/// \file
+/// The handlers of the routes, by what they are about. Each file of the same topic holds its handlers.
+///
+/// A handler gets objects only through a lookup like find_run(), which says 404 for what is not there: the one place
+/// where a later permission on single objects goes.
+#pragma once
+
+#include "scheduler/api/context.h"
+#include "scheduler/api/exchange.h"
+
+namespace chappe::api {
+
+/// The run of `{run}`: an id, a unique prefix of at least four characters, or "latest". Errors: kNotFound,
+/// kInvalidInput.
+Result<RunRow> find_run(Context& context, const Request& request);
+/// The instance of `{task}` in a run: "train", "train[KEY]" or "#INDEX". Errors: kNotFound with the nearest right name.
+struct FoundTask {
+  RunRow run;
+  InstancesPtr instances;
+  std::uint32_t index = 0;
+};
+Result<FoundTask> find_task(Context& context, const Request& request);
+/// The version of `{asset}`: a version id, "NAME@ALIAS", or the newest of a name or URI. Errors: kNotFound.
+Result<AssetVersion> find_asset(Context& context, const std::string& text);
+
+// runs.cc
+void submit_run(Context& context, const Request& request, Respond respond);
+void trigger_dag(Context& context, const Request& request, Respond respond);
+void cancel_run(Context& context, const Request& request, Respond respond);
+void retry_run(Context& context, const Request& request, Respond respond);
+void explain_run(Context& context, const Request& request, Respond respond);
+Answer list_runs(Context& context, const Request& request);
+Answer show_run(Context& context, const Request& request);
+Answer watch(Context& context, const Request& request);
+
+// tasks.cc
+Answer list_tasks(Context& context, const Request& request);
+Answer show_task(Context& context, const Request& request);
+
+// logs.cc
+Answer read_log(Context& context, const Request& request);
+
+// dags.cc
+Answer list_dags(Context& context, const Request& request);
+Answer show_dag(Context& context, const Request& request);
+
+// assets.cc
+Answer list_assets(Context& context, const Request& request);
+Answer show_asset(Context& context, const Request& request);
+Answer show_lineage(Context& context, const Request& request);
+Answer list_aliases(Context& context, const Request& request);
+Answer show_alias(Context& context, const Request& request);
+void move_alias(Context& context, const Request& request, Respond respond);
+void remove_alias(Context& context, const Request& request, Respond respond);
+
+// service.cc
+void list_workers(Context& context, const Request& request, Respond respond);
+Answer list_audit(Context& context, const Request& request);
+Answer show_schema();
+Answer show_openapi();
+Answer health();
+Answer readiness(Context& context, const Request& request);
+
+}  // namespace chappe::api

@@ -1,0 +1,232 @@
+#include "scheduler/api/lineage.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "proto/json/json.h"
+#include "scheduler/api/render.h"
+
+namespace chappe::api {
+namespace {
+
+constexpr std::size_t kConsumersMax = 200;  // Of one object.
+
+/// An attempt and the instance that it belongs to.
+struct Maker {
+  InstanceKey key;
+  AttemptId attempt;
+};
+
+std::string object_id(const std::string& key) { return "object " + key; }
+std::string attempt_id(AttemptId attempt) { return "attempt " + to_text(attempt); }
+
+/// Walks from object to attempt to object, breadth first, each of them once.
+class Walk {
+ public:
+  Walk(Context& context, const LineageQuery& query) : context_(context), query_(query) {}
+
+  Result<Value> from(const AssetVersion& start) {
+    if (auto read = read_aliases(); !read) return fail(read.error());
+    if (auto added = add_asset(start); !added) return fail(added.error());
+    const Maker maker{start.producer, start.attempt};
+    if (auto walked = query_.up ? walk_up(start.key, maker) : Result<void>(); !walked) return fail(walked.error());
+    if (auto walked = query_.down ? walk_down(start.key) : Result<void>(); !walked) return fail(walked.error());
+    return Value(ValueMap{{"root", object_id(start.key)},
+                          {"nodes", std::move(nodes_)},
+                          {"edges", std::move(edges_)},
+                          {"truncated", truncated_}});
+  }
+
+ private:
+  struct Place {
+    std::string object;
+    Maker maker;
+    std::uint32_t depth = 0;
+  };
+
+  Result<void> walk_up(const std::string& object, Maker maker) {
+    std::deque<Place> queue{{object, maker, 0}};
+    for (; !queue.empty(); queue.pop_front()) {
+      const Place place = queue.front();
+      if (!place.maker.attempt || place.depth == query_.depth) continue;
+      const auto fresh = add_attempt(place.maker);
+      if (!fresh) return fail(fresh.error());
+      add_edge(attempt_id(place.maker.attempt), object_id(place.object));
+      if (!*fresh) continue;
+      const auto inputs = context_.reader.inputs(place.maker.key.run, place.maker.key.index);
+      if (!inputs) return fail(inputs.error());
+      for (const InputRow& input : *inputs) {
+        if (input.attempt != place.maker.attempt) continue;
+        if (auto added = add_input(input); !added) return added;
+        add_edge(object_id(input.object.key), attempt_id(input.attempt));
+        queue.push_back({input.object.key, {input.object.producer, input.object.producer_attempt}, place.depth + 1});
+      }
+    }
+    return {};
+  }
+
+  Result<void> walk_down(const std::string& object) {
+    std::deque<Place> queue{{object, {}, 0}};
+    std::set<std::string> walked;
+    for (; !queue.empty(); queue.pop_front()) {
+      const Place place = queue.front();
+      if (place.depth == query_.depth || !walked.insert(place.object).second) continue;
+      const auto consumers = context_.reader.consumers(place.object, kConsumersMax + 1);
+      if (!consumers) return fail(consumers.error());
+      if (consumers->size() > kConsumersMax) truncated_ = true;
+      for (const InputRow& input : *consumers) {
+        if (auto added = add_consumer(place, input, queue); !added) return added;
+      }
+    }
+    return {};
+  }
+
+  /// An attempt that read the object, and what it left behind.
+  Result<void> add_consumer(const Place& place, const InputRow& input, std::deque<Place>& queue) {
+    const auto fresh = add_attempt({input.key, input.attempt});
+    if (!fresh) return fail(fresh.error());
+    add_edge(object_id(place.object), attempt_id(input.attempt));
+    const auto outputs = context_.reader.artifacts(input.key.run, input.key.index);
+    if (!outputs) return fail(outputs.error());
+    for (const ArtifactRow& output : *outputs) {
+      if (output.attempt != input.attempt) continue;
+      if (auto added = add_output(output); !added) return added;
+      add_edge(attempt_id(input.attempt), object_id(output.object.key));
+      queue.push_back({output.object.key, {}, place.depth + 1});
+    }
+    return {};
+  }
+
+  Result<void> add_input(const InputRow& input) {
+    if (input.object.asset) return add_asset_by_id(input.object.asset);
+    return add_object({{"id", object_id(input.object.key)},
+                       {"kind", "artifact"},
+                       {"name", input.object.name},
+                       {"object", input.object.key},
+                       {"size_bytes", static_cast<std::int64_t>(input.object.size)},
+                       {"sha256", input.object.sha256}});
+  }
+
+  Result<void> add_output(const ArtifactRow& output) {
+    if (output.asset) return add_asset_by_id(output.asset);
+    return add_object({{"id", object_id(output.object.key)},
+                       {"kind", "artifact"},
+                       {"name", output.object.name},
+                       {"object", output.object.key},
+                       {"size_bytes", static_cast<std::int64_t>(output.object.size)},
+                       {"sha256", output.object.sha256}});
+  }
+
+  Result<void> add_asset_by_id(AssetVersionId id) {
+    const auto version = context_.reader.asset_version(id);
+    if (!version) return fail(version.error());
+    return add_asset(*version);
+  }
+
+  Result<void> add_asset(const AssetVersion& version) {
+    ValueMap node{{"kind", "asset"}};
+    std::ranges::copy(*asset_json(version).as_map(), std::back_inserter(node));
+    node[1] = {"asset_version", static_cast<std::int64_t>(version.id.value)};
+    node.emplace(node.begin(), "id", object_id(version.key));
+    ValueList aliases;
+    for (auto [at, end] = aliases_.equal_range(version.id); at != end; ++at) aliases.emplace_back(at->second);
+    node.emplace_back("aliases", std::move(aliases));
+    return add_object(std::move(node));
+  }
+
+  Result<void> add_object(ValueMap node) {
+    if (has_room(*node.front().second.as_string())) nodes_.emplace_back(std::move(node));
+    return {};
+  }
+
+  /// True where the attempt was not known yet.
+  Result<bool> add_attempt(const Maker& maker) {
+    if (!has_room(attempt_id(maker.attempt))) return false;
+    const auto run = context_.reader.run_by_seq(maker.key.run);
+    if (!run) return fail(run.error());
+    const auto instances = context_.views.instances(context_.reader, *run);
+    const auto history = context_.reader.attempts(maker.key);
+    if (!history) return fail(history.error());
+    nodes_.emplace_back(attempt_node(maker, *run, instances ? instances->get() : nullptr, *history));
+    return add_values(maker);
+  }
+
+  static ValueMap attempt_node(const Maker& maker, const RunRow& run, const Instances* instances,
+                               const AttemptHistory& history) {
+    AttemptRow row = latest_attempt(history.task);
+    for (const AttemptRow& earlier : history.earlier) {
+      if (earlier.attempt == maker.attempt) row = earlier;
+    }
+    auto params = parse_json(run.params_json);
+    return {
+        {"id", attempt_id(maker.attempt)},
+        {"kind", "attempt"},
+        {"run", run.id.text()},
+        {"dag", run.dag},
+        {"dag_version", run.dag_version},
+        {"task", instances != nullptr ? instances->name_of(maker.key.index) : "#" + std::to_string(maker.key.index)},
+        {"attempt_no", std::int64_t{row.attempt_no}},
+        {"params", params ? *std::move(params) : Value()},
+        {"started_at", time_json(row.end.started_at)},
+        {"ended_at", time_json(row.end.ended_at)}};
+  }
+
+  /// Values and metrics that the attempt left behind, into its node.
+  Result<bool> add_values(const Maker& maker) {
+    const auto values = context_.reader.values(maker.key.run, maker.key.index);
+    if (!values) return fail(values.error());
+    ValueMap told;
+    for (const ValueRow& row : *values) {
+      if (row.attempt == maker.attempt) told.emplace_back(row.value.name, row.value.value);
+    }
+    nodes_.back().as_map()->emplace_back("values", std::move(told));
+    return true;
+  }
+
+  /// True where the node is new and may be added.
+  bool has_room(const std::string& id) {
+    if (known_.contains(id)) return false;
+    if (known_.size() == kLineageNodesMax) {
+      truncated_ = true;
+      return false;
+    }
+    known_.insert(id);
+    return true;
+  }
+
+  /// Both ends must be shown.
+  void add_edge(const std::string& from, const std::string& to) {
+    if (!known_.contains(from) || !known_.contains(to) || !edges_known_.emplace(from, to).second) return;
+    edges_.emplace_back(ValueMap{{"from", from}, {"to", to}});
+  }
+
+  Result<void> read_aliases() {
+    const auto rows = context_.reader.aliases("");
+    if (!rows) return fail(rows.error());
+    for (const AliasRow& row : *rows) {
+      if (row.version) aliases_.emplace(row.version, row.model + "@" + row.alias);
+    }
+    return {};
+  }
+
+  Context& context_;
+  const LineageQuery query_;
+  ValueList nodes_;
+  ValueList edges_;
+  std::set<std::string> known_;
+  std::set<std::pair<std::string, std::string>> edges_known_;
+  std::multimap<AssetVersionId, std::string> aliases_;
+  bool truncated_ = false;
+};
+
+}  // namespace
+
+Result<Value> lineage_of(Context& context, const AssetVersion& start, const LineageQuery& query) {
+  return Walk(context, query).from(start);
+}
+
+}  // namespace chappe::api

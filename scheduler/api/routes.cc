@@ -1,0 +1,63 @@
+#include "scheduler/api/routes.h"
+
+#include "scheduler/api/handlers.h"
+
+extern "C" {
+extern const char openapi[];      // NOLINT(modernize-avoid-c-arrays): the embedded file.
+extern const char openapi_end[];  // NOLINT(modernize-avoid-c-arrays)
+}
+
+namespace chappe::api {
+namespace {
+
+constexpr std::size_t kNoBody = 0;
+constexpr std::size_t kSmall = 64 * 1024;
+constexpr std::size_t kParams = std::size_t{1} << 20;
+constexpr std::size_t kDagFile = std::size_t{10} << 20;  // 8 MiB of YAML, escaped as a JSON text.
+
+constexpr auto kGet = Method::kGet;
+constexpr auto kPost = Method::kPost;
+constexpr auto kPut = Method::kPut;
+constexpr auto kDelete = Method::kDelete;
+constexpr auto kRead = Permission::kRead;
+constexpr auto kOperate = Permission::kOperate;
+constexpr auto kAuthor = Permission::kAuthor;
+constexpr auto kMetadata = Lane::kMetadata;
+constexpr auto kObjects = Lane::kObjects;
+
+constexpr Route kRoutes[] = {
+    {kGet, "/healthz", Permission::kNone, kNoBody, kMetadata, health},
+    {kGet, "/readyz", Permission::kNone, kNoBody, kMetadata, readiness},
+    {kGet, "/api/v1/openapi.yaml", kRead, kNoBody, kMetadata, show_openapi},
+    {kGet, "/api/v1/schema", kRead, kNoBody, kMetadata, show_schema},
+    {kGet, "/api/v1/dags", kRead, kNoBody, kMetadata, list_dags},
+    {kGet, "/api/v1/dags/{dag}", kRead, kNoBody, kMetadata, show_dag},
+    {kPost, "/api/v1/dags/{dag}/runs", kOperate, kParams, kMetadata, trigger_dag},
+    {kPost, "/api/v1/runs", kAuthor, kDagFile, kMetadata, submit_run},
+    {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs},
+    {kGet, "/api/v1/runs/{run}", kRead, kNoBody, kMetadata, show_run},
+    {kGet, "/api/v1/runs/{run}/watch", kRead, kNoBody, kMetadata, watch},
+    {kGet, "/api/v1/runs/{run}/explain", kRead, kNoBody, kMetadata, explain_run},
+    {kPost, "/api/v1/runs/{run}/cancel", kOperate, kSmall, kMetadata, cancel_run},
+    {kPost, "/api/v1/runs/{run}/retry", kOperate, kSmall, kMetadata, retry_run},
+    {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks},
+    {kGet, "/api/v1/runs/{run}/tasks/{task}", kRead, kNoBody, kMetadata, show_task},
+    {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log},
+    {kGet, "/api/v1/assets", kRead, kNoBody, kMetadata, list_assets},
+    {kGet, "/api/v1/assets/{asset}", kRead, kNoBody, kMetadata, show_asset},
+    {kGet, "/api/v1/assets/{asset}/lineage", kRead, kNoBody, kMetadata, show_lineage},
+    {kGet, "/api/v1/aliases", kRead, kNoBody, kMetadata, list_aliases},
+    {kGet, "/api/v1/aliases/{model}/{alias}", kRead, kNoBody, kMetadata, show_alias},
+    {kPut, "/api/v1/aliases/{model}/{alias}", kAuthor, kSmall, kMetadata, move_alias},
+    {kDelete, "/api/v1/aliases/{model}/{alias}", kAuthor, kNoBody, kMetadata, remove_alias},
+    {kGet, "/api/v1/workers", kRead, kNoBody, kMetadata, list_workers},
+    {kGet, "/api/v1/audit", kRead, kNoBody, kMetadata, list_audit},
+};
+
+}  // namespace
+
+std::span<const Route> routes() { return kRoutes; }
+
+std::string_view openapi_description() { return {openapi, static_cast<std::size_t>(openapi_end - openapi)}; }
+
+}  // namespace chappe::api

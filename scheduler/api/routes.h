@@ -1,0 +1,45 @@
+/// \file
+/// The API's routes, as data: what they match, what they need, who answers. Access is decided on the route that
+/// matched, never on the text of a path.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "scheduler/api/exchange.h"
+
+namespace chappe::api {
+
+/// What the one who asks must be allowed to do.
+enum class Permission : std::uint8_t {
+  kNone,     ///< Nothing: a health bit.
+  kRead,     ///< See runs, logs, assets.
+  kOperate,  ///< Trigger, cancel, retry.
+  kAuthor,   ///< Bring in DAGs; move aliases.
+};
+
+/// Which threads a handler may keep busy: a slow object store must not stand in the way of the metadata store.
+enum class Lane : std::uint8_t { kMetadata, kObjects };
+
+/// Answers on the spot, whatever state the stores are in.
+using Constant = Answer (*)();
+using Immediate = Answer (*)(Context&, const Request&);
+using Deferred = void (*)(Context&, const Request&, Respond);
+
+struct Route {
+  Method method;
+  std::string_view pattern;
+  Permission permission;
+  std::size_t body_max;  ///< Bytes; 0: a body is refused.
+  Lane lane;
+  std::variant<Constant, Immediate, Deferred> handler;
+};
+
+std::span<const Route> routes();
+
+/// OpenAPI 3.1, as YAML.
+std::string_view openapi_description();
+
+}  // namespace chappe::api

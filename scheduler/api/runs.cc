@@ -1,0 +1,297 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "dags/loader/loader.h"
+#include "proto/json/json.h"
+#include "scheduler/api/handlers.h"
+#include "scheduler/api/render.h"
+
+namespace chappe::api {
+namespace {
+
+constexpr std::size_t kRequestIdMax = 200;
+constexpr std::size_t kShortIdMin = 4;
+
+Value diagnostics_json(const std::vector<Diagnostic>& diagnostics) {
+  ValueList out;
+  for (const Diagnostic& one : diagnostics) {
+    out.emplace_back(ValueMap{{"file", one.file},
+                              {"line", std::int64_t{one.line}},
+                              {"column", std::int64_t{one.column}},
+                              {"severity", one.warning ? "warning" : "error"},
+                              {"message", one.message},
+                              {"text", one.text()}});
+  }
+  return out;
+}
+
+Answer invalid_dag(const LoadedDag& loaded) {
+  std::size_t errors = 0;
+  for (const Diagnostic& one : loaded.diagnostics) errors += one.warning ? 0 : 1;
+  return problem(422, fmt::format("the DAG file has {} mistake{}", errors, errors == 1 ? "" : "s"),
+                 {{"code", "invalid_dag"}, {"diagnostics", diagnostics_json(loaded.diagnostics)}});
+}
+
+Result<WallTime> time_member(const Value& body, std::string_view name) {
+  const std::string text = text_member(body, name);
+  if (text.empty()) return WallTime{};
+  auto time = parse_iso8601(text);
+  if (!time) return fail(std::move(time.error()).in(name));
+  return time;
+}
+
+Result<std::string> request_id_of(const Request& request, const Value& body) {
+  std::string id = text_member(body, "request_id");
+  if (id.empty()) id = request.idempotency_key;
+  if (id.size() > kRequestIdMax) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("the request id is longer than {} characters", kRequestIdMax));
+  }
+  return id;
+}
+
+/// The parameters as RunRow::params_json keeps them: secret ones as null.
+Value recorded_params(const Dag& dag, const ValueMap& params) {
+  ValueMap out = params;
+  for (auto& [name, value] : out) {
+    for (const ParamSpec& spec : dag.params) {
+      if (spec.name == name && spec.secret) value = Value();
+    }
+  }
+  return out;
+}
+
+/// Everything of a RunRequested but its DAG.
+Result<RunRequested> read_run_request(Context& context, const Request& request, const Value& body, const DagPtr& dag) {
+  RunRequested event{.id = context.backend.new_run_id(), .dag = dag, .requested_by = request.principal};
+  const Value* given = body.find("params");
+  auto params = resolve_params(dag->params, given == nullptr ? Value() : *given);
+  if (!params) return fail(params.error());
+  event.params = *std::move(params);
+  auto id = request_id_of(request, body);
+  if (!id) return fail(id.error());
+  event.request_id = *std::move(id);
+  for (const auto& [name, field] : {std::pair("logical_time", &RunRequested::logical_time),
+                                    std::pair("interval_start", &RunRequested::interval_start),
+                                    std::pair("interval_end", &RunRequested::interval_end)}) {
+    const auto time = time_member(body, name);
+    if (!time) return fail(time.error());
+    event.*field = *time;
+  }
+  return event;
+}
+
+/// What the same request made before: its run, or 409 where it asked for something else.
+std::optional<Answer> answer_of_repeat(Context& context, const RunRequested& event) {
+  if (event.request_id.empty()) return std::nullopt;
+  const auto known = context.reader.run_by_request(event.request_id);
+  if (!known) return problem(known.error());
+  if (!*known) return std::nullopt;
+  const RunRow& run = **known;
+  const auto params = parse_json(run.params_json);
+  if (run.dag_version == event.dag->version && params && *params == recorded_params(*event.dag, event.params)) {
+    return json_answer(run_json(run));
+  }
+  return problem(409, fmt::format("request id '{}' was used for run {} of another DAG version or with other parameters",
+                                  event.request_id, run.id.text()));
+}
+
+/// The engine's answer to a request for a run, told as the run it made.
+Answer accepted(const Value& answer, const RunId& asked, const Dag& dag, Value warnings) {
+  const Value* told = answer.find("run");
+  const std::string id = told != nullptr && told->as_string() != nullptr ? *told->as_string() : asked.text();
+  const Value* state = answer.find("state");
+  Answer out = json_answer(ValueMap{{"id", id},
+                                    {"dag", dag.name},
+                                    {"dag_version", dag.version},
+                                    {"state", state != nullptr ? *state : Value("queued")},
+                                    {"warnings", std::move(warnings)}},
+                           id == asked.text() ? 201 : 200);
+  out.headers.emplace_back("Location", "/api/v1/runs/" + id);
+  return out;
+}
+
+void request_run(Context& context, RunRequested event, Value warnings, Respond respond) {
+  const RunId id = event.id;
+  const DagPtr dag = event.dag;
+  context.backend.request(std::move(event), [respond = std::move(respond), id, dag,
+                                             warnings = std::move(warnings)](const Result<Value>& answer) {
+    respond(answer ? accepted(*answer, id, *dag, warnings) : problem(answer.error()));
+  });
+}
+
+void start_run(Context& context, const Request& request, const Value& body, const DagPtr& dag, Value warnings,
+               Respond respond) {
+  auto event = read_run_request(context, request, body, dag);
+  if (!event) return respond(problem(event.error()));
+  if (auto repeat = answer_of_repeat(context, *event)) return respond(*std::move(repeat));
+  request_run(context, *std::move(event), std::move(warnings), std::move(respond));
+}
+
+Backend::Done answer_with(Respond respond) {
+  return [respond = std::move(respond)](const Result<Value>& answer) {
+    respond(answer ? json_answer(*answer) : problem(answer.error()));
+  };
+}
+
+std::vector<std::string> task_names(const Value& body) {
+  std::vector<std::string> names;
+  const Value* tasks = body.find("tasks");
+  if (tasks == nullptr || tasks->as_list() == nullptr) return names;
+  for (const Value& task : *tasks->as_list()) names.push_back(to_text(task));
+  return names;
+}
+
+Value explain_end(const TaskRow& row, const Instances& instances) {
+  std::string why(row.end.reason == Reason::kNone ? "" : name_of(row.end.reason));
+  if (row.end.reason == Reason::kExitCode) why += fmt::format(" {}", row.end.exit_code);
+  if (!row.end.message.empty()) why += (why.empty() ? "" : ": ") + row.end.message;
+  return ValueMap{{"task", instances.name_of(row.key.index)},
+                  {"state", name_of(row.state)},
+                  {"attempt", std::int64_t{row.attempt_no}},
+                  {"reason", std::move(why)}};
+}
+
+/// Why the tasks of a run that is over ended other than well: what `explain` says when there is nothing to wait for.
+Answer explain_ended(Context& context, const RunRow& run, const std::string& task, std::size_t limit) {
+  const auto instances = context.views.instances(context.reader, run);
+  if (!instances) return problem(instances.error());
+  ValueList items;
+  for (const TaskState state :
+       {TaskState::kFailed, TaskState::kUpstreamFailed, TaskState::kSkipped, TaskState::kCancelled}) {
+    const auto rows = context.reader.tasks(run.seq, {.state = state, .limit = limit});
+    if (!rows) return problem(rows.error());
+    for (const TaskRow& row : *rows) {
+      const bool asked = task.empty() || task == (*instances)->name_of(row.key.index) ||
+                         task == (*instances)->dag().tasks[(*instances)->task_of(row.key.index)].id;
+      if (asked && items.size() < limit) items.push_back(explain_end(row, **instances));
+    }
+  }
+  return json_answer(ValueMap{{"run", run.id.text()}, {"state", name_of(run.state)}, {"tasks", std::move(items)}});
+}
+
+Result<RunFilter> run_filter(const Request& request) {
+  RunFilter filter{.dag = request.parameter("dag").value_or("")};
+  if (const auto state = request.parameter("state")) {
+    filter.state = parse_run_state(*state);
+    if (!filter.state) {
+      return fail(ErrorCode::kInvalidInput,
+                  fmt::format("unknown state '{}'; known are queued, running, success, failed, cancelled", *state));
+    }
+  }
+  const auto limit = request.number("limit", 50, 1, 1'000);
+  if (!limit) return fail(limit.error());
+  filter.limit = *limit;
+  const auto before = request.number("after", 0, 1, UINT32_MAX);
+  if (!before) return fail(before.error());
+  if (*before != 0) filter.before = RunSeq{static_cast<std::uint32_t>(*before)};
+  return filter;
+}
+
+}  // namespace
+
+Result<RunRow> find_run(Context& context, const Request& request) {
+  const std::string& id = request.variable("run");
+  if (id == "latest") {
+    auto runs = context.reader.runs({.limit = 1});
+    if (!runs) return fail(runs.error());
+    if (runs->empty()) return fail(ErrorCode::kNotFound, "there is no run yet");
+    return runs->front();
+  }
+  if (id.size() < kShortIdMin) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("no run '{}': give at least {} characters of its id", id, kShortIdMin));
+  }
+  return context.reader.run(id);
+}
+
+void submit_run(Context& context, const Request& request, Respond respond) {
+  auto body = read_body(request.body, {{"dag_yaml", "string"},
+                                       {"file", "string"},
+                                       {"params", "object"},
+                                       {"request_id", "string"},
+                                       {"logical_time", "string"},
+                                       {"interval_start", "string"},
+                                       {"interval_end", "string"}});
+  if (!body) return respond(problem(400, body.error().message));
+  const Value* text = body->find("dag_yaml");
+  if (text == nullptr || text->as_string() == nullptr) {
+    return respond(problem(400, "the body needs 'dag_yaml', the text of a DAG file"));
+  }
+  const std::string file = text_member(*body, "file");
+  const LoadedDag loaded = load_dag(*text->as_string(), file.empty() ? "dag.yaml" : file);
+  if (loaded.dag == nullptr) return respond(invalid_dag(loaded));
+  start_run(context, request, *body, loaded.dag, diagnostics_json(loaded.diagnostics), std::move(respond));
+}
+
+void trigger_dag(Context& context, const Request& request, Respond respond) {
+  auto body = read_body(request.body, {{"params", "object"},
+                                       {"request_id", "string"},
+                                       {"logical_time", "string"},
+                                       {"interval_start", "string"},
+                                       {"interval_end", "string"}});
+  if (!body) return respond(problem(400, body.error().message));
+  const auto version = context.reader.newest_dag_version(request.variable("dag"));
+  if (!version) return respond(problem(version.error()));
+  const auto dag = context.views.dag(context.reader, version->version);
+  if (!dag) return respond(problem(dag.error()));
+  start_run(context, request, *body, *dag, ValueList{}, std::move(respond));
+}
+
+void cancel_run(Context& context, const Request& request, Respond respond) {
+  const auto run = find_run(context, request);
+  if (!run) return respond(problem(run.error()));
+  context.backend.request(CancelRequested{.run = run->id, .requested_by = request.principal},
+                          answer_with(std::move(respond)));
+}
+
+void retry_run(Context& context, const Request& request, Respond respond) {
+  const auto body = read_body(request.body, {{"tasks", "array"}});
+  if (!body) return respond(problem(400, body.error().message));
+  const auto run = find_run(context, request);
+  if (!run) return respond(problem(run.error()));
+  context.backend.request(RetryRequested{.run = run->id, .tasks = task_names(*body), .requested_by = request.principal},
+                          answer_with(std::move(respond)));
+}
+
+void explain_run(Context& context, const Request& request, Respond respond) {
+  const auto run = find_run(context, request);
+  if (!run) return respond(problem(run.error()));
+  const auto limit = request.number("limit", 100, 1, 10'000);
+  if (!limit) return respond(problem(400, limit.error().message));
+  const std::string task = request.parameter("task").value_or("");
+  if (is_final(run->state)) return respond(explain_ended(context, *run, task, *limit));
+  context.backend.explain(run->id, task, *limit, [respond = std::move(respond)](const Result<Value>& told) {
+    respond(told ? json_answer(*told) : problem(told.error()));
+  });
+}
+
+Answer list_runs(Context& context, const Request& request) {
+  const auto filter = run_filter(request);
+  if (!filter) return problem(400, filter.error().message);
+  const auto rows = context.reader.runs(*filter);
+  if (!rows) return problem(rows.error());
+  ValueList items;
+  for (const RunRow& run : *rows) items.push_back(run_json(run));
+  const bool more = rows->size() == filter->limit;
+  return json_answer(page_json(std::move(items), more ? Value(std::to_string(rows->back().seq.value)) : Value()));
+}
+
+Answer show_run(Context& context, const Request& request) {
+  const auto run = find_run(context, request);
+  if (!run) return problem(run.error());
+  const auto counts = context.reader.state_counts(*run);
+  if (!counts) return problem(counts.error());
+  Value shown = run_json(*run);
+  shown.as_map()->emplace_back("counts", counts_json(*counts));
+  return json_answer(shown);
+}
+
+Answer watch(Context& context, const Request& request) {
+  const auto run = find_run(context, request);
+  if (!run) return problem(run.error());
+  return {.content_type = "application/x-ndjson", .stream = watch_run(run->seq)};
+}
+
+}  // namespace chappe::api
