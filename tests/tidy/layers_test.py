@@ -47,6 +47,7 @@ LIBRARIES = {
     "curl": "proto/http",
     "openssl": "storage/digest",
     "sqlite3": "storage/sqlite",
+    "pugixml": "storage/s3",
     "archive": "worker/artifacts",
     "archive_entry": "worker/artifacts",
     "boost": "scheduler/api",

@@ -1,0 +1,103 @@
+"""Assets, aliases and lineage: what is published, what points to it, and where it came from."""
+
+import unittest
+
+from cluster import Cluster
+
+MODEL = """
+name: model
+params: {content: {type: string, default: first}}
+tasks:
+  - id: raw
+    env: {CONTENT: "${{ params.content }}"}
+    run: echo "$CONTENT" > raw
+    outputs: {artifacts: [{name: raw, path: raw, asset: {uri: "demo/raw/${{ params.content }}", name: raw}}]}
+  - id: train
+    depends_on: [raw]
+    inputs: {artifacts: [{name: raw, from: raw.raw, path: raw}]}
+    run: sed 's/^/model of /' raw > model
+    outputs: {artifacts: [{name: model, path: model, asset: {uri: demo/model, name: demo}}]}
+  - {id: deploy, depends_on: [train], promote: {model: demo, from: train.model, alias: champion}}
+  - id: predict
+    depends_on: [deploy]
+    inputs: {artifacts: [{name: model, asset: demo@champion, path: model}]}
+    run: sed 's/^/prediction by /' model > predictions
+    outputs: {artifacts: [{name: predictions, path: predictions, asset: {uri: demo/predictions, name: predictions}}]}
+"""
+
+
+class Assets(unittest.TestCase):
+    def setUp(self) -> None:
+        self.cluster = Cluster.of(self)
+        self.cluster.object_store = f"file://{self.cluster.directory}/store"
+        self.cluster.start_scheduler()
+        self.cluster.start_worker()
+
+    def run_model(self, content: str) -> str:
+        run = self.cluster.submit(MODEL, content=content)
+        self.cluster.wait_for_run(run, "success")
+        return run
+
+    def shown_at(self, uri: str) -> str:
+        found = [path for path in (self.cluster.directory / "store").rglob(uri) if path.is_file()]
+        self.assertEqual(len(found), 1, f"{uri}: {found}")
+        return found[0].read_text()
+
+    def test_the_uri_shows_the_newest_version_and_old_ones_are_kept(self) -> None:
+        self.run_model("first")
+        self.run_model("second")
+        self.assertEqual(self.shown_at("demo/predictions"), "prediction by model of second\n")
+        versions = self.cluster.assets("demo")
+        self.assertEqual(len(versions), 2)
+        self.assertEqual(len({version["sha256"] for version in versions}), 2)
+        self.assertTrue(all(version["published_at"] for version in versions))
+
+    def test_an_alias_moves_with_its_history(self) -> None:
+        self.run_model("first")
+        self.run_model("second")
+        newest, oldest = sorted(self.cluster.assets("demo"), key=lambda version: -version["id"])
+        alias = self.cluster.get("/api/v1/aliases/demo/champion")
+        moves = alias["history"]
+        self.assertEqual([move["version"] for move in moves], [newest["id"], oldest["id"]])
+        self.assertEqual(moves[0]["previous"], oldest["id"])
+
+    def test_lineage_goes_from_the_raw_data_to_the_predictions(self) -> None:
+        run = self.run_model("first")
+        graph = self.cluster.get("/api/v1/assets/demo@champion/lineage")
+        attempts = {node["task"]: node for node in graph["nodes"] if node["kind"] == "attempt"}
+        self.assertEqual(set(attempts), {"raw", "train", "predict"})
+        self.assertTrue(all(node["run"] == run for node in attempts.values()))
+        self.assertEqual(attempts["train"]["params"], {"content": "first"})
+        names = {node.get("uri") for node in graph["nodes"] if node["kind"] == "asset"}
+        self.assertEqual(names, {"demo/raw/first", "demo/model", "demo/predictions"})
+
+    def test_a_failed_task_publishes_nothing(self) -> None:
+        run = self.cluster.submit("""
+            name: fails
+            tasks:
+              - id: fails
+                run: echo half > out; exit 1
+                outputs: {artifacts: [{name: out, path: out, asset: fails/out}]}
+            """)
+        self.cluster.wait_for_run(run, "failed")
+        self.assertEqual(self.cluster.assets("fails/out"), [])
+        self.assertEqual(list((self.cluster.directory / "store").rglob("fails/out")), [])
+
+    def test_an_immutable_asset_takes_equal_bytes_and_no_others(self) -> None:
+        dag = """
+            name: partition
+            params: {content: {type: string, required: true}}
+            tasks:
+              - id: raw
+                env: {CONTENT: "${{ params.content }}"}
+                run: echo "$CONTENT" > raw
+                outputs: {artifacts: [{name: raw, path: raw, asset: {uri: part/2026-11-20, immutable: true}}]}
+            """
+        for _ in range(2):
+            self.cluster.wait_for_run(self.cluster.submit(dag, content="monday"), "success")
+        self.cluster.wait_for_run(self.cluster.submit(dag, content="tuesday"), "failed")
+        self.assertEqual(self.shown_at("part/2026-11-20"), "monday\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

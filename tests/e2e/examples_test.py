@@ -1,0 +1,54 @@
+"""The DAGs that people copy from: every example and every DAG in the manual loads; the small ones are run."""
+
+import json
+import re
+import unittest
+
+from cluster import EXAMPLES, ROOT, Cluster
+
+
+class Examples(unittest.TestCase):
+    def setUp(self) -> None:
+        self.cluster = Cluster.of(self)
+
+    def show(self, example: str, *options: str, code: int = 0) -> dict[str, str]:
+        """Runs it as a newcomer would, and returns how its tasks ended."""
+        self.cluster.chappe("run", str(EXAMPLES / example), *options, code=code)
+        run = json.loads(self.cluster.chappe("show", "latest", "--output", "json").stdout)
+        return {task["name"]: task["state"] for task in run["tasks"]}
+
+    def test_every_example_loads(self) -> None:
+        files = sorted(EXAMPLES.rglob("*.yaml"))
+        self.assertGreater(len(files), 4)
+        for file in files:
+            with self.subTest(file=str(file)):
+                self.cluster.chappe("validate", str(file))
+
+    def test_every_dag_in_the_pages_loads(self) -> None:
+        pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+        blocks = [block for page in pages for block in re.findall(r"```yaml\n(name: .*?)```", page.read_text(), re.S)]
+        self.assertGreater(len(blocks), 0)
+        for number, block in enumerate(blocks):
+            file = self.cluster.directory / f"block{number}.yaml"
+            file.write_text(block)
+            with self.subTest(block=block.splitlines()[0]):
+                self.cluster.chappe("validate", str(file))
+
+    def test_hello(self) -> None:
+        self.assertEqual(self.show("hello.yaml", "--param", "name=Abbeville"), {"write": "success", "read": "success"})
+
+    def test_fan_out(self) -> None:
+        states = self.show("fan_out.yaml")
+        self.assertEqual(set(states.values()), {"success"})
+        self.assertEqual(len(states), 6)
+
+    def test_retries(self) -> None:
+        self.assertEqual(self.show("retries.yaml"), {"flaky": "success", "optional": "failed", "last": "success"})
+
+    def test_branches(self) -> None:
+        taken = {"full": "skipped", "incremental": "success", "report": "success", "clean_up": "success"}
+        self.assertEqual(self.show("branches.yaml"), taken)
+
+
+if __name__ == "__main__":
+    unittest.main()
