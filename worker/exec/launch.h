@@ -25,8 +25,12 @@ enum class EndKind : std::uint8_t {
   kExited,      ///< `code`: exit code.
   kSignalled,   ///< `code`: signal number.
   kNotStarted,  ///< `code`: errno of the call that failed.
+  kWithdrawn,   ///< It was stopped before it started: it waited behind another program.
   kLost,        ///< The process that watched it was killed from outside; everything it watched was killed.
 };
+
+/// One launch; never reused within a spawner's life. 0: none.
+using ProgramId = std::uint64_t;
 
 /// How a program ended. Told only when it and everything it left running is gone.
 struct ProcessEnd {

@@ -36,8 +36,10 @@ bool receive_all(int fd, void* data, std::size_t size) {
 
 namespace {
 
+using Descriptors = std::array<int, 1 + kPipes>;
+
 struct Ancillary {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> bytes{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(Descriptors))> bytes{};
 };
 
 msghdr message_of(iovec& byte, Ancillary& ancillary) {
@@ -59,8 +61,8 @@ bool send_ends(int fd, SupervisorEnds ends) {
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(2 * sizeof(int));
-  const std::array<int, 2> fds{ends.socket, ends.output};
+  header->cmsg_len = CMSG_LEN(sizeof(Descriptors));
+  const Descriptors fds{ends.socket, ends.outputs[0], ends.outputs[1]};
   std::memcpy(CMSG_DATA(header), fds.data(), sizeof fds);
   return ::sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
 }
@@ -74,10 +76,10 @@ bool receive_ends(int fd, SupervisorEnds& ends) {
   do got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (got != 1 || payload != 1 || header == nullptr || header->cmsg_len != CMSG_LEN(2 * sizeof(int))) return false;
-  std::array<int, 2> fds{};
+  if (got != 1 || payload != 1 || header == nullptr || header->cmsg_len != CMSG_LEN(sizeof(Descriptors))) return false;
+  Descriptors fds{};
   std::memcpy(fds.data(), CMSG_DATA(header), sizeof fds);
-  ends = {fds[0], fds[1]};
+  ends = {fds[0], {fds[1], fds[2]}};
   return true;
 }
 

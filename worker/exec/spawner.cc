@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <unordered_map>
 #include <utility>
 
 #include "engine/base/assert.h"
@@ -27,28 +28,37 @@ constexpr std::size_t kPieceBytes = std::size_t{64} << 10;  ///< A pipe holds as
 constexpr std::size_t kPiecesPerDispatch = 16;
 constexpr std::size_t kPiecesAfterEnd = 64;  ///< A program may have made its pipe larger: up to 1 MiB.
 
-/// What epoll tells us about: two descriptors a slot, and the control socket.
-enum class Source : std::uint32_t { kSocket, kOutput, kControl };
+/// Where epoll's news come from: a slot's socket, its pipes by number, or the control socket.
+enum class Source : std::uint32_t { kPipe0 = 0, kPipe1 = 1, kSocket = kPipes, kControl };
 
-epoll_event event_of(Source source, Slot slot) {
+epoll_event event_of(Source source, std::size_t slot) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = (std::uint64_t{slot} << 32) | static_cast<std::uint32_t>(source);
   return event;
 }
 
+/// What the worker knows of one supervisor. Its programs use the pipes in turns, by their number.
 struct Supervised {
   SupervisorEnds ends;
-  bool busy = false;
+  std::uint64_t launches = 0;        ///< Programs sent so far, but for those that were withdrawn.
+  ProgramId running = 0;             ///< 0: idle.
+  ProgramId waiting = 0;             ///< Behind it; 0: none.
+  std::uint64_t running_launch = 0;  ///< Number of the running one: its pipe is this modulo kPipes.
+
+  bool gone() const { return ends.socket < 0; }
+  ProgramId at_pipe(std::size_t pipe) const { return pipe == running_launch % kPipes ? running : waiting; }
 };
 
-std::string encode(const Launch& launch, Request& request) {
+std::string encode(const Launch& launch, ProgramId program) {
   std::string bytes(sizeof(Request), '\0');
   const auto add = [&bytes](const std::string& text) { bytes.append(text.c_str(), text.size() + 1); };
   add(launch.directory);
   for (const std::string& argument : launch.argv) add(argument);
   for (const std::string& variable : launch.env) add(variable);
+  Request request;
   request.kind = RequestKind::kLaunch;
+  request.program = program;
   request.bytes = static_cast<std::uint32_t>(bytes.size() - sizeof(Request));
   request.arguments = static_cast<std::uint32_t>(launch.argv.size());
   request.variables = static_cast<std::uint32_t>(launch.env.size());
@@ -84,8 +94,9 @@ struct Spawner::State {
   int control = -1;
   int epoll = -1;
   std::vector<Supervised> slots;
-  std::vector<Slot> idle;
-  std::size_t running = 0;
+  std::vector<std::size_t> idle;
+  std::unordered_map<ProgramId, std::size_t> slot_of;
+  ProgramId last_program = 0;
   std::vector<char> piece = std::vector<char>(kPieceBytes);
 
   ~State() {
@@ -101,70 +112,104 @@ struct Spawner::State {
   }
 
   static void close_ends(Supervised& slot) {
-    if (slot.ends.socket < 0) return;
+    if (slot.gone()) return;
     ::close(std::exchange(slot.ends.socket, -1));
-    ::close(std::exchange(slot.ends.output, -1));
+    for (int& output : slot.ends.outputs) ::close(std::exchange(output, -1));
   }
 
-  bool watch(int fd, Source source, Slot slot) {
+  bool watch(int fd, Source source, std::size_t slot) const {
     epoll_event event = event_of(source, slot);
     return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
   }
 
-  Result<Slot> idle_slot() {
-    if (!idle.empty()) {
-      const Slot slot = idle.back();
-      idle.pop_back();
-      return slot;
-    }
-    return new_slot();
-  }
-
-  Result<Slot> new_slot() {
-    const Failure gone = fail(ErrorCode::kUnavailable, "the spawner process is gone; restart the worker");
-    if (slots.size() == kSlotsMax)
-      return fail(ErrorCode::kUnavailable, fmt::format("all {} slots are busy", kSlotsMax));
-    if (control < 0) return gone;
-    SupervisorEnds ends;
-    if (!send_all(control, "n", 1) || !receive_ends(control, ends)) return gone;
-    (void)::fcntl(ends.output, F_SETFL, O_RDONLY | O_NONBLOCK);
-    const Slot slot = static_cast<Slot>(slots.size());
-    slots.push_back({ends, false});
-    if (!watch(ends.socket, Source::kSocket, slot) || !watch(ends.output, Source::kOutput, slot)) return gone;
+  Result<std::size_t> idle_slot() {
+    if (idle.empty()) return new_slot();
+    const std::size_t slot = idle.back();
+    idle.pop_back();
     return slot;
   }
 
+  Result<std::size_t> new_slot() {
+    const Failure gone = fail(ErrorCode::kUnavailable, "the spawner process is gone; restart the worker");
+    const auto place = std::find_if(slots.begin(), slots.end(), [](const Supervised& slot) { return slot.gone(); });
+    if (place == slots.end() && slots.size() == kSlotsMax) {
+      return fail(ErrorCode::kUnavailable, fmt::format("{} programs run already", kSlotsMax));
+    }
+    SupervisorEnds ends;
+    if (control < 0 || !send_all(control, "n", 1) || !receive_ends(control, ends)) return gone;
+    const std::size_t slot = static_cast<std::size_t>(place - slots.begin());
+    if (place == slots.end()) slots.emplace_back();
+    slots[slot] = Supervised{.ends = ends};
+    bool watched = watch(ends.socket, Source::kSocket, slot);
+    for (std::size_t i = 0; i < kPipes; ++i) {
+      (void)::fcntl(ends.outputs[i], F_SETFL, O_RDONLY | O_NONBLOCK);
+      watched = watched && watch(ends.outputs[i], static_cast<Source>(i), slot);
+    }
+    if (!watched) return gone;
+    return slot;
+  }
+
+  ProgramId send_launch(std::size_t slot, const Launch& launch) {
+    const ProgramId program = ++last_program;
+    Supervised& place = slots[slot];
+    if (place.running == 0) {
+      place.running = program;
+      place.running_launch = place.launches;
+    } else {
+      place.waiting = program;
+    }
+    ++place.launches;
+    slot_of.emplace(program, slot);
+    const std::string bytes = encode(launch, program);
+    // A supervisor that is gone is told by its end: its socket is readable then.
+    (void)send_all(place.ends.socket, bytes.data(), bytes.size());
+    return program;
+  }
+
   /// Up to `pieces` pieces of what is in the pipe.
-  void read_output(Slot slot, const SpawnerEvents& events, std::size_t pieces) {
-    const int fd = slots[slot].ends.output;
-    for (std::size_t i = 0; i < pieces && fd >= 0; ++i) {
-      const ssize_t got = ::read(fd, piece.data(), piece.size());
+  void read_output(std::size_t slot, std::size_t pipe, const SpawnerEvents& events, std::size_t pieces) {
+    for (std::size_t i = 0; i < pieces && !slots[slot].gone(); ++i) {
+      const ssize_t got = ::read(slots[slot].ends.outputs[pipe], piece.data(), piece.size());
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
-      if (slots[slot].busy) events.output(slot, std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(got))));
-      if (static_cast<std::size_t>(got) < piece.size()) return;
+      const ProgramId program = slots[slot].at_pipe(pipe);
+      const auto bytes = std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(got)));
+      if (program != 0) events.output(program, bytes);
     }
   }
 
-  void end(Slot slot, const ProcessEnd& how, const SpawnerEvents& events) {
-    read_output(slot, events, kPiecesAfterEnd);
-    Supervised& place = slots[slot];
-    if (how.kind == EndKind::kLost) close_ends(place);
-    if (!std::exchange(place.busy, false)) return;
-    --running;
-    if (how.kind != EndKind::kLost) idle.push_back(slot);
-    events.ended(slot, how);
+  void take_answer(std::size_t slot, const SpawnerEvents& events) {
+    if (slots[slot].gone()) return;
+    Answer answer;
+    if (!receive_all(slots[slot].ends.socket, &answer, sizeof answer)) return lose_supervisor(slot, events);
+    if (answer.end.kind == EndKind::kWithdrawn) {
+      slots[slot].waiting = 0;
+      --slots[slot].launches;
+    } else {
+      CHAPPE_ASSERT(answer.program == slots[slot].running);
+      read_output(slot, slots[slot].running_launch % kPipes, events, kPiecesAfterEnd);
+      slots[slot].running = std::exchange(slots[slot].waiting, 0);
+      ++slots[slot].running_launch;
+      if (slots[slot].running == 0) idle.push_back(slot);
+    }
+    end(answer.program, answer.end, events);
   }
 
-  void take_answer(Slot slot, const SpawnerEvents& events) {
-    if (slots[slot].ends.socket < 0) return;
-    ProcessEnd how;
-    if (!receive_all(slots[slot].ends.socket, &how, sizeof how)) {
-      how = {};
-      how.kind = EndKind::kLost;
-      std::erase(idle, slot);
-    }
-    end(slot, how, events);
+  void lose_supervisor(std::size_t slot, const SpawnerEvents& events) {
+    for (std::size_t pipe = 0; pipe < kPipes; ++pipe) read_output(slot, pipe, events, kPiecesAfterEnd);
+    const ProgramId running = std::exchange(slots[slot].running, 0);
+    const ProgramId waiting = std::exchange(slots[slot].waiting, 0);
+    close_ends(slots[slot]);
+    std::erase(idle, slot);
+    ProcessEnd end_of_running;
+    end_of_running.kind = EndKind::kLost;
+    if (running != 0) end(running, end_of_running, events);
+    if (waiting != 0) end(waiting, end_of_running, events);  // It may have started.
+  }
+
+  void end(ProgramId program, const ProcessEnd& how, const SpawnerEvents& events) {
+    slot_of.erase(program);
+    events.ended(program, how);
   }
 
   void lose_control() {
@@ -195,25 +240,35 @@ Result<std::unique_ptr<Spawner>> Spawner::start(int lock_fd) {
 Spawner::Spawner(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Spawner::~Spawner() = default;
 
-Result<Slot> Spawner::launch(const Launch& launch) {
+Result<ProgramId> Spawner::launch(const Launch& launch) {
   if (auto fit = check(launch); !fit) return fail(std::move(fit.error()).in("launch"));
-  Request request;
-  const std::string bytes = encode(launch, request);
-  Result<Slot> slot = state_->idle_slot();
-  if (!slot) return slot;
-  state_->slots[*slot].busy = true;
-  ++state_->running;
-  // A supervisor that is gone is told by its end: its socket is readable then.
-  (void)send_all(state_->slots[*slot].ends.socket, bytes.data(), bytes.size());
-  return slot;
+  const Result<std::size_t> slot = state_->idle_slot();
+  if (!slot) return fail(slot.error());
+  return state_->send_launch(*slot, launch);
 }
 
-void Spawner::stop(Slot slot, Duration grace) {
-  CHAPPE_ASSERT(slot < state_->slots.size());
-  const Supervised& place = state_->slots[slot];
-  if (!place.busy) return;
-  const Request request{.kind = RequestKind::kStop, .grace_us = grace.count()};
-  (void)send_all(place.ends.socket, &request, sizeof request);  // Gone: its end is on its way.
+Result<ProgramId> Spawner::launch_behind(ProgramId front, const Launch& launch) {
+  CHAPPE_ASSERT(can_wait_behind(front));
+  if (auto fit = check(launch); !fit) return fail(std::move(fit.error()).in("launch"));
+  return state_->send_launch(state_->slot_of.at(front), launch);
+}
+
+bool Spawner::can_wait_behind(ProgramId front) const {
+  const auto slot = state_->slot_of.find(front);
+  if (slot == state_->slot_of.end()) return false;
+  const Supervised& place = state_->slots[slot->second];
+  return place.running == front && place.waiting == 0;
+}
+
+void Spawner::stop(ProgramId program, Duration grace) {
+  const auto slot = state_->slot_of.find(program);
+  if (slot == state_->slot_of.end()) return;
+  Request request;
+  request.kind = RequestKind::kStop;
+  request.program = program;
+  request.grace_us = grace.count();
+  // Gone: its end is on its way.
+  (void)send_all(state_->slots[slot->second].ends.socket, &request, sizeof request);
 }
 
 int Spawner::fd() const { return state_->epoll; }
@@ -223,17 +278,14 @@ void Spawner::dispatch(const SpawnerEvents& events) {
   const int count = ::epoll_wait(state_->epoll, ready.data(), static_cast<int>(ready.size()), 0);
   for (int i = 0; i < count; ++i) {
     const std::uint64_t data = ready[static_cast<std::size_t>(i)].data.u64;
-    const Slot slot = static_cast<Slot>(data >> 32);
-    switch (static_cast<Source>(static_cast<std::uint32_t>(data))) {
-      case Source::kSocket:
-        state_->take_answer(slot, events);
-        break;
-      case Source::kOutput:
-        state_->read_output(slot, events, kPiecesPerDispatch);
-        break;
-      case Source::kControl:
-        state_->lose_control();
-        break;
+    const std::size_t slot = data >> 32;
+    const std::uint32_t source = static_cast<std::uint32_t>(data);
+    if (source < kPipes) {
+      state_->read_output(slot, source, events, kPiecesPerDispatch);
+    } else if (source == static_cast<std::uint32_t>(Source::kSocket)) {
+      state_->take_answer(slot, events);
+    } else if (state_->control >= 0) {
+      state_->lose_control();
     }
   }
 }
@@ -253,6 +305,5 @@ bool Spawner::finish(Duration wait) {
 }
 
 Fence& Spawner::fence() { return *state_->fence; }
-std::size_t Spawner::running() const { return state_->running; }
 
 }  // namespace chappe::exec

@@ -26,15 +26,14 @@
 
 namespace chappe::exec {
 
-/// A place where one program at a time runs; reused.
-using Slot = std::uint32_t;
+/// Programs at a time; behind each one more may wait.
 inline constexpr std::size_t kSlotsMax = 1024;
 
 struct SpawnerEvents {
-  /// Bytes that the program in `slot` wrote; in order.
-  std::function<void(Slot, std::span<const std::byte>)> output;
-  /// The program ended, all its output was handed over, and its slot is free again.
-  std::function<void(Slot, const ProcessEnd&)> ended;
+  /// Bytes that the program wrote, stdout and stderr as they came; in order.
+  std::function<void(ProgramId, std::span<const std::byte>)> output;
+  /// Nothing of the program is left, and all its output was handed over.
+  std::function<void(ProgramId, const ProcessEnd&)> ended;
 };
 
 class Spawner {
@@ -46,26 +45,31 @@ class Spawner {
   Spawner(const Spawner&) = delete;
   Spawner& operator=(const Spawner&) = delete;
 
-  /// Starts a program. Whether that worked is told by its end. Errors: kUnavailable: no slot, or the spawner is gone;
-  /// kInvalidInput: past kLaunchBytesMax, a NUL in a text, or no program. Cost: one message; the first use of a slot
-  /// forks a supervisor.
-  Result<Slot> launch(const Launch& launch);
-  /// SIGTERM to all that runs in the slot, and SIGKILL after `grace` (0: at once). May be repeated; the sooner wins.
-  void stop(Slot slot, Duration grace);
+  /// Starts a program; whether that worked is told by its end. Errors: kUnavailable: no slot, or the spawner is gone;
+  /// kInvalidInput: past kLaunchBytesMax, a NUL in a text, or no program. Cost: one message; the first programs at a
+  /// time fork a supervisor each.
+  Result<ProgramId> launch(const Launch& launch);
+  /// Has a program wait behind `front`, to start in the moment when nothing of that is left: it saves two wake-ups.
+  /// Once `front` was told to have ended, it runs. Requires: can_wait_behind(front).
+  Result<ProgramId> launch_behind(ProgramId front, const Launch& launch);
+  /// True for a program that has not ended and that nobody waits behind. One that waits itself is not one.
+  bool can_wait_behind(ProgramId front) const;
+  /// SIGTERM to all that runs, and SIGKILL after `grace` (0: at once). May be repeated; the sooner wins. A program that
+  /// waits ends with kWithdrawn, unless it has started meanwhile. One that has ended: nothing.
+  void stop(ProgramId program, Duration grace);
 
   /// Readable (for poll or epoll, level-triggered) when dispatch() has something to do.
   int fd() const;
-  /// Hands over what has happened; never waits. At most about 1 MiB of output a call.
+  /// Hands over what has happened; never waits. Its callbacks may call all but dispatch(). A bounded amount of output
+  /// a call; more keeps fd() readable.
   void dispatch(const SpawnerEvents& events);
 
-  /// False: the spawner itself is gone; nothing can be launched any more.
+  /// False: the spawner itself is gone; nothing new can be launched.
   bool alive() const;
   /// Kills all that runs and waits until the last of it is gone, at most `wait`; false: it is not.
   bool finish(Duration wait);
   /// Programs end by themselves when its instants pass.
   Fence& fence();
-  /// How many slots have a program.
-  std::size_t running() const;
 
  private:
   struct State;

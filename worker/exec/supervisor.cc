@@ -131,76 +131,107 @@ std::uint64_t microseconds(const timeval& time) {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
 }
 
+/// A launch as it came.
+struct Waiting {
+  Request request;
+  std::vector<char> bytes;
+};
+
 class Supervisor {
  public:
-  Supervisor(int socket, int signals, const Fence& fence) : socket_(socket), signals_(signals), fence_(fence) {}
+  Supervisor(const SupervisorEnds& ends, int signals, const Fence& fence)
+      : ends_(ends), signals_(signals), fence_(fence) {}
 
   void run() {
-    while (!worker_gone_ || busy_) {
+    while (!worker_gone_ || busy()) {
       wait();
-      if (busy_) reap();
-      if (busy_) enforce(boot_time());
+      if (busy()) reap();
+      if (busy()) enforce(boot_time());
     }
   }
 
  private:
+  bool busy() const { return current_.program != 0; }
+
   /// Until a message, the end of a child, or the next instant at which something is due.
   void wait() {
-    pollfd fds[2] = {{worker_gone_ ? -1 : socket_, POLLIN, 0}, {signals_, POLLIN, 0}};
-    (void)::poll(fds, 2, busy_ ? milliseconds_to_wait() : -1);  // EINTR: as if nothing had come.
+    pollfd fds[2] = {{worker_gone_ ? -1 : ends_.socket, POLLIN, 0}, {signals_, POLLIN, 0}};
+    (void)::poll(fds, 2, busy() ? milliseconds_to_wait() : -1);  // EINTR: as if nothing had come.
     if (fds[1].revents != 0) {
-      signalfd_siginfo info[8];
+      signalfd_siginfo info[2];
       (void)!::read(signals_, info, sizeof info);  // Only a wake-up: reap() asks for the children themselves.
     }
     if (fds[0].revents != 0) take_request();
   }
 
   int milliseconds_to_wait() const {
-    MonoTime due = boot_time() + kFenceLook;
+    const MonoTime now = boot_time();
+    MonoTime due = now + (killing_ ? kKillAgain : kFenceLook);
     if (!terminating_) due = std::min(due, fence_.terminate_at());
     if (!killing_) due = std::min({due, kill_at_, fence_.kill_at()});
-    if (killing_) due = std::min(due, boot_time() + kKillAgain);
-    const Duration left = due - boot_time();
+    const Duration left = due - now;
     return static_cast<int>(std::clamp<std::int64_t>(left.count() / 1000 + 1, 0, 60'000));
   }
 
   void take_request() {
     Request request;
-    if (!receive_all(socket_, &request, sizeof request) || request.bytes > kLaunchBytesMax) return lose_worker();
-    if (request.kind == RequestKind::kStop) {
-      if (busy_) terminate(Duration(request.grace_us));
-      return;
-    }
-    bytes_.resize(request.bytes);
-    if (!receive_all(socket_, bytes_.data(), bytes_.size()) || busy_) return lose_worker();
-    launch(request);
+    if (!receive_all(ends_.socket, &request, sizeof request) || request.bytes > kLaunchBytesMax) return lose_worker();
+    if (request.kind == RequestKind::kStop) return take_stop(request);
+    if (waiting_) return lose_worker();  // It does not keep to its own rules.
+    waiting_.emplace(Waiting{request, std::vector<char>(request.bytes)});
+    if (!receive_all(ends_.socket, waiting_->bytes.data(), waiting_->bytes.size())) return lose_worker();
+    start_waiting();
   }
 
-  void launch(const Request& request) {
-    end_ = {};
+  void take_stop(const Request& request) {
+    if (busy() && request.program == current_.program) terminate(Duration(request.grace_us));
+    if (!waiting_ || request.program != waiting_->request.program) return;
+    waiting_.reset();
+    Answer answer{request.program, {}};
+    answer.end.kind = EndKind::kWithdrawn;
+    send(answer);
+  }
+
+  void start_waiting() {
+    while (!busy() && waiting_ && !worker_gone_) {
+      Waiting next = std::move(*waiting_);
+      waiting_.reset();
+      launch(next);
+    }
+  }
+
+  void launch(Waiting& next) {
+    current_ = {next.request.program, {}};
     terminating_ = killing_ = main_ended_ = false;
     kill_at_ = {Fence::kNever};
-    grace_ = Duration(request.grace_us);
-    // A program before may have made the pipe non-blocking: for the next one, too.
-    (void)::fcntl(STDOUT_FILENO, F_SETFL, O_WRONLY);
+    grace_ = Duration(next.request.grace_us);
+    open_output();
     volatile LaunchFailure failure;
     failure.error = 0;
     failure.directory = false;
     Program program;
-    if (!read_program(bytes_, request, program)) return not_started(EINVAL, false);
+    if (!read_program(next.bytes, next.request, program)) return not_started(EINVAL, false);
     main_ = start_program(program, failure);
-    busy_ = true;
     if (main_ < 0) return not_started(errno, false);
     if (failure.error == 0) return;
     while (::waitpid(main_, nullptr, 0) < 0 && errno == EINTR) continue;
     not_started(failure.error, failure.directory);
   }
 
+  /// The pipes take turns.
+  void open_output() {
+    const int pipe = ends_.outputs[launches_++ % kPipes];
+    // A program before may have made it non-blocking, for all who come later.
+    (void)::fcntl(pipe, F_SETFL, O_WRONLY);
+    ::dup2(pipe, STDOUT_FILENO);
+    ::dup2(pipe, STDERR_FILENO);
+  }
+
   void not_started(int error, bool directory) {
-    end_.kind = EndKind::kNotStarted;
-    end_.code = error;
-    end_.directory_failed = directory;
-    tell_end();
+    current_.end.kind = EndKind::kNotStarted;
+    current_.end.code = error;
+    current_.end.directory_failed = directory;
+    end();
   }
 
   void reap() {
@@ -209,11 +240,12 @@ class Supervisor {
       rusage usage{};
       const pid_t pid = ::wait4(-1, &status, WNOHANG | __WALL, &usage);
       if (pid < 0 && errno == EINTR) continue;
-      if (pid < 0) return tell_end();  // No child left, so nothing of the program.
+      if (pid < 0) return end();  // No child left, so nothing of the program.
       if (pid == 0) break;
-      end_.cpu_us += microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
-      end_.peak_memory_bytes =
-          std::max(end_.peak_memory_bytes, static_cast<std::uint64_t>(usage.ru_maxrss) * std::uint64_t{1024});
+      ProcessEnd& end = current_.end;
+      end.cpu_us += microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
+      end.peak_memory_bytes =
+          std::max(end.peak_memory_bytes, static_cast<std::uint64_t>(usage.ru_maxrss) * std::uint64_t{1024});
       if (pid == main_) note_main(status);
     }
     if (killing_) (void)signal_descendants(SIGKILL);  // Some were born while others died.
@@ -222,14 +254,13 @@ class Supervisor {
 
   void note_main(int status) {
     main_ended_ = true;
-    end_.kind = WIFSIGNALED(status) ? EndKind::kSignalled : EndKind::kExited;
-    end_.code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    current_.end.kind = WIFSIGNALED(status) ? EndKind::kSignalled : EndKind::kExited;
+    current_.end.code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
   }
 
   void enforce(MonoTime now) {
-    const bool fenced = now >= fence_.terminate_at();
-    if (fenced && !terminating_) {
-      end_.fenced = !main_ended_;
+    if (now >= fence_.terminate_at() && !terminating_) {
+      current_.end.fenced = !main_ended_;
       terminate(fence_.kill_at() - now);
     }
     if (!killing_ && (now >= kill_at_ || now >= fence_.kill_at())) kill();
@@ -237,7 +268,7 @@ class Supervisor {
   }
 
   void terminate(Duration grace) {
-    if (!main_ended_) end_.terminated = true;
+    if (!main_ended_) current_.end.terminated = true;
     kill_at_ = std::min(kill_at_, boot_time() + std::max(grace, Duration(0)));
     if (!terminating_ && grace > 0us) {
       (void)signal_descendants(SIGTERM);
@@ -247,44 +278,50 @@ class Supervisor {
   }
 
   void kill() {
-    if (!main_ended_) end_.terminated = true;
+    if (!main_ended_) current_.end.terminated = true;
     terminating_ = killing_ = true;
   }
 
   void lose_worker() {
     worker_gone_ = true;
-    if (busy_) kill();
+    waiting_.reset();
+    if (busy()) kill();
   }
 
-  void tell_end() {
-    busy_ = false;
-    if (!worker_gone_ && !send_all(socket_, &end_, sizeof end_)) worker_gone_ = true;
+  void end() {
+    send(current_);
+    current_ = {};
+    start_waiting();
   }
 
-  const int socket_;
+  void send(const Answer& answer) {
+    if (!worker_gone_ && !send_all(ends_.socket, &answer, sizeof answer)) lose_worker();
+  }
+
+  const SupervisorEnds ends_;
   const int signals_;
   const Fence& fence_;
-  std::vector<char> bytes_;
   bool worker_gone_ = false;
-  bool busy_ = false;  ///< A program, or something that it left, runs.
+  std::optional<Waiting> waiting_;  ///< Behind the current program.
+  Answer current_;                  ///< Program 0: none runs, and nothing that one left.
+  std::size_t launches_ = 0;
   pid_t main_ = 0;
   bool main_ended_ = false;
   bool terminating_ = false;
   bool killing_ = false;
   MonoTime kill_at_{Fence::kNever};
   Duration grace_{};
-  ProcessEnd end_;
 };
 
 }  // namespace
 
-void run_supervisor(int socket, const Fence& fence) {
+void run_supervisor(const SupervisorEnds& ends, const Fence& fence) {
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return;
-  Supervisor(socket, signals, fence).run();
+  Supervisor(ends, signals, fence).run();
 }
 
 }  // namespace chappe::exec

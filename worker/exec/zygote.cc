@@ -86,27 +86,34 @@ class Zygote {
   /// False: the worker is gone, or cannot be given what it asked for.
   bool add_supervisor() {
     int sockets[2];
-    int pipes[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return false;
-    if (::pipe2(pipes, O_CLOEXEC) != 0) return false;
+    SupervisorEnds reader{sockets[0], {}};
+    SupervisorEnds writer{sockets[1], {}};
+    for (std::size_t i = 0; i < kPipes; ++i) {
+      int ends[2];
+      if (::pipe2(ends, O_CLOEXEC) != 0) return false;  // The worker is told by the end of `control`.
+      reader.outputs[i] = ends[0];
+      writer.outputs[i] = ends[1];
+    }
     const pid_t pid = ::fork();
-    if (pid == 0) become_supervisor(sockets[1], pipes[1]);
-    ::close(sockets[1]);
-    ::close(pipes[1]);
-    const bool sent = pid > 0 && send_ends(control_, {sockets[0], pipes[0]});
-    ::close(sockets[0]);
-    ::close(pipes[0]);
+    if (pid == 0) become_supervisor(writer);
+    close_ends(writer);
+    const bool sent = pid > 0 && send_ends(control_, reader);
+    close_ends(reader);
     if (pid > 0) supervisors_.insert(pid);
     return sent;
   }
 
-  [[noreturn]] void become_supervisor(int socket, int output) {
+  static void close_ends(const SupervisorEnds& ends) {
+    ::close(ends.socket);
+    for (const int fd : ends.outputs) ::close(fd);
+  }
+
+  [[noreturn]] void become_supervisor(const SupervisorEnds& ends) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Not inherited.
     ::prctl(PR_SET_NAME, "chappe-superv");
-    ::dup2(output, STDOUT_FILENO);
-    ::dup2(output, STDERR_FILENO);
-    close_all_but({socket, lock_fd_});
-    run_supervisor(socket, fence_);
+    close_all_but({ends.socket, ends.outputs[0], ends.outputs[1], lock_fd_});
+    run_supervisor(ends, fence_);
     ::_exit(0);
   }
 

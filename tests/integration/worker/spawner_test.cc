@@ -33,20 +33,21 @@ class Desk {
     std::filesystem::remove_all(directory_);
   }
 
-  Slot start(std::vector<std::string> argv, Duration grace = 10s) {
+  ProgramId start(std::vector<std::string> argv, Duration grace = 10s) {
     Launch launch{std::move(argv), {"PATH=/usr/bin:/bin", "NAME=value"}, directory_.string(), grace};
-    Result<Slot> slot = spawner_->launch(launch);
-    EXPECT_TRUE(slot.has_value());
-    output_.erase(*slot);
-    ends_.erase(*slot);
-    return *slot;
+    Result<ProgramId> program = spawner_->launch(launch);
+    EXPECT_TRUE(program.has_value());
+    return *program;
   }
-  Slot start_script(const std::string& script, Duration grace = 10s) { return start({"sh", "-c", script}, grace); }
+  ProgramId start_behind(ProgramId front, std::vector<std::string> argv) {
+    return *spawner_->launch_behind(front, {std::move(argv), {"PATH=/usr/bin:/bin"}, directory_.string(), 10s});
+  }
+  ProgramId start_script(const std::string& script, Duration grace = 10s) { return start({"sh", "-c", script}, grace); }
 
   /// Waits, at most 20 s.
-  ProcessEnd end_of(Slot slot) {
-    EXPECT_TRUE(until([&] { return ends_.contains(slot); })) << "slot " << slot << " still runs";
-    return ends_[slot];
+  ProcessEnd end_of(ProgramId program) {
+    EXPECT_TRUE(until([&] { return ends_.contains(program); })) << "program " << program << " still runs";
+    return ends_[program];
   }
   template <typename Condition>
   bool until(const Condition& condition) {
@@ -54,48 +55,49 @@ class Desk {
     while (!condition() && boot_time() < deadline) {
       pollfd fd{spawner_->fd(), POLLIN, 0};
       (void)::poll(&fd, 1, 10);
-      spawner_->dispatch({[this](Slot slot, std::span<const std::byte> bytes) {
-                            output_[slot].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      spawner_->dispatch({[this](ProgramId program, std::span<const std::byte> bytes) {
+                            output_[program].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
                           },
-                          [this](Slot slot, const ProcessEnd& end) { ends_[slot] = end; }});
+                          [this](ProgramId program, const ProcessEnd& end) { ends_[program] = end; }});
     }
     return condition();
   }
-  bool until_output(Slot slot, const std::string& text) {
-    return until([&] { return output_[slot].find(text) != std::string::npos; });
+  bool until_output(ProgramId program, const std::string& text) {
+    return until([&] { return output_[program].find(text) != std::string::npos; });
   }
   bool until_dead(pid_t pid) {
     return until([&] { return ::kill(pid, 0) != 0; });
   }
 
-  const std::string& output(Slot slot) { return output_[slot]; }
+  const std::string& output(ProgramId program) { return output_[program]; }
   Spawner& spawner() { return *spawner_; }
   std::filesystem::path directory() const { return directory_; }
 
  private:
   std::unique_ptr<Spawner> spawner_;
   std::filesystem::path directory_;
-  std::map<Slot, std::string> output_;
-  std::map<Slot, ProcessEnd> ends_;
+  std::map<ProgramId, std::string> output_;
+  std::map<ProgramId, ProcessEnd> ends_;
 };
 
 TEST(Spawner, RunsAProgramWithItsEnvironmentInItsDirectory) {
   Desk desk;
-  const Slot slot = desk.start_script("echo $NAME; pwd; echo trouble >&2; exit 3");
-  const ProcessEnd end = desk.end_of(slot);
+  const ProgramId program = desk.start_script("echo $NAME; pwd; echo trouble >&2; exit 3");
+  const ProcessEnd end = desk.end_of(program);
   EXPECT_EQ(end.kind, EndKind::kExited);
   EXPECT_EQ(end.code, 3);
-  EXPECT_EQ(desk.output(slot), "value\n" + std::filesystem::canonical(desk.directory()).string() + "\ntrouble\n");
+  EXPECT_EQ(desk.output(program), "value\n" + std::filesystem::canonical(desk.directory()).string() + "\ntrouble\n");
 }
 
 TEST(Spawner, GivesTasksNothingButTheirOwn) {
   Desk desk;
-  const Slot slot = desk.start_script(
+  const ProgramId program = desk.start_script(
       "ls /proc/self/fd | tr '\\n' ' '; cat; ulimit -c; grep NoNewPrivs /proc/self/status; "
       "grep SigBlk /proc/self/status; grep SigIgn /proc/self/status; env | wc -l");
-  EXPECT_EQ(desk.end_of(slot).code, 0);
+  EXPECT_EQ(desk.end_of(program).code, 0);
   // 3 is the directory that ls itself reads; sh adds PWD to the environment.
-  EXPECT_EQ(desk.output(slot), "0 1 2 3 0\nNoNewPrivs:\t1\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n3\n");
+  EXPECT_EQ(desk.output(program),
+            "0 1 2 3 0\nNoNewPrivs:\t1\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n3\n");
 }
 
 TEST(Spawner, TellsASignalFromAnExitCode) {
@@ -118,8 +120,8 @@ TEST(Spawner, SaysWhyAProgramDidNotStart) {
 
 TEST(Spawner, SaysThatTheDirectoryIsNotThere) {
   Desk desk;
-  const Result<Slot> slot = desk.spawner().launch({{"true"}, {}, "/nowhere", 1s});
-  const ProcessEnd end = desk.end_of(*slot);
+  const Result<ProgramId> program = desk.spawner().launch({{"true"}, {}, "/nowhere", 1s});
+  const ProcessEnd end = desk.end_of(*program);
   EXPECT_EQ(end.kind, EndKind::kNotStarted);
   EXPECT_TRUE(end.directory_failed);
 }
@@ -129,16 +131,15 @@ TEST(Spawner, RefusesWhatCannotBeRun) {
   EXPECT_FALSE(desk.spawner().launch({}).has_value());
   EXPECT_FALSE(desk.spawner().launch({{"a", std::string("b\0c", 3)}, {}, "/", 1s}).has_value());
   EXPECT_FALSE(desk.spawner().launch({{"a", std::string(kLaunchBytesMax, 'x')}, {}, "/", 1s}).has_value());
-  EXPECT_EQ(desk.spawner().running(), 0U);
 }
 
 TEST(Spawner, TakesArgumentsUpToTheKernelsBound) {
   Desk desk;
   std::vector<std::string> argv{"sh", "-c", "echo $#", "sh"};
   argv.resize(12, std::string(100'000, 'x'));
-  const Slot slot = desk.start(argv);
-  EXPECT_EQ(desk.end_of(slot).code, 0);
-  EXPECT_EQ(desk.output(slot), "8\n");
+  const ProgramId program = desk.start(argv);
+  EXPECT_EQ(desk.end_of(program).code, 0);
+  EXPECT_EQ(desk.output(program), "8\n");
   argv.resize(5);
   argv.back() = std::string(200'000, 'x');  // The kernel takes 128 KiB a text.
   EXPECT_EQ(desk.end_of(desk.start(argv)).code, E2BIG);
@@ -146,10 +147,10 @@ TEST(Spawner, TakesArgumentsUpToTheKernelsBound) {
 
 TEST(Spawner, KillsWhatIgnoresSigterm) {
   Desk desk;
-  const Slot slot = desk.start_script("trap '' TERM; echo ready; while :; do sleep 0.01; done");
-  ASSERT_TRUE(desk.until_output(slot, "ready"));
-  desk.spawner().stop(slot, 100ms);
-  const ProcessEnd end = desk.end_of(slot);
+  const ProgramId program = desk.start_script("trap '' TERM; echo ready; while :; do sleep 0.01; done");
+  ASSERT_TRUE(desk.until_output(program, "ready"));
+  desk.spawner().stop(program, 100ms);
+  const ProcessEnd end = desk.end_of(program);
   EXPECT_EQ(end.kind, EndKind::kSignalled);
   EXPECT_EQ(end.code, SIGKILL);
   EXPECT_TRUE(end.terminated);
@@ -157,18 +158,18 @@ TEST(Spawner, KillsWhatIgnoresSigterm) {
 
 TEST(Spawner, LetsAProgramCleanUpOnSigterm) {
   Desk desk;
-  const Slot slot = desk.start_script("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done");
-  ASSERT_TRUE(desk.until_output(slot, "ready"));
-  desk.spawner().stop(slot, 15s);
-  EXPECT_EQ(desk.end_of(slot).code, 7);
-  EXPECT_EQ(desk.output(slot), "ready\nbye\n");
+  const ProgramId program = desk.start_script("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done");
+  ASSERT_TRUE(desk.until_output(program, "ready"));
+  desk.spawner().stop(program, 15s);
+  EXPECT_EQ(desk.end_of(program).code, 7);
+  EXPECT_THAT(desk.output(program), testing::EndsWith("bye\n"));
 }
 
 TEST(Spawner, EndsAStoppedProgram) {
   Desk desk;
-  const Slot slot = desk.start_script("kill -STOP $$; echo never");
-  desk.spawner().stop(slot, 15s);
-  EXPECT_EQ(desk.end_of(slot).code, SIGTERM);
+  const ProgramId program = desk.start_script("kill -STOP $$; echo never");
+  desk.spawner().stop(program, 15s);
+  EXPECT_EQ(desk.end_of(program).code, SIGTERM);
 }
 
 constexpr char kDaemonise[] =
@@ -183,8 +184,8 @@ pid_t read_pid(const std::filesystem::path& file) {
 
 TEST(Spawner, FindsADaemonisedGrandchildThatIgnoresSigterm) {
   Desk desk;
-  const Slot slot = desk.start_script(kDaemonise, 100ms);
-  EXPECT_EQ(desk.end_of(slot).code, 0);
+  const ProgramId program = desk.start_script(kDaemonise, 100ms);
+  EXPECT_EQ(desk.end_of(program).code, 0);
   const pid_t daemon = read_pid(desk.directory() / "daemon");
   ASSERT_GT(daemon, 0);
   EXPECT_NE(::kill(daemon, 0), 0);
@@ -197,7 +198,7 @@ TEST(Spawner, DoesNotWaitForTheOutputThatAGrandchildHolds) {
 
 TEST(Spawner, LeavesOtherProgramsAloneWhenItCleansUp) {
   Desk desk;
-  const Slot other = desk.start_script("echo $$ > other; sleep 1000");
+  const ProgramId other = desk.start_script("echo $$ > other; sleep 1000");
   EXPECT_TRUE(desk.until([&] { return read_pid(desk.directory() / "other") > 0; }));
   (void)desk.end_of(desk.start_script(kDaemonise, 10ms));
   EXPECT_EQ(::kill(read_pid(desk.directory() / "other"), 0), 0);
@@ -207,28 +208,28 @@ TEST(Spawner, LeavesOtherProgramsAloneWhenItCleansUp) {
 
 TEST(Spawner, EndsAForkingCrowd) {
   Desk desk;
-  const Slot slot = desk.start_script("f() { sleep 1000 & sleep 0.01; f & wait; }; f & f & f & f & echo on; wait");
-  ASSERT_TRUE(desk.until_output(slot, "on"));
-  desk.spawner().stop(slot, 0s);
-  EXPECT_EQ(desk.end_of(slot).code, SIGKILL);
+  const ProgramId program =
+      desk.start_script("f() { sleep 1000 & sleep 0.01; f & wait; }; f & f & f & f & echo on; wait");
+  ASSERT_TRUE(desk.until_output(program, "on"));
+  desk.spawner().stop(program, 0s);
+  EXPECT_EQ(desk.end_of(program).code, SIGKILL);
 }
 
 TEST(Spawner, GivesTheNextProgramAPipeThatBlocks) {
   Desk desk;
-  const Slot first = desk.start({"python3", "-c", "import os; os.set_blocking(1, False)"});
+  const ProgramId first = desk.start({"python3", "-c", "import os; os.set_blocking(1, False)"});
   EXPECT_EQ(desk.end_of(first).code, 0);
-  const Slot second = desk.start({"python3", "-c", "import os; print(os.get_blocking(1))"});
+  const ProgramId second = desk.start({"python3", "-c", "import os; print(os.get_blocking(1))"});
   EXPECT_EQ(desk.end_of(second).code, 0);
-  EXPECT_EQ(second, first);
   EXPECT_EQ(desk.output(second), "True\n");
 }
 
 TEST(Spawner, CountsTimeAndMemoryOfDescendantsToo) {
   Desk desk;
-  const Slot slot = desk.start({"sh", "-c",
-                                "python3 -c 'import time\nx = bytearray(80 << 20)\n"
-                                "while time.process_time() < 0.3: pass'; true"});
-  const ProcessEnd end = desk.end_of(slot);
+  const ProgramId program = desk.start({"sh", "-c",
+                                        "python3 -c 'import time\nx = bytearray(80 << 20)\n"
+                                        "while time.process_time() < 0.3: pass'; true"});
+  const ProcessEnd end = desk.end_of(program);
   EXPECT_GE(end.cpu_us, 300'000U);
   EXPECT_GE(end.peak_memory_bytes, std::uint64_t{80} << 20);
   EXPECT_LT(end.peak_memory_bytes, std::uint64_t{160} << 20);
@@ -238,8 +239,8 @@ TEST(Spawner, EndsProgramsWhenTheFencePassesWithoutAWordFromTheWorker) {
   Desk desk;
   const MonoTime now = boot_time();
   desk.spawner().fence().set(now + 500ms, now + 600ms);
-  const Slot slot = desk.start_script("trap '' TERM; while :; do sleep 0.01; done");
-  const ProcessEnd end = desk.end_of(slot);
+  const ProgramId program = desk.start_script("trap '' TERM; while :; do sleep 0.01; done");
+  const ProcessEnd end = desk.end_of(program);
   EXPECT_TRUE(end.fenced);
   EXPECT_EQ(end.code, SIGKILL);
   EXPECT_GE(boot_time(), now + 600ms);
@@ -247,14 +248,14 @@ TEST(Spawner, EndsProgramsWhenTheFencePassesWithoutAWordFromTheWorker) {
 
 TEST(Spawner, TellsWhenASupervisorIsKilledAndKillsWhatItWatched) {
   Desk desk;
-  const Slot slot = desk.start_script(std::string(kDaemonise) + "; sleep 1000; echo $PPID");
+  const ProgramId program = desk.start_script(std::string(kDaemonise) + "; sleep 1000; echo $PPID");
   EXPECT_TRUE(desk.until([&] { return read_pid(desk.directory() / "daemon") > 0; }));
   const std::vector<pid_t> spawner = children_of(::getpid());
   ASSERT_EQ(spawner.size(), 1U);
   const std::vector<pid_t> supervisors = children_of(spawner.front());
   ASSERT_EQ(supervisors.size(), 1U);
   ::kill(supervisors.front(), SIGKILL);
-  EXPECT_EQ(desk.end_of(slot).kind, EndKind::kLost);
+  EXPECT_EQ(desk.end_of(program).kind, EndKind::kLost);
   EXPECT_TRUE(desk.until_dead(read_pid(desk.directory() / "daemon")));
   EXPECT_EQ(desk.end_of(desk.start({"true"})).code, 0);  // A new supervisor takes its place.
 }
@@ -289,14 +290,69 @@ TEST(Spawner, KillsEverythingAndFreesTheLockWhenItsWorkerDies) {
   std::filesystem::remove(daemon_file);
 }
 
-TEST(Spawner, RunsManyAtATimeAndReusesSlots) {
+TEST(Spawner, RunsManyAtATime) {
   Desk desk;
   for (int round = 0; round < 2; ++round) {
-    std::vector<Slot> slots;
-    for (int i = 0; i < 20; ++i) slots.push_back(desk.start({"true"}));
-    EXPECT_EQ(*std::max_element(slots.begin(), slots.end()), 19U);
-    for (const Slot slot : slots) (void)desk.end_of(slot);
+    std::vector<ProgramId> programs;
+    for (int i = 0; i < 20; ++i) programs.push_back(desk.start({"true"}));
+    for (const ProgramId program : programs) (void)desk.end_of(program);
   }
+}
+
+TEST(Spawner, StartsTheNextProgramWithoutAWordWhenNothingOfTheFirstIsLeft) {
+  Desk desk;
+  const ProgramId first =
+      desk.start_script("echo one; while ! test -e go; do sleep 0.005; done; sleep 1000 & echo $! > left");
+  const ProgramId second = desk.start_behind(first, {"sh", "-c", "echo two; kill -0 $(cat left) && echo left"});
+  ASSERT_TRUE(desk.until_output(first, "one"));
+  EXPECT_FALSE(desk.spawner().can_wait_behind(first));
+  EXPECT_FALSE(desk.spawner().can_wait_behind(second));
+  EXPECT_EQ(desk.output(second), "");
+  std::ofstream(desk.directory() / "go");
+  EXPECT_EQ(desk.end_of(first).code, 0);
+  EXPECT_EQ(desk.end_of(second).code, 1);
+  EXPECT_EQ(desk.output(first), "one\n");
+  EXPECT_THAT(desk.output(second), testing::StartsWith("two\n"));
+  EXPECT_THAT(desk.output(second), testing::Not(testing::HasSubstr("left\n")));
+}
+
+TEST(Spawner, KeepsTheOutputsOfALineOfProgramsApart) {
+  Desk desk;
+  ProgramId front = desk.start({"echo", "0"});
+  std::vector<ProgramId> line{front};
+  for (int i = 1; i < 50; ++i) {
+    const std::vector<std::string> argv{"echo", std::to_string(i)};
+    line.push_back(desk.spawner().can_wait_behind(line.back()) ? desk.start_behind(line.back(), argv)
+                                                               : desk.start(argv));
+    if (i % 3 == 0) (void)desk.end_of(line[line.size() - 2]);
+  }
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    EXPECT_EQ(desk.end_of(line[i]).code, 0);
+    EXPECT_EQ(desk.output(line[i]), std::to_string(i) + "\n");
+  }
+}
+
+TEST(Spawner, WithdrawsAProgramThatWaits) {
+  Desk desk;
+  const ProgramId first = desk.start_script("echo one; sleep 1000");
+  const ProgramId second = desk.start_behind(first, {"echo", "two"});
+  desk.spawner().stop(second, 10s);
+  EXPECT_EQ(desk.end_of(second).kind, EndKind::kWithdrawn);
+  EXPECT_TRUE(desk.spawner().can_wait_behind(first));
+  const ProgramId third = desk.start_behind(first, {"echo", "three"});
+  desk.spawner().stop(first, 0s);
+  EXPECT_EQ(desk.end_of(first).code, SIGKILL);
+  EXPECT_EQ(desk.end_of(third).code, 0);
+  EXPECT_EQ(desk.output(third), "three\n");
+}
+
+TEST(Spawner, StartsWhatWaitsBehindAProgramThatDidNotStart) {
+  Desk desk;
+  const ProgramId first = desk.start({"no-such-program"});
+  if (!desk.spawner().can_wait_behind(first)) GTEST_FAIL() << "an end was told outside dispatch()";
+  const ProgramId second = desk.start_behind(first, {"no-such-program"});
+  EXPECT_EQ(desk.end_of(first).code, ENOENT);
+  EXPECT_EQ(desk.end_of(second).code, ENOENT);
 }
 
 }  // namespace

@@ -1,0 +1,372 @@
+#include "worker/agent/agent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/assert.h"
+
+namespace chappe::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMessageBytesMax = 1024;  ///< AttemptEnd::message.
+constexpr Duration kLeaseDefault = 60s;         ///< For draining, where no scheduler ever said one.
+
+Duration part_of(Duration whole, int percent) { return whole * percent / 100; }
+
+}  // namespace
+
+Agent::Agent(WorkerHello self) : self_(std::move(self)) {}
+
+std::optional<FenceTimes> Agent::fence() const {
+  if (!lease_) return std::nullopt;
+  return FenceTimes{contact_ + part_of(*lease_, 75), contact_ + part_of(*lease_, 92)};
+}
+
+bool Agent::wanted(AttemptId attempt) const {
+  const auto held = held_.find(attempt);
+  return held != held_.end() && held->second.phase == Phase::kRunning && !held->second.process->doom;
+}
+
+// ---- What happened ------------------------------------------------------------------------------------------------
+
+void Agent::connected(Now now) {
+  connected_ = true;
+  hello_due_ = true;
+  stale_scheduler_ = false;
+  batch_seen_ = 0;
+  draining_told_ = false;
+  heartbeat_due_ = now.mono + heartbeat_;
+}
+
+bool Agent::take_welcome(const WorkerSend& message) {
+  if (!message.welcome) return !stale_scheduler_;
+  stale_scheduler_ = message.welcome->epoch < epoch_;
+  if (stale_scheduler_) return false;
+  epoch_ = message.welcome->epoch;
+  heartbeat_ = std::max<Duration>(message.welcome->heartbeat, 1ms);
+  lease_ = std::max<Duration>(message.welcome->lease, heartbeat_);
+  return true;
+}
+
+void Agent::take(const WorkerSend& message, Now now) {
+  if (left_ || !take_welcome(message)) return;
+  contact_ = std::max(contact_, now.mono);
+  fenced_ = false;
+  batch_seen_ = std::max(batch_seen_, message.batch);
+  if (message.hello_please) hello_due_ = true;
+  for (const AttemptId attempt : message.acknowledged) {
+    const auto held = held_.find(attempt);
+    if (held != held_.end() && held->second.phase == Phase::kEnded) held_.erase(held);
+  }
+  for (const CancelAttempt& cancel : message.cancel) take_cancel(cancel, now);
+  for (const Assignment& assignment : message.assign) take_assignment(assignment, now);
+}
+
+void Agent::take_assignment(const Assignment& assignment, Now now) {
+  CHAPPE_ASSERT(assignment.work != nullptr);
+  if (held_.contains(assignment.attempt)) return;  // Said twice.
+  if (draining_ || held_.size() >= kHeldMax) {
+    returned_.push_back({{}, {assignment.key, assignment.attempt}});
+    return;
+  }
+  Held& held = held_[assignment.attempt];
+  held.key = assignment.key;
+  if (assignment.work->kind == TaskKind::kNoop) {
+    held.phase = Phase::kEnded;
+    held.at = now.wall;
+    if (results_.empty()) results_since_ = now.mono;
+    results_.push_back(assignment.attempt);
+    results_urgent_ = true;
+    return;
+  }
+  held.process = std::make_unique<Process>();
+  held.process->assignment = std::make_shared<const Assignment>(assignment);
+  held.process->since = now.mono;
+  waiting_.push_back(assignment.attempt);
+}
+
+void Agent::take_cancel(const CancelAttempt& cancel, Now now) {
+  const auto held = held_.find(cancel.what.attempt);
+  if (held == held_.end()) return;  // Returned or acknowledged meanwhile; a heartbeat tells.
+  if (held->second.phase == Phase::kRunning) return cancel_running(held->second, cancel);
+  if (held->second.phase == Phase::kWaiting) std::erase(waiting_, cancel.what.attempt);
+  if (cancel.forget) {
+    held_.erase(held);
+  } else if (held->second.phase == Phase::kWaiting) {
+    AttemptFinished result{{}, {held->second.key, held->first}, {}, nullptr};
+    result.end.reason = cancel.reason;
+    result.end.ended_at = now.wall;
+    finish(held, std::move(result), now);
+  }
+}
+
+void Agent::cancel_running(Held& held, const CancelAttempt& cancel) {
+  // Forgotten: somebody else may have it by now, so no time for a farewell.
+  const Duration grace = cancel.forget ? 0s : held.process->assignment->work->kill_grace;
+  stop(cancel.what.attempt, held, {cancel.reason, "", cancel.forget}, grace);
+}
+
+void Agent::stop(AttemptId attempt, Held& held, Doom doom, Duration grace) {
+  std::optional<Doom>& earlier = held.process->doom;
+  if (earlier) {
+    earlier->forget = earlier->forget || doom.forget;
+  } else {
+    earlier = std::move(doom);
+  }
+  stops_.push_back({attempt, grace});
+}
+
+bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
+  const auto held = held_.find(attempt);
+  CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kRunning);
+  const Process& process = *held->second.process;
+  const Resources& need = process.assignment->work->resources;
+  used_.cpu_milli -= need.cpu_milli;
+  used_.memory_bytes -= need.memory_bytes;
+  used_.gpus -= need.gpus;
+  room_came_free_ = now.mono;
+  std::erase(running_, attempt);
+  const bool wanted = !process.doom;
+  if (process.doom && process.doom->forget) {
+    held_.erase(held);
+    return false;
+  }
+  AttemptFinished result{{}, {held->second.key, attempt}, std::move(end), wanted ? std::move(outputs) : nullptr};
+  result.end.started_at = held->second.at;
+  result.end.ended_at = now.wall;
+  if (process.doom) {
+    result.end.reason = process.doom->reason;
+    result.end.exit_code = 0;
+    result.end.message = process.doom->message;
+  }
+  if (result.end.message.size() > kMessageBytesMax) result.end.message.resize(kMessageBytesMax);
+  finish(held, std::move(result), now);
+  return wanted;
+}
+
+void Agent::finish(HeldMap::iterator held, AttemptFinished result, Now now) {
+  if (results_.empty()) results_since_ = now.mono;
+  results_.push_back(held->first);
+  held->second.phase = Phase::kEnded;
+  held->second.process.reset();
+  held->second.result = std::make_unique<const AttemptFinished>(std::move(result));
+}
+
+void Agent::give_back(AttemptId attempt) {
+  const auto held = held_.find(attempt);
+  returned_.push_back({{}, {held->second.key, attempt}});
+  held_.erase(held);
+}
+
+void Agent::drain(Now now) {
+  if (draining_) return stop_all("the worker was stopped", 0s);
+  draining_ = true;
+  drain_until_ = now.mono + lease_.value_or(kLeaseDefault);
+  for (const AttemptId attempt : std::exchange(waiting_, {})) give_back(attempt);
+}
+
+void Agent::stop_all(const std::string& message, Duration grace_max) {
+  stopping_ = true;
+  for (const AttemptId attempt : running_) {
+    Held& held = held_.at(attempt);
+    stop(attempt, held, {Reason::kLostWorker, message, false},
+         std::min(grace_max, held.process->assignment->work->kill_grace));
+  }
+}
+
+// ---- What to do ---------------------------------------------------------------------------------------------------
+
+AgentOrders Agent::orders(Now now, bool link_ready) {
+  AgentOrders orders;
+  enforce_fence(now.mono);
+  enforce_timeouts(now.mono);
+  enforce_drain(now);
+  return_waiting(now.mono);
+  start_waiting(now, orders);
+  orders.stop = std::exchange(stops_, {});
+  if (link_ready && connected_ && !left_) tell(now, orders);
+  plan_wake(now.mono, orders);
+  return orders;
+}
+
+void Agent::enforce_fence(MonoTime now) {
+  const std::optional<FenceTimes> times = fence();
+  if (!times || fenced_ || now < times->terminate_at) return;
+  fenced_ = true;
+  const Duration grace = std::max<Duration>(times->kill_at - now, 0s);
+  const std::string message = fmt::format("no word from the scheduler for {}", to_text(now - contact_));
+  for (const AttemptId attempt : running_)
+    stop(attempt, held_.at(attempt), {Reason::kLostWorker, message, false}, grace);
+}
+
+void Agent::enforce_timeouts(MonoTime now) {
+  if (!next_deadline_ || now < *next_deadline_) return;
+  next_deadline_.reset();
+  for (const AttemptId attempt : running_) {
+    Held& held = held_.at(attempt);
+    std::optional<MonoTime>& deadline = held.process->deadline;
+    if (!deadline) continue;
+    if (now < *deadline) {
+      next_deadline_ = std::min(next_deadline_.value_or(*deadline), *deadline);
+      continue;
+    }
+    const ResolvedWork& work = *held.process->assignment->work;
+    deadline.reset();
+    stop(attempt, held, {Reason::kTimeout, "still ran after its timeout of " + to_text(*work.timeout), false},
+         work.kill_grace);
+  }
+}
+
+void Agent::enforce_drain(Now now) {
+  if (!draining_ || now.mono < *drain_until_) return;
+  if (!stopping_) stop_all("the worker was stopped, and this did not end in time", Duration::max());
+}
+
+void Agent::return_waiting(MonoTime now) {
+  if (waiting_.empty()) return;
+  const bool crowded = now >= room_came_free_ + kReturnAfter;
+  std::erase_if(waiting_, [&](AttemptId attempt) {
+    const MonoTime since = held_.at(attempt).process->since;
+    const bool returned = (crowded && now >= since + kReturnAfter) || now >= since + kWaitingMax;
+    if (returned) give_back(attempt);
+    return returned;
+  });
+}
+
+bool Agent::fits(const Resources& need) const {
+  const Resources& all = self_.capacity;
+  return need.cpu_milli <= all.cpu_milli - used_.cpu_milli &&
+         need.memory_bytes <= all.memory_bytes - used_.memory_bytes && need.gpus <= all.gpus - used_.gpus;
+}
+
+void Agent::start_waiting(Now now, AgentOrders& orders) {
+  if (fenced_ || waiting_.empty()) return;
+  std::erase_if(waiting_, [&](AttemptId attempt) {
+    Held& held = held_.at(attempt);
+    Process& process = *held.process;
+    const ResolvedWork& work = *process.assignment->work;
+    if (!fits(work.resources)) return false;
+    used_.cpu_milli += work.resources.cpu_milli;
+    used_.memory_bytes += work.resources.memory_bytes;
+    used_.gpus += work.resources.gpus;
+    held.phase = Phase::kRunning;
+    held.at = now.wall;
+    process.since = now.mono;
+    if (work.timeout) {
+      process.deadline = now.mono + *work.timeout;
+      next_deadline_ = std::min(next_deadline_.value_or(*process.deadline), *process.deadline);
+    }
+    running_.push_back(attempt);
+    to_tell_started_.push_back(attempt);
+    orders.start.push_back(process.assignment);
+    return true;
+  });
+}
+
+// ---- What to tell -------------------------------------------------------------------------------------------------
+
+void Agent::tell(Now now, AgentOrders& orders) {
+  if (std::exchange(hello_due_, false)) {
+    orders.hello = self_;
+    orders.hello->held = held_list();
+    // Everything below follows the hello on the same connection, in order.
+    tell_all_results_again();
+    to_tell_started_.clear();
+    for (const AttemptId attempt : running_) {
+      held_.at(attempt).process->started_told = false;
+      to_tell_started_.push_back(attempt);
+    }
+  }
+  if (draining_ && !std::exchange(draining_told_, true)) orders.goodbye_draining = true;
+  if (now.mono >= results_again_at_) tell_all_results_again();
+  tell_started(now.mono, orders);
+  tell_finished(now.mono, orders);
+  orders.returned = std::exchange(returned_, {});
+  if (now.mono >= heartbeat_due_) {
+    heartbeat_due_ = now.mono + heartbeat_;
+    orders.heartbeat = HeartbeatOrder{batch_seen_, held_list()};
+  }
+  const bool given_up = draining_ && now.mono >= *drain_until_ + kFarewellMax;
+  if (draining_ && running_.empty() && (held_.empty() || given_up)) orders.goodbye = left_ = true;
+}
+
+void Agent::tell_started(MonoTime now, AgentOrders& orders) {
+  while (!to_tell_started_.empty()) {
+    const AttemptId attempt = to_tell_started_.front();
+    const auto held = held_.find(attempt);
+    const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
+    if (runs && now < held->second.process->since + kStartedAfter) return;
+    if (runs && !std::exchange(held->second.process->started_told, true)) {
+      orders.started.push_back({{}, {held->second.key, attempt}, held->second.at});
+    }
+    to_tell_started_.pop_front();
+  }
+}
+
+bool Agent::results_due(MonoTime now) const {
+  // With enough to do, results can wait for each other. With room for more they are what brings more.
+  return results_urgent_ || waiting_.size() * 2 <= self_.prefetch || now >= results_since_ + kResultDelayMax;
+}
+
+void Agent::tell_finished(MonoTime now, AgentOrders& orders) {
+  if (results_.empty() || !results_due(now)) return;
+  orders.finished.reserve(results_.size());
+  for (const AttemptId attempt : results_) {
+    const auto held = held_.find(attempt);
+    if (held != held_.end()) orders.finished.push_back(result_of(attempt, held->second));
+  }
+  results_.clear();
+  results_urgent_ = false;
+  results_again_at_ = now + lease_.value_or(kLeaseDefault) / 2;
+}
+
+AttemptFinished Agent::result_of(AttemptId attempt, const Held& held) const {
+  if (held.result != nullptr) return *held.result;
+  AttemptFinished result;
+  result.what = {held.key, attempt};
+  result.end.started_at = result.end.ended_at = held.at;
+  return result;
+}
+
+void Agent::tell_all_results_again() {
+  results_.clear();
+  for (const auto& [attempt, held] : held_) {
+    if (held.phase == Phase::kEnded) results_.push_back(attempt);
+  }
+  std::sort(results_.begin(), results_.end());
+  results_urgent_ = true;
+  results_again_at_ = {std::numeric_limits<std::int64_t>::max()};
+}
+
+std::vector<HeldAttempt> Agent::held_list() const {
+  std::vector<HeldAttempt> list;
+  list.reserve(held_.size());
+  for (const auto& [attempt, held] : held_) list.push_back({held.key, attempt});
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+  return list;
+}
+
+void Agent::plan_wake(MonoTime now, AgentOrders& orders) const {
+  const auto by = [&orders](MonoTime time) { orders.wake_at = std::min(orders.wake_at.value_or(time), time); };
+  if (const auto times = fence(); times && !fenced_ && !running_.empty()) by(times->terminate_at);
+  if (next_deadline_) by(*next_deadline_);
+  if (!waiting_.empty()) {
+    const MonoTime since = held_.at(waiting_.front()).process->since;
+    by(std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
+  }
+  if (draining_) by(now < *drain_until_ ? *drain_until_ : *drain_until_ + kFarewellMax);
+  if (!connected_ || left_) return;
+  by(heartbeat_due_);
+  if (!to_tell_started_.empty()) {
+    const auto held = held_.find(to_tell_started_.front());
+    const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
+    by(runs ? held->second.process->since + kStartedAfter : now);
+  }
+  if (!results_.empty()) by(results_since_ + kResultDelayMax);
+}
+
+}  // namespace chappe::agent

@@ -1,0 +1,183 @@
+/// \file
+/// What one worker decides: which attempts it holds, which run, which must stop, what the scheduler is told and when.
+///
+///              assign                      capacity                     ended()
+///   (not held) ------> waiting -------------------------> running ----------------------> ended --acknowledged--> gone
+///                 |      |  \--250 ms without room: returned--> gone      |  \--forgotten--> gone
+///                 |      \--cancel-----------------------------------------------------> ended
+///                 \--no-op-----------------------------------------------------------------> ended
+///
+/// Pure: no clock, no I/O, no threads; time is an argument. Everything the scheduler says may come twice, late, or from
+/// a scheduler that is not one any more; everything said to it may be lost with the connection. So a result is kept
+/// until it is acknowledged and told again on every connection, and every heartbeat lists all that is held.
+///
+/// The self-fence: a worker that hears nothing stops its tasks before the scheduler gives them to somebody else. The
+/// scheduler waits for the whole lease; tasks get SIGTERM at 75 % of it and SIGKILL at 92 %.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/run/events.h"
+
+namespace chappe::agent {
+
+inline constexpr std::size_t kHeldMax = 20'000;                            ///< Attempts; as many as a hello can name.
+inline constexpr Duration kStartedAfter = std::chrono::milliseconds(20);   ///< Shorter attempts are told by their end.
+inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);   ///< Waiting while no room comes free.
+inline constexpr Duration kWaitingMax = std::chrono::seconds(10);          ///< Waiting at all.
+inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(5);  ///< While there is enough to do.
+inline constexpr Duration kFarewellMax = std::chrono::seconds(5);          ///< For the last acknowledgements.
+
+/// Stop an attempt's processes: SIGTERM, and after `grace` SIGKILL. Its ended() still comes.
+struct StopOrder {
+  AttemptId attempt;
+  Duration grace{};
+  bool operator==(const StopOrder&) const = default;
+};
+
+struct HeartbeatOrder {
+  std::uint64_t batch_seen = 0;
+  std::vector<HeldAttempt> held;
+};
+
+/// What must be done now, in the order of the fields. All messages together are one hello, one report and one
+/// heartbeat.
+struct AgentOrders {
+  std::vector<StopOrder> stop;
+  std::vector<std::shared_ptr<const Assignment>> start;
+  std::optional<WorkerHello> hello;
+  std::vector<AttemptStarted> started;
+  std::vector<AttemptFinished> finished;
+  std::vector<AttemptReturned> returned;
+  std::optional<HeartbeatOrder> heartbeat;
+  bool goodbye_draining = false;
+  bool goodbye = false;  ///< Then leave: nothing is left to do.
+  /// Call orders() again not later than this.
+  std::optional<MonoTime> wake_at;
+};
+
+/// When tasks must end without further word from the scheduler.
+struct FenceTimes {
+  MonoTime terminate_at;
+  MonoTime kill_at;
+  bool operator==(const FenceTimes&) const = default;
+};
+
+class Agent {
+ public:
+  /// `self.held` is filled in by the agent.
+  explicit Agent(WorkerHello self);
+
+  /// The link came up, perhaps to another life of the scheduler.
+  void connected(Now now);
+  /// The scheduler said something.
+  void take(const WorkerSend& message, Now now);
+  /// A started attempt is over: processes gone, outputs staged. False: nobody wants the outputs; discard them.
+  bool ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now);
+  /// True while the attempt's result is wanted: worth staging outputs for.
+  bool wanted(AttemptId attempt) const;
+  /// Takes nothing new, finishes what runs, at most for a lease. Twice: stops what runs at once.
+  void drain(Now now);
+
+  /// What to do now. `link_ready`: the link takes messages; otherwise all that would be told is kept.
+  /// Cost: O(what changed), and O(held) when a heartbeat or a hello is due.
+  AgentOrders orders(Now now, bool link_ready);
+
+  /// Nothing before the first welcome.
+  std::optional<FenceTimes> fence() const;
+  std::size_t running() const { return running_.size(); }
+  std::size_t held() const { return held_.size(); }
+
+ private:
+  enum class Phase : std::uint8_t { kWaiting, kRunning, kEnded };
+
+  /// Somebody wants it stopped; the first to say so is the reason.
+  struct Doom {
+    Reason reason = Reason::kCancelled;
+    std::string message;
+    bool forget = false;
+  };
+
+  /// What only attempts with a process need to remember.
+  struct Process {
+    std::shared_ptr<const Assignment> assignment;
+    MonoTime since;  ///< Waiting or running.
+    std::optional<MonoTime> deadline;
+    bool started_told = false;
+    std::optional<Doom> doom;
+  };
+
+  struct Held {
+    InstanceKey key;
+    Phase phase = Phase::kWaiting;
+    WallTime at;                                    ///< A no-op's start and end; a process's start.
+    std::unique_ptr<Process> process;               ///< Until it ended.
+    std::unique_ptr<const AttemptFinished> result;  ///< When it ended; null: a no-op that succeeded.
+  };
+  using HeldMap = std::unordered_map<AttemptId, Held>;
+
+  bool take_welcome(const WorkerSend& message);
+  void take_assignment(const Assignment& assignment, Now now);
+  void take_cancel(const CancelAttempt& cancel, Now now);
+  void cancel_running(Held& held, const CancelAttempt& cancel);
+  void finish(HeldMap::iterator held, AttemptFinished result, Now now);
+  void give_back(AttemptId attempt);
+  void stop(AttemptId attempt, Held& held, Doom doom, Duration grace);
+  void stop_all(const std::string& message, Duration grace_max);
+
+  void enforce_fence(MonoTime now);
+  void enforce_timeouts(MonoTime now);
+  void enforce_drain(Now now);
+  void return_waiting(MonoTime now);
+  void start_waiting(Now now, AgentOrders& orders);
+  bool fits(const Resources& need) const;
+  void tell(Now now, AgentOrders& orders);
+  void tell_started(MonoTime now, AgentOrders& orders);
+  void tell_finished(MonoTime now, AgentOrders& orders);
+  bool results_due(MonoTime now) const;
+  void tell_all_results_again();
+  AttemptFinished result_of(AttemptId attempt, const Held& held) const;
+  std::vector<HeldAttempt> held_list() const;
+  void plan_wake(MonoTime now, AgentOrders& orders) const;
+
+  WorkerHello self_;
+  HeldMap held_;
+  std::deque<AttemptId> waiting_;  ///< In order of arrival.
+  std::vector<AttemptId> running_;
+  Resources used_{0, 0, 0};
+  MonoTime room_came_free_;
+
+  std::vector<AttemptId> results_;  ///< To be told, in order.
+  bool results_urgent_ = false;
+  MonoTime results_since_;  ///< When the oldest of them came.
+  std::vector<AttemptReturned> returned_;
+  std::deque<AttemptId> to_tell_started_;
+  std::vector<StopOrder> stops_;
+  std::optional<MonoTime> next_deadline_;
+
+  bool connected_ = false;
+  bool hello_due_ = false;
+  bool stale_scheduler_ = false;  ///< What this connection says comes from a scheduler that was replaced.
+  std::uint32_t epoch_ = 0;
+  std::uint64_t batch_seen_ = 0;
+  Duration heartbeat_ = std::chrono::seconds(5);
+  std::optional<Duration> lease_;
+  MonoTime heartbeat_due_;
+  MonoTime results_again_at_;  ///< Unacknowledged for this long: told again.
+  MonoTime contact_;           ///< The scheduler spoke.
+  bool fenced_ = false;
+
+  bool draining_ = false;
+  bool draining_told_ = false;
+  bool stopping_ = false;
+  bool left_ = false;
+  std::optional<MonoTime> drain_until_;
+};
+
+}  // namespace chappe::agent
