@@ -56,7 +56,7 @@ Connection::Connection(const std::filesystem::path& path, int flags) {
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
   // Nobody else writes: what there is to wait for is a reader that opens, or a checkpoint's last moments.
-  sqlite3_busy_timeout(handle, 5'000);
+  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON");
 }
 

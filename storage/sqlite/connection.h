@@ -44,6 +44,8 @@ auto catching(std::string_view what, Work&& work) -> Result<std::invoke_result_t
   }
 }
 
+inline constexpr int kBusyTimeoutMs = 5'000;
+
 class Connection {
  public:
   /// `flags`: SQLITE_OPEN_*. The connection is hardened (reliability rules of the manual's "Metadata store").

@@ -9,6 +9,7 @@
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/sqlite_meta_reader.h"
 #include "storage/sqlite/store_lock.h"
+#include "storage/sqlite/write_ahead_log.h"
 #include "storage/sqlite/writer.h"
 
 namespace chappe {
@@ -41,8 +42,6 @@ void check_pages(Connection& connection, std::uint64_t bytes_max) {
 
 Connection open_writer(const std::filesystem::path& path, const SqliteOptions& options) {
   Connection connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  int keep_log = 1;  // Its blocks are allocated: the next process commits into them without growing the file.
-  sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_PERSIST_WAL, &keep_log);
   // Refuse before anything is written.
   const bool migration_due = needs_migration(connection, sqlite::migrations());
   connection.execute(
@@ -71,19 +70,11 @@ std::uint32_t raise_epoch(Connection& connection) {
 struct SqliteMetaStore::State {
   State(sqlite::StoreLock held, const std::filesystem::path& path, const SqliteOptions& chosen)
       : lock(std::move(held)),
-        options(chosen),
         connection(open_writer(path, chosen)),
         epoch(raise_epoch(connection)),
+        log(connection, path, chosen.checkpoint_bytes, chosen.log_bytes_max),
         writer(connection),
-        epoch_now(connection, "SELECT epoch FROM store") {
-    sqlite3_wal_hook(
-        connection.handle(),
-        [](void* self, sqlite3*, const char*, int pages) {
-          static_cast<State*>(self)->log_pages = static_cast<std::uint64_t>(pages);
-          return SQLITE_OK;
-        },
-        this);
-  }
+        epoch_now(connection, "SELECT epoch FROM store") {}
 
   void check_epoch() {
     epoch_now.query().step();
@@ -103,24 +94,12 @@ struct SqliteMetaStore::State {
     transaction.commit();
   }
 
-  std::uint64_t log_bytes() const { return log_pages * 4096; }
-
-  void checkpoint(int mode) {
-    int pages = 0;
-    int moved = 0;
-    const int code = sqlite3_wal_checkpoint_v2(connection.handle(), "main", mode, &pages, &moved);
-    if (code != SQLITE_BUSY) connection.check(code, "checkpoint");
-    // A reader may hold some pages back: they go with the next one.
-    log_pages = static_cast<std::uint64_t>(pages - moved);
-  }
-
   sqlite::StoreLock lock;  // Released last.
-  SqliteOptions options;
   Connection connection;
   std::uint32_t epoch;
+  sqlite::WriteAheadLog log;
   sqlite::Writer writer;
   Statement epoch_now;
-  std::uint64_t log_pages = 0;
   std::optional<Error> stopped;  ///< Why this store takes nothing more.
 };
 
@@ -176,14 +155,12 @@ Result<StoredRun> SqliteMetaStore::load_run(const RunId& run) {
 Result<void> SqliteMetaStore::commit(const Persist& changes) {
   return carry_out("commit", [&] {
     state_->write(changes);
-    if (state_->log_bytes() >= state_->options.log_bytes_max) state_->checkpoint(SQLITE_CHECKPOINT_RESTART);
+    state_->log.after_commit();
   });
 }
 
 Result<void> SqliteMetaStore::checkpoint_if_due() {
-  return carry_out("checkpoint", [this] {
-    if (state_->log_bytes() >= state_->options.checkpoint_bytes) state_->checkpoint(SQLITE_CHECKPOINT_PASSIVE);
-  });
+  return carry_out("checkpoint", [this] { state_->log.idle(); });
 }
 
 }  // namespace chappe

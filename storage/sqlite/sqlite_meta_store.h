@@ -18,10 +18,10 @@
 namespace chappe {
 
 struct SqliteOptions {
-  std::uint64_t checkpoint_bytes = std::uint64_t{4} << 20;   ///< checkpoint_if_due() acts from this size of the log.
-  std::uint64_t log_bytes_max = std::uint64_t{64} << 20;     ///< commit() itself does from this one.
-  std::uint64_t check_bytes_max = std::uint64_t{256} << 20;  ///< Larger files are opened without a check of all pages.
-  Duration read_time_max = std::chrono::seconds(10);         ///< A longer read is ended: it would hold the log back.
+  std::uint64_t checkpoint_bytes = std::uint64_t{4} << 20;  ///< checkpoint_if_due() moves a log of this size ...
+  std::uint64_t log_bytes_max = std::uint64_t{16} << 20;    ///< ... and commit() itself one of this size.
+  std::uint64_t check_bytes_max = std::uint64_t{64} << 20;  ///< Larger files are opened without a look at all pages.
+  Duration read_time_max = std::chrono::seconds(10);        ///< A longer read is ended: it would hold the log back.
 };
 
 class SqliteMetaStore final : public MetaStore {
