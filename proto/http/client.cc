@@ -80,7 +80,8 @@ bool goes_to_sink(Exchange& exchange) {
   if (exchange.sink == nullptr) return false;
   long status = 0;
   curl_easy_getinfo(exchange.easy, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 200 && status < 300;
+  const int wanted = exchange.request.sink_status;
+  return wanted == 0 ? status >= 200 && status < 300 : status == wanted;
 }
 
 std::size_t take_body(char* data, std::size_t, std::size_t size, void* user) {

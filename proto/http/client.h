@@ -43,6 +43,7 @@ struct Request {
   std::uint32_t speed_min = 1;
   /// Of a body that is kept in Response::body. Longer: kInvalidInput. A sink has no bound.
   std::size_t body_bytes_max = std::size_t{64} << 20;
+  int sink_status = 0;  ///< The one status whose body the sink takes; 0: any 2xx.
 };
 
 struct Response {
@@ -73,7 +74,8 @@ class Client {
   Client& operator=(Client&&) noexcept;
 
   Result<Response> send(const Request& request);
-  /// Hands the body of a 2xx answer to `sink`, in pieces, on the caller's thread. Other answers keep theirs.
+  /// Hands the body of a 2xx answer (or of `sink_status` alone) to `sink`, in pieces, on the caller's thread. Other
+  /// answers keep theirs.
   Result<Response> stream(const Request& request, const BodySink& sink);
 
  private:

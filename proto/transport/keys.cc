@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <optional>
@@ -80,10 +81,10 @@ Result<void> write_whole(const File& file, std::string_view text, const fs::path
 
 /// Makes `path` with the text in one go: nobody ever sees half of it. False: it was there already.
 Result<bool> create_file(const fs::path& path, std::string_view text, mode_t mode) {
-  const fs::path draft = fmt::format("{}.{}.new", path.string(), getpid());
+  std::string draft = path.string() + ".XXXXXX";
   {
-    const File file(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
-    if (file.fd < 0) return system_failure(fmt::format("create {}", path.string()));
+    const File file(mkostemp(draft.data(), O_CLOEXEC));
+    if (file.fd < 0 || fchmod(file.fd, mode) != 0) return system_failure(fmt::format("create {}", path.string()));
     if (auto written = write_whole(file, text, path); !written) {
       unlink(draft.c_str());
       return fail(std::move(written.error()));
@@ -149,13 +150,12 @@ Result<KeyPair> load_or_make_keys(const fs::path& directory, const std::string& 
   const fs::path secret_file = directory / (name + ".key");
   const fs::path public_file = directory / (name + ".pub");
   Result<KeyPair> keys = load_keys(secret_file);
-  if (!keys && keys.error().code == ErrorCode::kNotFound) {
-    if (fs::exists(public_file, error)) {
-      return fail(ErrorCode::kInvalidInput,
-                  fmt::format("{} is there without {}: restore the secret key, or remove both", public_file.string(),
-                              secret_file.string()));
-    }
-    keys = make_keys(secret_file);
+  const auto is_missing = [&] { return !keys && keys.error().code == ErrorCode::kNotFound; };
+  if (is_missing() && !fs::exists(public_file, error)) keys = make_keys(secret_file);
+  if (is_missing()) keys = load_keys(secret_file);  // Another process made both since.
+  if (is_missing()) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("{} is there without {}: restore the secret key, or remove both",
+                                                      public_file.string(), secret_file.string()));
   }
   if (!keys) return keys;
   if (const auto made = create_file(public_file, keys->public_key + "\n", 0644); !made) return fail(made.error());
@@ -178,7 +178,7 @@ Result<std::set<std::string>> load_authorized_workers(const fs::path& file) {
   std::istringstream lines(*text);
   std::string line;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
-    // '#' is a digit of Z85 too: a word that is a key is a key, whatever it begins with.
+    // '#' is a digit of Z85 too, but the largest one: no group of digits for 32 bits begins with it.
     const std::string word = first_word(line);
     if (is_key(word)) {
       keys.insert(word);

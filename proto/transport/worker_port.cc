@@ -93,8 +93,12 @@ class ZmqWorkerPort final : public WorkerPort {
       ++counters_.unroutable;
       return;
     }
+    const std::uint64_t left_out = encoder_.left_out();
     for (const std::string& message : encoder_.encode(send)) {
       if (!send_frames(at->second->routing_id, message)) return;
+    }
+    if (encoder_.left_out() != left_out && complaints_.size() < kComplaintsMax) {
+      complaints_.push_back("an assignment was not sent: what its task reads takes more than a message can carry");
     }
   }
 

@@ -18,6 +18,7 @@ constexpr Shape kWelcome{"vvvv"};
 constexpr Shape kRun{"vbbbbfffv"};
 constexpr Shape kVariable{"bb"};
 constexpr Shape kInputObject{"bbvbvv"};
+constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};
 
@@ -44,9 +45,9 @@ constexpr Shape kInput{"bbvb", kInputChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},  {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true}, {8, &kOutputValue, true}, {11, &kResources, false}};
 constexpr Shape kWork{"vbbbbbbbvvb", kWorkChildren};
-constexpr Shape::Child kSchedulerMessageChildren[] = {{3, &kWelcome, false}, {5, nullptr, true},
-                                                      {6, &kCancel, true},   {7, &kRun, true},
-                                                      {8, &kWork, true},     {9, &kAssignment, true}};
+constexpr Shape::Child kSchedulerMessageChildren[] = {
+    {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
+    {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};
 
 enum class WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
@@ -113,8 +114,8 @@ const Shape::Child* find_child(const Shape& shape, std::uint64_t field) {
 }
 
 /// `entries`: counted so far. False: malformed. The recursion is as deep as the tables nest.
-bool count(Bytes bytes, const Shape& shape, std::size_t& entries) {
-  while (!bytes.empty() && entries <= kEntriesMax) {
+bool count(Bytes bytes, const Shape& shape, std::size_t entries_max, std::size_t& entries) {
+  while (!bytes.empty() && entries <= entries_max) {
     std::uint64_t tag = 0;
     if (!take_varint(bytes, tag) || tag >> 32 != 0) return false;
     const std::uint64_t field = tag >> 3;
@@ -132,7 +133,7 @@ bool count(Bytes bytes, const Shape& shape, std::size_t& entries) {
     } else if (child->list) {
       ++entries;
     }
-    if (child->shape != nullptr && !count(payload, *child->shape, entries)) return false;
+    if (child->shape != nullptr && !count(payload, *child->shape, entries_max, entries)) return false;
   }
   return true;
 }
@@ -140,17 +141,18 @@ bool count(Bytes bytes, const Shape& shape, std::size_t& entries) {
 }  // namespace
 
 constexpr Shape kWorkerMessageShape{"vbbbbb", kWorkerMessageChildren};
-constexpr Shape kSchedulerMessageShape{"vvbvpbbbb", kSchedulerMessageChildren};
+constexpr Shape kSchedulerMessageShape{"vvbvpbbbbb", kSchedulerMessageChildren};
 
-Result<void> check_size_and_entries(std::span<const std::byte> message, const Shape& shape) {
-  if (message.size() > kMessageMax) {
+Result<void> check_size_and_entries(std::span<const std::byte> message, const Shape& shape, Bounds bounds) {
+  if (message.size() > bounds.bytes) {
     return fail(ErrorCode::kInvalidInput,
-                fmt::format("the message has {} bytes; at most {}", message.size(), kMessageMax));
+                fmt::format("the message has {} bytes; at most {}", message.size(), bounds.bytes));
   }
   std::size_t entries = 0;
-  if (!count(message, shape, entries)) return fail(ErrorCode::kInvalidInput, "the message is no protobuf");
-  if (entries > kEntriesMax) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("the message has more than {} entries", kEntriesMax));
+  if (!count(message, shape, bounds.entries, entries))
+    return fail(ErrorCode::kInvalidInput, "the message is no protobuf");
+  if (entries > bounds.entries) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("the message has more than {} entries", bounds.entries));
   }
   return {};
 }

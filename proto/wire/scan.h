@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "engine/base/result.h"
+#include "proto/wire/wire.h"
 
 namespace chappe::wire {
 
@@ -29,8 +30,13 @@ struct Shape {
 extern const Shape kWorkerMessageShape;
 extern const Shape kSchedulerMessageShape;
 
-/// Errors: kInvalidInput: the bytes are more than kMessageMax, no protobuf, or count more than kEntriesMax.
+struct Bounds {
+  std::size_t bytes = kMessageMax;
+  std::size_t entries = kEntriesMax;
+};
+
+/// Errors: kInvalidInput: the bytes are more than the bounds, or no protobuf.
 /// Cost: O(bytes), a few nanoseconds a field; allocates nothing.
-Result<void> check_size_and_entries(std::span<const std::byte> message, const Shape& shape);
+Result<void> check_size_and_entries(std::span<const std::byte> message, const Shape& shape, Bounds bounds = {});
 
 }  // namespace chappe::wire

@@ -177,20 +177,49 @@ Complaint read(const v1::SchedulerMessage& from, WorkerSend& out) {
 
 struct SchedulerDecoder::State {
   MessageArena<v1::SchedulerMessage> messages;
+  std::string whole;            // The parts of a message so far.
+  std::uint32_t next_part = 0;  // The number of the part that must follow.
+
+  Result<WorkerSend> decode(std::span<const std::byte> message, Bounds bounds, bool may_be_part) {
+    if (auto bounded = check_size_and_entries(message, kSchedulerMessageShape, bounds); !bounded) {
+      return fail(bounded.error());
+    }
+    v1::SchedulerMessage& parsed = messages.fresh();
+    if (!parsed.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+      return fail(ErrorCode::kInvalidInput, "the message does not parse");
+    }
+    if (parsed.has_part() && may_be_part) return join(parsed);
+    WorkerSend out;
+    if (Complaint wrong = read(parsed, out)) return fail(ErrorCode::kInvalidInput, wrong);
+    return out;
+  }
+
+  Result<WorkerSend> join(const v1::SchedulerMessage& parsed) {
+    const v1::Part& part = parsed.part();
+    if (part.number() == 0) forget_parts();  // Those before it belong to a connection that is gone.
+    if (parsed.protocol() != kProtocol || part.number() != next_part || whole.size() + part.data().size() > kWholeMax) {
+      forget_parts();
+      return fail(ErrorCode::kInvalidInput, "a part does not follow the one before");
+    }
+    ++next_part;
+    whole += part.data();
+    if (part.more()) return WorkerSend{};
+    const std::string bytes = std::exchange(whole, {});
+    forget_parts();
+    return decode(std::as_bytes(std::span(bytes)), {.bytes = kWholeMax, .entries = kWholeEntriesMax}, false);
+  }
+
+  void forget_parts() {
+    whole = {};
+    next_part = 0;
+  }
 };
 
 SchedulerDecoder::SchedulerDecoder() : state_(std::make_unique<State>()) {}
 SchedulerDecoder::~SchedulerDecoder() = default;
 
 Result<WorkerSend> SchedulerDecoder::decode(std::span<const std::byte> message) {
-  if (auto bounded = check_size_and_entries(message, kSchedulerMessageShape); !bounded) return fail(bounded.error());
-  v1::SchedulerMessage& parsed = state_->messages.fresh();
-  if (!parsed.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
-    return fail(ErrorCode::kInvalidInput, "the message does not parse");
-  }
-  WorkerSend out;
-  if (Complaint wrong = read(parsed, out)) return fail(ErrorCode::kInvalidInput, wrong);
-  return out;
+  return state_->decode(message, {}, true);
 }
 
 }  // namespace chappe::wire

@@ -82,14 +82,18 @@ std::size_t entries_of(const ResolvedWork& work) {
 
 }  // namespace
 
+/// Messages under construction. One is closed when it is full by bytes or entries; a single work may overfill it, and
+/// then it goes out in parts.
 struct SchedulerEncoder::State {
   MessageArena<v1::SchedulerMessage> messages;
+  MessageArena<v1::SchedulerMessage> part_messages;
   v1::SchedulerMessage* message = nullptr;
   std::size_t bytes = 0;
   std::size_t entries = 0;
   std::unordered_map<const void*, std::uint32_t> runs;  // Position in this message.
   std::unordered_map<const void*, std::uint32_t> works;
   std::vector<std::string> done;
+  std::uint64_t left_out = 0;
 
   void open() {
     message = &messages.fresh();
@@ -100,16 +104,42 @@ struct SchedulerEncoder::State {
     works.clear();
   }
 
-  void close() { done.push_back(message->SerializeAsString()); }
+  void close() {
+    std::string whole = message->SerializeAsString();
+    if (whole.size() <= kMessageMax && entries <= kEntriesMax) {
+      done.push_back(std::move(whole));
+    } else {
+      close_in_parts(whole);
+    }
+  }
 
-  /// Makes room for an entry that brings along up to `more_entries` others, in a fresh message where this one is full.
-  void charge(std::size_t more_bytes, std::size_t more_entries = 1) {
-    if (bytes > kBytesFull || entries + more_entries > kEntriesMax) {
+  void close_in_parts(std::string_view whole) {
+    for (std::uint32_t number = 0; !whole.empty(); ++number) {
+      const std::string_view data = whole.substr(0, kBytesFull);
+      whole.remove_prefix(data.size());
+      v1::SchedulerMessage& part_message = part_messages.fresh();
+      part_message.set_protocol(kProtocol);
+      v1::Part& part = *part_message.mutable_part();
+      part.set_number(number);
+      part.set_more(!whole.empty());
+      part.set_data(data.data(), data.size());
+      done.push_back(part_message.SerializeAsString());
+    }
+  }
+
+  /// An empty one is never full, whatever is to come.
+  bool is_full(std::size_t more_entries) const {
+    return entries > 0 && (bytes > kBytesFull || entries + more_entries > kEntriesMax);
+  }
+
+  /// Makes room for one entry, in a fresh message where this one is full.
+  void charge(std::size_t more_bytes) {
+    if (is_full(1)) {
       close();
       open();
     }
     bytes += more_bytes;
-    entries += more_entries;
+    ++entries;
   }
 
   std::uint32_t place(const std::shared_ptr<const RunContext>& run) {
@@ -118,32 +148,52 @@ struct SchedulerEncoder::State {
       v1::Run& out = *message->add_runs();
       fill(out, *run);
       bytes += out.ByteSizeLong();
+      ++entries;
     }
     return at->second;
   }
 
-  std::uint32_t place(const std::shared_ptr<const ResolvedWork>& work) {
-    const auto [at, is_new] = works.try_emplace(work.get(), static_cast<std::uint32_t>(message->works_size()));
-    if (is_new) {
-      v1::Work& out = *message->add_works();
-      fill(out, *work);
-      bytes += out.ByteSizeLong();
+  /// False: no message can carry it.
+  bool place(const std::shared_ptr<const ResolvedWork>& work) {
+    if (works.contains(work.get())) return true;
+    const std::size_t more_entries = entries_of(*work);
+    if (more_entries > kWholeEntriesMax - kEntriesMax) return false;
+    if (is_full(more_entries)) {
+      close();
+      open();
     }
-    return at->second;
+    v1::Work& out = *message->add_works();
+    fill(out, *work);
+    const std::size_t more_bytes = out.ByteSizeLong();
+    if (more_bytes > kWholeMax - kMessageMax) {
+      message->mutable_works()->RemoveLast();
+      return false;
+    }
+    works.emplace(work.get(), static_cast<std::uint32_t>(message->works_size() - 1));
+    bytes += more_bytes;
+    entries += more_entries;
+    return true;
   }
 
   void add(const Assignment& assignment) {
-    const bool new_work = !works.contains(assignment.work.get());
-    charge(kFixedBytes + assignment.task.size() + assignment.map_key.size() + assignment.item_json.size(),
-           2 + (new_work ? entries_of(*assignment.work) : 0));
+    if (is_full(2)) {  // Itself and its run.
+      close();
+      open();
+    }
+    if (!place(assignment.work)) {
+      ++left_out;
+      return;
+    }
     v1::Assignment& out = *message->add_assign();
     set_held(*out.mutable_what(), {.key = assignment.key, .attempt = assignment.attempt});
     out.set_run(place(assignment.run));
-    out.set_work(place(assignment.work));
+    out.set_work(works.at(assignment.work.get()));
     out.set_attempt_no(assignment.attempt_no);
     out.set_task(assignment.task);
     if (!assignment.map_key.empty()) out.set_map_key(assignment.map_key);
     if (!assignment.item_json.empty()) out.set_item_json(assignment.item_json);
+    bytes += kFixedBytes + assignment.task.size() + assignment.map_key.size() + assignment.item_json.size();
+    ++entries;
   }
 
   void add(const CancelAttempt& cancel) {
@@ -157,6 +207,8 @@ struct SchedulerEncoder::State {
 
 SchedulerEncoder::SchedulerEncoder() : state_(std::make_unique<State>()) {}
 SchedulerEncoder::~SchedulerEncoder() = default;
+
+std::uint64_t SchedulerEncoder::left_out() const { return state_->left_out; }
 
 std::vector<std::string> SchedulerEncoder::encode(const WorkerSend& send) {
   state_->open();

@@ -18,8 +18,11 @@
 
 namespace chappe::wire {
 
-inline constexpr std::size_t kMessageMax = 1024 * 1024;            ///< Bytes of one message, both ways.
-inline constexpr std::size_t kEntriesMax = 20'000;                 ///< Entries of all lists of one message together.
+inline constexpr std::size_t kMessageMax = 1024 * 1024;  ///< Bytes of one message, both ways.
+inline constexpr std::size_t kEntriesMax = 20'000;       ///< Entries of all lists of one message together.
+/// A work may be larger than a message, where it reads thousands of objects: it is sent in parts then.
+inline constexpr std::size_t kWholeMax = std::size_t{32} << 20;    ///< Bytes of a message in parts.
+inline constexpr std::size_t kWholeEntriesMax = 200'000;           ///< Entries of all its lists together.
 inline constexpr std::size_t kFinishedMax = kMessageMax / 2 - 64;  ///< Bytes of one attempt's end with its outputs.
 inline constexpr std::size_t kValueMax = 64 * 1024;                ///< Bytes of one NamedValue's JSON.
 inline constexpr std::size_t kEndMessageMax = 1024;                ///< Bytes of AttemptEnd::message; the rest is cut.
@@ -83,9 +86,12 @@ class SchedulerEncoder {
  public:
   SchedulerEncoder();
   ~SchedulerEncoder();
-  /// As many messages as it takes to keep each under kMessageMax / 2; RunContexts and ResolvedWorks are told once a
+  /// As many messages as it takes to keep each under kMessageMax; RunContexts and ResolvedWorks are told once a
   /// message however many assignments share them (by pointer). Only the last message carries `batch`, the others 0.
   std::vector<std::string> encode(const WorkerSend& send);
+  /// Assignments that no message can carry, because their work passes kWholeMax or kWholeEntriesMax: they were not
+  /// sent. Counts from the beginning.
+  std::uint64_t left_out() const;
 
  private:
   struct State;
@@ -96,6 +102,7 @@ class SchedulerDecoder {  ///< For the worker.
  public:
   SchedulerDecoder();
   ~SchedulerDecoder();
+  /// A part that is not the last of its message says nothing: the answer is empty, with `batch` 0.
   Result<WorkerSend> decode(std::span<const std::byte> message);
 
  private:
