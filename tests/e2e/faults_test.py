@@ -100,7 +100,8 @@ class Faults(unittest.TestCase):
             tasks:
               - id: small
                 foreach: {sequence: {start: 0, count: 300}}
-                run: echo "${{ item }}" > number
+                env: {NUMBER: "${{ item }}"}
+                run: echo "$NUMBER" > number
                 outputs: {values: {number: {json: number, path: $}}}
               - id: total
                 depends_on: [small]

@@ -37,7 +37,8 @@ class Runs(unittest.TestCase):
             tasks:
               - id: train
                 foreach: {items: [3, 11, 7], as: size, key: "s${{ size }}"}
-                run: echo "model ${{ size }}" > model; echo ${{ size }} > size
+                env: {SIZE: "${{ size }}"}
+                run: echo "model $SIZE" > model; echo "$SIZE" > size
                 outputs:
                   artifacts: [{name: model, path: model}]
                   metrics: {size: {json: size, path: $}}
@@ -48,11 +49,11 @@ class Runs(unittest.TestCase):
               - id: all
                 depends_on: [train]
                 inputs: {artifacts: [{name: models, from: train.model, path: models}]}
-                run: cd models && for each in *; do echo "$each: $(cat "$each")"; done
+                run: cd models && for each in *; do echo "$each = $(cat "$each")"; done
             """)
         self.cluster.wait_for_run(run, "success")
         self.assertEqual(self.cluster.log(run, "best"), "model 11\n")
-        self.assertEqual(self.cluster.log(run, "all"), "s11: model 11\ns3: model 3\ns7: model 7\n")
+        self.assertEqual(self.cluster.log(run, "all"), "s11 = model 11\ns3 = model 3\ns7 = model 7\n")
         self.assertEqual(self.cluster.values(run, "train[s7]"), {"size": 7})
 
     def test_retries_by_exit_code_and_keeps_the_log_of_each_attempt(self) -> None:
