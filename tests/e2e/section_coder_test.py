@@ -28,7 +28,7 @@ class SectionCoder(unittest.TestCase):
         states = {task["name"]: task for task in self.json_of("show", "latest")["tasks"]}
         self.assertEqual({task["state"] for task in states.values()}, {"success"})
 
-        self.cluster.chappe("run", DAG, "--param", "epochs=4", code=1)
+        self.cluster.chappe("run", DAG, "--param", "epochs=4", code=3)
         self.assertEqual(self.json_of("assets", "section_coder@champion"), champion)
         second = {task["name"]: task for task in self.json_of("show", "latest")["tasks"]}
         self.assertEqual(second["gate"]["reason"], "check_failed")

@@ -126,6 +126,13 @@ class Pages(unittest.TestCase):
                     wrong.append(f"{sources.name(page)}: {target}")
         self.assertEqual(wrong, [])
 
+    def test_the_manual_names_every_key_of_the_language(self) -> None:
+        keys = (sources.ROOT / "dags/loader/keys.h").read_text()
+        page = (sources.ROOT / "docs/guide/dag-file.md").read_text()
+        known = {key for words in re.findall(r"k\w+Known\[\] = \{(.*?)\}", keys, re.S) for key in re.findall(r'"(\w+)"', words)}
+        self.assertGreater(len(known), 60)
+        self.assertEqual({key for key in known if not re.search(rf"\b{key}\b", page)}, set())
+
     def test_scripts_that_are_named_exist(self) -> None:
         wrong = []
         for page in [*sources.ROOT.glob("*.md"), *sources.beneath("docs", ".md")]:
