@@ -1,0 +1,185 @@
+/// \file
+/// Every key of the language: what this version reads, what a later one will, and what others call it.
+/// The JSON Schema (dags/schema) names the same; a test compares the two.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "dags/loader/reader.h"
+
+namespace chappe::keys {
+
+using Word = std::string_view;
+using Foreign = std::pair<Word, Word>;
+
+inline constexpr Word kDagKnown[] = {"name",       "description", "owner", "namespace", "labels",    "params",
+                                     "env",        "defaults",    "tasks", "timeout",   "fail_fast", "max_active_tasks",
+                                     "concurrency"};
+inline constexpr Word kDagLater[] = {"schedule",
+                                     "timezone",
+                                     "dst",
+                                     "start_date",
+                                     "end_date",
+                                     "paused",
+                                     "catchup",
+                                     "catchup_window",
+                                     "triggers",
+                                     "max_catchup_runs",
+                                     "deadline",
+                                     "secrets",
+                                     "image",
+                                     "resources",
+                                     "worker_selector",
+                                     "service_account",
+                                     "artifacts",
+                                     "handlers",
+                                     "templates",
+                                     "include",
+                                     "outputs",
+                                     "tests"};
+inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
+                                          {"id", "name"},
+                                          {"steps", "tasks"},
+                                          {"jobs", "tasks"},
+                                          {"parameters", "params"},
+                                          {"arguments", "params"},
+                                          {"inputs", "params"},
+                                          {"environment", "env"},
+                                          {"default_args", "defaults"},
+                                          {"tags", "labels"},
+                                          {"dagrun_timeout", "timeout"},
+                                          {"max_active_runs", "concurrency: {max_runs: N}"},
+                                          {"parallelism", "max_active_tasks"}};
+inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+
+inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
+inline constexpr Word kConcurrencyLater[] = {"group"};
+inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
+
+inline constexpr Word kParamKnown[] = {"type",    "description", "default",    "required",   "secret", "enum",
+                                       "minimum", "maximum",     "min_length", "max_length", "pattern"};
+inline constexpr Foreign kParamForeign[] = {{"min", "minimum"},  {"max", "maximum"},  {"regex", "pattern"},
+                                            {"choices", "enum"}, {"options", "enum"}, {"value", "default"}};
+inline constexpr KeySet kParam{"a parameter", kParamKnown, {}, kParamForeign};
+
+inline constexpr Word kTaskKnown[] = {"id",      "description", "group",     "depends_on",    "trigger_rule", "when",
+                                      "run",     "command",     "args",      "noop",          "check",        "promote",
+                                      "shell",   "env",         "inputs",    "outputs",       "foreach",      "retry",
+                                      "retries", "infra_retry", "timeout",   "queue_timeout", "kill_grace",   "pool",
+                                      "slots",   "priority",    "resources", "allow_failure"};
+inline constexpr Word kTaskLater[] = {"uses",
+                                      "dag",
+                                      "http",
+                                      "wait",
+                                      "human",
+                                      "image",
+                                      "secrets",
+                                      "params",
+                                      "loop",
+                                      "deadline",
+                                      "cache",
+                                      "weight",
+                                      "locks",
+                                      "rate",
+                                      "setup",
+                                      "teardown_of",
+                                      "service",
+                                      "latest_only",
+                                      "depends_on_past",
+                                      "max_active_per_dag",
+                                      "max_active_per_run",
+                                      "worker_selector",
+                                      "node_selector",
+                                      "tolerations",
+                                      "volumes",
+                                      "sidecars",
+                                      "on_success",
+                                      "on_failure",
+                                      "on_retry",
+                                      "on_skipped",
+                                      "on_start",
+                                      "lineage"};
+inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
+                                           {"depends", "depends_on"},
+                                           {"dependencies", "depends_on"},
+                                           {"upstream", "depends_on"},
+                                           {"if", "when"},
+                                           {"script", "run"},
+                                           {"bash_command", "run"},
+                                           {"cmd", "command"},
+                                           {"name", "id"},
+                                           {"task_id", "id"},
+                                           {"environment", "env"},
+                                           {"matrix", "foreach: {matrix: ...}"},
+                                           {"with_items", "foreach: {items: ...}"},
+                                           {"continue_on_error", "allow_failure"},
+                                           {"execution_timeout", "timeout"},
+                                           {"timeout_minutes", "timeout"},
+                                           {"artifacts", "outputs: {artifacts: ...}"},
+                                           {"retry_policy", "retry"},
+                                           {"pool_slots", "slots"},
+                                           {"priority_weight", "priority"}};
+inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
+
+inline constexpr Word kDefaultsKnown[] = {"shell",    "env",           "retry",         "retries",      "infra_retry",
+                                          "timeout",  "queue_timeout", "kill_grace",    "pool",         "slots",
+                                          "priority", "resources",     "allow_failure", "trigger_rule", "group"};
+inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
+
+inline constexpr Word kDependencyKnown[] = {"task", "on"};
+inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};
+
+inline constexpr Word kInputsKnown[] = {"artifacts"};
+inline constexpr Word kInputsLater[] = {"params", "values"};
+inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, kInputsLater};
+inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional"};
+inline constexpr Word kInputLater[] = {"s3", "mode", "unpack"};
+inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater};
+inline constexpr Word kSelectKnown[] = {"max", "min"};
+inline constexpr KeySet kSelect{"'select'", kSelectKnown};
+
+inline constexpr Word kOutputsKnown[] = {"artifacts", "values", "metrics"};
+inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}};
+inline constexpr KeySet kOutputs{"'outputs'", kOutputsKnown, {}, kOutputsForeign};
+inline constexpr Word kOutputKnown[] = {"name", "path", "required", "non_empty", "pack", "asset"};
+inline constexpr Word kOutputLater[] = {"sha256", "schema", "retention"};
+inline constexpr Foreign kOutputForeign[] = {{"optional", "required: false"}, {"uri", "asset"}, {"archive", "pack"}};
+inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, kOutputLater, kOutputForeign};
+inline constexpr Word kAssetKnown[] = {"uri", "name", "immutable"};
+inline constexpr KeySet kAsset{"'asset'", kAssetKnown};
+inline constexpr Word kValueKnown[] = {"file", "json", "path", "default"};
+inline constexpr KeySet kValue{"an output value", kValueKnown};
+
+inline constexpr Word kForEachKnown[] = {"items", "matrix", "sequence", "as", "key", "max_parallel", "on_empty"};
+inline constexpr Word kForEachLater[] = {"s3_list", "max_items", "min_success", "depth_first"};
+inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater};
+inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
+inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
+
+inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker"};
+inline constexpr Word kRetryLater[] = {"scale"};
+inline constexpr KeySet kRetry{"'retry'", kRetryKnown, kRetryLater};
+inline constexpr Word kInfraRetryKnown[] = {"limit", "backoff"};
+inline constexpr KeySet kInfraRetry{"'infra_retry'", kInfraRetryKnown};
+inline constexpr Word kBackoffKnown[] = {"initial", "factor", "max", "jitter"};
+inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown};
+
+inline constexpr Word kResourcesKnown[] = {"cpu", "memory", "gpu"};
+inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}, {"gpus", "gpu"}};
+inline constexpr KeySet kResources{"'resources'", kResourcesKnown, {}, kResourcesForeign};
+inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
+inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
+
+inline constexpr Word kCheckKnown[] = {"metric"};
+inline constexpr Word kCheckLater[] = {"drift",     "nulls",   "unique",    "range", "ranges",
+                                       "row_count", "columns", "quantiles", "schema"};
+inline constexpr KeySet kCheck{"'check'", kCheckKnown, kCheckLater};
+inline constexpr Word kConditionKnown[] = {"name", "expr", "message"};
+inline constexpr KeySet kCondition{"a condition", kConditionKnown};
+inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select"};
+inline constexpr Word kPromoteLater[] = {"keep_previous"};
+inline constexpr KeySet kPromote{"'promote'", kPromoteKnown, kPromoteLater};
+
+}  // namespace chappe::keys

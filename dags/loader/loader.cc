@@ -1,0 +1,75 @@
+#include "dags/loader/loader.h"
+
+#include <memory>
+
+#include "dags/loader/canonical.h"
+#include "dags/loader/check_references.h"
+#include "dags/loader/complaints.h"
+#include "dags/loader/keys.h"
+#include "dags/loader/names.h"
+#include "dags/loader/read_dag.h"
+#include "dags/loader/reader.h"
+#include "dags/loader/task_reader.h"
+#include "dags/loader/yaml_tree.h"
+#include "storage/digest/digest.h"
+
+extern "C" const char dag_schema[];
+extern "C" const char dag_schema_end[];
+
+namespace chappe {
+namespace {
+
+using yaml::Node;
+
+const Node* read_defaults(Reader& reader, const Node& root) {
+  const Node* defaults = root.find("defaults");
+  return defaults != nullptr && reader.check_keys(*defaults, keys::kDefaults) ? defaults : nullptr;
+}
+
+/// In an order in which each part knows what it may name: parameters, environment, tasks, what tasks say of others.
+void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
+  const Node& root = *tree.root;
+  Reader reader(complaints);
+  if (!reader.check_keys(root, keys::kDag)) return;
+  read_general(reader, root, dag);
+  if (const Node* params = root.find("params")) dag.params = read_params(reader, *params);
+  const TaskList list = read_task_ids(reader, root, dag);
+  Names names(reader, dag);
+  if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
+  TaskReader tasks(reader, names, tree, dag, read_defaults(reader, root));
+  for (std::uint32_t i = 0; i < list.nodes.size(); ++i) tasks.read(i, *list.nodes[i]);
+  check_references(complaints, dag, names, tasks);
+}
+
+void check_size(Complaints& complaints, const Dag& dag) {
+  std::size_t edges = 0;
+  for (const Task& task : dag.tasks) edges += task.depends_on.size();
+  if (edges > kDependenciesMax) {
+    complaints.error(yaml::Place{}, "more dependencies than a DAG may have (2,000,000)");
+  }
+}
+
+}  // namespace
+
+LoadedDag load_dag(std::string_view text, std::string_view file) {
+  Complaints complaints(text, file);
+  yaml::Tree tree = yaml::parse(text);
+  for (yaml::Problem& problem : tree.problems) complaints.error(problem.place, std::move(problem.message));
+  auto dag = std::make_shared<Dag>();
+  if (tree.root == nullptr || tree.root->is_null()) {
+    if (!complaints.failed()) complaints.error(yaml::Place{}, "the file is empty; a DAG needs 'name' and 'tasks'");
+  } else {
+    read(complaints, tree, *dag);
+    check_size(complaints, *dag);
+  }
+  if (complaints.failed()) return {nullptr, complaints.take()};
+  dag->version = to_hex(sha256(canonical_json(*tree.root)));
+  dag->source = text;
+  return {std::move(dag), complaints.take()};
+}
+
+std::string_view dag_schema() {
+  return {::dag_schema, static_cast<std::size_t>(dag_schema_end - ::dag_schema)};
+}
+
+}  // namespace chappe

@@ -1,0 +1,177 @@
+#include "dags/loader/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace chappe {
+namespace {
+
+using expr::Reference;
+using yaml::Node;
+
+std::string dotted(const Reference& reference) { return fmt::format("{}", fmt::join(reference.path, ".")); }
+
+/// "year" -> "YEAR": how the variable would be called that passes a value to a script.
+std::string variable_for(const Reference& reference) {
+  std::string name = reference.path.back();
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos) return {};
+  return text.substr(start, text.find_last_not_of(" \t\r\n") - start + 1);
+}
+
+}  // namespace
+
+std::vector<std::string> run_names() {
+  return {"id", "dag", "dag_version", "logical_time", "date", "interval_start", "interval_end", "trigger"};
+}
+
+std::optional<expr::Template> Names::parse_template(const Node& node, const Site& site, std::string_view what) {
+  if (!node.is_scalar()) {
+    reader_.complaints().error(
+        node, fmt::format("'{}' needs a text, not {}; to_json() makes one of a list", what, Reader::shown(node)));
+    return std::nullopt;
+  }
+  if (node.is_null()) return expr::Template();
+  auto parsed = expr::Template::parse(node.text);
+  if (!parsed) {
+    reader_.complaints().error(node, parsed.error().offset, std::move(parsed.error().message));
+    return std::nullopt;
+  }
+  for (const Reference& reference : parsed->references()) check(reference, node, 0, site);
+  return std::move(*parsed);
+}
+
+std::optional<expr::Expression> Names::parse_expression(const Node& node, const Site& site, std::string_view what) {
+  if (!node.is_scalar() || trimmed(node.text).empty()) {
+    reader_.complaints().error(node, fmt::format("'{}' needs an expression, not {}", what, Reader::shown(node)));
+    return std::nullopt;
+  }
+  std::string_view text = trimmed(node.text);
+  if (text.starts_with("${{") && text.ends_with("}}")) {
+    text.remove_prefix(3);
+    text.remove_suffix(2);
+  }
+  const auto offset = static_cast<std::size_t>(text.data() - node.text.data());
+  if (text.find("${{") != std::string_view::npos) {
+    reader_.complaints().error(node, fmt::format("'{}' is one expression: put all of it into one '${{{{ }}}}'", what));
+    return std::nullopt;
+  }
+  auto parsed = expr::Expression::parse(text);
+  if (!parsed) {
+    reader_.complaints().error(node, offset + parsed.error().offset, std::move(parsed.error().message));
+    return std::nullopt;
+  }
+  for (const Reference& reference : parsed->references()) check(reference, node, offset, site);
+  return std::move(*parsed);
+}
+
+void Names::check(const Reference& reference, const Node& node, std::size_t offset, const Site& site) {
+  if (std::string problem = problem_of(reference, site); !problem.empty()) {
+    reader_.complaints().error(node, offset + reference.offset, std::move(problem));
+  } else if (reference.path[0] == "tasks" && !is_item("tasks")) {
+    mentions_.push_back({task_, reference, &node, offset});
+  }
+}
+
+bool Names::is_item(const std::string& root) const { return foreach_ != nullptr && root == foreach_->as; }
+
+std::string Names::problem_of(const Reference& reference, const Site& site) const {
+  const std::string& root = reference.path[0];
+  const auto not_here = [&] {
+    if (site.where == site::kRun.where) {
+      return fmt::format(
+          "a script that '{0}' is written into can be made to run anything; pass it through env: "
+          "{{{1}: \"${{{{ {0} }}}}\"}}, and write \"${1}\"",
+          dotted(reference), variable_for(reference));
+    }
+    return fmt::format("'{}' is not known {}", root, site.where);
+  };
+  if (is_item(root) || root == "item" || root == "key" || root == "position") return problem_of_item(reference, site);
+  if (root == "params") return site.params ? problem_of_param(reference, site) : not_here();
+  if (root == "env") return site.env ? problem_of_env(reference) : not_here();
+  if (root == "run") return site.run ? problem_of_run(reference) : not_here();
+  if (root == "tasks") return site.tasks ? "" : not_here();
+  if (root == "secrets") return "'secrets' is not supported by this version of Chappe";
+  return problem_of_unknown(reference);
+}
+
+std::string Names::problem_of_param(const Reference& reference, const Site& site) const {
+  std::vector<std::string> names;
+  for (const ParamSpec& spec : dag_.params) {
+    const bool meant = reference.path.size() < 2 || reference.path[1] == spec.name;
+    if (meant && spec.secret && !site.secrets) {
+      return fmt::format("'{}' is secret, and what stands {} is recorded; pass it through env", spec.name, site.where);
+    }
+    if (reference.path.size() >= 2 && meant) return "";
+    names.push_back(spec.name);
+  }
+  if (reference.path.size() < 2) return "";
+  if (names.empty()) return fmt::format("there is no parameter '{}': this DAG has none", reference.path[1]);
+  return fmt::format("there is no parameter '{}'{}", reference.path[1], Reader::suggestion(reference.path[1], names));
+}
+
+std::string Names::problem_of_env(const Reference& reference) const {
+  if (reference.path.size() < 2) return "";
+  std::vector<std::string> names;
+  for (const auto& [name, text] : dag_.env) names.push_back(name);
+  if (std::find(names.begin(), names.end(), reference.path[1]) != names.end()) return "";
+  return fmt::format("the DAG's 'env' has no '{}'{}", reference.path[1], Reader::suggestion(reference.path[1], names));
+}
+
+std::string Names::problem_of_run(const Reference& reference) const {
+  if (reference.path.size() < 2) return "";
+  const std::vector<std::string> names = run_names();
+  if (std::find(names.begin(), names.end(), reference.path[1]) != names.end()) return "";
+  const std::string near = Reader::suggestion(reference.path[1], names);
+  return fmt::format("'run' has no '{}'{}", reference.path[1],
+                     near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near);
+}
+
+std::string Names::problem_of_item(const Reference& reference, const Site& site) const {
+  const std::string& root = reference.path[0];
+  if (site.where == site::kRun.where) {
+    return fmt::format("'{0}' is not known in 'run'; pass it through env: {{{1}: \"${{{{ {0} }}}}\"}}",
+                       dotted(reference), variable_for(reference));
+  }
+  if (!site.instance) return fmt::format("'{}' is not known {}", root, site.where);
+  if (foreach_ == nullptr) return fmt::format("'{}' is known in tasks with 'foreach' only", root);
+  if (root == "item" && !is_item(root)) return fmt::format("the item is called '{}' here", foreach_->as);
+  if (root == "key" && site.position && !is_item(root)) return "the key cannot name itself";
+  if (root == "position" && !site.position && !is_item(root)) return "'position' is known in 'key' only";
+  if (!is_item(root) || reference.path.size() < 2 || reference.guarded) return "";
+  for (std::size_t i = 0; i < foreach_->items.size(); ++i) {
+    if (foreach_->items[i].find(reference.path[1]) == nullptr) {
+      return fmt::format("item {} of 'foreach' has no '{}'", i + 1, reference.path[1]);
+    }
+  }
+  return "";
+}
+
+std::string Names::problem_of_unknown(const Reference& reference) const {
+  const std::string& root = reference.path[0];
+  for (const ParamSpec& spec : dag_.params) {
+    if (spec.name == root) return fmt::format("unknown name '{0}'; did you mean 'params.{0}'?", root);
+  }
+  if (dag_.find(root)) return fmt::format("unknown name '{}'; did you mean 'tasks.{}'?", root, dotted(reference));
+  std::vector<std::string> roots = {"params", "env", "run", "tasks"};
+  if (foreach_ != nullptr) roots.insert(roots.end(), {foreach_->as, "key"});
+  const std::string near = Reader::suggestion(root, roots);
+  return fmt::format("unknown name '{}'{}", root,
+                     near.empty() ? fmt::format("; known are {}", fmt::join(roots, ", ")) : near);
+}
+
+bool Names::names_instance(const expr::Template& text) const {
+  const auto references = text.references();
+  return std::any_of(references.begin(), references.end(), [&](const Reference& reference) {
+    return is_item(reference.path[0]) || reference.path[0] == "key";
+  });
+}
+
+}  // namespace chappe

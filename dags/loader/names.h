@@ -1,0 +1,91 @@
+/// \file
+/// Which names an expression may use where it stands, checked before anything runs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dags/loader/reader.h"
+#include "engine/expr/expression.h"
+#include "engine/model/dag.h"
+
+namespace chappe {
+
+/// A place for expressions, and the namespaces that are known there. `run` is, nearly everywhere.
+struct Site {
+  std::string_view where;  ///< "in 'env'"
+  bool params = true;
+  bool env = true;
+  bool run = true;
+  bool tasks = true;
+  bool instance = true;   ///< The item of a mapped task and its key.
+  bool position = false;  ///< The item's number, from 0; then there is no key yet.
+  bool secrets = false;   ///< Secret parameters: only where nothing is recorded or shown.
+};
+
+namespace site {
+inline constexpr Site kDagEnv{
+    .where = "in the DAG's 'env'", .env = false, .tasks = false, .instance = false, .secrets = true};
+inline constexpr Site kEnv{.where = "in 'env'", .secrets = true};
+inline constexpr Site kCommand{.where = "in 'command'"};
+inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .tasks = false, .instance = false};
+inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
+inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
+inline constexpr Site kAsset{.where = "in 'asset'"};
+inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
+inline constexpr Site kForEach{.where = "in 'foreach'", .env = false, .run = false, .tasks = false, .instance = false};
+}  // namespace site
+
+/// An expression names another task; checked when all tasks are known.
+struct TaskMention {
+  std::uint32_t task = 0;  ///< Whose expression it is.
+  expr::Reference reference;
+  const yaml::Node* node = nullptr;
+  std::size_t offset = 0;  ///< Of the expression in the text of `node`.
+};
+
+/// Parses expressions and checks the names in them.
+class Names {
+ public:
+  Names(Reader& reader, const Dag& dag) : reader_(reader), dag_(dag) {}
+
+  /// All expressions from here on belong to this task. `foreach`: nullptr where it is not mapped.
+  void enter_task(std::uint32_t task, const ForEach* foreach) {
+    task_ = task;
+    foreach_ = foreach;
+  }
+
+  /// Any scalar; nothing is "". nullopt after a complaint.
+  std::optional<expr::Template> parse_template(const yaml::Node& node, const Site& site, std::string_view what);
+  /// An expression, bare or as one whole `${{ }}`.
+  std::optional<expr::Expression> parse_expression(const yaml::Node& node, const Site& site, std::string_view what);
+
+  /// What was said of other tasks.
+  const std::vector<TaskMention>& mentions() const { return mentions_; }
+  /// True where the template names the instance that it is evaluated for.
+  bool names_instance(const expr::Template& text) const;
+
+ private:
+  void check(const expr::Reference& reference, const yaml::Node& node, std::size_t offset, const Site& site);
+  std::string problem_of(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_param(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_run(const expr::Reference& reference) const;
+  std::string problem_of_env(const expr::Reference& reference) const;
+  std::string problem_of_item(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_unknown(const expr::Reference& reference) const;
+  bool is_item(const std::string& root) const;
+
+  Reader& reader_;
+  const Dag& dag_;
+  std::uint32_t task_ = 0;
+  const ForEach* foreach_ = nullptr;
+  std::vector<TaskMention> mentions_;
+};
+
+/// What the `run` namespace holds.
+std::vector<std::string> run_names();
+
+}  // namespace chappe

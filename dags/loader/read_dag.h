@@ -1,0 +1,21 @@
+/// \file
+/// The keys of a DAG apart from its tasks.
+#pragma once
+
+#include "dags/loader/names.h"
+#include "dags/loader/reader.h"
+#include "engine/model/dag.h"
+
+namespace chappe {
+
+/// Name, owner, limits and the like.
+void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
+std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node);
+
+struct TaskList {
+  std::vector<const yaml::Node*> nodes;  ///< In step with dag.tasks.
+};
+/// Fills dag.tasks with ids, from the list or the map form, and indexes them.
+TaskList read_task_ids(Reader& reader, const yaml::Node& root, Dag& dag);
+
+}  // namespace chappe

@@ -1,0 +1,294 @@
+// What a task is, what it depends on, and where its settings come from.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "dags/loader/keys.h"
+#include "dags/loader/policies.h"
+#include "dags/loader/task_reader.h"
+#include "engine/base/text.h"
+
+namespace chappe {
+
+using yaml::Node;
+
+/// Keys that do not fit all kinds of tasks.
+struct TaskReader::KeyUse {
+  std::string_view key;
+  unsigned kinds;
+};
+const TaskReader::KeyUse TaskReader::kKeyUses[] = {
+    {"shell", kScript},
+    {"args", kCommand},
+    {"env", kScript | kCommand},
+    {"inputs", kScript | kCommand},
+    {"outputs", kScript | kCommand},
+    {"kill_grace", kScript | kCommand},
+    {"foreach", kScript | kCommand | kNoop},
+    {"retry", kScript | kCommand | kNoop},
+    {"retries", kScript | kCommand | kNoop},
+    {"infra_retry", kScript | kCommand | kNoop},
+    {"timeout", kScript | kCommand | kNoop},
+    {"queue_timeout", kScript | kCommand | kNoop},
+    {"pool", kScript | kCommand | kNoop},
+    {"slots", kScript | kCommand | kNoop},
+    {"priority", kScript | kCommand | kNoop},
+    {"resources", kScript | kCommand | kNoop},
+};
+
+namespace {
+
+struct KindKey {
+  std::string_view key;
+  unsigned kind;
+};
+constexpr std::array kKindKeys = {KindKey{"run", 1}, KindKey{"command", 2}, KindKey{"noop", 4}, KindKey{"check", 8},
+                                  KindKey{"promote", 16}};
+constexpr std::array<std::string_view, 6> kLaterKinds = {"uses", "dag", "http", "wait", "human", "image"};
+
+std::string_view name_of_kind(unsigned kind) {
+  for (const KindKey& candidate : kKindKeys) {
+    if (candidate.kind == kind) return candidate.key;
+  }
+  return "";
+}
+
+}  // namespace
+
+TaskReader::TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag, const Node* defaults)
+    : reader_(reader),
+      complaints_(reader.complaints()),
+      names_(names),
+      tree_(tree),
+      dag_(dag),
+      defaults_(defaults == nullptr ? nullptr : &with_retry_limit(*defaults)),
+      depended_on_by_(dag.tasks.size()),
+      nodes_(dag.tasks.size()),
+      rule_written_(dag.tasks.size()) {}
+
+bool TaskReader::applies(std::string_view key, Kind kind) {
+  for (const KeyUse& use : kKeyUses) {
+    if (use.key == key) return (use.kinds & kind) != 0;
+  }
+  return true;
+}
+
+std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node) {
+  std::vector<std::string_view> found;
+  Kind kind = kNoop;
+  for (const KindKey& candidate : kKindKeys) {
+    if (node.find(candidate.key) == nullptr) continue;
+    found.push_back(candidate.key);
+    kind = static_cast<Kind>(candidate.kind);
+  }
+  if (found.size() == 1) return kind;
+  // A kind of a later version has its own complaint already.
+  for (const std::string_view later : kLaterKinds) {
+    if (node.find(later) != nullptr) return std::nullopt;
+  }
+  const std::string& id = dag_.tasks[index_].id;
+  complaints_.error(node, found.empty()
+                              ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check and "
+                                            "promote",
+                                            id)
+                              : fmt::format("task '{}' can do one thing only, not {}", id, fmt::join(found, " and ")));
+  return std::nullopt;
+}
+
+/// `retries: 3` is short for `retry: {limit: 3}`.
+const Node& TaskReader::with_retry_limit(const Node& node) {
+  const Node* retries = node.find("retries");
+  if (retries == nullptr) return node;
+  const Node* retry = node.find("retry");
+  if (retry != nullptr && retry->find("limit") != nullptr) {
+    complaints_.error(*retries, "'retries' is short for 'retry: {limit: ...}'; give one of the two");
+    return node;
+  }
+  const auto word = [&](std::string_view text) -> const Node* {
+    Node key;
+    key.text = text;
+    key.place = retries->place;
+    return &tree_.make(std::move(key));
+  };
+  Node limit;
+  limit.kind = Node::Kind::kMap;
+  limit.place = retries->place;
+  limit.children = {word("limit"), retries};
+  const Node* whole = &tree_.make(std::move(limit));
+  if (retry != nullptr && retry->is_map()) whole = &merged(*retry, *whole);
+  Node out = node;
+  out.children.clear();
+  for (std::size_t i = 0; i < node.members(); ++i) {
+    if (node.key(i).text == "retries" || node.key(i).text == "retry") continue;
+    out.children.insert(out.children.end(), {&node.key(i), &node.value(i)});
+  }
+  out.children.insert(out.children.end(), {word("retry"), whole});
+  return tree_.make(std::move(out));
+}
+
+/// Maps are merged, whatever their depth; of anything else `over` wins.
+const Node& TaskReader::merged(const Node& over, const Node& base) {
+  Node out;
+  out.kind = Node::Kind::kMap;
+  out.place = over.place;
+  for (std::size_t i = 0; i < over.members(); ++i) {
+    const Node* below = base.find(over.key(i).text);
+    const bool deep = below != nullptr && below->is_map() && over.value(i).is_map();
+    out.children.insert(out.children.end(), {&over.key(i), deep ? &merged(over.value(i), *below) : &over.value(i)});
+  }
+  for (std::size_t i = 0; i < base.members(); ++i) {
+    if (over.find(base.key(i).text) == nullptr) {
+      out.children.insert(out.children.end(), {&base.key(i), &base.value(i)});
+    }
+  }
+  return tree_.make(std::move(out));
+}
+
+const Node& TaskReader::with_defaults(const Node& node, Kind kind) {
+  if (defaults_ == nullptr) return node;
+  Node fitting;
+  fitting.kind = Node::Kind::kMap;
+  fitting.place = defaults_->place;
+  for (std::size_t i = 0; i < defaults_->members(); ++i) {
+    if (!applies(defaults_->key(i).text, kind)) continue;
+    fitting.children.insert(fitting.children.end(), {&defaults_->key(i), &defaults_->value(i)});
+  }
+  return fitting.children.empty() ? node : merged(node, fitting);
+}
+
+void TaskReader::read(std::uint32_t index, const Node& node) {
+  index_ = index;
+  Task& task = dag_.tasks[index];
+  nodes_[index] = &node;
+  names_.enter_task(index, nullptr);
+  if (!reader_.check_keys(node, keys::kTask)) return;
+  const auto kind = kind_of(node);
+  for (std::size_t i = 0; kind && i < node.members(); ++i) {
+    const std::string& key = node.key(i).text;
+    if (applies(key, *kind)) continue;
+    complaints_.error(node.key(i), fmt::format("a '{}' task takes no '{}'", name_of_kind(*kind), key));
+  }
+  const Node& own = with_retry_limit(node);
+  const Node& all = kind ? with_defaults(own, *kind) : own;
+  if (const Node* foreach = node.find("foreach")) {
+    task.foreach = read_foreach(reader_, names_, index, *foreach);
+    names_.enter_task(index, &*task.foreach);
+  }
+  read_general(task, all);
+  read_policies(task, all);
+  if (!kind) return;
+  task.kind = *kind == kNoop      ? TaskKind::kNoop
+              : *kind == kCheck   ? TaskKind::kCheck
+              : *kind == kPromote ? TaskKind::kPromote
+                                  : TaskKind::kRun;
+  if (const Node* check = node.find("check")) read_check(task, *check);
+  if (const Node* promote = node.find("promote")) read_promote(task, *promote);
+  WorkSpec work = read_work(task, all, *kind);
+  if (task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop) task.work = work_specs_.share(std::move(work));
+}
+
+void TaskReader::read_general(Task& task, const Node& node) {
+  reader_.take_text(node, "description", task.description);
+  reader_.take_text(node, "group", task.group);
+  if (const Node* depends_on = node.find("depends_on")) read_depends_on(task, *depends_on);
+  if (const Node* rule = node.find("trigger_rule")) {
+    task.trigger_rule = read_trigger_rule(reader_, *rule);
+    rule_written_[index_] = true;
+  }
+  if (const Node* when = node.find("when")) {
+    if (auto condition = names_.parse_expression(*when, site::kWhen, "when")) task.when = std::move(*condition);
+  }
+  if (const Node* allow = node.find("allow_failure")) task.allow_failure = read_allow_failure(reader_, *allow);
+}
+
+void TaskReader::read_policies(Task& task, const Node& node) {
+  constexpr std::int64_t kSlotsMax = 65'535;
+  constexpr std::int64_t kPriorityMax = 1'000'000;
+  if (const Node* retry = node.find("retry")) task.retry = read_retry(reader_, *retry);
+  if (const Node* retry = node.find("infra_retry")) task.infra_retry = read_infra_retry(reader_, *retry);
+  reader_.take_duration(node, "queue_timeout", task.queue_timeout);
+  reader_.take_integer(node, "slots", 1, kSlotsMax, task.slots);
+  reader_.take_integer(node, "priority", -kPriorityMax, kPriorityMax, task.priority);
+  if (const Node* pool = node.find("pool")) {
+    std::string name = pool->text;
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (pool->is_scalar() && is_identifier(name)) {
+      task.pool = pool->text;
+    } else {
+      complaints_.error(
+          *pool, fmt::format("'pool' needs a name of letters, digits, '_' and '-', not {}", Reader::shown(*pool)));
+    }
+  }
+}
+
+// ---- Dependencies -------------------------------------------------------------------------------------------------
+
+void TaskReader::read_depends_on(Task& task, const Node& node) {
+  if (!reader_.is_list(node, "depends_on",
+                       node.is_scalar() && !node.is_null() ? fmt::format("[{}]", node.text) : "[extract]")) {
+    return;
+  }
+  for (const Node* item : node.children) read_dependency(task, *item);
+}
+
+void TaskReader::read_dependency(Task& task, const Node& node) {
+  if (node.is_scalar()) {
+    if (const auto found = find_task(node, 0, node.text)) depend_on(task, {.task = *found}, &node);
+    return;
+  }
+  if (!reader_.check_keys(node, keys::kDependency)) return;
+  const Node* id = node.find("task");
+  if (id == nullptr) return complaints_.error(node, "an item of 'depends_on' needs a 'task'");
+  Dependency dependency;
+  if (const Node* on = node.find("on"); on != nullptr && reader_.is_list(*on, "on", "[succeeded, skipped]")) {
+    dependency.plain = false;
+    const std::vector<std::string> ends = {"succeeded", "failed", "skipped", "done"};
+    for (const Node* end : on->children) {
+      const auto which = reader_.choice(*end, "on", ends);
+      dependency.on_succeeded |= which == 0U || which == 3U;
+      dependency.on_failed |= which == 1U || which == 3U;
+      dependency.on_skipped |= which == 2U || which == 3U;
+    }
+    if (on->children.empty()) complaints_.error(*on, "'on' is empty, so the task could never start");
+  }
+  const auto found = id->is_scalar() ? find_task(*id, 0, id->text) : std::nullopt;
+  if (!id->is_scalar()) (void)reader_.text(*id, "task");
+  if (!found) return;
+  dependency.task = *found;
+  depend_on(task, dependency, id);
+}
+
+/// `written`: where the dependency stands in the file; nullptr where it follows from something else.
+void TaskReader::depend_on(Task& task, Dependency dependency, const Node* written) {
+  std::uint32_t& last = depended_on_by_[dependency.task];
+  if (last == index_ + 1) {
+    if (written != nullptr) {
+      complaints_.error(*written, fmt::format("'{}' stands twice in 'depends_on'", dag_.tasks[dependency.task].id));
+    }
+    return;
+  }
+  last = index_ + 1;
+  if (dependency.task == index_) {
+    if (written != nullptr) complaints_.error(*written, fmt::format("task '{}' waits for itself", task.id));
+    return;
+  }
+  task.depends_on.push_back(dependency);
+}
+
+std::optional<std::uint32_t> TaskReader::find_task(const Node& node, std::size_t offset, const std::string& id) {
+  if (const auto found = dag_.find(id)) return found;
+  // Each suggestion looks at all tasks: with thousands of mistakes the first few must do.
+  constexpr std::uint32_t kSuggestionsMax = 20;
+  std::string near;
+  if (suggestions_++ < kSuggestionsMax) {
+    if (task_ids_.empty()) {
+      for (const Task& task : dag_.tasks) task_ids_.push_back(task.id);
+    }
+    near = Reader::suggestion(id, task_ids_);
+  }
+  complaints_.error(node, offset, fmt::format("there is no task '{}'{}", id.substr(0, 100), near));
+  return std::nullopt;
+}
+
+}  // namespace chappe

@@ -1,0 +1,118 @@
+/// \file
+/// Reads the tasks of a DAG one by one. What one task says of another is checked later, in check_references.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "dags/loader/names.h"
+#include "dags/loader/reader.h"
+#include "engine/model/dag.h"
+
+namespace chappe {
+
+/// Equal specs become one object. Cost: O(spec) each, by hash.
+class WorkSpecs {
+ public:
+  std::shared_ptr<const WorkSpec> share(WorkSpec spec);
+
+ private:
+  std::unordered_multimap<std::size_t, std::shared_ptr<const WorkSpec>> by_hash_;
+};
+
+/// "from: TASK.ARTIFACT" of an input or of a promotion.
+struct SourceMention {
+  std::uint32_t task = 0;  ///< Who says it.
+  std::uint32_t from = 0;
+  std::string artifact;
+  std::optional<Select> select;
+  bool optional = false;
+  bool promote = false;
+  const yaml::Node* node = nullptr;
+  const yaml::Node* select_node = nullptr;
+};
+
+class TaskReader {
+ public:
+  /// `dag`: its params and env are read, its tasks have their ids and are indexed. `defaults`: nullptr or a map.
+  TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag, const yaml::Node* defaults);
+
+  /// Fills dag.tasks[index] from `node`.
+  void read(std::uint32_t index, const yaml::Node& node);
+
+  const std::vector<SourceMention>& sources() const { return sources_; }
+  /// By task: the place to complain of it.
+  const std::vector<const yaml::Node*>& nodes() const { return nodes_; }
+  /// By task: `trigger_rule` was written down.
+  const std::vector<bool>& rule_written() const { return rule_written_; }
+
+ private:
+  enum Kind : unsigned { kScript = 1, kCommand = 2, kNoop = 4, kCheck = 8, kPromote = 16 };
+  struct KeyUse;
+  static const KeyUse kKeyUses[];
+  static bool applies(std::string_view key, Kind kind);
+
+  // What a task is, and where its settings come from.
+  std::optional<Kind> kind_of(const yaml::Node& node);
+  const yaml::Node& with_retry_limit(const yaml::Node& node);
+  const yaml::Node& with_defaults(const yaml::Node& node, Kind kind);
+  const yaml::Node& merged(const yaml::Node& over, const yaml::Node& base);
+
+  // Groups of keys.
+  void read_general(Task& task, const yaml::Node& node);
+  void read_policies(Task& task, const yaml::Node& node);
+  WorkSpec read_work(Task& task, const yaml::Node& node, Kind kind);
+
+  // Dependencies.
+  void read_depends_on(Task& task, const yaml::Node& node);
+  void read_dependency(Task& task, const yaml::Node& node);
+  void depend_on(Task& task, Dependency dependency, const yaml::Node* written);
+  std::optional<std::uint32_t> find_task(const yaml::Node& node, std::size_t offset, const std::string& id);
+
+  // Work.
+  void read_env(WorkSpec& work, const yaml::Node& node);
+  void read_command(WorkSpec& work, const yaml::Node& command, const yaml::Node* args);
+  void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_asset(const Task& task, OutputArtifact& output, const yaml::Node& node);
+  void read_asset_uri(const Task& task, OutputArtifact& output, const yaml::Node& node);
+  void read_values(WorkSpec& work, const yaml::Node& node, bool metrics);
+  void read_value(WorkSpec& work, const std::string& name, const yaml::Node& node, bool metric);
+  void check_unique(const WorkSpec& work, const yaml::Node& node);
+  /// Reads "TASK.ARTIFACT", notes it, and makes the task depend on TASK.
+  std::optional<SourceMention> read_source(Task& task, const yaml::Node& node);
+  std::optional<Select> read_select(const yaml::Node& node);
+
+  // Decisions.
+  void read_check(Task& task, const yaml::Node& node);
+  void read_condition(Task& task, const yaml::Node& node);
+  void read_promote(Task& task, const yaml::Node& node);
+
+  Reader& reader_;
+  Complaints& complaints_;
+  Names& names_;
+  yaml::Tree& tree_;
+  Dag& dag_;
+  const yaml::Node* defaults_;
+  std::uint32_t index_ = 0;                    ///< Of the task that is being read.
+  std::vector<std::uint32_t> depended_on_by_;  ///< By task: 1 + the last task that was seen to depend on it.
+  std::vector<const yaml::Node*> nodes_;
+  std::vector<bool> rule_written_;
+  std::vector<SourceMention> sources_;
+  std::vector<std::string> task_ids_;  ///< For suggestions; made when it is first needed.
+  std::uint32_t suggestions_ = 0;
+  WorkSpecs work_specs_;
+};
+
+/// Reads the `env` of a DAG or a task into `out`; what is there already is replaced.
+void read_env_into(Reader& reader, Names& names, const Site& site, const yaml::Node& node,
+                   std::vector<std::pair<std::string, expr::Template>>& out);
+
+}  // namespace chappe
