@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "engine/base/assert.h"
@@ -16,6 +17,8 @@ constexpr std::size_t kMessageBytesMax = 1024;  ///< AttemptEnd::message.
 constexpr Duration kLeaseDefault = 60s;         ///< For draining, where no scheduler ever said one.
 
 Duration part_of(Duration whole, int percent) { return whole * percent / 100; }
+
+void wake_by(AgentOrders& orders, MonoTime time) { orders.wake_at = std::min(orders.wake_at.value_or(time), time); }
 
 }  // namespace
 
@@ -120,15 +123,34 @@ void Agent::stop(AttemptId attempt, Held& held, Doom doom, Duration grace) {
   stops_.push_back({attempt, grace});
 }
 
-bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
-  const auto held = held_.find(attempt);
-  CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kRunning);
-  const Process& process = *held->second.process;
+void Agent::program_started(AttemptId attempt, Now now) {
+  Process& process = *held_.at(attempt).process;
+  const std::optional<Duration>& timeout = process.assignment->work->timeout;
+  if (!timeout) return;
+  process.deadline = now.mono + *timeout;
+  next_deadline_ = std::min(next_deadline_.value_or(*process.deadline), *process.deadline);
+}
+
+void Agent::program_ended(AttemptId attempt, Now now) {
+  Process& process = *held_.at(attempt).process;
+  process.deadline.reset();
+  free_room(process, now.mono);
+}
+
+void Agent::free_room(Process& process, MonoTime now) {
+  if (!std::exchange(process.has_room, false)) return;
   const Resources& need = process.assignment->work->resources;
   used_.cpu_milli -= need.cpu_milli;
   used_.memory_bytes -= need.memory_bytes;
   used_.gpus -= need.gpus;
-  room_came_free_ = now.mono;
+  room_came_free_ = now;
+}
+
+bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
+  const auto held = held_.find(attempt);
+  CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kRunning);
+  Process& process = *held->second.process;
+  free_room(process, now.mono);
   std::erase(running_, attempt);
   const bool wanted = !process.doom;
   if (process.doom && process.doom->forget) {
@@ -189,7 +211,7 @@ AgentOrders Agent::orders(Now now, bool link_ready) {
   start_waiting(now, orders);
   orders.stop = std::exchange(stops_, {});
   if (link_ready && connected_ && !left_) tell(now, orders);
-  plan_wake(now.mono, orders);
+  plan_wake(now.mono, link_ready, orders);
   return orders;
 }
 
@@ -256,10 +278,7 @@ void Agent::start_waiting(Now now, AgentOrders& orders) {
     held.phase = Phase::kRunning;
     held.at = now.wall;
     process.since = now.mono;
-    if (work.timeout) {
-      process.deadline = now.mono + *work.timeout;
-      next_deadline_ = std::min(next_deadline_.value_or(*process.deadline), *process.deadline);
-    }
+    process.has_room = true;
     running_.push_back(attempt);
     to_tell_started_.push_back(attempt);
     orders.start.push_back(process.assignment);
@@ -338,7 +357,7 @@ void Agent::tell_all_results_again() {
     if (held.phase == Phase::kEnded) results_.push_back(attempt);
   }
   std::sort(results_.begin(), results_.end());
-  results_urgent_ = true;
+  results_urgent_ = !results_.empty();
   results_again_at_ = {std::numeric_limits<std::int64_t>::max()};
 }
 
@@ -350,23 +369,27 @@ std::vector<HeldAttempt> Agent::held_list() const {
   return list;
 }
 
-void Agent::plan_wake(MonoTime now, AgentOrders& orders) const {
-  const auto by = [&orders](MonoTime time) { orders.wake_at = std::min(orders.wake_at.value_or(time), time); };
-  if (const auto times = fence(); times && !fenced_ && !running_.empty()) by(times->terminate_at);
-  if (next_deadline_) by(*next_deadline_);
+void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const {
+  if (left_) return;
+  if (const auto times = fence(); times && !fenced_ && !running_.empty()) wake_by(orders, times->terminate_at);
+  if (next_deadline_) wake_by(orders, *next_deadline_);
   if (!waiting_.empty()) {
     const MonoTime since = held_.at(waiting_.front()).process->since;
-    by(std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
+    wake_by(orders, std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
   }
-  if (draining_) by(now < *drain_until_ ? *drain_until_ : *drain_until_ + kFarewellMax);
-  if (!connected_ || left_) return;
-  by(heartbeat_due_);
+  if (draining_ && now < *drain_until_) wake_by(orders, *drain_until_);
+  if (link_ready && connected_) plan_messages(now, orders);
+}
+
+void Agent::plan_messages(MonoTime now, AgentOrders& orders) const {
+  wake_by(orders, heartbeat_due_);
   if (!to_tell_started_.empty()) {
     const auto held = held_.find(to_tell_started_.front());
     const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
-    by(runs ? held->second.process->since + kStartedAfter : now);
+    wake_by(orders, runs ? held->second.process->since + kStartedAfter : now);
   }
-  if (!results_.empty()) by(results_since_ + kResultDelayMax);
+  if (!results_.empty()) wake_by(orders, results_since_ + kResultDelayMax);
+  if (draining_ && now < *drain_until_ + kFarewellMax) wake_by(orders, *drain_until_ + kFarewellMax);
 }
 
 }  // namespace chappe::agent

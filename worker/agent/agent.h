@@ -58,7 +58,7 @@ struct AgentOrders {
   std::optional<HeartbeatOrder> heartbeat;
   bool goodbye_draining = false;
   bool goodbye = false;  ///< Then leave: nothing is left to do.
-  /// Call orders() again not later than this.
+  /// Call orders() again not later than this, or when the link becomes ready.
   std::optional<MonoTime> wake_at;
 };
 
@@ -78,7 +78,11 @@ class Agent {
   void connected(Now now);
   /// The scheduler said something.
   void take(const WorkerSend& message, Now now);
-  /// A started attempt is over: processes gone, outputs staged. False: nobody wants the outputs; discard them.
+  /// A started attempt has its inputs and runs its program: its timeout begins.
+  void program_started(AttemptId attempt, Now now);
+  /// Nothing of its program is left: its room is free, while its outputs are staged.
+  void program_ended(AttemptId attempt, Now now);
+  /// A started attempt is over, outputs staged. False: nobody wants the outputs; discard them.
   bool ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now);
   /// True while the attempt's result is wanted: worth staging outputs for.
   bool wanted(AttemptId attempt) const;
@@ -91,7 +95,9 @@ class Agent {
 
   /// Nothing before the first welcome.
   std::optional<FenceTimes> fence() const;
+  /// Attempts that started and are not over.
   std::size_t running() const { return running_.size(); }
+  std::size_t waiting() const { return waiting_.size(); }
   std::size_t held() const { return held_.size(); }
 
  private:
@@ -109,6 +115,7 @@ class Agent {
     std::shared_ptr<const Assignment> assignment;
     MonoTime since;  ///< Waiting or running.
     std::optional<MonoTime> deadline;
+    bool has_room = false;
     bool started_told = false;
     std::optional<Doom> doom;
   };
@@ -144,7 +151,9 @@ class Agent {
   void tell_all_results_again();
   AttemptFinished result_of(AttemptId attempt, const Held& held) const;
   std::vector<HeldAttempt> held_list() const;
-  void plan_wake(MonoTime now, AgentOrders& orders) const;
+  void free_room(Process& process, MonoTime now);
+  void plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const;
+  void plan_messages(MonoTime now, AgentOrders& orders) const;
 
   WorkerHello self_;
   HeldMap held_;
