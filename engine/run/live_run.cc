@@ -48,12 +48,24 @@ std::optional<Value> RunScope::resolve(std::span<const std::string> path) const 
   const std::string& root = path[0];
   if (root == "params") return run_.params;
   if (root == "run") return run_value(run_);
+  if (root == "env") return env_value(path);
   if (root == "tasks") return task_value(path);
   if (!index_) return std::nullopt;
   const std::uint32_t task = run_.instances->task_of(*index_);
   if (!run_.instances->mapped(task)) return std::nullopt;
   if (root == run_.task(task).foreach->as) return run_.instances->item_of(*index_);
   if (root == "key") return Value(run_.instances->key_of(*index_));
+  return std::nullopt;
+}
+
+/// The DAG's own variables name `params` and `run` only (the loader sees to it), so this does not come back to itself.
+std::optional<Value> RunScope::env_value(std::span<const std::string> path) const {
+  if (path.size() < 2) return std::nullopt;
+  for (const auto& [name, text] : run_.dag->env) {
+    if (name != path[1]) continue;
+    auto value = text.expand(RunScope(run_, std::nullopt));
+    if (value) return wrap(name, *std::move(value));
+  }
   return std::nullopt;
 }
 

@@ -84,7 +84,7 @@ struct LiveRun {
   std::uint32_t unsettled() const;
 };
 
-/// The names that expressions of a run may use: params, run, tasks, and item and key of one instance.
+/// The names that expressions of a run may use: params, env, run, tasks, and item and key of one instance.
 class RunScope : public expr::Scope {
  public:
   /// `index`: whose item; nullopt for expressions about the run.
@@ -92,6 +92,7 @@ class RunScope : public expr::Scope {
   std::optional<Value> resolve(std::span<const std::string> path) const override;
 
  private:
+  std::optional<Value> env_value(std::span<const std::string> path) const;
   std::optional<Value> task_value(std::span<const std::string> path) const;
   const LiveRun& run_;
   std::optional<std::uint32_t> index_;

@@ -7,11 +7,12 @@ from cluster import Cluster
 MODEL = """
 name: model
 params: {content: {type: string, default: first}}
+env: {PLACE: "demo/raw/${{ params.content }}"}
 tasks:
   - id: raw
     env: {CONTENT: "${{ params.content }}"}
     run: echo "$CONTENT" > raw
-    outputs: {artifacts: [{name: raw, path: raw, asset: {uri: "demo/raw/${{ params.content }}", name: raw}}]}
+    outputs: {artifacts: [{name: raw, path: raw, asset: {uri: "${{ env.PLACE }}", name: raw}}]}
   - id: train
     depends_on: [raw]
     inputs: {artifacts: [{name: raw, from: raw.raw, path: raw}]}
