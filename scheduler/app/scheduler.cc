@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <iterator>
 
 #include "engine/ports/log.h"
+#include "proto/json/json.h"
 #include "scheduler/api/server.h"
 #include "scheduler/app/loop.h"
 #include "scheduler/app/loop_backend.h"
@@ -60,12 +63,46 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   return Engine::restore(std::move(*stored), std::move(engine), read_clocks());
 }
 
-Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& config, const StateDir& state) {
+/// Where a daemon that was killed could be reached: "api" and "workers", as announce() wrote them; null if none was.
+Value last_announced(const StateDir& state) {
+  std::ifstream in(state.endpoint_file());
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return parse_json(text).value_or(Value());
+}
+
+/// The port at the end of an address of the last life; "" where there is none.
+std::string port_of(const Value& announced, std::string_view name) {
+  const Value* address = announced.find(name);
+  if (address == nullptr || address->as_string() == nullptr) return "";
+  return address->as_string()->substr(address->as_string()->rfind(':') + 1);
+}
+
+Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& config, const StateDir& state,
+                                                         const Value& announced) {
   const auto& file = config.authorized_workers.empty() ? state.authorized_workers : config.authorized_workers;
   auto authorized = transport::load_authorized_workers(file);
   if (!authorized) return fail(std::move(authorized.error()));
-  return transport::WorkerPort::bind(
-      {.endpoint = config.worker_listen, .keys = state.scheduler_keys, .authorized = std::move(*authorized)});
+  transport::WorkerPortConfig port{config.worker_listen, state.scheduler_keys, std::move(*authorized)};
+  const std::string before = port_of(announced, "workers");
+  if (config.worker_listen.ends_with(":*") && !before.empty()) {
+    // Workers of the last life go on trying there.
+    port.endpoint = config.worker_listen.substr(0, config.worker_listen.size() - 1) + before;
+    if (auto bound = transport::WorkerPort::bind(port)) return bound;
+    port.endpoint = config.worker_listen;
+  }
+  return transport::WorkerPort::bind(port);
+}
+
+Result<std::unique_ptr<api::Server>> start_api(const SchedulerConfig& config, const StateDir& state,
+                                               const Value& announced, api::Backend& backend, api::LogHub& logs) {
+  api::ServerConfig server{.listen = config.api_listen, .token = state.token};
+  const std::string before = port_of(announced, "api");
+  if (config.api_listen.ends_with(":0") && !before.empty()) {
+    server.listen = config.api_listen.substr(0, config.api_listen.size() - 1) + before;
+    if (auto started = api::Server::start(server, backend, logs)) return started;
+    server.listen = config.api_listen;
+  }
+  return api::Server::start(server, backend, logs);
 }
 
 Result<void> announce(const StateDir& state, const std::string& api, const std::string& workers) {
@@ -85,14 +122,15 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
       config.object_store.empty() ? "file://" + (state->root / "objects").string() : config.object_store;
   auto objects = open_object_store(objects_uri);
   if (!objects) return fail(std::move(objects.error()));
-  auto port = bind_port(config, *state);
+  const Value announced_before = last_announced(*state);
+  auto port = bind_port(config, *state, announced_before);
   if (!port) return fail(std::move(port.error()));
 
   Mailbox mailbox;
   api::LogHub logs;
   Publisher publisher(**objects, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   LoopBackend backend(mailbox, state->database(), **objects);
-  auto server = api::Server::start({.listen = config.api_listen, .token = state->token}, backend, logs);
+  auto server = start_api(config, *state, announced_before, backend, logs);
   if (!server) return fail(std::move(server.error()));
   if (auto announced = announce(*state, (*server)->url(), (*port)->endpoint()); !announced) return announced;
   ready = true;
