@@ -44,6 +44,20 @@ def wait_until(what: str, look: Callable[[], Any], done: Callable[[Any], bool] =
         time.sleep(0.02)
 
 
+def children(parent: int, kind: str) -> list[int]:
+    """Processes that `parent` started as `chappe KIND`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, ppid = int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+            words = (stat.parent / "cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError, IndexError):
+            continue  # It ended while we looked.
+        if ppid == parent and len(words) > 1 and words[1] == kind.encode():
+            found.append(pid)
+    return found
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -123,11 +137,30 @@ class Cluster:
         return daemon
 
     def start_worker(self, name: str = "w1", *options: str) -> Daemon:
-        command = ["worker", "--state-dir", str(self.state), "--name", name, "--scheduler", self.endpoint]
-        command += ["--work-dir", str(self.directory / "work" / name), *options]
+        command = ["worker", "--state-dir", str(self.state), "--name", name, *options]
         if self.object_store:
             command += ["--object-store", self.object_store]
         return self._start(name, command)
+
+    def start_standalone(self) -> Daemon:
+        """One process that keeps a scheduler and a worker up."""
+        daemon = self._start("standalone", ["standalone", "--state-dir", str(self.state)])
+        wait_until("the scheduler to be ready", lambda: self._is_ready(daemon))
+        return daemon
+
+    def kill_child(self, standalone: Daemon, kind: str) -> None:
+        """kill -9 of the scheduler or the worker beneath a standalone; back when another one has taken its place."""
+        (before,) = children(standalone.process.pid, kind)
+        os.kill(before, signal.SIGKILL)
+        wait_until(f"another {kind}", lambda: children(standalone.process.pid, kind), lambda now: now and before not in now)
+        if kind == "scheduler":
+            wait_until("it to be ready", lambda: self._endpoint().get("pid") != before and self._is_ready(standalone))
+
+    def _endpoint(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.state / "endpoint.json").read_text())
+        except (OSError, ValueError):
+            return {}
 
     def _start(self, name: str, command: list[str]) -> Daemon:
         log = self.directory / f"{name}.log"
@@ -157,8 +190,7 @@ class Cluster:
     # ---- The API ----
 
     def call(self, method: str, path: str, body: Any = None) -> bytes:
-        endpoint = json.loads((self.state / "endpoint.json").read_text())
-        request = urllib.request.Request(endpoint["api"].rstrip("/") + path, method=method)
+        request = urllib.request.Request(self._endpoint()["api"].rstrip("/") + path, method=method)
         request.add_header("Authorization", "Bearer " + (self.state / "token").read_text().strip())
         if body is not None:
             request.add_header("Content-Type", "application/json")
