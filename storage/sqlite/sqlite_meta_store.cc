@@ -94,6 +94,12 @@ struct SqliteMetaStore::State {
     transaction.commit();
   }
 
+  /// Nor does closing move the log: another scheduler may be at it, or the disk may have lost what we wrote.
+  void stop(const Error& error) {
+    stopped = error;
+    sqlite3_db_config(connection.handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
+
   sqlite::StoreLock lock;  // Released last.
   Connection connection;
   std::uint32_t epoch;
@@ -134,7 +140,7 @@ auto SqliteMetaStore::carry_out(std::string_view what, Work work) -> Result<std:
                                                    state_->stopped->message));
   }
   auto result = sqlite::catching(what, work);
-  if (!result && result.error().code != ErrorCode::kNotFound) state_->stopped = result.error();
+  if (!result && result.error().code != ErrorCode::kNotFound) state_->stop(result.error());
   return result;
 }
 

@@ -19,7 +19,7 @@ namespace chappe {
 class SqliteStoreTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "chappe-sqlite-XXXXXX";
+    std::string pattern = root + "chappe-sqlite-XXXXXX";
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     directory = pattern;
     path = directory / "chappe.db";
@@ -56,6 +56,7 @@ class SqliteStoreTest : public testing::Test {
     return statement.query().step() ? statement.next<std::string>() : "";
   }
 
+  std::string root = testing::TempDir();
   std::filesystem::path directory;
   std::filesystem::path path;
   std::unique_ptr<SqliteMetaStore> store;
