@@ -24,6 +24,12 @@ struct Entry {
   bool operator<(const Entry& other) const { return key < other.key; }
 };
 
+bool is_folder(const dirent& found, const File& parent) {
+  if (found.d_type != DT_UNKNOWN) return found.d_type == DT_DIR;
+  struct stat status {};  // Some file systems do not say.
+  return ::fstatat(parent.fd(), found.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+}
+
 class Walk {
  public:
   Walk(const Directory& root, const std::string& prefix, const std::function<bool(const ObjectInfo&)>& visit)
@@ -63,7 +69,7 @@ class Walk {
         if (auto done = gather(below, text, entries); !done) return done;
         continue;
       }
-      if (found->d_type == DT_DIR) text += '/';
+      if (is_folder(*found, *file)) text += '/';
       if (is_wanted(text)) entries.push_back({std::move(text), std::move(below)});
     }
     return {};

@@ -36,7 +36,7 @@ std::optional<std::string> read_text(const std::string& path) {
 Failure denied(std::string message) { return fail(ErrorCode::kPermissionDenied, std::move(message)); }
 
 std::string aws_file(const Environment& environment, const std::string& variable, const std::string& name) {
-  return environment(variable).value_or(environment("HOME").value_or("/root") + "/.aws/" + name);
+  return environment(variable).value_or(environment("HOME").value_or("") + "/.aws/" + name);
 }
 
 std::string profile_of(const Environment& environment) { return environment("AWS_PROFILE").value_or("default"); }
