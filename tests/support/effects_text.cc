@@ -1,0 +1,129 @@
+#include "tests/support/effects_text.h"
+
+#include <fmt/format.h>
+
+namespace chappe::support {
+
+std::string EffectsText::run(RunSeq seq) const {
+  const auto row = world_.store().tables().runs.find(seq);
+  if (row == world_.store().tables().runs.end()) return fmt::format("run {}", seq.value);
+  const auto name = runs_.find(row->second.id);
+  return name == runs_.end() ? row->second.id.text() : name->second;
+}
+
+std::string EffectsText::instance(InstanceKey key) const {
+  return run(key.run) + "/" + world_.instances(key.run).name_of(key.index);
+}
+
+std::string EffectsText::attempt(InstanceKey key, AttemptId attempt) const {
+  for (const Assignment& each : world_.assigned()) {
+    if (each.attempt == attempt) return fmt::format("{} #{}", instance(key), each.attempt_no);
+  }
+  return fmt::format("{} of the engine", instance(key));
+}
+
+std::string EffectsText::worker(WorkerSeq seq) const { return world_.store().tables().workers.at(seq).name; }
+
+std::vector<std::string> EffectsText::lines(const Effects& effects) const {
+  std::vector<std::string> out;
+  add_persist(effects.persist, out);
+  for (const WorkerSend& send : effects.send) add_send(send, out);
+  for (const PublishAssets& publish : effects.publish) {
+    for (const PublishAssets::Upload& upload : publish.uploads) {
+      out.push_back(fmt::format("publish v{} {} of {}", upload.id.value, upload.object.asset_uri,
+                                attempt(publish.key, publish.attempt)));
+    }
+  }
+  for (const DropOutputs& drop : effects.drop) {
+    for (const OutputObject& object : drop.objects) {
+      out.push_back(fmt::format("drop {} of {}", object.name, attempt(drop.what.key, drop.what.attempt)));
+    }
+  }
+  for (const Reply& reply : effects.replies) {
+    if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
+  }
+  return out;
+}
+
+void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& out) const {
+  for (const RunRow& row : persist.runs) out.push_back(line(row, "new"));
+  for (const RunChange& change : persist.run_changes) out.push_back(line(change.row, "save"));
+  for (const WorkerRow& row : persist.workers) {
+    out.push_back(fmt::format("save worker {}{}", row.name, row.lost_at.is_set() ? " lost" : ""));
+  }
+  for (const TaskChange& change : persist.tasks) out.push_back(line(change.row));
+  for (const InputRow& row : persist.inputs) {
+    out.push_back(fmt::format("save input {}={} of {}", row.object.path, row.object.key, instance(row.key)));
+  }
+  for (const AssetVersion& row : persist.asset_versions) {
+    out.push_back(fmt::format("save asset v{} {} by {}", row.id.value, row.uri, instance(row.producer)));
+  }
+  for (const ArtifactRow& row : persist.artifacts) {
+    out.push_back(fmt::format("save artifact {} of {}", row.object.name, attempt(row.key, row.attempt)));
+  }
+  for (const ValueRow& row : persist.values) {
+    out.push_back(fmt::format("save value {}={} of {}", row.value.name, to_json(row.value.value), instance(row.key)));
+  }
+  for (const AssetPublished& row : persist.published) out.push_back(fmt::format("save published v{}", row.id.value));
+  for (const AliasRow& row : persist.aliases) out.push_back(line(row));
+}
+
+std::string EffectsText::line(const RunRow& row, const char* verb) const {
+  std::string text = fmt::format("{} {} {}", verb, run(row.seq), name_of(row.state));
+  if (row.generation > 1) text += fmt::format(" generation {}", row.generation);
+  if (row.stop != Stop::kNone && !is_final(row.state)) text += ", stopping";
+  if (!row.message.empty()) text += ": " + row.message;
+  return text;
+}
+
+std::string EffectsText::line(const TaskRow& row) const {
+  std::string text = fmt::format("save {} {}", instance(row.key), name_of(row.state));
+  if (row.attempt_no > 0 && row.attempt) text += fmt::format(" #{}", row.attempt_no);
+  if (row.worker && holds_attempt(row.state)) text += " on " + worker(row.worker);
+  if (row.allowed) text += " allowed";
+  if (row.state >= TaskState::kUpForRetry) text += line(row.end);
+  if (row.state == TaskState::kUpForRetry) text += ", again after " + to_text(row.retry_at - world_.now.wall);
+  return text;
+}
+
+std::string EffectsText::line(const AttemptEnd& end) const {
+  std::string text;
+  if (end.reason != Reason::kNone) text += fmt::format(" {}", name_of(end.reason));
+  if (end.reason == Reason::kExitCode) text += fmt::format(" {}", end.exit_code);
+  if (!end.message.empty()) text += fmt::format(" ({})", end.message);
+  return text;
+}
+
+std::string EffectsText::line(const AliasRow& row) const {
+  const auto version = [](AssetVersionId id) { return id ? fmt::format("v{}", id.value) : std::string("nothing"); };
+  std::string by = row.by;
+  if (row.by_task.run) by = instance(row.by_task);
+  return fmt::format("save alias {}@{} {}, it was {}, by {}", row.model, row.alias, version(row.version),
+                     version(row.previous), by);
+}
+
+void EffectsText::add_send(const WorkerSend& send, std::vector<std::string>& out) const {
+  std::string name = "nobody";
+  for (const auto& [each, worker] : world_.workers()) {
+    if (worker.connection == send.to) name = each;
+  }
+  if (send.welcome) out.push_back(fmt::format("send {} welcome", name));
+  if (send.hello_please) out.push_back(fmt::format("send {} hello please", name));
+  for (const AttemptId id : send.acknowledged) {
+    std::string what = to_text(id);
+    for (const Assignment& each : world_.assigned()) {
+      if (each.attempt == id) what = attempt(each.key, id);
+    }
+    out.push_back(fmt::format("send {} ack {}", name, what));
+  }
+  for (const CancelAttempt& cancel : send.cancel) {
+    const char* verb = cancel.forget ? "forget" : "cancel";
+    const std::string why = cancel.reason == Reason::kCancelled ? "" : fmt::format(" {}", name_of(cancel.reason));
+    out.push_back(fmt::format("send {} {} {}{}", name, verb, attempt(cancel.what.key, cancel.what.attempt), why));
+  }
+  for (const Assignment& each : send.assign) {
+    out.push_back(fmt::format("send {} assign {}", name, attempt(each.key, each.attempt)));
+  }
+}
+
+}  // namespace chappe::support

@@ -1,0 +1,209 @@
+#include "tests/support/engine_world.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/base/assert.h"
+
+namespace chappe::support {
+
+std::vector<HeldAttempt> WorkerSide::holds() const {
+  std::vector<HeldAttempt> all;
+  for (const auto& [attempt, assignment] : held) all.push_back({assignment.key, attempt});
+  return all;
+}
+
+EngineWorld::EngineWorld(EngineConfig config) : config_(std::move(config)) { begin(); }
+
+void EngineWorld::begin() {
+  store_.open();
+  auto restored = Engine::restore(store_.load().value(), config_, now);
+  if (!restored) ADD_FAILURE() << "restore: " << restored.error().message;
+  CHAPPE_ASSERT(restored.has_value());
+  engine_.emplace(std::move(*restored));
+  heartbeat_at_ = now.mono + config_.heartbeat;
+}
+
+void EngineWorld::restart() {
+  for (auto& [name, worker] : workers_) worker.connection = {};
+  begin();
+}
+
+std::optional<Effects> EngineWorld::decide(std::vector<Event>& events) {
+  Effects effects = engine_->step(events, now);
+  wake_at_ = effects.wake_at;
+  if (!effects.persist.empty() && !store_.commit(effects.persist)) return std::nullopt;
+  return effects;
+}
+
+Effects EngineWorld::step(std::vector<Event> events) {
+  auto effects = decide(events);
+  if (!effects) return {};
+  deliver(*effects);
+  return std::move(*effects);
+}
+
+void EngineWorld::die_before_sending(std::vector<Event> events) {
+  (void)decide(events);
+  restart();
+}
+
+void EngineWorld::die_before_committing(std::vector<Event> events) {
+  (void)engine_->step(events, now);
+  restart();
+}
+
+void EngineWorld::deliver(const Effects& effects) {
+  for (const WorkerSend& send : effects.send) deliver(send);
+}
+
+void EngineWorld::deliver(const WorkerSend& send) {
+  for (const Assignment& assignment : send.assign) assigned_.push_back(assignment);
+  const auto found = std::find_if(workers_.begin(), workers_.end(),
+                                  [&](const auto& each) { return each.second.connection == send.to; });
+  if (found == workers_.end() || found->second.cut) return;
+  WorkerSide& worker = found->second;
+  worker.batch_seen = send.batch;
+  for (const AttemptId attempt : send.acknowledged) worker.held.erase(attempt);
+  for (const CancelAttempt& cancel : send.cancel) {
+    if (cancel.forget) {
+      worker.held.erase(cancel.what.attempt);
+    } else {
+      worker.asked_to_cancel.insert(cancel.what.attempt);
+    }
+  }
+  for (const Assignment& assignment : send.assign) worker.held[assignment.attempt] = assignment;
+}
+
+std::vector<Event> EngineWorld::due_heartbeats() {
+  if (now.mono < heartbeat_at_) return {};
+  heartbeat_at_ = now.mono + config_.heartbeat;
+  std::vector<Event> events;
+  for (const auto& [name, worker] : workers_) {
+    if (worker.connection && !worker.silent && !worker.cut) events.push_back(heartbeat(worker));
+  }
+  return events;
+}
+
+void EngineWorld::pass(Duration duration, const std::function<void(const Effects&)>& seen) {
+  constexpr int kStepsMax = 100'000;
+  const MonoTime end = now.mono + duration;
+  for (int i = 0; i < kStepsMax; ++i) {
+    MonoTime next = std::min(end, heartbeat_at_);
+    if (wake_at_) next = std::min(next, *wake_at_);
+    const Duration moved = std::max(next - now.mono, Duration(0));
+    now = {now.wall + moved, now.mono + moved};
+    const Effects effects = step(due_heartbeats());
+    if (seen) seen(effects);
+    if (now.mono >= end && (!wake_at_ || *wake_at_ > now.mono)) return;
+  }
+  ADD_FAILURE() << "the engine asks to be woken again and again";
+}
+
+RunRequested EngineWorld::request(const DagPtr& dag, ValueMap params, const std::string& request_id) {
+  store_.register_dag(dag);
+  dags_[dag->version] = dag;
+  std::array<std::uint8_t, 10> random{};
+  ++ids_;
+  random[8] = static_cast<std::uint8_t>(ids_ >> 8);
+  random[9] = static_cast<std::uint8_t>(ids_);
+  return {.id = RunId::make(now.wall, random),
+          .dag = dag,
+          .params = std::move(params),
+          .requested_by = "ann",
+          .request_id = request_id};
+}
+
+Event EngineWorld::join(WorkerSide& worker) {
+  worker.connection = {++connections_};
+  worker.batch_seen = 0;
+  WorkerHello hello = worker.hello;
+  hello.held = worker.holds();
+  return WorkerJoined{worker.connection, std::move(hello)};
+}
+
+Event EngineWorld::heartbeat(const WorkerSide& worker) const {
+  return WorkerHeartbeat{worker.connection, worker.batch_seen, worker.holds()};
+}
+
+Event EngineWorld::started(const WorkerSide& worker, const Assignment& what) const {
+  return AttemptStarted{worker.connection, {what.key, what.attempt}, now.wall};
+}
+
+Event EngineWorld::finished(const WorkerSide& worker, const Assignment& what, AttemptEnd end,
+                            AttemptOutputs outputs) const {
+  if (!end.started_at.is_set()) end.started_at = now.wall;
+  if (!end.ended_at.is_set()) end.ended_at = now.wall;
+  AttemptFinished event{worker.connection, {what.key, what.attempt}, std::move(end), nullptr};
+  if (!outputs.objects.empty() || !outputs.values.empty()) {
+    event.outputs = std::make_shared<const AttemptOutputs>(std::move(outputs));
+  }
+  return event;
+}
+
+RetryRequested EngineWorld::retry(const RunId& run, std::vector<std::string> tasks) {
+  RetryRequested event{.run = run, .tasks = std::move(tasks), .requested_by = "ann"};
+  if (!engine_->knows(run)) event.stored = std::make_shared<StoredRun>(store_.load_run(run).value());
+  return event;
+}
+
+WorkerSide& EngineWorld::worker(const std::string& name) {
+  const auto [place, fresh] = workers_.try_emplace(name);
+  if (fresh) {
+    WorkerHello& hello = place->second.hello;
+    hello.incarnation = fmt::format("{:032x}", ++incarnations_);
+    hello.name = name;
+    hello.host = "host-of-" + name;
+    hello.capacity = {.cpu_milli = 2000, .memory_bytes = std::uint64_t{8} << 30};
+  }
+  return place->second;
+}
+
+WorkerSide* EngineWorld::holder_of(AttemptId attempt) {
+  for (auto& [name, worker] : workers_) {
+    if (worker.held.contains(attempt)) return &worker;
+  }
+  return nullptr;
+}
+
+const Assignment* EngineWorld::newest(const RunId& run, const std::string& instance) const {
+  for (auto it = assigned_.rbegin(); it != assigned_.rend(); ++it) {
+    if (it->run->id == run && instances(it->key.run).name_of(it->key.index) == instance) return &*it;
+  }
+  return nullptr;
+}
+
+RunRow EngineWorld::row(const RunId& run) const {
+  for (const auto& [seq, row] : store_.tables().runs) {
+    if (row.id == run) return row;
+  }
+  ADD_FAILURE() << "no run " << run.text();
+  return {};
+}
+
+const DagPtr& EngineWorld::dag_of_run(RunSeq run) const { return dags_.at(store_.tables().runs.at(run).dag_version); }
+
+const Instances& EngineWorld::instances(RunSeq run) const {
+  const auto known = instances_.find(run);
+  if (known != instances_.end()) return known->second;
+  CHAPPE_ASSERT(store_.tables().runs.contains(run));
+  const Value params = MemoryMetaStore::params_of(store_.tables().runs.at(run));
+  auto expanded = Instances::expand(dag_of_run(run), *params.as_map());
+  CHAPPE_ASSERT(expanded.has_value());
+  return instances_.emplace(run, std::move(*expanded)).first->second;
+}
+
+TaskRow EngineWorld::row(const RunId& run, const std::string& instance) const {
+  const RunSeq seq = row(run).seq;
+  const auto index = instances(seq).find(instance);
+  if (!index) {
+    ADD_FAILURE() << "no task instance " << instance;
+    return {};
+  }
+  const auto found = store_.tables().tasks.find({seq, *index});
+  return found == store_.tables().tasks.end() ? TaskRow{.key = {seq, *index}} : found->second;
+}
+
+}  // namespace chappe::support

@@ -1,0 +1,107 @@
+/// \file
+/// The engine with a store in memory, a clock that a test moves, and workers that are but their side of the
+/// conversation: what they were told, what they hold. Everything goes the way of the scheduler's loop: step, commit,
+/// and only then act.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/run/engine.h"
+#include "engine/run/instances.h"
+#include "tests/support/memory_meta_store.h"
+
+namespace chappe::support {
+
+/// A worker, seen from its own side.
+struct WorkerSide {
+  WorkerHello hello;        ///< Without `held`.
+  ConnectionId connection;  ///< 0: it has none.
+  std::uint64_t batch_seen = 0;
+  bool cut = false;     ///< Nothing reaches it or comes from it.
+  bool silent = false;  ///< It sends no heartbeats by itself.
+  std::map<AttemptId, Assignment> held;
+  std::set<AttemptId> asked_to_cancel;
+
+  std::vector<HeldAttempt> holds() const;
+};
+
+class EngineWorld {
+ public:
+  explicit EngineWorld(EngineConfig config = {});
+
+  // ---- What happens ----
+  /// One pass of the scheduler's loop. Returns what was carried out.
+  Effects step(std::vector<Event> events = {});
+  /// Moves both clocks on, step by step: at each time the engine asked to be woken at, and at each heartbeat of the
+  /// workers that send them by themselves. `seen` gets the effects of each step.
+  void pass(Duration duration, const std::function<void(const Effects&)>& seen = {});
+  /// The process dies and another one begins. Connections are gone; workers keep what they hold.
+  void restart();
+  /// The process dies after the commit of these events' consequences, before any of them is carried out.
+  void die_before_sending(std::vector<Event> events);
+  /// The process dies before the commit.
+  void die_before_committing(std::vector<Event> events);
+
+  // ---- Events, ready to be stepped ----
+  RunRequested request(const DagPtr& dag, ValueMap params = {}, const std::string& request_id = "");
+  /// A new connection, with what the worker holds.
+  Event join(WorkerSide& worker);
+  Event heartbeat(const WorkerSide& worker) const;
+  Event started(const WorkerSide& worker, const Assignment& what) const;
+  Event finished(const WorkerSide& worker, const Assignment& what, AttemptEnd end = {},
+                 AttemptOutputs outputs = {}) const;
+  RetryRequested retry(const RunId& run, std::vector<std::string> tasks = {});
+
+  // ---- Who and what there is ----
+  WorkerSide& worker(const std::string& name);  ///< Made at the first mention: 2 cores, 8 GiB, no prefetch.
+  std::map<std::string, WorkerSide>& workers() { return workers_; }
+  const std::map<std::string, WorkerSide>& workers() const { return workers_; }
+  WorkerSide* holder_of(AttemptId attempt);
+  /// The newest attempt of a task instance that any worker was told of.
+  const Assignment* newest(const RunId& run, const std::string& instance) const;
+  const std::vector<Assignment>& assigned() const { return assigned_; }  ///< All, in the order of their sending.
+
+  TaskRow row(const RunId& run, const std::string& instance) const;  ///< State kNone where there is none.
+  RunRow row(const RunId& run) const;
+  std::string state(const RunId& run, const std::string& instance) const { return name(row(run, instance).state); }
+  std::string state(const RunId& run) const { return name(row(run).state); }
+  const Instances& instances(RunSeq run) const;
+  const DagPtr& dag_of_run(RunSeq run) const;
+
+  Engine& engine() { return *engine_; }
+  MemoryMetaStore& store() { return store_; }
+  const MemoryMetaStore& store() const { return store_; }
+  EngineConfig& config() { return config_; }
+  Now now{{1'800'000'000'000'000}, {1'000'000'000}};
+
+ private:
+  template <typename State>
+  static std::string name(State state) {
+    return std::string(name_of(state));
+  }
+  std::optional<Effects> decide(std::vector<Event>& events);
+  void deliver(const Effects& effects);
+  void deliver(const WorkerSend& send);
+  void begin();
+  std::vector<Event> due_heartbeats();
+
+  EngineConfig config_;
+  MemoryMetaStore store_;
+  std::optional<Engine> engine_;
+  std::map<std::string, WorkerSide> workers_;
+  std::vector<Assignment> assigned_;
+  std::optional<MonoTime> wake_at_;
+  MonoTime heartbeat_at_;
+  std::uint64_t connections_ = 0;
+  std::uint32_t incarnations_ = 0;
+  std::uint64_t ids_ = 0;
+  std::map<std::string, DagPtr> dags_;
+  mutable std::map<RunSeq, Instances> instances_;
+};
+
+}  // namespace chappe::support

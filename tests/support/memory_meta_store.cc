@@ -1,0 +1,193 @@
+#include "tests/support/memory_meta_store.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "proto/json/json.h"
+
+namespace chappe::support {
+namespace {
+
+std::string described(const TaskRow& row) {
+  return fmt::format("{} with attempt {}", name_of(row.state), to_text(row.attempt));
+}
+
+template <typename Row>
+void append(std::vector<Row>& table, const std::vector<Row>& rows) {
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+}  // namespace
+
+Result<void> MemoryMetaStore::commit(const Persist& changes) {
+  broken_.clear();
+  apply(changes);
+  if (broken_.empty()) {
+    log_.push_back(changes);
+    return {};
+  }
+  lose_newest(0);  // All of a Persist or nothing.
+  ADD_FAILURE() << "a commit broke a guard: " << broken_;
+  return fail(ErrorCode::kConflict, broken_);
+}
+
+void MemoryMetaStore::lose_newest(std::size_t commits) {
+  log_.resize(log_.size() - std::min(commits, log_.size()));
+  tables_ = {};
+  for (const Persist& changes : log_) apply(changes);
+}
+
+void MemoryMetaStore::broken(const std::string& row, const std::string& expected, const std::string& found) {
+  if (broken_.empty()) broken_ = fmt::format("{}: expected {}, found {}", row, expected, found);
+}
+
+void MemoryMetaStore::apply(const Persist& changes) {
+  for (const DagVersionRow& row : changes.dag_versions) tables_.dag_versions.try_emplace(row.version, row);
+  for (const RunRow& row : changes.runs) apply(row);
+  for (const RunChange& change : changes.run_changes) apply(change);
+  for (const WorkerRow& row : changes.workers) apply(row);
+  for (const TaskChange& change : changes.tasks) apply(change);
+  append(tables_.attempts, changes.attempts);
+  append(tables_.inputs, changes.inputs);
+  for (const AssetVersion& row : changes.asset_versions) {
+    if (!tables_.asset_versions.try_emplace(row.id, row).second) {
+      broken(fmt::format("asset version {}", row.id.value), "no row", "one");
+    }
+  }
+  append(tables_.artifacts, changes.artifacts);
+  append(tables_.values, changes.values);
+  for (const AssetPublished& published : changes.published) apply(published);
+  append(tables_.aliases, changes.aliases);
+  append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const RunRow& row) {
+  const std::string name = fmt::format("run {}", row.seq.value);
+  for (const auto& [seq, other] : tables_.runs) {
+    if (other.id == row.id) broken(name, "a new id", other.id.text());
+    if (!row.request_id.empty() && other.request_id == row.request_id) broken(name, "a new request", row.request_id);
+  }
+  if (!tables_.dag_versions.contains(row.dag_version)) broken(name, "its DAG version", "none");
+  if (!tables_.runs.try_emplace(row.seq, row).second) broken(name, "no row", "one");
+}
+
+void MemoryMetaStore::apply(const RunChange& change) {
+  const auto found = tables_.runs.find(change.row.seq);
+  const std::string name = fmt::format("run {}", change.row.seq.value);
+  if (found == tables_.runs.end()) return broken(name, std::string(name_of(change.expect_state)), "no row");
+  RunRow& row = found->second;
+  if (row.state != change.expect_state) {
+    return broken(name, std::string(name_of(change.expect_state)), std::string(name_of(row.state)));
+  }
+  const bool same = row.id == change.row.id && row.dag == change.row.dag && row.dag_version == change.row.dag_version &&
+                    row.params_json == change.row.params_json;
+  if (!same) return broken(name, "id, DAG, version and parameters that never change", "others");
+  row = change.row;
+}
+
+void MemoryMetaStore::apply(const WorkerRow& row) {
+  const auto [place, fresh] = tables_.workers.try_emplace(row.seq, row);
+  if (!fresh && place->second.incarnation != row.incarnation) {
+    broken(fmt::format("worker {}", row.seq.value), row.incarnation, place->second.incarnation);
+  }
+  place->second = row;
+}
+
+void MemoryMetaStore::apply(const TaskChange& change) {
+  const InstanceKey key = change.row.key;
+  const std::string name = fmt::format("task instance {} of run {}", key.index, key.run.value);
+  const auto found = tables_.tasks.find(key);
+  if (!tables_.runs.contains(key.run)) return broken(name, "its run", "none");
+  if (!change.expect_row) {
+    if (change.expect_state != TaskState::kNone || change.expect_attempt) return broken(name, "no row", "a guard");
+    if (found != tables_.tasks.end()) return broken(name, "no row", described(found->second));
+    tables_.tasks[key] = change.row;
+    return;
+  }
+  const std::string expected =
+      fmt::format("{} with attempt {}", name_of(change.expect_state), to_text(change.expect_attempt));
+  if (found == tables_.tasks.end()) return broken(name, expected, "no row");
+  TaskRow& row = found->second;
+  if (row.state != change.expect_state || row.attempt != change.expect_attempt) {
+    return broken(name, expected, described(row));
+  }
+  if (row.attempt && row.attempt != change.row.attempt && row.end.ended_at.is_set()) {
+    tables_.attempts.push_back({key, row.attempt, row.attempt_no, row.worker, row.queued_at, row.end});
+  }
+  row = change.row;
+}
+
+void MemoryMetaStore::apply(const AssetPublished& published) {
+  const auto found = tables_.asset_versions.find(published.id);
+  if (found == tables_.asset_versions.end()) {
+    return broken(fmt::format("asset version {}", published.id.value), "a row", "none");
+  }
+  found->second.published_at = published.at;
+  found->second.etag = published.etag;
+  found->second.store_version = published.store_version;
+}
+
+Value MemoryMetaStore::params_of(const RunRow& row) { return parse_json(row.params_json).value(); }
+
+StoredRun MemoryMetaStore::stored(const RunRow& row) const {
+  StoredRun run{.row = row};
+  run.dag_source = tables_.dag_versions.at(row.dag_version).source;
+  run.dag = dags_.at(row.dag_version);
+  run.params = params_of(row);
+  const auto first = tables_.tasks.lower_bound({row.seq, 0});
+  const auto last = tables_.tasks.upper_bound({row.seq, 0xffffffffU});
+  for (auto it = first; it != last; ++it) run.tasks.push_back(it->second);
+  const auto latest = [&](InstanceKey key, AttemptId attempt) {
+    const auto task = tables_.tasks.find(key);
+    return key.run == row.seq && task != tables_.tasks.end() && task->second.attempt == attempt;
+  };
+  for (const ArtifactRow& each : tables_.artifacts) {
+    if (latest(each.key, each.attempt)) run.artifacts.push_back(each);
+  }
+  for (const ValueRow& each : tables_.values) {
+    if (latest(each.key, each.attempt)) run.values.push_back(each);
+  }
+  return run;
+}
+
+Result<StoredRun> MemoryMetaStore::load_run(const RunId& id) {
+  for (const auto& [seq, row] : tables_.runs) {
+    if (row.id == id) return stored(row);
+  }
+  return fail(ErrorCode::kNotFound, "run " + id.text());
+}
+
+Result<StoredState> MemoryMetaStore::load() {
+  StoredState out{.epoch = epoch_};
+  if (!tables_.runs.empty()) out.last_run = tables_.runs.rbegin()->first;
+  if (!tables_.workers.empty()) out.last_worker = tables_.workers.rbegin()->first;
+  if (!tables_.asset_versions.empty()) out.last_asset_version = tables_.asset_versions.rbegin()->first;
+  std::set<WorkerSeq> holding;
+  for (const auto& [seq, row] : tables_.runs) {
+    if (is_final(row.state)) continue;
+    out.runs.push_back(stored(row));
+    for (const TaskRow& task : out.runs.back().tasks) {
+      if (task.worker && holds_attempt(task.state)) holding.insert(task.worker);
+    }
+  }
+  for (const WorkerSeq seq : holding) out.workers.push_back(tables_.workers.at(seq));
+  std::map<std::pair<std::string, std::string>, AliasRow> aliases;
+  for (const AliasRow& row : tables_.aliases) aliases[{row.model, row.alias}] = row;
+  std::map<std::string, AssetVersionId> newest;
+  std::set<AssetVersionId> wanted;
+  for (const auto& [id, version] : tables_.asset_versions) {
+    if (version.published_at.is_set()) newest[version.uri] = id;
+  }
+  for (const auto& [uri, id] : newest) wanted.insert(id);
+  for (const auto& [name, row] : aliases) {
+    out.aliases.push_back(row);
+    if (row.version) wanted.insert(row.version);
+  }
+  for (const AssetVersionId id : wanted) out.assets.push_back(tables_.asset_versions.at(id));
+  return out;
+}
+
+}  // namespace chappe::support

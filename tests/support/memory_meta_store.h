@@ -1,0 +1,64 @@
+/// \file
+/// The metadata store as a value in memory, with every guard of a real one: a Persist that breaks one fails the test
+/// and names the row, what the change expected and what stands there.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/ports/meta_store.h"
+
+namespace chappe::support {
+
+/// What the store holds: the tables, by their keys.
+struct StoredTables {
+  std::map<std::string, DagVersionRow> dag_versions;
+  std::map<RunSeq, RunRow> runs;
+  std::map<WorkerSeq, WorkerRow> workers;
+  std::map<InstanceKey, TaskRow> tasks;
+  std::vector<AttemptRow> attempts;
+  std::vector<InputRow> inputs;
+  std::map<AssetVersionId, AssetVersion> asset_versions;
+  std::vector<ArtifactRow> artifacts;
+  std::vector<ValueRow> values;
+  std::vector<AliasRow> aliases;
+  std::vector<AuditRow> audit;
+};
+
+class MemoryMetaStore final : public MetaStore {
+ public:
+  /// Makes a version known to load(), which hands out `dag` itself instead of reading its source again.
+  void register_dag(const DagPtr& dag) { dags_[dag->version] = dag; }
+  /// What opening a store does: raises the epoch, durably.
+  void open() { ++epoch_; }
+
+  Result<StoredState> load() override;
+  Result<StoredRun> load_run(const RunId& run) override;
+  Result<void> commit(const Persist& changes) override;
+  Result<void> checkpoint_if_due() override { return {}; }
+
+  /// Forgets the newest commits, as a disk without power-loss protection does.
+  void lose_newest(std::size_t commits);
+  const StoredTables& tables() const { return tables_; }
+  std::size_t commits() const { return log_.size(); }
+  static Value params_of(const RunRow& row);
+
+ private:
+  void apply(const Persist& changes);
+  void apply(const RunRow& row);
+  void apply(const RunChange& change);
+  void apply(const WorkerRow& row);
+  void apply(const TaskChange& change);
+  void apply(const AssetPublished& published);
+  void broken(const std::string& row, const std::string& expected, const std::string& found);
+  StoredRun stored(const RunRow& row) const;
+
+  std::uint32_t epoch_ = 0;
+  std::map<std::string, DagPtr> dags_;
+  StoredTables tables_;
+  std::vector<Persist> log_;
+  std::string broken_;  ///< The first guard of the commit under way that did not hold.
+};
+
+}  // namespace chappe::support

@@ -1,0 +1,359 @@
+#include "tests/support/story.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "engine/base/assert.h"
+#include "proto/json/json.h"
+#include "tests/support/dag_builder.h"
+
+namespace chappe::support {
+namespace {
+
+std::vector<std::string> split(const std::string& line) {
+  std::istringstream in(line);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+Value json_of(const std::string& text) {
+  auto value = parse_json(text);
+  return value ? std::move(*value) : Value(text);
+}
+
+std::pair<std::string, std::string> cut(const std::string& text, char at) {
+  const std::size_t place = text.find(at);
+  if (place == std::string::npos) return {text, ""};
+  return {text.substr(0, place), text.substr(place + 1)};
+}
+
+std::string last_part(const std::string& text, const std::string& mark) {
+  const std::size_t place = text.find(mark);
+  return place == std::string::npos ? text : text.substr(place + mark.size());
+}
+
+}  // namespace
+
+// ---- Text ----
+
+std::string Story::tell(const std::string& text) {
+  std::istringstream in(text);
+  std::string out;
+  std::vector<std::string> commands;
+  bool expectations = false;
+  for (std::string line; std::getline(in, line);) {
+    if (line == "----") {
+      told_.clear();
+      block(commands);
+      commands.clear();
+      expectations = true;
+      out += "----\n";
+      for (const std::string& each : told_) out += each + "\n";
+    } else if (line.empty()) {
+      expectations = false;
+      out += "\n";
+    } else if (!expectations) {
+      out += line + "\n";
+      if (!line.starts_with("#")) commands.push_back(line);
+    }
+  }
+  if (!commands.empty()) complain("the story ends with commands that no ---- follows");
+  return out;
+}
+
+void Story::block(const std::vector<std::string>& commands) {
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    line_ = commands[i];
+    if (!line_.starts_with("dag ")) {
+      command(line_);
+      continue;
+    }
+    const std::string name = line_.substr(4);
+    std::string yaml = fmt::format("name: {}\n", name);
+    while (i + 1 < commands.size() && commands[i + 1].starts_with("  ")) yaml += commands[++i].substr(2) + "\n";
+    define(name, yaml);
+  }
+}
+
+void Story::complain(const std::string& what) const { ADD_FAILURE() << "'" << line_ << "': " << what; }
+
+Story::Parsed Story::parse(const Words& words) {
+  Parsed out;
+  for (const std::string& word : words) {
+    if (word.find('=') == std::string::npos) {
+      out.plain.push_back(word);
+    } else {
+      out.named.push_back(cut(word, '='));
+    }
+  }
+  return out;
+}
+
+std::string Story::Parsed::get(const std::string& name, const std::string& otherwise) const {
+  for (const auto& [each, value] : named) {
+    if (each == name) return value;
+  }
+  return otherwise;
+}
+
+EngineWorld& Story::world() {
+  if (!world_) {
+    world_.emplace(config_);
+    text_.emplace(*world_);
+  }
+  return *world_;
+}
+
+void Story::tell(const Effects& effects) {
+  for (std::string& line : text_->lines(effects)) told_.push_back(std::move(line));
+}
+
+// ---- Commands ----
+
+void Story::command(const std::string& line) {
+  const Words words = split(line);
+  if (words[0] == "config") return configure(words);
+  if (words[0] == "pass") return pass(words);
+  if (words[0] == "silence") {
+    world().worker(words.at(1)).silent = true;
+    return;
+  }
+  if (words[0] == "crash") return crash(line);
+  if (line == "restart") {
+    world().restart();
+    return tell(world().step());
+  }
+  if (look(words)) return;
+  tell(world().step(events(words)));
+}
+
+void Story::crash(const std::string& line) {
+  const std::vector<Event> lost = events(split(last_part(line, ": ")));
+  if (line.starts_with("crash before sending: ")) {
+    world().die_before_sending(lost);
+  } else {
+    world().die_before_committing(lost);
+  }
+  tell(world().step());
+}
+
+bool Story::look(const Words& words) {
+  if (words[0] == "show") {
+    show(words.at(1));
+  } else if (words[0] == "explain") {
+    explain(words.at(1));
+  } else if (words[0] == "history") {
+    history(words.at(1));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::vector<Event> Story::events(const Words& words) {
+  const std::string& verb = words[0];
+  if (verb == "submit") return {submit(words)};
+  if (verb == "worker") return {join(words)};
+  if (verb == "restart") return {restart_worker(words.at(2))};
+  if (verb == "heartbeat") return {heartbeat(words)};
+  if (verb == "leaves") {
+    WorkerSide& worker = world().worker(words.at(1));
+    worker.held.clear();
+    return {WorkerLeft{std::exchange(worker.connection, {})}};
+  }
+  if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
+  if (verb == "cancel" || verb == "retry" || verb == "alias") return by_person(words);
+  return {attempt_event(words)};
+}
+
+void Story::configure(const Words& words) {
+  for (const auto& [name, value] : parse(words).named) {
+    if (name == "pool") {
+      const auto [pool, slots] = cut(value, ':');
+      config_.pools.emplace_back(pool, std::stoul(slots));
+    } else if (name == "lease") {
+      config_.lease = parse_duration(value).value();
+    } else {
+      complain("what is " + name + "?");
+    }
+  }
+}
+
+void Story::define(const std::string& name, const std::string& yaml) {
+  dags_[name] = dag_of(yaml);
+  CHAPPE_ASSERT(dags_[name] != nullptr);
+}
+
+Event Story::submit(const Words& words) {
+  const Parsed said = parse(words);
+  const DagPtr& dag = dags_.at(said.plain.at(1));
+  const std::string& name = said.plain.at(3);
+  ValueMap given;
+  for (const auto& [param, value] : said.named) {
+    if (param != "key") given.emplace_back(param, json_of(value));
+  }
+  auto params = resolve_params(dag->params, Value(given));
+  if (!params) complain(params.error().message);
+  RunRequested event = world().request(dag, std::move(*params), said.get("key", ""));
+  event.ticket = {1};
+  runs_[name] = event.id;
+  text_->call(event.id, name);
+  return event;
+}
+
+Event Story::join(const Words& words) {
+  const Parsed said = parse(words);
+  WorkerSide& worker = world().worker(said.plain.at(1));
+  WorkerHello& hello = worker.hello;
+  for (const auto& [name, value] : said.named) {
+    if (name == "cpu") hello.capacity.cpu_milli = static_cast<std::uint32_t>(std::stod(value) * 1000);
+    if (name == "memory") hello.capacity.memory_bytes = std::stoull(value) << 30;
+    if (name == "prefetch") hello.prefetch = static_cast<std::uint32_t>(std::stoul(value));
+    if (name == "noops") hello.noop_depth = static_cast<std::uint32_t>(std::stoul(value));
+    if (name == "in") hello.name = hello.host = value;
+  }
+  worker.silent = false;
+  return world().join(worker);
+}
+
+Event Story::restart_worker(const std::string& name) {
+  WorkerSide& worker = world().worker(name);
+  worker.held.clear();
+  worker.hello.incarnation[0] = static_cast<char>(worker.hello.incarnation[0] + 1);
+  return world().join(worker);
+}
+
+RunId Story::run_called(const std::string& name) const {
+  const auto found = runs_.find(name);
+  if (found == runs_.end()) complain("there is no run " + name);
+  return found == runs_.end() ? RunId{} : found->second;
+}
+
+const Assignment& Story::attempt_of(const Words& words) {
+  const auto [run, instance] = cut(words.at(1), '/');
+  const RunId id = run_called(run);
+  for (const std::string& word : words) {
+    if (word[0] != '#') continue;
+    for (const Assignment& each : world().assigned()) {
+      const bool same = each.run->id == id && world().instances(each.key.run).name_of(each.key.index) == instance;
+      if (same && fmt::format("#{}", each.attempt_no) == word) return each;
+    }
+  }
+  const Assignment* newest = world().newest(id, instance);
+  if (newest == nullptr) complain("no worker was ever told of it");
+  CHAPPE_ASSERT(newest != nullptr);
+  return *newest;
+}
+
+Event Story::attempt_event(const Words& words) {
+  const std::string& verb = words[0];
+  const Assignment& what = attempt_of(words);
+  const HeldAttempt held{what.key, what.attempt};
+  if (verb == "published") {
+    AssetsPublished event{what.key, what.attempt, {}};
+    for (const ArtifactRow& row : world().store().tables().artifacts) {
+      if (row.attempt == what.attempt && row.asset) event.assets.push_back({.id = row.asset, .etag = "etag"});
+    }
+    return event;
+  }
+  if (verb == "publish_failed") return PublishFailed{what.key, what.attempt, "the object store said no"};
+  const auto from = std::find(words.begin(), words.end(), "from");
+  WorkerSide* worker = from == words.end() ? world().holder_of(what.attempt) : &world().worker(*(from + 1));
+  if (worker == nullptr) worker = &world().worker(text_->worker(world().store().tables().tasks.at(what.key).worker));
+  if (verb == "start") return world().started(*worker, what);
+  if (verb == "finish") return finish(parse(words), *worker, what);
+  if (verb != "returned") complain("what is " + verb + "?");
+  const ConnectionId connection = worker->connection;
+  worker->held.erase(what.attempt);
+  return AttemptReturned{connection, held};
+}
+
+Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& what) {
+  AttemptEnd end;
+  AttemptOutputs outputs;
+  const std::string key = fmt::format("runs/{}/{}/", text_->instance(what.key), what.attempt_no);
+  for (const auto& [name, value] : said.named) {
+    if (name == "exit") {
+      end.reason = Reason::kExitCode;
+      end.exit_code = std::stoi(value);
+    } else if (name == "reason") {
+      end.reason = parse_reason(value).value();
+    } else if (name.starts_with("value.")) {
+      outputs.values.push_back({.name = name.substr(6), .value = json_of(value)});
+    } else {
+      const auto [artifact, uri] = cut(value, ':');
+      OutputObject object{.name = artifact, .key = key + artifact, .size = 1, .sha256 = std::string(64, 'a')};
+      if (name == "asset") {
+        object.asset_uri = uri;
+        object.asset_name = cut(uri, '/').first;
+        object.upload = "upload of " + object.key;
+      }
+      outputs.objects.push_back(std::move(object));
+    }
+  }
+  return world().finished(worker, what, std::move(end), std::move(outputs));
+}
+
+Event Story::heartbeat(const Words& words) {
+  WorkerSide& worker = world().worker(words.at(1));
+  if (words.size() == 4 && words[2] == "without") worker.held.erase(attempt_of({words[2], words[3]}).attempt);
+  return world().heartbeat(worker);
+}
+
+std::vector<Event> Story::by_person(const Words& words) {
+  if (words[0] == "alias") {
+    const auto [model, alias] = cut(words.at(1), '@');
+    AliasMoveRequested event{.ticket = {1}, .model = model, .alias = alias, .requested_by = "ann"};
+    const auto& versions = world().store().tables().asset_versions;
+    const AssetVersionId id{std::stoull(words.at(2).substr(1))};
+    if (versions.contains(id)) event.version = versions.at(id);
+    return {event};
+  }
+  const RunId run = run_called(words.at(1));
+  if (words[0] == "cancel") return {CancelRequested{.ticket = {1}, .run = run, .requested_by = "ann"}};
+  RetryRequested event = world().retry(run, Words(words.begin() + 2, words.end()));
+  event.ticket = {1};
+  return {event};
+}
+
+void Story::pass(const Words& words) {
+  world().pass(parse_duration(words.at(1)).value(), [&](const Effects& effects) { tell(effects); });
+}
+
+// ---- What there is ----
+
+void Story::show(const std::string& run) {
+  const RunRow row = world().row(run_called(run));
+  std::string text = fmt::format("{} {}:", run, name_of(row.state));
+  const Instances& instances = world().instances(row.seq);
+  for (std::uint32_t i = 0; i < instances.size(); ++i) {
+    text += fmt::format(" {}={}", instances.name_of(i), world().state(row.id, instances.name_of(i)));
+  }
+  told_.push_back(std::move(text));
+}
+
+void Story::explain(const std::string& run) {
+  auto answer = world().engine().explain(run_called(run), "", 20, world().now);
+  if (!answer) return told_.push_back(answer.error().message);
+  if (const Value* why = answer->find("waits_for")) told_.push_back(fmt::format("{} waits for {}", run, to_text(*why)));
+  for (const Value& task : *answer->find("tasks")->as_list()) {
+    told_.push_back(fmt::format("{} is {}, waits for {}", to_text(*task.find("task")), to_text(*task.find("state")),
+                                to_text(*task.find("waits_for"))));
+  }
+}
+
+void Story::history(const std::string& name) {
+  const auto [run, instance] = cut(name, '/');
+  const InstanceKey key = world().row(run_called(run), instance).key;
+  for (const AttemptRow& row : world().store().tables().attempts) {
+    if (row.key != key) continue;
+    told_.push_back(fmt::format("{} #{} on {} {}", name, row.attempt_no, text_->worker(row.worker),
+                                row.end.reason == Reason::kNone ? "success" : name_of(row.end.reason)));
+  }
+}
+
+}  // namespace chappe::support

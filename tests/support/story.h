@@ -1,0 +1,84 @@
+/// \file
+/// Stories of the engine as text: commands, `----`, what came of them, an empty line.
+///
+/// Commands (INSTANCE is "r1/train[a]"; an attempt of it is its newest, or the one of `#N`):
+///
+///   dag NAME                              then the DAG file, each line indented by two spaces
+///   config pool=NAME:SLOTS lease=60s      before everything else
+///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
+///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE]   joins; again: the same process, reconnected
+///   restart worker NAME                   another process in the same place
+///   start INSTANCE [#N] [from WORKER]
+///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]
+///   returned INSTANCE | published INSTANCE | publish_failed INSTANCE
+///   heartbeat WORKER [without INSTANCE] | silence WORKER | leaves WORKER | drains WORKER
+///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves
+///   restart                               the scheduler dies and comes back; the next line is what its first step does
+///   crash before sending: COMMAND | crash before committing: COMMAND
+///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
+///   show RUN                              states of the run and all its instances
+///   explain RUN                           what its instances wait for
+///   history INSTANCE                      earlier attempts
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/effects_text.h"
+#include "tests/support/engine_world.h"
+
+namespace chappe::support {
+
+/// Tells one story. A mistake in it fails the test.
+class Story {
+ public:
+  /// The text with what really came out in place of what was expected.
+  std::string tell(const std::string& text);
+
+ private:
+  using Words = std::vector<std::string>;
+  struct Parsed {
+    Words plain;
+    std::vector<std::pair<std::string, std::string>> named;
+    std::string get(const std::string& name, const std::string& otherwise) const;
+  };
+  static Parsed parse(const Words& words);
+
+  void block(const std::vector<std::string>& commands);
+  void command(const std::string& line);
+  std::vector<Event> events(const Words& words);
+  bool look(const Words& words);
+  void crash(const std::string& line);
+
+  void configure(const Words& words);
+  void define(const std::string& name, const std::string& yaml);
+  Event submit(const Words& words);
+  Event join(const Words& words);
+  Event restart_worker(const std::string& name);
+  Event attempt_event(const Words& words);
+  Event finish(const Parsed& said, WorkerSide& worker, const Assignment& what);
+  Event heartbeat(const Words& words);
+  std::vector<Event> by_person(const Words& words);
+  void pass(const Words& words);
+  void show(const std::string& run);
+  void explain(const std::string& run);
+  void history(const std::string& name);
+
+  EngineWorld& world();
+  const Assignment& attempt_of(const Words& words);
+  RunId run_called(const std::string& name) const;
+  void tell(const Effects& effects);
+  void complain(const std::string& what) const;
+
+  EngineConfig config_;
+  std::optional<EngineWorld> world_;
+  std::optional<EffectsText> text_;
+  std::map<std::string, DagPtr> dags_;
+  std::map<std::string, RunId> runs_;
+  std::vector<std::string> told_;
+  std::string line_;  ///< The command under way.
+};
+
+}  // namespace chappe::support
