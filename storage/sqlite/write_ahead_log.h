@@ -2,9 +2,9 @@
 /// Keeps SQLite's write-ahead log short, and its blocks allocated before a commit needs them.
 ///
 /// A commit that makes the file grow costs about twice the fdatasync of one that writes over allocated blocks. So the
-/// file is filled up to its mark when there is time, and not shortened while the store is open; after a checkpoint SQLite
-/// writes from its beginning again, unless a reader still holds an older snapshot. A clean close removes it: a log that
-/// stayed would be replayed over a database file that somebody restored from a backup.
+/// file is filled up to its mark when there is time, and not shortened while the store is open; after a checkpoint
+/// SQLite writes from its beginning again, unless a reader still holds an older snapshot. A clean close removes it: a
+/// log that stayed would be replayed over a database file that somebody restored from a backup.
 #pragma once
 
 #include <cstdint>
