@@ -1,0 +1,91 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "storage/digest/digest.h"
+#include "worker/artifacts/beneath.h"
+#include "worker/artifacts/pack.h"
+#include "worker/artifacts/staging.h"
+
+namespace chappe::artifacts {
+namespace {
+
+constexpr char kPackedSuffix[] = ".chappe-packed";  // While it is fetched; the directory itself comes after.
+
+Result<void> write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail(ErrorCode::kUnavailable, fmt::format("write: {}", std::strerror(errno)));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+/// Fetches one object into `file` and checks that it is the one that was recorded.
+Result<void> fetch(const StagingPlace& place, const InputObject& object, int file) {
+  Sha256 hash;
+  std::uint64_t size = 0;
+  Result<void> written;
+  const auto sink = [&](std::span<const std::byte> bytes) {
+    hash.update(bytes);
+    size += bytes.size();
+    written = write_all(file, bytes);
+    return written.has_value() && !place.stop.load(std::memory_order_relaxed);
+  };
+  if (auto read = place.store.read(object.key, 0, std::nullopt, sink); !read) return fail(read.error());
+  if (!written) return written;
+  if (place.stop.load(std::memory_order_relaxed)) return fail(ErrorCode::kUnavailable, "stopped");
+  const std::string sha256 = to_hex(hash.finish());
+  if (size == object.size && sha256 == object.sha256) return {};
+  return fail(ErrorCode::kCorrupt,
+              fmt::format("object {} is not what was recorded: {} bytes with SHA-256 {}, expected {} bytes with {}",
+                          object.key, size, sha256, object.size, object.sha256));
+}
+
+Result<void> place_file(const StagingPlace& place, const Folder& folder, const InputObject& object) {
+  const Result<File> file = folder.create_file(object.path, 0644);
+  if (!file) return fail(file.error());
+  return fetch(place, object, file->fd());
+}
+
+/// The whole archive is fetched and verified before anything of it is unpacked.
+Result<void> place_folder(const StagingPlace& place, const Folder& folder, const InputObject& object) {
+  const std::string packed = object.path + kPackedSuffix;
+  const Result<File> file = folder.create_file(packed, 0600);
+  if (!file) return fail(file.error());
+  if (auto fetched = fetch(place, object, file->fd()); !fetched) return fetched;
+  if (auto removed = folder.remove_file(packed); !removed) return removed;
+  Result<File> inner = folder.make_folder(object.path);
+  if (!inner) return fail(inner.error());
+  if (::lseek(file->fd(), 0, SEEK_SET) != 0) return fail(ErrorCode::kUnavailable, std::strerror(errno));
+  return unpack(file->fd(), Folder(std::move(*inner)));
+}
+
+}  // namespace
+
+Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs) {
+  std::uint64_t bytes = 0;
+  const auto failed = [](const ResolvedInput& input, const Error& error) {
+    return tl::unexpected(
+        StagingFailure{Reason::kArtifactIo, fmt::format("fetch input '{}': {}", input.name, error.message)});
+  };
+  const Result<Folder> folder = Folder::open(place.directory);
+  for (const ResolvedInput& input : inputs) {
+    if (!folder) return failed(input, folder.error());
+    if (input.collection) {  // A task may count on the directory even where it is empty.
+      if (auto made = folder->make_folder(input.path); !made) return failed(input, made.error());
+    }
+    for (const InputObject& object : input.objects) {
+      const auto placed = object.packed ? place_folder(place, *folder, object) : place_file(place, *folder, object);
+      if (!placed) return failed(input, placed.error());
+      bytes += object.size;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace chappe::artifacts

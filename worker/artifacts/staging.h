@@ -1,0 +1,59 @@
+/// \file
+/// Inputs into an attempt's work directory, outputs out of it. Blocking; constant memory whatever the sizes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/model/policies.h"
+#include "engine/ports/object_store.h"
+#include "engine/run/events.h"
+
+namespace chappe::artifacts {
+
+inline constexpr std::uint64_t kValueFileMax = std::uint64_t{1} << 20;  ///< Bytes of a file that values are read from.
+inline constexpr std::size_t kValueMax = std::size_t{64} << 10;         ///< Bytes of one value, as JSON.
+inline constexpr std::size_t kFolderDepthMax = 128;                     ///< Of a packed directory.
+
+/// Why an attempt ends when its files cannot be moved: kArtifactIo (storage) or kInvalidOutput (the task).
+struct StagingFailure {
+  Reason reason = Reason::kArtifactIo;
+  std::string message;
+};
+
+template <typename T>
+class [[nodiscard]] Staged : public tl::expected<T, StagingFailure> {
+ public:
+  using tl::expected<T, StagingFailure>::expected;
+};
+
+/// Where and for whom. `stop` may be set by another thread: the call fails soon after.
+struct StagingPlace {
+  ObjectStore& store;
+  std::string directory;
+  const std::atomic<bool>& stop;
+};
+
+/// Fetches every object, checks size and SHA-256 before the task sees it, and unpacks directories. Returns the bytes
+/// read. What cannot be had, or is not what it was, fails with kArtifactIo.
+Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs);
+
+struct StagedOut {
+  AttemptOutputs outputs;
+  std::uint64_t bytes = 0;
+};
+
+/// Checks that all that was promised is there, then reads the values, uploads the artifacts under `prefix`, and stages
+/// those that are assets. On failure nothing is left in the store.
+Staged<StagedOut> stage_out(const StagingPlace& place, const std::string& prefix, AttemptId attempt,
+                            const ResolvedWork& work);
+
+/// Undoes what stage_out() did: nobody wants it. What cannot be removed now is found by the store's sweep.
+void discard(ObjectStore& store, const AttemptOutputs& outputs);
+
+/// Where an output's object goes. The attempt's log has the key PREFIX "log".
+std::string output_key(const std::string& prefix, const std::string& name);
+
+}  // namespace chappe::artifacts
