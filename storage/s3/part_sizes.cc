@@ -14,7 +14,7 @@ std::size_t part_bytes(std::uint32_t number, std::uint64_t size_hint) {
 
 std::size_t parts_in_flight(std::size_t bytes) {
   constexpr std::size_t kBytesInFlight = std::size_t{24} << 20;
-  return std::max<std::size_t>(1, kBytesInFlight / bytes - 1);
+  return std::max<std::size_t>(2, kBytesInFlight / bytes) - 1;  // One buffer is the one that fills.
 }
 
 }  // namespace chappe::s3
