@@ -44,6 +44,7 @@ struct Exchange {
   CURL* easy;
   Response response{};
   std::size_t header_bytes = 0;
+  bool headers_ended = false;
   std::size_t sent = 0;
   bool body_too_long = false;
   bool source_gave_up = false;
@@ -69,6 +70,7 @@ std::size_t take_header(char* data, std::size_t, std::size_t size, void* user) {
   exchange.header_bytes += size;
   if (exchange.header_bytes > kHeaderBytesMax) return 0;
   if (line.starts_with("HTTP/")) exchange.response.headers.clear();  // After a 100, the real answer begins.
+  exchange.headers_ended = trimmed(line).empty();
   const auto colon = line.find(':');
   if (colon != std::string_view::npos) {
     exchange.response.headers.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
@@ -200,6 +202,7 @@ Failure failure(const Exchange& exchange, CURLcode code, const char* detail) {
     return fail(ErrorCode::kInvalidInput,
                 fmt::format("{}: the answer is longer than {} bytes", place, exchange.request.body_bytes_max));
   }
+  if (code == CURLE_OK) return fail(ErrorCode::kUnavailable, place + ": the answer broke off within its headers");
   if (exchange.source_gave_up) return fail(ErrorCode::kInvalidInput, place + ": the body could not be read");
   return fail(code_of(code), fmt::format("{}: {}", place, *detail != '\0' ? detail : curl_easy_strerror(code)));
 }
@@ -284,7 +287,9 @@ Result<Response> Client::exchange(const Request& request, const BodySink* sink) 
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   exchange.response.status = static_cast<int>(status);
   pool_->give_back(std::move(easy));
-  if (code != CURLE_OK && !exchange.response.stopped) return failure(exchange, code, detail.data());
+  // libcurl takes an answer without a body for whole wherever it ends.
+  const bool is_whole = code == CURLE_OK && exchange.headers_ended;
+  if (!is_whole && !exchange.response.stopped) return failure(exchange, code, detail.data());
   return std::move(exchange.response);
 }
 
