@@ -22,7 +22,7 @@ std::uint64_t free_cpu(const WorkerRoom& room, const Need& need) {
 }
 
 double free_share(const WorkerRoom& room, const Need& need) {
-  if (need.noop) return static_cast<double>(room.noop_depth - room.noops) / room.noop_depth;
+  if (need.noop) return static_cast<double>(free_of(room.noop_depth, room.noops)) / room.noop_depth;
   const double capacity = std::max<std::uint32_t>(room.capacity.cpu_milli, 1);
   return (capacity - room.taken.cpu_milli) / capacity;
 }
@@ -37,7 +37,8 @@ bool never_fits(const WorkerRoom& room, const Need& need) {
 
 std::uint32_t room_for(const WorkerRoom& room, const Need& need, std::uint32_t count_max) {
   if (room.draining || never_fits(room, need)) return 0;
-  if (need.noop) return std::min(count_max, room.noop_depth - room.noops);
+  // A worker that reconnects may hold more than it takes.
+  if (need.noop) return std::min(count_max, static_cast<std::uint32_t>(free_of(room.noop_depth, room.noops)));
   const std::uint32_t by_cpu = times(free_cpu(room, need), need.resources.cpu_milli);
   const std::uint32_t by_memory =
       times(free_of(room.capacity.memory_bytes, room.taken.memory_bytes), need.resources.memory_bytes);
@@ -81,7 +82,8 @@ std::optional<std::size_t> pick_worker(std::span<const WorkerRoom> rooms, const 
     if (room_for(rooms[i], need, 1) == 0) continue;
     const bool avoided = avoid && rooms[i].worker == avoid;
     const double share = free_share(rooms[i], need);
-    const bool better = !best || (best_avoided && !avoided) || (avoided == best_avoided && share > best_share);
+    const bool ahead = best && (share > best_share || (share == best_share && rooms[i].worker < rooms[*best].worker));
+    const bool better = !best || (best_avoided && !avoided) || (avoided == best_avoided && ahead);
     if (!better) continue;
     best = i;
     best_avoided = avoided;

@@ -17,10 +17,10 @@ namespace chappe {
 struct WorkerRoom {
   WorkerSeq worker;
   Resources capacity;
-  Resources taken;               ///< By attempts that are assigned; more than capacity while it has work ahead.
-  std::uint32_t noop_depth = 0;  ///< In-worker no-op attempts it takes.
-  std::uint32_t noops = 0;       ///< It has.
-  std::uint32_t prefetch = 0;    ///< Attempts it takes ahead of free capacity, where they are short.
+  Resources taken{.cpu_milli = 0};  ///< By attempts that are assigned; more than capacity while it has work ahead.
+  std::uint32_t noop_depth = 0;     ///< In-worker no-op attempts it takes.
+  std::uint32_t noops = 0;          ///< It has.
+  std::uint32_t prefetch = 0;       ///< Attempts it takes ahead of free capacity, where they are short.
   bool draining = false;
 };
 
