@@ -63,7 +63,7 @@ void append(std::string& out, const Node& node, Order order) {
   out += '[';
   for (const Node* element : node.children) {
     if (out.back() != '[') out += ',';
-    append(out, *element, order);
+    append(out, *element, order == Order::kKeptBelow ? order : Order::kSorted);
   }
   out += ']';
 }

@@ -37,7 +37,7 @@ std::string_view Complaints::line(std::uint32_t number) {
 }
 
 void Complaints::add(yaml::Place place, std::string message, bool warning) {
-  failed_ = failed_ || !warning;
+  errors_ += warning ? 0 : 1;
   if (found_.size() >= kKeptMax) return;
   // Editors count characters, the parser bytes.
   const std::size_t before = place.column == 0 ? 0 : place.column - 1;
@@ -77,7 +77,7 @@ std::vector<Diagnostic> Complaints::take() {
   out.resize(kComplaintsMax);
   // An error if there is one among all: failed() and the list must agree.
   out.back().message = fmt::format("... and {} more like these", more);
-  out.back().warning = !failed_;
+  out.back().warning = !failed();
   return out;
 }
 

@@ -26,7 +26,8 @@ class Complaints {
   void error(const yaml::Node& scalar, std::size_t offset, std::string message);
   void warn(const yaml::Node& node, std::string message) { add(node.place, std::move(message), true); }
 
-  bool failed() const { return failed_; }
+  bool failed() const { return errors_ > 0; }
+  std::size_t errors() const { return errors_; }  ///< Repeated ones counted each time.
   /// In the order of the file, each once, at most kComplaintsMax.
   std::vector<Diagnostic> take();
 
@@ -41,7 +42,7 @@ class Complaints {
   };
   std::set<Diagnostic, Before> found_;    ///< A mistake in `defaults` comes once for each task, and is kept once.
   std::vector<std::size_t> line_starts_;  ///< Made when it is first needed.
-  bool failed_ = false;
+  std::size_t errors_ = 0;
 };
 
 }  // namespace chappe

@@ -68,8 +68,6 @@ LoadedDag load_dag(std::string_view text, std::string_view file) {
   return {std::move(dag), complaints.take()};
 }
 
-std::string_view dag_schema() {
-  return {::dag_schema, static_cast<std::size_t>(dag_schema_end - ::dag_schema)};
-}
+std::string_view dag_schema() { return {::dag_schema, static_cast<std::size_t>(dag_schema_end - ::dag_schema)}; }
 
 }  // namespace chappe

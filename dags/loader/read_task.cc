@@ -45,7 +45,6 @@ struct KindKey {
 };
 constexpr std::array kKindKeys = {KindKey{"run", 1}, KindKey{"command", 2}, KindKey{"noop", 4}, KindKey{"check", 8},
                                   KindKey{"promote", 16}};
-constexpr std::array<std::string_view, 6> kLaterKinds = {"uses", "dag", "http", "wait", "human", "image"};
 
 std::string_view name_of_kind(unsigned kind) {
   for (const KindKey& candidate : kKindKeys) {
@@ -74,7 +73,7 @@ bool TaskReader::applies(std::string_view key, Kind kind) {
   return true;
 }
 
-std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node) {
+std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spelled) {
   std::vector<std::string_view> found;
   Kind kind = kNoop;
   for (const KindKey& candidate : kKindKeys) {
@@ -83,10 +82,7 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node) {
     kind = static_cast<Kind>(candidate.kind);
   }
   if (found.size() == 1) return kind;
-  // A kind of a later version has its own complaint already.
-  for (const std::string_view later : kLaterKinds) {
-    if (node.find(later) != nullptr) return std::nullopt;
-  }
+  if (found.empty() && !spelled) return std::nullopt;
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
                               ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check and "
@@ -162,8 +158,9 @@ void TaskReader::read(std::uint32_t index, const Node& node) {
   Task& task = dag_.tasks[index];
   nodes_[index] = &node;
   names_.enter_task(index, nullptr);
+  const std::size_t errors = complaints_.errors();
   if (!reader_.check_keys(node, keys::kTask)) return;
-  const auto kind = kind_of(node);
+  const auto kind = kind_of(node, complaints_.errors() == errors);
   for (std::size_t i = 0; kind && i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
     if (applies(key, *kind)) continue;

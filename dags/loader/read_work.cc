@@ -172,9 +172,19 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
   } else {
     if (input.select) complaints_.error(*node.find("select"), "'select' goes with 'from', not with 'asset'");
     if (auto text = names_.parse_template(*asset, site::kAsset, "asset")) input.asset = std::move(*text);
-    if (input.asset.text().empty()) complaints_.error(*asset, "'asset' is empty; write NAME@ALIAS or a URI");
+    check_asset_source(input.asset, *asset);
   }
   work.inputs.push_back(std::move(input));
+}
+
+/// "URI", "URI@ALIAS" or "NAME@ALIAS".
+void TaskReader::check_asset_source(const expr::Template& asset, const Node& node) {
+  if (!asset.is_literal()) return;
+  const std::string_view text = asset.literal_text();
+  const std::size_t at = text.rfind('@');
+  const std::string_view problem = uri_problem(text.substr(0, at));
+  if (problem.empty() && (at == std::string_view::npos || is_identifier(text.substr(at + 1)))) return;
+  complaints_.error(node, fmt::format("'asset' is NAME@ALIAS, URI@ALIAS or a URI, not {}", Reader::shown(node)));
 }
 
 std::optional<SourceMention> TaskReader::read_source(Task& task, const Node& node) {

@@ -58,7 +58,8 @@ class TaskReader {
   static bool applies(std::string_view key, Kind kind);
 
   // What a task is, and where its settings come from.
-  std::optional<Kind> kind_of(const yaml::Node& node);
+  /// `spelled`: all keys are known, so that a missing one is no slip of the finger that was complained of.
+  std::optional<Kind> kind_of(const yaml::Node& node, bool spelled);
   const yaml::Node& with_retry_limit(const yaml::Node& node);
   const yaml::Node& with_defaults(const yaml::Node& node, Kind kind);
   const yaml::Node& merged(const yaml::Node& over, const yaml::Node& base);
@@ -81,6 +82,7 @@ class TaskReader {
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
+  void check_asset_source(const expr::Template& asset, const yaml::Node& node);
   void read_asset(const Task& task, OutputArtifact& output, const yaml::Node& node);
   void read_asset_uri(const Task& task, OutputArtifact& output, const yaml::Node& node);
   void read_values(WorkSpec& work, const yaml::Node& node, bool metrics);

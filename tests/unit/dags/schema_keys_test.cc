@@ -1,0 +1,59 @@
+// The JSON Schema and the loader know the same keys. (That the schema accepts and refuses the right files is
+// tests/tidy/schema_test.py's work.)
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "dags/loader/keys.h"
+#include "dags/loader/loader.h"
+#include "proto/json/json.h"
+
+namespace chappe {
+namespace {
+
+/// The `properties` at the end of a path of members.
+std::set<std::string> properties(std::initializer_list<std::string_view> path) {
+  static const Value kSchema = parse_json(dag_schema()).value();
+  const Value* at = &kSchema;
+  for (const std::string_view name : path) at = at == nullptr ? nullptr : at->find(name);
+  at = at == nullptr ? nullptr : at->find("properties");
+  std::set<std::string> out;
+  if (at == nullptr || at->as_map() == nullptr) return out;
+  for (const auto& [key, value] : *at->as_map()) out.insert(key);
+  return out;
+}
+
+std::set<std::string> known(const KeySet& keys) { return {keys.known.begin(), keys.known.end()}; }
+
+TEST(SchemaKeys, AreThoseOfTheLoader) {
+  EXPECT_EQ(properties({}), known(keys::kDag));
+  EXPECT_EQ(properties({"properties", "concurrency"}), known(keys::kConcurrency));
+  EXPECT_EQ(properties({"$defs", "param"}), known(keys::kParam));
+  EXPECT_EQ(properties({"$defs", "defaults"}), known(keys::kDefaults));
+  EXPECT_EQ(properties({"$defs", "task"}), known(keys::kTask));
+  EXPECT_EQ(properties({"$defs", "task", "properties", "inputs"}), known(keys::kInputs));
+  EXPECT_EQ(properties({"$defs", "task", "properties", "outputs"}), known(keys::kOutputs));
+  EXPECT_EQ(properties({"$defs", "input"}), known(keys::kInput));
+  EXPECT_EQ(properties({"$defs", "output"}), known(keys::kOutput));
+  EXPECT_EQ(properties({"$defs", "values", "additionalProperties"}), known(keys::kValue));
+  EXPECT_EQ(properties({"$defs", "select"}), known(keys::kSelect));
+  EXPECT_EQ(properties({"$defs", "foreach"}), known(keys::kForEach));
+  EXPECT_EQ(properties({"$defs", "foreach", "properties", "sequence"}), known(keys::kSequence));
+  EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
+  EXPECT_EQ(properties({"$defs", "backoff"}), known(keys::kBackoff));
+  EXPECT_EQ(properties({"$defs", "resources"}), known(keys::kResources));
+  EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
+  EXPECT_EQ(properties({"$defs", "condition"}), known(keys::kCondition));
+  EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));
+}
+
+TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {
+  for (const KeySet* keys : {&keys::kDag, &keys::kTask, &keys::kInput, &keys::kOutput, &keys::kForEach, &keys::kRetry,
+                             &keys::kCheck, &keys::kPromote, &keys::kConcurrency, &keys::kInputs}) {
+    for (const std::string_view later : keys->later) EXPECT_FALSE(known(*keys).contains(std::string(later))) << later;
+  }
+}
+
+}  // namespace
+}  // namespace chappe
