@@ -70,7 +70,23 @@ void Loop::take_mail(Mail& mail) {
   }
 }
 
+/// A run that was asked for by the same request and has ended since: the engine has let go of it, the store has not.
+bool Loop::answer_repeated(const Request& request) {
+  const auto* wanted = std::get_if<RunRequested>(&request.event);
+  if (wanted == nullptr || wanted->request_id.empty()) return false;
+  auto known = parts_.reader.run_by_request(wanted->request_id);
+  if (!known) {
+    request.done(fail(std::move(known.error())));
+  } else if (*known && !parts_.engine.knows((*known)->id)) {
+    request.done(Value(ValueMap{{"run", (*known)->id.text()}, {"state", name_of((*known)->state)}}));
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void Loop::add_request(Request& request) {
+  if (answer_repeated(request)) return;
   const Ticket ticket{++last_ticket_.value};
   if (auto* retry = std::get_if<RetryRequested>(&request.event); retry != nullptr && !parts_.engine.knows(retry->run)) {
     auto stored = parts_.store.load_run(retry->run);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/ports/meta_reader.h"
 #include "engine/ports/meta_store.h"
 #include "engine/run/engine.h"
 #include "proto/transport/worker_port.h"
@@ -31,6 +32,7 @@ class Loop {
   struct Parts {
     Engine& engine;
     MetaStore& store;
+    MetaReader& reader;  ///< Of the same store.
     transport::WorkerPort& port;
     Publisher& publisher;
     Mailbox& mailbox;
@@ -50,6 +52,7 @@ class Loop {
   bool take_in();
   void take_mail(Mail& mail);
   void add_request(Request& request);
+  bool answer_repeated(const Request& request);
   Result<void> pass();
   void carry_out(Effects& effects);
   bool wait();

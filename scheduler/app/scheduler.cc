@@ -136,7 +136,9 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   ready = true;
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
-  Loop loop({*engine, **store, **port, publisher, mailbox, logs, stop_fd});
+  auto reader = backend.open_reader();
+  if (!reader) return fail(std::move(reader.error()));
+  Loop loop({*engine, **store, **reader, **port, publisher, mailbox, logs, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;
