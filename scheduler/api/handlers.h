@@ -36,6 +36,7 @@ Answer watch(Context& context, const Request& request);
 // tasks.cc
 Answer list_tasks(Context& context, const Request& request);
 Answer show_task(Context& context, const Request& request);
+Answer show_outputs(Context& context, const Request& request);
 
 // logs.cc
 Answer read_log(Context& context, const Request& request);

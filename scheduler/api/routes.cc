@@ -40,6 +40,7 @@ constexpr Route kRoutes[] = {
     {kGet, "/api/v1/runs/{run}/explain", kRead, kNoBody, kMetadata, explain_run},
     {kPost, "/api/v1/runs/{run}/cancel", kOperate, kSmall, kMetadata, cancel_run},
     {kPost, "/api/v1/runs/{run}/retry", kOperate, kSmall, kMetadata, retry_run},
+    {kGet, "/api/v1/runs/{run}/outputs", kRead, kNoBody, kMetadata, show_outputs},
     {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks},
     {kGet, "/api/v1/runs/{run}/tasks/{task}", kRead, kNoBody, kMetadata, show_task},
     {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log},

@@ -10,6 +10,8 @@
 namespace chappe::api {
 namespace {
 
+constexpr std::size_t kOutputsMax = 1'000;  // Of each kind; single instances tell all of theirs.
+
 Result<TaskFilter> task_filter(const Request& request) {
   TaskFilter filter;
   if (const auto state = request.parameter("state")) {
@@ -90,6 +92,20 @@ ValueList render_all(const std::vector<Row>& rows, Value (*render)(const Row&)) 
   return out;
 }
 
+/// Rows of a whole run, each with the name of the instance that made it.
+template <typename Row>
+ValueList render_named(const std::vector<Row>& rows, Value (*render)(const Row&), const Instances& instances) {
+  ValueList out;
+  for (const Row& row : rows) {
+    Value one = render(row);
+    const bool known = row.key.index < instances.size();
+    one.as_map()->emplace_back("task_name", known ? Value(instances.name_of(row.key.index)) : Value());
+    out.push_back(std::move(one));
+    if (out.size() == kOutputsMax) break;
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<FoundTask> find_task(Context& context, const Request& request) {
@@ -141,6 +157,24 @@ Answer show_task(Context& context, const Request& request) {
   members.emplace_back("outputs", render_all(*outputs, artifact_json));
   members.emplace_back("values", render_all(*values, value_json));
   return json_answer(shown);
+}
+
+Answer show_outputs(Context& context, const Request& request) {
+  const auto run = find_run(context, request);
+  if (!run) return problem(run.error());
+  const auto instances = context.views.instances(context.reader, *run);
+  if (!instances) return problem(instances.error());
+  const auto artifacts = context.reader.artifacts(run->seq, std::nullopt);
+  if (!artifacts) return problem(artifacts.error());
+  const auto values = context.reader.values(run->seq, std::nullopt);
+  if (!values) return problem(values.error());
+  const auto moves = context.reader.alias_moves_of(run->seq);
+  if (!moves) return problem(moves.error());
+  const bool truncated = artifacts->size() > kOutputsMax || values->size() > kOutputsMax;
+  return json_answer(ValueMap{{"artifacts", render_named(*artifacts, artifact_json, **instances)},
+                              {"values", render_named(*values, value_json, **instances)},
+                              {"aliases", render_all(*moves, alias_json)},
+                              {"truncated", truncated}});
 }
 
 }  // namespace chappe::api

@@ -1,0 +1,288 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/daemons.h"
+#include "cli/exit_code.h"
+#include "cli/log_to_stderr.h"
+#include "cli/standalone.h"
+#include "cli/state_dir.h"
+
+#ifndef CHAPPE_VERSION
+#define CHAPPE_VERSION "0.1.0"
+#endif
+
+namespace chappe::cli {
+namespace {
+
+constexpr const char* kRunHelp = "A run's id, a unique beginning of it, or 'latest'";
+constexpr std::uint32_t kWorkersMax = 64;
+
+/// Everything that the arguments can set, and the command that they name.
+class CommandLine {
+ public:
+  CommandLine() : app_("Runs DAGs of batch work: ingest, train, validate, deploy.", "chappe") {
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.set_version_flag("--version", CHAPPE_VERSION);
+    app_.get_formatter()->column_width(34);
+    app_.footer(
+        "Begin with: chappe run FILE\nExit codes: 0 well, 1 failure, 2 usage or a DAG file with mistakes, 3 the run "
+        "failed,\n"
+        "4 waiting was given up, 5 the run was cancelled, 128+n signal n.");
+    add_shared_options();
+    add_daemons();
+    add_checks();
+    add_run_commands();
+    add_reading_commands();
+    add_asset_commands();
+    add("version", "Print the version")->callback([this] {
+      command_ = [] {
+        print(std::string(CHAPPE_VERSION) + "\n");
+        return int{kOk};
+      };
+    });
+  }
+
+  int run(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      const int code = app_.exit(error);
+      return code == 0 ? kOk : kUsage;
+    }
+    session_.output = make_output(format_, no_colour_);
+    return command_();
+  }
+
+ private:
+  CLI::App* add(const std::string& name, const std::string& help) {
+    CLI::App* command = app_.add_subcommand(name, help);
+    command->fallthrough();
+    return command;
+  }
+
+  void does(CLI::App* command, std::function<int()> what) {
+    command->callback([this, what = std::move(what)] { command_ = what; });
+  }
+
+  void add_shared_options() {
+    app_.add_option("--server", session_.server.server, "URL of a scheduler; default: the one of the state directory")
+        ->envname("CHAPPE_SERVER");
+    app_.add_option("--token", session_.server.token, "API token; better: CHAPPE_TOKEN, or the state directory's")
+        ->envname("CHAPPE_TOKEN");
+    app_.add_option("--state-dir", session_.server.state_dir,
+                    "Default: $CHAPPE_STATE_DIR, $XDG_STATE_HOME/chappe, ~/.local/state/chappe");
+    app_.add_option("--object-store", session_.object_store, "s3://BUCKET[/PREFIX] or file:///DIR")
+        ->envname("CHAPPE_OBJECT_STORE");
+    app_.add_option("-o,--output", format_, "table or json")->check(CLI::IsMember({"table", "json"}));
+    app_.add_flag("--no-color", no_colour_, "No colours (also: NO_COLOR)");
+    app_.add_option("--log-level", log_level_, "Of daemons: debug, info, warning or error")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+        ->envname("CHAPPE_LOG_LEVEL");
+  }
+
+  void start_log() { log_to_stderr(log::parse_level(log_level_).value_or(log::Level::kInfo)); }
+
+  void add_daemons() {
+    CLI::App* standalone = add("standalone", "Run a scheduler and workers on this machine until stopped");
+    standalone->add_option("--workers", standalone_.workers, "Worker processes")->check(CLI::Range(1U, kWorkersMax));
+    standalone->add_option("--listen", standalone_.api_listen, "HOST:PORT of the API");
+    standalone->add_option("--lease", standalone_.lease, "Silence after which a worker's attempts are lost");
+    standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
+    does(standalone, [this] { return start_standalone(); });
+
+    CLI::App* scheduler = add("scheduler", "Run the scheduler daemon");
+    scheduler->add_option("--listen", scheduler_.listen, "HOST:PORT of the API; default 127.0.0.1 and a free port")
+        ->envname("CHAPPE_LISTEN");
+    scheduler
+        ->add_option("--worker-listen", scheduler_.worker_listen, "Endpoint for workers, such as tcp://0.0.0.0:7331")
+        ->envname("CHAPPE_WORKER_LISTEN");
+    scheduler->add_option("--authorized-workers", scheduler_.authorized_workers, "File with workers' public keys");
+    scheduler->add_option("--lease", scheduler_.lease, "Silence after which a worker's attempts are lost; default 60s");
+    scheduler->add_option("--pool", scheduler_.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
+    scheduler->add_flag("--quit-with-parent", scheduler_.quit_with_parent, "Stop when the starting process is gone");
+    does(scheduler, [this] {
+      start_log();
+      scheduler_.state_dir = session_.server.state_dir;
+      scheduler_.object_store = session_.object_store;
+      return start_scheduler(scheduler_);
+    });
+    add_worker();
+  }
+
+  void add_worker() {
+    CLI::App* worker = add("worker", "Run a worker daemon");
+    worker
+        ->add_option("--scheduler", worker_.scheduler,
+                     "Endpoint, such as tcp://HOST:7331; default: the state directory's")
+        ->envname("CHAPPE_SCHEDULER");
+    worker->add_option("--server-key", worker_.server_key, "The scheduler's public key, or a file with it")
+        ->envname("CHAPPE_SERVER_KEY");
+    worker->add_option("--key-file", worker_.key_file, "This worker's secret key")->envname("CHAPPE_KEY_FILE");
+    worker->add_option("--name", worker_.name, "Default: the host's name")->envname("CHAPPE_WORKER_NAME");
+    worker->add_option("--work-dir", worker_.work_dir, "Where attempts run")->envname("CHAPPE_WORK_DIR");
+    worker->add_option("--cpus", worker_.cpus, "Cores to offer; default: all");
+    worker->add_option("--memory", worker_.memory, "Memory to offer, such as 8GiB; default: all");
+    worker->add_option("--gpus", worker_.gpus, "GPUs to offer");
+    worker->add_option("--label", worker_.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
+    worker->add_flag("--keep-work-dirs", worker_.keep_work_dirs, "Do not clean up after attempts, for debugging");
+    worker->add_flag("--quit-with-parent", worker_.quit_with_parent, "Stop when the starting process is gone");
+    does(worker, [this] {
+      start_log();
+      worker_.state_dir = session_.server.state_dir;
+      worker_.object_store = session_.object_store;
+      return start_worker(worker_);
+    });
+  }
+
+  int start_standalone() {
+    start_log();
+    auto state_dir = find_state_dir(session_.server.state_dir);
+    if (!state_dir) return complain(state_dir.error());
+    standalone_.state_dir = *std::move(state_dir);
+    standalone_.object_store = session_.object_store;
+    return run_standalone(standalone_);
+  }
+
+  void add_params(CLI::App* command) {
+    command->add_option("-p,--param", run_.params, "NAME=VALUE; may be repeated")->allow_extra_args(false);
+    command->add_option("--params-file", run_.params_file, "A JSON object with parameters");
+  }
+
+  void add_run_options(CLI::App* command) {
+    add_params(command);
+    command->add_option("--logical-time", run_.logical_time, "What time the run is about (ISO 8601)");
+    command->add_option("--request-id", run_.request_id, "The same id makes one run, however often it is asked for");
+    command->add_option("--timeout", run_.timeout, "Give up waiting after this long, such as 30m");
+  }
+
+  void add_checks() {
+    CLI::App* validate = add("validate", "Check DAG files; complaints as FILE:LINE:COLUMN");
+    validate->add_option("file", files_, "DAG files")->required();
+    does(validate, [this] { return validate_files(session_, files_); });
+
+    CLI::App* plan = add("plan", "Show what a run of a file would do");
+    plan->add_option("file", run_.target, "A DAG file")->required();
+    add_params(plan);
+    does(plan, [this] { return plan_file(session_, run_); });
+
+    does(add("schema", "Print the JSON Schema of DAG files"), [] { return print_schema(); });
+  }
+
+  void add_run_commands() {
+    CLI::App* run = add("run", "Run a DAG file and wait; starts a scheduler and a worker where none serves");
+    run->add_option("file", run_.target, "A DAG file")->required();
+    add_run_options(run);
+    run->add_option("--workers", run_.workers, "Worker processes, where they are started")
+        ->check(CLI::Range(1U, kWorkersMax));
+    does(run, [this] { return run_file(session_, run_); });
+
+    CLI::App* submit = add("submit", "Hand a DAG file to the scheduler and start a run");
+    submit->add_option("file", run_.target, "A DAG file")->required();
+    add_run_options(submit);
+    submit->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
+    does(submit, [this] { return submit_file(session_, run_); });
+
+    CLI::App* trigger = add("trigger", "Start a run of a DAG that the scheduler knows");
+    trigger->add_option("dag", run_.target, "Name of a DAG")->required();
+    add_run_options(trigger);
+    trigger->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
+    does(trigger, [this] { return trigger_dag(session_, run_); });
+
+    CLI::App* retry = add("retry", "Run failed tasks of a run again, and what depends on them");
+    retry->add_option("run", run_id_, kRunHelp)->required();
+    retry->add_option("task", tasks_, "Tasks to run again; default: all that failed");
+    retry->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
+    retry->add_option("--timeout", run_.timeout, "Give up waiting after this long");
+    does(retry, [this] { return retry_run(session_, run_id_, tasks_, run_); });
+
+    CLI::App* cancel = add("cancel", "Stop a run");
+    cancel->add_option("run", run_id_, kRunHelp)->required();
+    does(cancel, [this] { return cancel_run(session_, run_id_); });
+  }
+
+  void add_reading_commands() {
+    CLI::App* runs = add("runs", "List runs, newest first");
+    runs->add_option("--dag", list_.dag, "Of this DAG only");
+    runs->add_option("--state", list_.state, "queued, running, success, failed or cancelled");
+    runs->add_option("--limit", list_.limit, "At most so many")->check(CLI::Range(1U, 1'000U));
+    does(runs, [this] { return list_runs(session_, list_); });
+
+    does(add("dags", "List DAGs that the scheduler has seen"), [this] { return list_dags(session_); });
+
+    CLI::App* show = add("show", "Show a run, or one of its tasks with all attempts");
+    show->add_option("run", run_id_, kRunHelp)->required();
+    show->add_option("task", task_, "A task: train, or train[KEY]");
+    show->add_flag("--all", all_, "All tasks of a large run");
+    does(show, [this] { return show_run(session_, run_id_, task_, all_); });
+
+    CLI::App* logs = add("logs", "Print what a task wrote");
+    logs->add_option("run", run_id_, kRunHelp)->required();
+    logs->add_option("task", task_, "A task: train, or train[KEY]")->required();
+    logs->add_option("--attempt", attempt_, "Its number; default: the latest");
+    logs->add_flag("-f,--follow", follow_, "Go on until the attempt ends");
+    does(logs, [this] { return show_log(session_, run_id_, task_, attempt_, follow_); });
+
+    CLI::App* explain = add("explain", "Say what each unfinished task waits for, or why it did not succeed");
+    explain->add_option("run", run_id_, kRunHelp)->required();
+    explain->add_option("task", task_, "One task only");
+    does(explain, [this] { return explain_run(session_, run_id_, task_); });
+
+    does(add("workers", "List workers"), [this] { return list_workers(session_); });
+  }
+
+  void add_asset_commands() {
+    CLI::App* assets = add("assets", "List published data sets and models, or the versions of one");
+    assets->add_option("asset", asset_, "A name, a URI, a version's number, or NAME@ALIAS");
+    assets->add_flag("--all-versions", all_, "Every version of every asset");
+    does(assets, [this] { return list_assets(session_, asset_, all_); });
+
+    CLI::App* lineage = add("lineage", "Show what an asset was made from, and what was made with it");
+    lineage->add_option("asset", asset_, "A name, a URI, a version's number, or NAME@ALIAS")->required();
+    lineage->add_option("--direction", direction_, "up, down or both")->check(CLI::IsMember({"up", "down", "both"}));
+    lineage->add_option("--depth", depth_, "Attempts to walk past")->check(CLI::Range(1U, 100U));
+    does(lineage, [this] { return show_lineage(session_, asset_, direction_, depth_); });
+
+    CLI::App* aliases = add("aliases", "List aliases, show one's history, or move one");
+    aliases->add_option("alias", alias_.alias, "MODEL, or MODEL@ALIAS for its history");
+    CLI::Option* set = aliases->add_option("--set", alias_.move_to, "Move MODEL@ALIAS to this version");
+    aliases->add_flag("--remove", alias_.remove, "Remove MODEL@ALIAS")->excludes(set);
+    does(aliases, [this] { return show_aliases(session_, alias_); });
+  }
+
+  CLI::App app_;
+  std::function<int()> command_;
+  Session session_;
+  std::string format_ = "table";
+  bool no_colour_ = false;
+  std::string log_level_ = "info";
+  StandaloneConfig standalone_;
+  SchedulerOptions scheduler_;
+  WorkerOptions worker_;
+  RunOptions run_;
+  ListOptions list_;
+  AliasOptions alias_;
+  std::vector<std::string> files_;
+  std::vector<std::string> tasks_;
+  std::string run_id_;
+  std::string task_;
+  std::string attempt_ = "latest";
+  std::string asset_;
+  std::string direction_ = "both";
+  std::uint32_t depth_ = 20;
+  bool all_ = false;
+  bool follow_ = false;
+};
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) { return CommandLine().run(argc, argv); }
+
+}  // namespace chappe::cli

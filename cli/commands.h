@@ -1,0 +1,82 @@
+/// \file
+/// The commands. Each returns an exit code, writes data to stdout and messages to stderr.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/api_client.h"
+#include "cli/output.h"
+
+namespace chappe::cli {
+
+/// What every command is handed.
+struct Session {
+  ServerChoice server;
+  std::string object_store;  ///< Of a state directory without a scheduler; "": its own.
+  Output output;
+};
+
+/// Runs `command` with the server that serves the state directory or was named; reading goes to the files themselves
+/// where there is none. Returns its exit code, or one for the error that kept it from starting.
+enum class Need : std::uint8_t { kScheduler, kReading };
+int with_server(const Session& session, Need need, const std::function<int(ApiClient&)>& command);
+
+/// How a run is asked for and waited for.
+struct RunOptions {
+  std::string target;  ///< A file, or the name of a DAG.
+  std::vector<std::string> params;
+  std::string params_file;
+  std::string logical_time;
+  std::string request_id;
+  std::string timeout;
+  bool wait = false;
+  std::uint32_t workers = 1;
+};
+
+// check.cc
+int validate_files(const Session& session, const std::vector<std::string>& files);
+int plan_file(const Session& session, const RunOptions& options);
+int print_schema();
+
+// start_run.cc
+int run_file(const Session& session, const RunOptions& options);
+int submit_file(const Session& session, const RunOptions& options);
+int trigger_dag(const Session& session, const RunOptions& options);
+/// Follows a run to its end and shows what came of it.
+int follow_and_show(const Session& session, const std::string& run, const RunOptions& options,
+                    bool cancel_on_interrupt);
+
+// show_runs.cc
+struct ListOptions {
+  std::string dag;
+  std::string state;
+  std::uint32_t limit = 20;
+};
+int list_runs(const Session& session, const ListOptions& options);
+int list_dags(const Session& session);
+int show_run(const Session& session, const std::string& run, const std::string& task, bool all);
+int explain_run(const Session& session, const std::string& run, const std::string& task);
+int cancel_run(const Session& session, const std::string& run);
+int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
+              const RunOptions& options);
+int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
+             bool follow);
+/// What a run left behind, on stdout: result, assets, values, and what to do next. `client` may be any server.
+int show_result(ApiClient& client, const std::string& run, const Output& output);
+
+// show_assets.cc
+struct AliasOptions {
+  std::string alias;  ///< "", "MODEL" or "MODEL@ALIAS".
+  std::string move_to;
+  bool remove = false;
+};
+int list_assets(const Session& session, const std::string& asset, bool all_versions);
+int show_lineage(const Session& session, const std::string& asset, const std::string& direction, std::uint32_t depth);
+int show_aliases(const Session& session, const AliasOptions& options);
+int list_workers(const Session& session);
+
+}  // namespace chappe::cli

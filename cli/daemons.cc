@@ -1,0 +1,163 @@
+#include "cli/daemons.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "cli/exit_code.h"
+#include "cli/output.h"
+#include "cli/state_dir.h"
+#include "engine/base/time.h"
+#include "proto/transport/keys.h"
+#include "scheduler/app/scheduler.h"
+#include "worker/app/worker.h"
+
+namespace chappe::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kEndpointWait{30};
+constexpr std::chrono::milliseconds kEndpointLook{5};
+constexpr double kCpusMax = 100'000;
+
+Result<std::pair<std::string, std::string>> split_pair(const std::string& text, std::string_view option) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("{} {}: write it as NAME=VALUE", option, text));
+  }
+  return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+Result<std::vector<std::pair<std::string, std::uint32_t>>> read_pools(const std::vector<std::string>& given) {
+  std::vector<std::pair<std::string, std::uint32_t>> pools;
+  for (const std::string& one : given) {
+    auto pair = split_pair(one, "--pool");
+    if (!pair) return fail(pair.error());
+    std::uint32_t slots = 0;
+    const char* end = pair->second.data() + pair->second.size();
+    const auto read = std::from_chars(pair->second.data(), end, slots);
+    if (read.ec != std::errc() || read.ptr != end || slots == 0) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("--pool {}: the slots must be a whole number from 1", one));
+    }
+    pools.emplace_back(std::move(pair->first), slots);
+  }
+  return pools;
+}
+
+/// Bytes from "512MiB", "4GiB", "2G" (powers of 1,024, as Kubernetes has them with an i, and workers mean them).
+Result<std::uint64_t> parse_bytes(const std::string& text) {
+  if (text.empty()) return 0;
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  std::string_view unit(read.ptr, static_cast<std::size_t>(end - read.ptr));
+  if (unit.ends_with("B")) unit.remove_suffix(1);
+  if (unit.ends_with("i")) unit.remove_suffix(1);
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t power = unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
+  if (read.ec != std::errc() || !(number > 0) || (!unit.empty() && power == std::string_view::npos)) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("'{}' is no amount of memory; write 512MiB or 4GiB", text));
+  }
+  return static_cast<std::uint64_t>(std::ldexp(number, unit.empty() ? 0 : static_cast<int>(power + 1) * 10));
+}
+
+/// The endpoint of the scheduler that serves the state directory, as soon as there is one.
+Result<Endpoint> wait_for_endpoint(const std::filesystem::path& state_dir) {
+  const auto deadline = Clock::now() + kEndpointWait;
+  for (;;) {
+    if (auto endpoint = read_endpoint(state_dir)) return *std::move(endpoint);
+    if (Clock::now() > deadline) {
+      return fail(ErrorCode::kUnavailable,
+                  fmt::format("no scheduler serves {}: start 'chappe scheduler' there, or name one with --scheduler "
+                              "tcp://HOST:PORT",
+                              state_dir.string()));
+    }
+    std::this_thread::sleep_for(kEndpointLook);
+  }
+}
+
+Result<std::string> find_server_key(const std::string& given, const std::filesystem::path& state_dir) {
+  constexpr std::size_t kKeySize = 40;
+  if (given.size() == kKeySize && given.find('/') == std::string::npos) return given;
+  return transport::load_public_key(given.empty() ? state_dir / "keys/scheduler.pub" : std::filesystem::path(given));
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string("worker");
+}
+
+Result<WorkerConfig> worker_config(const WorkerOptions& options) {
+  const auto state_dir = find_state_dir(options.state_dir);
+  if (!state_dir) return fail(state_dir.error());
+  WorkerConfig config{
+      .scheduler = options.scheduler,
+      .key_file = options.key_file.empty() ? *state_dir / "keys/worker.key" : std::filesystem::path(options.key_file),
+      .name = options.name.empty() ? host_name() : options.name,
+      .object_store = options.object_store,
+      .gpus = options.gpus,
+      .keep_work_dirs = options.keep_work_dirs,
+      .quit_with_parent = options.quit_with_parent};
+  if (config.scheduler.empty()) {
+    auto endpoint = wait_for_endpoint(*state_dir);
+    if (!endpoint) return fail(endpoint.error());
+    config.scheduler = std::move(endpoint->workers);
+  }
+  auto key = find_server_key(options.server_key, *state_dir);
+  if (!key) return fail(std::move(key.error()).in("the scheduler's public key (--server-key)"));
+  config.server_key = *std::move(key);
+  config.work_dir =
+      options.work_dir.empty() ? *state_dir / "workers" / config.name : std::filesystem::path(options.work_dir);
+  if (config.object_store.empty()) config.object_store = "file://" + (*state_dir / "objects").string();
+  if (options.cpus < 0 || options.cpus > kCpusMax) return fail(ErrorCode::kInvalidInput, "--cpus is out of range");
+  config.cpu_milli = static_cast<std::uint32_t>(std::lround(options.cpus * 1000));
+  auto memory = parse_bytes(options.memory);
+  if (!memory) return fail(std::move(memory.error()).in("--memory"));
+  config.memory_bytes = *memory;
+  for (const std::string& one : options.labels) {
+    auto label = split_pair(one, "--label");
+    if (!label) return fail(label.error());
+    config.labels.insert(*std::move(label));
+  }
+  return config;
+}
+
+Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
+  auto state_dir = find_state_dir(options.state_dir);
+  if (!state_dir) return fail(state_dir.error());
+  SchedulerConfig config{.state_dir = *std::move(state_dir),
+                         .object_store = options.object_store,
+                         .authorized_workers = options.authorized_workers,
+                         .quit_with_parent = options.quit_with_parent};
+  if (!options.listen.empty()) config.api_listen = options.listen;
+  if (!options.worker_listen.empty()) config.worker_listen = options.worker_listen;
+  if (!options.lease.empty()) {
+    auto lease = parse_duration(options.lease);
+    if (!lease) return fail(std::move(lease.error()).in("--lease"));
+    if (*lease < std::chrono::seconds(1)) return fail(ErrorCode::kInvalidInput, "--lease must be 1s or more");
+    config.lease = *lease;
+  }
+  auto pools = read_pools(options.pools);
+  if (!pools) return fail(pools.error());
+  config.pools = *std::move(pools);
+  return config;
+}
+
+}  // namespace
+
+int start_scheduler(const SchedulerOptions& options) {
+  const auto config = scheduler_config(options);
+  return config ? run_scheduler(*config) : complain(config.error());
+}
+
+int start_worker(const WorkerOptions& options) {
+  const auto config = worker_config(options);
+  return config ? run_worker(*config) : complain(config.error());
+}
+
+}  // namespace chappe::cli

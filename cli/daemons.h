@@ -1,0 +1,42 @@
+/// \file
+/// The daemons as commands: their options, put together from flags, environment and the state directory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace chappe::cli {
+
+struct SchedulerOptions {
+  std::string state_dir;
+  std::string listen;
+  std::string worker_listen;
+  std::string object_store;
+  std::string authorized_workers;
+  std::string lease;
+  std::vector<std::string> pools;  ///< NAME=SLOTS
+  bool quit_with_parent = false;
+};
+
+struct WorkerOptions {
+  std::string state_dir;   ///< Of a scheduler on this machine: its address, keys and object store.
+  std::string scheduler;   ///< ZeroMQ endpoint; "": from the state directory, waiting up to 30 s for it.
+  std::string server_key;  ///< The key itself, or a file with it; "": from the state directory.
+  std::string key_file;
+  std::string name;
+  std::string work_dir;
+  std::string object_store;
+  double cpus = 0;
+  std::string memory;  ///< "4GiB", "512MiB", bytes.
+  std::uint32_t gpus = 0;
+  std::vector<std::string> labels;  ///< NAME=VALUE
+  bool keep_work_dirs = false;
+  bool quit_with_parent = false;
+};
+
+int start_scheduler(const SchedulerOptions& options);
+/// Requires: the process has one thread.
+int start_worker(const WorkerOptions& options);
+
+}  // namespace chappe::cli

@@ -1,0 +1,32 @@
+/// \file
+/// A DAG file of the user's, read and checked here before anybody else sees it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/output.h"
+#include "dags/loader/loader.h"
+#include "engine/base/result.h"
+#include "engine/model/dag.h"
+
+namespace chappe::cli {
+
+struct DagFile {
+  std::string file;
+  std::string text;
+  DagPtr dag;                           ///< Null where there are mistakes.
+  std::vector<Diagnostic> diagnostics;  ///< Mistakes and warnings.
+};
+
+/// Errors: the file cannot be read.
+Result<DagFile> load_dag_file(const std::string& file);
+/// Diagnostics on stderr as compilers write them: "FILE:LINE:COLUMN: error: ...".
+void show_diagnostics(const std::vector<Diagnostic>& diagnostics, const Output& output);
+
+/// Parameters of a run: those of `params_file` (a JSON object; "" for none), then the `name=value` ones. A value is
+/// read as the type that the DAG declares for its name; without a DAG it is text. Checked and completed by the DAG's
+/// rules. Errors: kInvalidInput.
+Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given);
+
+}  // namespace chappe::cli

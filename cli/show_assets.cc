@@ -1,0 +1,246 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+
+namespace chappe::cli {
+namespace {
+
+std::string join(const ValueList& list, std::string_view between) {
+  std::string out;
+  for (const Value& item : list) out += (out.empty() ? "" : std::string(between)) + to_text(item);
+  return printable(out);
+}
+
+/// A lineage graph as an indented tree, each node at its first place only.
+class LineageTree {
+ public:
+  LineageTree(const Value& graph, const Output& output) : output_(output), root_(text_of(graph, "root")) {
+    for (const Value& node : list_of(graph, "nodes")) nodes_.emplace(text_of(node, "id"), &node);
+    for (const Value& edge : list_of(graph, "edges")) {
+      const std::string from = text_of(edge, "from");
+      const std::string to = text_of(edge, "to");
+      up_[to].push_back(from);
+      down_[from].push_back(to);
+    }
+  }
+
+  void print_up() { print_side("Made from", up_); }
+  void print_down() { print_side("What was made with it", down_); }
+  void print_root() const { print(label(root_) + "\n"); }
+
+ private:
+  using Neighbours = std::map<std::string, std::vector<std::string>>;
+
+  void print_side(std::string_view title, const Neighbours& next) {
+    print(fmt::format("\n{}\n", bold(title, output_.colour_out)));
+    seen_.clear();
+    if (!next.contains(root_)) return print(faint("  nothing that is known\n", output_.colour_out));
+    print_below(root_, "  ", next);
+  }
+
+  void print_below(const std::string& id, const std::string& indent, const Neighbours& next) {
+    const auto found = next.find(id);
+    if (found == next.end()) return;
+    for (std::size_t i = 0; i < found->second.size(); ++i) {
+      const std::string& child = found->second[i];
+      const bool last = i + 1 == found->second.size();
+      const bool fresh = seen_.insert(child).second;
+      print(fmt::format("{}{}{}{}\n", indent, last ? "└─ " : "├─ ", label(child),
+                        fresh ? "" : faint(" (as above)", output_.colour_out)));
+      if (fresh) print_below(child, indent + (last ? "   " : "│  "), next);
+    }
+  }
+
+  std::string label(const std::string& id) const {
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end()) return printable(id);
+    const Value& node = *found->second;
+    return text_of(node, "kind") == "attempt" ? attempt_label(node) : object_label(node);
+  }
+
+  std::string attempt_label(const Value& node) const {
+    std::string line =
+        fmt::format("{} {} of run {}", bold(printable(text_of(node, "task")), output_.colour_out),
+                    number_of(node, "attempt_no") > 1 ? fmt::format("(attempt {})", number_of(node, "attempt_no")) : "",
+                    text_of(node, "run"));
+    std::string more =
+        fmt::format("DAG {} {}", printable(text_of(node, "dag")), text_of(node, "dag_version").substr(0, 12));
+    for (const char* name : {"params", "values"}) {
+      const Value* map = node.find(name);
+      if (map == nullptr || map->as_map() == nullptr || map->as_map()->empty()) continue;
+      std::string pairs;
+      for (const auto& [key, value] : *map->as_map())
+        pairs += fmt::format("{}{}={}", pairs.empty() ? "" : " ", key, to_text(value));
+      more += "; " + printable(pairs);
+    }
+    return line + "  " + faint(more, output_.colour_out);
+  }
+
+  std::string object_label(const Value& node) const {
+    const bool asset = text_of(node, "kind") == "asset";
+    const std::string aliases = join(list_of(node, "aliases"), ", ");
+    std::string line =
+        asset ? fmt::format("{} version {}", printable(text_of(node, "uri")), text_of(node, "asset_version"))
+              : "artifact " + printable(text_of(node, "name"));
+    if (!aliases.empty()) line += " [" + aliases + "]";
+    return line + "  " +
+           faint(fmt::format("{} sha256:{}", short_size(number_of(node, "size_bytes")),
+                             text_of(node, "sha256").substr(0, 12)),
+                 output_.colour_out);
+  }
+
+  Output output_;
+  std::string root_;
+  std::map<std::string, const Value*> nodes_;
+  Neighbours up_;
+  Neighbours down_;
+  std::set<std::string> seen_;
+};
+
+int print_asset_table(const ValueList& items, const Output& output) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& item : items) {
+    rows.push_back({text_of(item, "id"), printable(text_of(item, "name")), printable(text_of(item, "uri")),
+                    short_size(number_of(item, "size_bytes")), text_of(item, "sha256").substr(0, 12),
+                    local_time(item.find("published_at"))});
+  }
+  if (rows.empty()) return complain("there is no asset yet", kOk);
+  print(table({"VERSION", "NAME", "URI", "SIZE", "SHA-256", "PUBLISHED"}, rows));
+  (void)output;
+  return kOk;
+}
+
+int show_one_asset(ApiClient& client, const std::string& asset, const Output& output) {
+  const auto shown = client.get("/assets/" + segment(asset));
+  if (!shown) return complain(shown.error());
+  if (output.json) {
+    print_json(*shown);
+    return kOk;
+  }
+  for (const char* name : {"id", "name", "uri", "location", "sha256", "run", "artifact", "published_at"}) {
+    print(fmt::format("{:<13} {}\n", name, printable(text_of(*shown, name))));
+  }
+  print(fmt::format("{:<13} {}\n", "size", short_size(number_of(*shown, "size_bytes"))));
+  return kOk;
+}
+
+std::pair<std::string, std::string> split_alias(const std::string& text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string::npos) return {text, ""};
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+std::string alias_path(const std::string& model, const std::string& alias) {
+  return "/aliases/" + segment(model) + "/" + segment(alias);
+}
+
+int change_alias(const Session& session, const AliasOptions& options) {
+  const auto [model, alias] = split_alias(options.alias);
+  if (alias.empty()) return complain("name the alias as MODEL@ALIAS", kUsage);
+  return with_server(session, Need::kScheduler, [&, path = alias_path(model, alias)](ApiClient& client) {
+    const auto answer = options.remove ? client.send("DELETE", path, Value())
+                                       : client.send("PUT", path, ValueMap{{"version", options.move_to}});
+    if (!answer) return complain(answer.error());
+    if (session.output.json) {
+      print_json(*answer);
+    } else {
+      print(options.remove ? fmt::format("{} is removed\n", options.alias)
+                           : fmt::format("{} is version {} now\n", options.alias, text_of(*answer, "version")));
+    }
+    return int{kOk};
+  });
+}
+
+std::vector<std::string> alias_row(const Value& alias) {
+  return {printable(text_of(alias, "model") + "@" + text_of(alias, "alias")),
+          text_of(alias, "version").empty() ? "removed" : text_of(alias, "version"), text_of(alias, "previous"),
+          printable(text_of(alias, "by")), local_time(alias.find("at"))};
+}
+
+}  // namespace
+
+int list_assets(const Session& session, const std::string& asset, bool all_versions) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const bool one = !asset.empty() && !all_versions;
+    if (one && asset.find('@') != std::string::npos) return show_one_asset(client, asset, session.output);
+    std::string path = "/assets?limit=1000";
+    if (!asset.empty()) path += "&all_versions=1&asset=" + segment(asset);
+    if (asset.empty() && all_versions) path += "&all_versions=1";
+    const auto page = client.get(path);
+    if (!page) return complain(page.error());
+    const ValueList& items = list_of(*page, "items");
+    if (!asset.empty() && items.empty()) return show_one_asset(client, asset, session.output);
+    if (!session.output.json) return print_asset_table(items, session.output);
+    print_json(*page);
+    return int{kOk};
+  });
+}
+
+int show_lineage(const Session& session, const std::string& asset, const std::string& direction, std::uint32_t depth) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const auto graph =
+        client.get(fmt::format("/assets/{}/lineage?direction={}&depth={}", segment(asset), direction, depth));
+    if (!graph) return complain(graph.error());
+    if (session.output.json) {
+      print_json(*graph);
+      return int{kOk};
+    }
+    LineageTree tree(*graph, session.output);
+    tree.print_root();
+    if (direction != "down") tree.print_up();
+    if (direction != "up") tree.print_down();
+    const Value* truncated = graph->find("truncated");
+    if (truncated != nullptr && *truncated == Value(true))
+      print("\nThe graph is too large to be shown whole; use --depth.\n");
+    return int{kOk};
+  });
+}
+
+int show_aliases(const Session& session, const AliasOptions& options) {
+  if (options.remove || !options.move_to.empty()) return change_alias(session, options);
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const auto [model, alias] = split_alias(options.alias);
+    const bool history = !alias.empty();
+    const auto answer = history ? client.get(alias_path(model, alias))
+                                : client.get("/aliases" + (model.empty() ? "" : "?model=" + segment(model)));
+    if (!answer) return complain(answer.error());
+    if (session.output.json) {
+      print_json(*answer);
+      return int{kOk};
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Value& one : list_of(*answer, history ? "history" : "items")) rows.push_back(alias_row(one));
+    if (rows.empty()) return complain("there is no alias yet", kOk);
+    print(table({"ALIAS", "VERSION", "BEFORE", "BY", "AT"}, rows));
+    return int{kOk};
+  });
+}
+
+int list_workers(const Session& session) {
+  return with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    const auto told = client.get("/workers");
+    if (!told) return complain(told.error());
+    if (session.output.json) {
+      print_json(*told);
+      return int{kOk};
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Value& worker : list_of(*told, "workers")) {
+      const Value* connected = worker.find("connected");
+      rows.push_back({printable(text_of(worker, "name")), printable(text_of(worker, "host")),
+                      connected != nullptr && *connected == Value(true) ? "connected" : "silent",
+                      text_of(worker, "cpus"), short_size(number_of(worker, "memory_bytes")),
+                      text_of(worker, "attempts")});
+    }
+    if (rows.empty()) return complain("no worker is connected: start one with 'chappe worker'", kOk);
+    print(table({"WORKER", "HOST", "STATE", "CPUS", "MEMORY", "ATTEMPTS"}, rows));
+    return int{kOk};
+  });
+}
+
+}  // namespace chappe::cli

@@ -1,0 +1,373 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+
+namespace chappe::cli {
+namespace {
+
+constexpr std::size_t kTasksShownMax = 60;  // Of a larger run, only what a person looks for; --all shows the rest.
+constexpr std::size_t kPagesMax = 1'000;
+constexpr std::size_t kItemsShownMax = 20;
+constexpr std::size_t kLogTailLines = 20;
+
+/// All pages of a list. Errors: as get().
+Result<ValueList> get_all(ApiClient& client, const std::string& path) {
+  ValueList all;
+  std::string after;
+  for (std::size_t page = 0; page < kPagesMax; ++page) {
+    auto answer = client.get(path + (after.empty() ? "" : "&after=" + after));
+    if (!answer) return fail(answer.error());
+    for (const Value& item : list_of(*answer, "items")) all.push_back(item);
+    after = text_of(*answer, "next");
+    if (after.empty()) return all;
+  }
+  return fail(ErrorCode::kInvalidInput, "the list has too many pages to be shown");
+}
+
+std::string run_path(const std::string& run) { return "/runs/" + segment(run); }
+
+std::string reason_of(const Value& task) {
+  std::string reason = text_of(task, "reason");
+  if (reason == "exit_code") reason = "exit code " + text_of(task, "exit_code");
+  const std::string message = printable(text_of(task, "message"));
+  if (message.empty()) return reason;
+  return reason.empty() ? message : reason + ": " + message;
+}
+
+std::vector<std::string> task_row(const Value& task, const Output& output) {
+  const std::int64_t attempt = number_of(task, "attempt_no");
+  const bool attempted = attempt > 0;
+  return {printable(text_of(task, "name")),
+          coloured_state(text_of(task, "state"), output.colour_out),
+          attempted ? std::to_string(attempt) : "",
+          attempted ? duration_between(task.find("started_at"), task.find("ended_at"), wall_now()) : "",
+          number_of(task, "peak_memory_bytes") > 0 ? short_size(number_of(task, "peak_memory_bytes")) : "",
+          reason_of(task)};
+}
+
+std::string task_table(const ValueList& tasks, const Output& output) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& task : tasks) rows.push_back(task_row(task, output));
+  return table({"TASK", "STATE", "ATTEMPT", "TOOK", "MEMORY", "REASON"}, rows);
+}
+
+std::string counts_line(const Value& run, const Output& output) {
+  std::string line;
+  const Value* counts = run.find("counts");
+  if (counts == nullptr || counts->as_map() == nullptr) return line;
+  for (const auto& [state, count] : *counts->as_map()) {
+    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", to_text(count), coloured_state(state, output.colour_out));
+  }
+  return line;
+}
+
+void print_run_head(const Value& run, const Output& output) {
+  const std::vector<std::pair<std::string, std::string>> lines{
+      {"run", bold(text_of(run, "id"), output.colour_out)},
+      {"dag", fmt::format("{} ({})", printable(text_of(run, "dag")), text_of(run, "dag_version").substr(0, 12))},
+      {"state", coloured_state(text_of(run, "state"), output.colour_out)},
+      {"message", printable(text_of(run, "message"))},
+      {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
+      {"logical time", local_time(run.find("logical_time"))},
+      {"created", local_time(run.find("created_at"))},
+      {"took", duration_between(run.find("created_at"), run.find("ended_at"), wall_now())},
+      {"tasks", counts_line(run, output)}};
+  for (const auto& [name, value] : lines) {
+    if (!value.empty()) print(fmt::format("{:<13} {}\n", name, value));
+  }
+}
+
+/// Tasks of a large run that a person looks for: what failed, runs or rests.
+Result<ValueList> tasks_of_interest(ApiClient& client, const std::string& run) {
+  ValueList some;
+  for (const char* state : {"failed", "running", "committing", "up_for_retry", "queued"}) {
+    auto page = client.get(run_path(run) + fmt::format("/tasks?state={}&limit={}", state, kItemsShownMax));
+    if (!page) return fail(page.error());
+    for (const Value& task : list_of(*page, "items")) some.push_back(task);
+  }
+  return some;
+}
+
+int print_tasks(ApiClient& client, const Value& run, bool all, const Output& output) {
+  const std::string id = text_of(run, "id");
+  const bool few = number_of(run, "task_count") <= static_cast<std::int64_t>(kTasksShownMax);
+  const auto tasks = all || few ? get_all(client, run_path(id) + "/tasks?limit=10000") : tasks_of_interest(client, id);
+  if (!tasks) return complain(tasks.error());
+  if (!tasks->empty()) print("\n" + task_table(*tasks, output));
+  if (!all && !few)
+    print(faint(fmt::format("\nOf {} tasks; all of them: chappe show {} --all\n", number_of(run, "task_count"), id),
+                output.colour_out));
+  return kOk;
+}
+
+int print_run_json(ApiClient& client, Value run) {
+  auto tasks = get_all(client, run_path(text_of(run, "id")) + "/tasks?limit=10000");
+  if (!tasks) return complain(tasks.error());
+  run.as_map()->emplace_back("tasks", *std::move(tasks));
+  print_json(run);
+  return kOk;
+}
+
+void print_attempts(const Value& task, const Output& output) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& attempt : list_of(task, "attempts")) {
+    rows.push_back({text_of(attempt, "attempt_no"), coloured_state(text_of(attempt, "state"), output.colour_out),
+                    local_time(attempt.find("started_at")),
+                    duration_between(attempt.find("started_at"), attempt.find("ended_at"), wall_now()),
+                    reason_of(attempt)});
+  }
+  print("\n" + table({"ATTEMPT", "STATE", "STARTED", "TOOK", "REASON"}, rows));
+}
+
+void print_objects(std::string_view title, const ValueList& objects, const Output& output) {
+  if (objects.empty()) return;
+  print(fmt::format("\n{}\n", bold(title, output.colour_out)));
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& object : objects) {
+    if (rows.size() == kItemsShownMax) break;
+    const std::string asset = text_of(object, "asset");
+    rows.push_back({"  " + printable(text_of(object, "name")), short_size(number_of(object, "size_bytes")),
+                    text_of(object, "sha256").substr(0, 12),
+                    printable(asset.empty() ? text_of(object, "object") : asset)});
+  }
+  print(table({"  NAME", "SIZE", "SHA-256", "WHERE"}, rows));
+  if (objects.size() > rows.size()) print(fmt::format("  ... and {} more\n", objects.size() - rows.size()));
+}
+
+void print_values(const ValueList& values, const Output& output) {
+  if (values.empty()) return;
+  print(fmt::format("\n{}\n", bold("Values", output.colour_out)));
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& value : values) {
+    if (rows.size() == kItemsShownMax) break;
+    const std::string task = text_of(value, "task_name");
+    rows.push_back({"  " + printable(task.empty() ? text_of(value, "name") : task + "." + text_of(value, "name")),
+                    printable(text_of(value, "value"))});
+  }
+  for (const auto& row : rows) print(fmt::format("{} = {}\n", row[0], row[1]));
+  if (values.size() > rows.size()) print(fmt::format("  ... and {} more\n", values.size() - rows.size()));
+}
+
+int show_task(ApiClient& client, const std::string& run, const std::string& name, const Output& output) {
+  const auto task = client.get(run_path(run) + "/tasks/" + segment(name));
+  if (!task) return complain(task.error());
+  if (output.json) {
+    print_json(*task);
+    return kOk;
+  }
+  print(fmt::format("{:<9} {}\n{:<9} {}\n{:<9} {}\n", "task",
+                    bold(printable(text_of(*task, "name")), output.colour_out), "run", text_of(*task, "run"), "state",
+                    coloured_state(text_of(*task, "state"), output.colour_out)));
+  print_attempts(*task, output);
+  print_objects("Inputs", list_of(*task, "inputs"), output);
+  print_objects("Outputs", list_of(*task, "outputs"), output);
+  print_values(list_of(*task, "values"), output);
+  return kOk;
+}
+
+std::string_view last_lines(std::string_view text, std::size_t count) {
+  std::size_t begin = text.ends_with('\n') ? text.size() - 1 : text.size();
+  for (; count > 0 && begin != std::string_view::npos && begin > 0; --count) begin = text.rfind('\n', begin - 1);
+  return begin == std::string_view::npos || begin == 0 ? text : text.substr(begin + 1);
+}
+
+/// The last lines of the first failed task's log: most people's next question.
+void print_failure(ApiClient& client, const std::string& run, const Output& output) {
+  const auto failed = client.get(run_path(run) + "/tasks?state=failed&limit=1");
+  if (!failed || list_of(*failed, "items").empty()) return;
+  const std::string task = text_of(list_of(*failed, "items").front(), "name");
+  const auto log = client.get_text(run_path(run) + "/tasks/" + segment(task) + "/attempts/latest/log");
+  if (!log || log->empty()) return;
+  print(fmt::format("\n{}\n", bold(fmt::format("The end of the log of {}", printable(task)), output.colour_out)));
+  std::string_view rest = last_lines(*log, kLogTailLines);
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    print("  " + printable(rest.substr(0, end)) + "\n");
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+}
+
+void print_next(const Value& run, const ValueList& artifacts, const ValueList& aliases, const Output& output) {
+  const std::string id = text_of(run, "id");
+  std::vector<std::string> next{"chappe show " + id};
+  if (text_of(run, "state") == "failed") {
+    next.push_back("chappe explain " + id);
+    next.push_back("chappe retry " + id);
+  }
+  const auto asset =
+      std::ranges::find_if(artifacts, [](const Value& one) { return !text_of(one, "asset_version").empty(); });
+  if (!aliases.empty()) {
+    next.push_back(
+        fmt::format("chappe lineage {}@{}", text_of(aliases.front(), "model"), text_of(aliases.front(), "alias")));
+  } else if (asset != artifacts.end()) {
+    next.push_back("chappe lineage " + text_of(*asset, "asset_version"));
+  }
+  print(fmt::format("\n{}\n", bold("Next", output.colour_out)));
+  for (const std::string& command : next) print("  " + command + "\n");
+}
+
+}  // namespace
+
+int list_runs(const Session& session, const ListOptions& options) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    std::string path = fmt::format("/runs?limit={}", options.limit);
+    if (!options.dag.empty()) path += "&dag=" + segment(options.dag);
+    if (!options.state.empty()) path += "&state=" + segment(options.state);
+    const auto page = client.get(path);
+    if (!page) return complain(page.error());
+    if (session.output.json) {
+      print_json(*page);
+      return int{kOk};
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Value& run : list_of(*page, "items")) {
+      rows.push_back({text_of(run, "id"), printable(text_of(run, "dag")),
+                      coloured_state(text_of(run, "state"), session.output.colour_out), text_of(run, "task_count"),
+                      local_time(run.find("created_at")),
+                      duration_between(run.find("created_at"), run.find("ended_at"), wall_now())});
+    }
+    if (rows.empty()) return complain("there is no such run yet", kOk);
+    print(table({"RUN", "DAG", "STATE", "TASKS", "CREATED", "TOOK"}, rows));
+    return int{kOk};
+  });
+}
+
+int list_dags(const Session& session) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const auto page = client.get("/dags");
+    if (!page) return complain(page.error());
+    if (session.output.json) {
+      print_json(*page);
+      return int{kOk};
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Value& dag : list_of(*page, "items")) {
+      rows.push_back(
+          {printable(text_of(dag, "name")), text_of(dag, "version").substr(0, 12), local_time(dag.find("created_at"))});
+    }
+    print(table({"DAG", "VERSION", "FIRST SEEN"}, rows));
+    return int{kOk};
+  });
+}
+
+int show_run(const Session& session, const std::string& run, const std::string& task, bool all) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    if (!task.empty()) return show_task(client, run, task, session.output);
+    const auto shown = client.get(run_path(run));
+    if (!shown) return complain(shown.error());
+    if (session.output.json) return print_run_json(client, *shown);
+    print_run_head(*shown, session.output);
+    return print_tasks(client, *shown, all, session.output);
+  });
+}
+
+int explain_run(const Session& session, const std::string& run, const std::string& task) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const auto told = client.get(run_path(run) + "/explain" + (task.empty() ? "" : "?task=" + segment(task)));
+    if (!told) return complain(told.error());
+    if (session.output.json) {
+      print_json(*told);
+      return int{kOk};
+    }
+    print(fmt::format("run {} is {}\n", text_of(*told, "run"),
+                      coloured_state(text_of(*told, "state"), session.output.colour_out)));
+    for (const char* name : {"waits_for", "stopping"}) {
+      if (const std::string text = text_of(*told, name); !text.empty())
+        print(fmt::format("{}: {}\n", name == std::string("waits_for") ? "it waits for" : "it is being stopped",
+                          printable(text)));
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const Value& one : list_of(*told, "tasks")) {
+      const std::string waits = text_of(one, "waits_for");
+      rows.push_back({printable(text_of(one, "task")), coloured_state(text_of(one, "state"), session.output.colour_out),
+                      printable(waits.empty() ? text_of(one, "reason") : "waits for " + waits)});
+    }
+    if (!rows.empty()) print(table({"TASK", "STATE", "WHY"}, rows));
+    if (const auto more = number_of(*told, "more"); more > 0) print(fmt::format("... and {} more\n", more));
+    return int{kOk};
+  });
+}
+
+int cancel_run(const Session& session, const std::string& run) {
+  return with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    const auto answer = client.send("POST", run_path(run) + "/cancel", ValueMap{});
+    if (!answer) return complain(answer.error());
+    if (session.output.json) {
+      print_json(*answer);
+    } else {
+      print(fmt::format("run {} is being cancelled\n", text_of(*answer, "run")));
+    }
+    return int{kOk};
+  });
+}
+
+int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
+              const RunOptions& options) {
+  std::string id;
+  const int code = with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    ValueMap body;
+    if (!tasks.empty()) body.emplace_back("tasks", ValueList(tasks.begin(), tasks.end()));
+    const auto answer = client.send("POST", run_path(run) + "/retry", body);
+    if (!answer) return complain(answer.error());
+    id = text_of(*answer, "run");
+    if (options.wait) return int{kOk};
+    if (session.output.json) {
+      print_json(*answer);
+    } else {
+      print(fmt::format("run {} goes on: {} task instances run again\n", id, text_of(*answer, "instances")));
+    }
+    return int{kOk};
+  });
+  return code != kOk || !options.wait ? code : follow_and_show(session, id, options, false);
+}
+
+int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
+             bool follow) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const std::string path = run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log" +
+                             (follow ? "?follow=1" : "");
+    const auto ended = client.stream(path, [](std::string_view text) {
+      print(text);
+      return std::fflush(stdout) == 0;
+    });
+    return ended ? int{kOk} : complain(ended.error());
+  });
+}
+
+int show_result(ApiClient& client, const std::string& run, const Output& output) {
+  auto shown = client.get(run_path(run));
+  if (!shown) return complain(shown.error());
+  const auto outputs = client.get(run_path(run) + "/outputs");
+  if (!outputs) return complain(outputs.error());
+  if (output.json) {
+    for (const char* name : {"artifacts", "values", "aliases"})
+      shown->as_map()->emplace_back(name, list_of(*outputs, name));
+    print_json(*shown);
+    return kOk;
+  }
+  const std::string state = text_of(*shown, "state");
+  print(fmt::format("run {} of {}: {} after {}\n", bold(text_of(*shown, "id"), output.colour_out),
+                    printable(text_of(*shown, "dag")), coloured_state(state, output.colour_out),
+                    duration_between(shown->find("created_at"), shown->find("ended_at"), wall_now())));
+  if (const std::string message = text_of(*shown, "message"); !message.empty()) print(printable(message) + "\n");
+  ValueList published;
+  for (const Value& one : list_of(*outputs, "artifacts")) {
+    if (!text_of(one, "asset_version").empty()) published.push_back(one);
+  }
+  print_objects("Published", published, output);
+  print_values(list_of(*outputs, "values"), output);
+  const ValueList& aliases = list_of(*outputs, "aliases");
+  if (!aliases.empty()) print(fmt::format("\n{}\n", bold("Aliases", output.colour_out)));
+  for (const Value& alias : aliases) {
+    print(fmt::format("  {}@{} is version {} now\n", printable(text_of(alias, "model")),
+                      printable(text_of(alias, "alias")), text_of(alias, "version")));
+  }
+  if (state == "failed") print_failure(client, run, output);
+  print_next(*shown, published, aliases, output);
+  return kOk;
+}
+
+}  // namespace chappe::cli
