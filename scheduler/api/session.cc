@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
+#include <limits>
 #include <utility>
 
 #include "scheduler/api/target.h"
@@ -121,7 +122,9 @@ void Session::read_head() {
   enter(Stage::kHead, shared_.bounds.head_time_max);
   parser_.emplace();
   parser_->header_limit(shared_.bounds.head_bytes_max);
-  parser_->body_limit(boost::none);  // Judged by the route, as soon as that is known, before a byte of it is read.
+  // Judged by the route, as soon as that is known, before a byte of it is read. Not boost::none: the parser of
+  // Boost 1.74 compares the length with it, and anything is more than nothing.
+  parser_->body_limit(std::numeric_limits<std::uint64_t>::max());
   http::async_read_header(socket_, buffer_, *parser_,
                           [self = shared_from_this()](const Failed& failed, std::size_t) { self->on_head(failed); });
 }
