@@ -1,11 +1,14 @@
 #include "proto/transport/context.h"
 
 #include <fmt/core.h>
+#include <signal.h>
 
 #include <array>
+#include <cerrno>
 #include <string_view>
 #include <vector>
 
+#include "engine/base/assert.h"
 #include "proto/wire/wire.h"
 
 namespace chappe::transport {
@@ -51,6 +54,11 @@ Gate::Gate(zmq::context_t& context) : context_(context), stop_(context, zmq::soc
   requests->bind(kZapEndpoint);
   auto stopped = std::make_shared<zmq::socket_t>(context_, zmq::socket_type::pair);
   stopped->connect(kStopEndpoint);
+  // Its waits must not end early: the process's signals are for other threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this, requests, stopped] {
     std::array<zmq::pollitem_t, 2> items{
         {{requests->handle(), 0, ZMQ_POLLIN, 0}, {stopped->handle(), 0, ZMQ_POLLIN, 0}}};
@@ -59,6 +67,7 @@ Gate::Gate(zmq::context_t& context) : context_(context), stop_(context, zmq::soc
       if (items[0].revents != 0) answer(*requests);
     }
   });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Gate::~Gate() {
@@ -123,6 +132,22 @@ Gate& Context::gate() {
   const std::lock_guard lock(mutex_);
   if (gate_ == nullptr) gate_ = std::make_unique<Gate>(zmq_);
   return *gate_;
+}
+
+bool receive_now(zmq::socket_t& socket, zmq::message_t& frame) {
+  while (zmq_msg_recv(frame.handle(), socket.handle(), ZMQ_DONTWAIT) < 0) {
+    if (zmq_errno() == EAGAIN) return false;
+    CHAPPE_ASSERT(zmq_errno() == EINTR);
+  }
+  return true;
+}
+
+bool send_now(zmq::socket_t& socket, std::string_view frame, int flags) {
+  while (zmq_send(socket.handle(), frame.data(), frame.size(), flags | ZMQ_DONTWAIT) < 0) {
+    if (zmq_errno() == EAGAIN || zmq_errno() == EHOSTUNREACH) return false;
+    CHAPPE_ASSERT(zmq_errno() == EINTR);
+  }
+  return true;
 }
 
 void set_wire_options(zmq::socket_t& socket, const std::string& endpoint) {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <zmq.hpp>
 
@@ -59,6 +60,11 @@ class Context {
   std::mutex mutex_;
   std::unique_ptr<Gate> gate_;  // Before zmq_ in destruction: its thread uses the context.
 };
+
+/// Takes the next frame, if one is there; it never waits, and a signal is no reason to come back without one.
+bool receive_now(zmq::socket_t& socket, zmq::message_t& frame);
+/// Queues a frame. `flags`: ZMQ_SNDMORE or 0. False: the queue is full, or there is nobody to send to.
+bool send_now(zmq::socket_t& socket, std::string_view frame, int flags = 0);
 
 /// What both ends of the wire have in common: bounds on sizes and queues, and watching that the peer is there.
 /// Source: reliability.md section 5.1. Throws zmq::error_t.

@@ -78,9 +78,9 @@ class ZmqSchedulerLink final : public SchedulerLink {
   std::optional<WorkerSend> receive() override {
     watch();
     zmq::message_t frame;
-    while (socket_.recv(frame, zmq::recv_flags::dontwait)) {
+    while (receive_now(socket_, frame)) {
       const bool whole = !frame.more();
-      while (frame.more()) (void)socket_.recv(frame, zmq::recv_flags::dontwait);  // They came together.
+      while (frame.more()) (void)receive_now(socket_, frame);  // They came together.
       Result<WorkerSend> said = decode(frame);
       if (whole && said) return *std::move(said);
       ++malformed_;
@@ -90,7 +90,7 @@ class ZmqSchedulerLink final : public SchedulerLink {
 
   bool send(const std::string& message) override {
     watch();
-    return zmq_send(socket_.handle(), message.data(), message.size(), ZMQ_DONTWAIT) >= 0;
+    return send_now(socket_, message);
   }
 
  private:
@@ -125,10 +125,10 @@ class ZmqSchedulerLink final : public SchedulerLink {
   /// Takes in what happened to the connection, and tries again where the rest is over.
   void watch() {
     zmq::message_t event;
-    while (monitor_.recv(event, zmq::recv_flags::dontwait)) {
+    while (receive_now(monitor_, event)) {
       std::uint16_t what = 0;  // Source: zmq_socket_monitor(3): 16 bits of event, 32 of value, then an address frame.
       if (event.size() >= sizeof what) std::memcpy(&what, event.data(), sizeof what);
-      while (event.more()) (void)monitor_.recv(event, zmq::recv_flags::dontwait);  // They came together.
+      while (event.more()) (void)receive_now(monitor_, event);  // They came together.
       on(what);
     }
     std::uint64_t passed = 0;

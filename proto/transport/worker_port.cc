@@ -3,14 +3,13 @@
 #include <fmt/core.h>
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 
 #include "proto/transport/context.h"
+#include "proto/transport/sessions.h"
 
 namespace chappe::transport {
 namespace {
@@ -18,11 +17,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 4096;
-constexpr std::size_t kSessionsMax = 16'384;
+constexpr int kReceiveQueueMax = 64;  // Messages of one worker; the rest waits in its process.
 constexpr std::size_t kReceiveBytesMax = std::size_t{4} << 20;  // Of one receive().
 constexpr std::size_t kComplaintsMax = 16;
-constexpr auto kSessionIdle = std::chrono::minutes(5);
-constexpr auto kSweepEvery = std::chrono::seconds(10);
 constexpr auto kComplaintEvery = std::chrono::minutes(1);
 
 /// libzmq 4.3 has the option, and its header shows it only with drafts. Without a handler nobody may connect then.
@@ -36,15 +33,6 @@ void raise_descriptor_limit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);  // Where it may not be raised, the old limit holds.
 }
 
-/// A connection, as long as something was heard from it lately.
-struct Session {
-  ConnectionId connection;
-  std::string routing_id;
-  std::string key;  ///< The CURVE key of its first message, Z85.
-  Clock::time_point heard;
-  std::optional<Clock::time_point> complained;
-};
-
 class ZmqWorkerPort final : public WorkerPort {
  public:
   explicit ZmqWorkerPort(const WorkerPortConfig& config)
@@ -53,6 +41,7 @@ class ZmqWorkerPort final : public WorkerPort {
         socket_(context_->zmq(), zmq::socket_type::router) {
     set_wire_options(socket_, config.endpoint);
     socket_.set(zmq::sockopt::linger, 0);
+    socket_.set(zmq::sockopt::rcvhwm, kReceiveQueueMax);
     socket_.set(zmq::sockopt::router_mandatory, true);
     socket_.set(zmq::sockopt::router_handover, false);
     socket_.set(zmq::sockopt::backlog, kBacklog);
@@ -83,19 +72,19 @@ class ZmqWorkerPort final : public WorkerPort {
     std::size_t bytes = 0;
     while (taken < messages_max && bytes < kReceiveBytesMax && take_one(out, now, bytes)) ++taken;
     counters_.received += taken;
-    forget_idle(now);
+    sessions_.forget_idle(now);
     return taken;
   }
 
   void send(const WorkerSend& send) override {
-    const auto at = by_connection_.find(send.to);
-    if (at == by_connection_.end()) {
+    const Session* session = sessions_.find(send.to);
+    if (session == nullptr) {
       ++counters_.unroutable;
       return;
     }
     const std::uint64_t left_out = encoder_.left_out();
     for (const std::string& message : encoder_.encode(send)) {
-      if (!send_frames(at->second->routing_id, message)) return;
+      if (!send_frames(session->routing_id, message)) return;
     }
     if (encoder_.left_out() != left_out && complaints_.size() < kComplaintsMax) {
       complaints_.push_back("an assignment was not sent: what its task reads takes more than a message can carry");
@@ -103,8 +92,6 @@ class ZmqWorkerPort final : public WorkerPort {
   }
 
  private:
-  using Sessions = std::unordered_map<std::string, Session>;  // By routing id.
-
   /// One message: its sender and its last frame.
   struct Incoming {
     std::string routing_id;
@@ -114,12 +101,12 @@ class ZmqWorkerPort final : public WorkerPort {
 
   std::optional<Incoming> receive_frames() {
     zmq::message_t frame;
-    if (!socket_.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
+    if (!receive_now(socket_, frame)) return std::nullopt;
     Incoming incoming;
     incoming.routing_id = frame.to_string();
     std::size_t frames = 0;
     for (bool more = frame.more(); more; ++frames) {
-      (void)socket_.recv(incoming.payload, zmq::recv_flags::dontwait);  // All frames of a message come at once.
+      (void)receive_now(socket_, incoming.payload);  // All frames of a message come at once.
       more = incoming.payload.more();
     }
     incoming.whole = frames == 1;
@@ -133,16 +120,11 @@ class ZmqWorkerPort final : public WorkerPort {
     bytes += incoming->payload.size();
     // The first frame lacks this property in libzmq 4.3.4 after a poll; the last has it.
     const char* key = zmq_msg_gets(incoming->payload.handle(), "User-Id");
-    if (key == nullptr) {
+    if (Session* session = key == nullptr ? nullptr : sessions_.hear(incoming->routing_id, key, now)) {
+      read(*incoming, *session, out, now);
+    } else {
       ++counters_.malformed;
-      return true;
     }
-    Session* session = session_of(incoming->routing_id, key, now);
-    if (session == nullptr) {
-      ++counters_.malformed;
-      return true;
-    }
-    read(*incoming, *session, out, now);
     return true;
   }
 
@@ -166,43 +148,6 @@ class ZmqWorkerPort final : public WorkerPort {
         event);
   }
 
-  /// The sender's session, a new one at its first message. Null: it came with another key than its first message.
-  Session* session_of(const std::string& routing_id, std::string_view key, Clock::time_point now) {
-    auto at = sessions_.find(routing_id);
-    if (at == sessions_.end()) at = open_session(routing_id, key, now);
-    if (at->second.key != key) return nullptr;
-    at->second.heard = now;
-    return &at->second;
-  }
-
-  Sessions::iterator open_session(const std::string& routing_id, std::string_view key, Clock::time_point now) {
-    if (sessions_.size() >= kSessionsMax) forget_oldest();
-    const ConnectionId connection{++connections_};
-    const auto at = sessions_.emplace(routing_id, Session{connection, routing_id, std::string(key), now, {}}).first;
-    by_connection_.emplace(connection, &at->second);  // Nodes of an unordered_map stay where they are.
-    return at;
-  }
-
-  Sessions::iterator forget(Sessions::iterator at) {
-    by_connection_.erase(at->second.connection);
-    return sessions_.erase(at);
-  }
-
-  void forget_oldest() {
-    (void)forget(std::min_element(sessions_.begin(), sessions_.end(),
-                                  [](const auto& a, const auto& b) { return a.second.heard < b.second.heard; }));
-  }
-
-  /// A connection that was silent for long is gone, or has forgotten us: should it speak again, it gets a new number
-  /// and is asked to say hello.
-  void forget_idle(Clock::time_point now) {
-    if (now < next_sweep_) return;
-    next_sweep_ = now + kSweepEvery;
-    for (auto at = sessions_.begin(); at != sessions_.end();) {
-      at = now - at->second.heard > kSessionIdle ? forget(at) : std::next(at);
-    }
-  }
-
   void complain(Session& session, std::string_view what, Clock::time_point now) {
     ++counters_.malformed;
     if (session.complained && now - *session.complained < kComplaintEvery) return;
@@ -213,10 +158,7 @@ class ZmqWorkerPort final : public WorkerPort {
 
   /// False: the peer is gone or does not drain its queue.
   bool send_frames(const std::string& routing_id, const std::string& message) {
-    // The C functions: a peer that is gone is no exception here.
-    const auto flags = ZMQ_DONTWAIT;
-    const bool sent = zmq_send(socket_.handle(), routing_id.data(), routing_id.size(), flags | ZMQ_SNDMORE) >= 0 &&
-                      zmq_send(socket_.handle(), message.data(), message.size(), flags) >= 0;
+    const bool sent = send_now(socket_, routing_id, ZMQ_SNDMORE) && send_now(socket_, message);
     ++(sent ? counters_.sent : counters_.unroutable);
     return sent;
   }
@@ -226,13 +168,10 @@ class ZmqWorkerPort final : public WorkerPort {
   zmq::socket_t socket_;
   std::string endpoint_;
   Sessions sessions_;
-  std::unordered_map<ConnectionId, Session*> by_connection_;
-  std::uint64_t connections_ = 0;
   wire::WorkerDecoder decoder_;
   wire::SchedulerEncoder encoder_;
   PortCounters counters_;
   std::vector<std::string> complaints_;
-  Clock::time_point next_sweep_;
 };
 
 }  // namespace
