@@ -43,7 +43,9 @@ void EngineState::run_timers() {
     LiveRun* run = find_run(key.run);
     if (run == nullptr) continue;
     if (timer.kind == Timer::Kind::kRunTimeout) {
-      if (run->row.generation == timer.token && run->row.stop == Stop::kNone) {
+      // With fail_fast, what runs may finish: but not later than this.
+      const bool goes_on = run->row.stop == Stop::kNone || run->row.stop == Stop::kFailFast;
+      if (run->row.generation == timer.token && goes_on) {
         stop(*run, Stop::kTimeout, fmt::format("the run's timeout of {} passed", to_text(*run->dag->timeout)));
       }
       continue;
@@ -53,6 +55,7 @@ void EngineState::run_timers() {
       on_queue_timeout(*run, key.index, timer.token);
     } else if (instance.attempt_no == timer.token && instance.state == TaskState::kUpForRetry) {
       run->set_state(key.index, TaskState::kScheduled);
+      add_queue_timer(*run, key.index, Duration(0));
       enqueue(*run, run->instances->task_of(key.index), {key.index, key.index + 1});
     }
   }

@@ -45,16 +45,19 @@ ReadyClass EngineState::class_of(const Task& task) {
 }
 
 void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
+  more_ready = true;
   ready[class_of(run.task(task))].push(run.row.seq, range);
 }
 
 void EngineState::dispatch() {
   std::uint32_t budget = config.assign_max;
+  more_ready = false;
   for (auto it = ready.begin(); it != ready.end() && budget > 0;) {
     dispatch_class(it->first, it->second, budget);
     it = it->second.empty() ? ready.erase(it) : std::next(it);
   }
-  if (budget == 0) out.wake_at = now.mono;
+  // What became ready while placing may belong to a class that was passed already.
+  if (budget == 0 || more_ready) out.wake_at = now.mono;
 }
 
 Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
@@ -97,21 +100,27 @@ bool EngineState::park(LiveRun& run, std::uint32_t index) {
   const auto& foreach = run.task(task).foreach;
   if (!foreach || foreach->max_parallel == 0 || run.tasks[task].active < foreach->max_parallel) return false;
   run.parked_by_task[task].push_back({index, index + 1});
+  unpark_next(run, run.parked);  // The run has a place that this one cannot take.
   return true;
 }
 
 /// An attempt ended: one of those that wait aside may go on.
 void EngineState::unpark(LiveRun& run, std::uint32_t task) {
-  if (!run.parked.empty()) {
-    const ReadyRange range = run.parked.front();
-    run.parked.pop_front();
-    enqueue(run, run.instances->task_of(range.next), range);
-  }
+  unpark_next(run, run.parked);
   const auto parked = run.parked_by_task.find(task);
   if (parked == run.parked_by_task.end()) return;
-  enqueue(run, task, parked->second.front());
-  parked->second.pop_front();
+  unpark_next(run, parked->second);
   if (parked->second.empty()) run.parked_by_task.erase(parked);
+}
+
+/// Those that gave up waiting meanwhile do not use up a turn.
+void EngineState::unpark_next(LiveRun& run, std::deque<ReadyRange>& parked) {
+  while (!parked.empty()) {
+    const ReadyRange range = parked.front();
+    parked.pop_front();
+    if (run.states[range.next].state != TaskState::kScheduled) continue;
+    return enqueue(run, run.instances->task_of(range.next), range);
+  }
 }
 
 bool EngineState::try_assign(LiveRun& run, std::uint32_t index, std::size_t room) {
@@ -246,6 +255,15 @@ LeasedAttempt* EngineState::leased_by(ConnectionId connection, const HeldAttempt
   return found == worker->leased.end() ? nullptr : &found->second;
 }
 
+/// The attempt is the one whose outputs count: they must not be dropped, whoever says what.
+bool EngineState::has_won(const HeldAttempt& what) {
+  const LiveRun* run = find_run(what.key.run);
+  if (run == nullptr || !run->started() || what.key.index >= run->states.size()) return false;
+  const InstanceState& instance = run->states[what.key.index];
+  return instance.attempt == what.attempt &&
+         (instance.state == TaskState::kCommitting || instance.state == TaskState::kSuccess);
+}
+
 void EngineState::on(const AttemptStarted& event) {
   LeasedAttempt* leased = leased_by(event.connection, event.what);
   if (leased == nullptr) {
@@ -289,11 +307,9 @@ void EngineState::on(const AttemptFinished& event) {
   if (worker_on(event.connection) == nullptr) return;  // It says hello first, and then all of this again.
   send_to(event.connection).acknowledged.push_back(event.what.attempt);
   if (known == nullptr) {
-    // Ended already, by this very report or without it. Only another attempt's outputs are surely not wanted.
-    const LiveRun* run = find_run(event.what.key.run);
-    const bool other = run != nullptr && run->started() && event.what.key.index < run->states.size() &&
-                       run->states[event.what.key.index].attempt != event.what.attempt;
-    if (other && event.outputs && !event.outputs->objects.empty()) {
+    // Ended already, by this very report or without it. Of a run that is over nobody knows here who won.
+    const bool lost = find_run(event.what.key.run) != nullptr && !has_won(event.what);
+    if (lost && event.outputs && !event.outputs->objects.empty()) {
       out.drop.push_back({event.what, event.outputs->objects});
     }
     return;
@@ -434,6 +450,18 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
   settle(run, index, std::move(row));
 }
 
+/// `passed`: how long the instance has been ready already.
+void EngineState::add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed) {
+  const auto& queue_timeout = run.task(run.instances->task_of(index)).queue_timeout;
+  if (!queue_timeout) return;
+  const InstanceState& instance = run.states[index];
+  // An attempt that is assigned, but has not started, has been waiting since before it had its number.
+  const std::uint32_t attempt_no = instance.attempt_no - (instance.state == TaskState::kQueued ? 1U : 0U);
+  add_timer(std::max(*queue_timeout - passed, Duration(0)), Timer::Kind::kQueueTimeout,
+            static_cast<std::uint64_t>(InstanceKey{run.row.seq, index}.row()),
+            std::uint64_t{run.row.generation} << 32 | attempt_no);
+}
+
 bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
   const Task& task = run.task(run.instances->task_of(index));
   Duration rest{};
@@ -456,16 +484,17 @@ bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
 void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token) {
   const InstanceState& instance = run.states[index];
   const Task& task = run.task(run.instances->task_of(index));
-  if (instance.state == TaskState::kScheduled && instance.attempt_no == token) {
+  const std::uint32_t attempt_no = static_cast<std::uint32_t>(token);
+  if (token >> 32 != run.row.generation) return;
+  if (instance.state == TaskState::kScheduled && instance.attempt_no == attempt_no) {
     settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout,
                            fmt::format("no attempt started within {}", to_text(*task.queue_timeout)));
     return judge_due(run);
   }
-  if (instance.state != TaskState::kQueued || instance.attempt_no != token + 1) return;
+  if (instance.state != TaskState::kQueued || instance.attempt_no != attempt_no + 1) return;
   WorkerState& worker = workers.at(instance.worker);
   LeasedAttempt& leased = worker.leased.at(instance.attempt);
-  if (leased.cancel_sent || !worker.connection) return;
-  leased.cancel_sent = true;
+  if (std::exchange(leased.cancel_sent, true) || !worker.connection) return;  // Told when it is back.
   send_to(worker.connection)
       .cancel.push_back({.what = {leased.key, instance.attempt}, .reason = Reason::kQueueTimeout});
 }

@@ -80,6 +80,11 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
       if (state == TaskState::kNone || state == TaskState::kScheduled) run.set_state(i, TaskState::kCancelled);
     }
   }
+  // Outputs that could not be published count for nothing.
+  std::erase_if(run.outputs, [&](const auto& each) {
+    const TaskState state = run.states[each.first].state;
+    return state != TaskState::kSuccess && state != TaskState::kCommitting;
+  });
   recount(run);
   judge_due(run);
   touched.push_back(seq);
@@ -125,6 +130,7 @@ Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
                                                  run.instances->name_of(row.key.index), row.worker.value));
   }
   worker->second.leased[row.attempt] = {.key = row.key, .queued_at = row.queued_at, .started_at = row.end.started_at};
+  if (row.state == TaskState::kQueued) add_queue_timer(run, row.key.index, now.wall - row.queued_at);
   take_room(run, run.instances->task_of(row.key.index), worker->second);
   return {};
 }

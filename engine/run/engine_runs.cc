@@ -153,7 +153,8 @@ void EngineState::recount(LiveRun& run) {
 void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
   const InstanceState& ended = run.states[index];
   if (ended.state == TaskState::kFailed && !ended.allowed) run.failed = true;
-  if (ended.state == TaskState::kUpstreamFailed) run.failed = true;
+  // A worker may say "cancelled" though nobody cancelled the run; what was asked for is then not done.
+  if (ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled) run.failed = true;
   for (const ChildEdge& edge : run.graph->children(run.instances->task_of(index))) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
@@ -176,7 +177,7 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   const Verdict verdict = judge(rule, progress.upstream);
   if (verdict == Verdict::kWait) return;
   progress.judged = true;
-  progress.ready_at = now.wall;
+  if (!progress.ready_at.is_set()) progress.ready_at = now.wall;  // After a restart it is judged again.
   if (verdict == Verdict::kRun) return make_ready(run, task);
   const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
   const std::string message = fmt::format(
@@ -208,10 +209,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     }
     run.set_state(i, TaskState::kScheduled);
     range.end = i + 1;
-    if (task.queue_timeout) {
-      add_timer(*task.queue_timeout, Timer::Kind::kQueueTimeout,
-                static_cast<std::uint64_t>(InstanceKey{run.row.seq, i}.row()), run.states[i].attempt_no);
-    }
+    add_queue_timer(run, i, now.wall - run.tasks[position].ready_at);
   }
   flush(0);
 }
@@ -369,8 +367,13 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   }
   run.parked.clear();
   run.parked_by_task.clear();
-  if (why != Stop::kFailFast || run.dag->fail_fast == FailFast::kCancel) cancel_attempts(run);
+  if (cancels_attempts(run)) cancel_attempts(run);
   touched.push_back(run.row.seq);
+}
+
+/// Requires: the run is being stopped.
+bool EngineState::cancels_attempts(const LiveRun& run) const {
+  return run.row.stop != Stop::kFailFast || run.dag->fail_fast == FailFast::kCancel;
 }
 
 void EngineState::cancel_attempts(LiveRun& run) {
@@ -380,8 +383,7 @@ void EngineState::cancel_attempts(LiveRun& run) {
     const auto worker = workers.find(instance.worker);
     CHAPPE_ASSERT(worker != workers.end());
     LeasedAttempt& leased = worker->second.leased.at(instance.attempt);
-    if (leased.cancel_sent || !worker->second.connection) continue;
-    leased.cancel_sent = true;
+    if (std::exchange(leased.cancel_sent, true) || !worker->second.connection) continue;  // Told when it is back.
     send_to(worker->second.connection).cancel.push_back({.what = {{run.row.seq, i}, instance.attempt}});
   }
 }
@@ -404,6 +406,13 @@ void EngineState::change_run(LiveRun& run, const std::function<void(RunRow&)>& c
   const RunState before = run.row.state;
   change(run.row);
   out.persist.run_changes.push_back({run.row, before});
+}
+
+/// Undoes adopt(), also where it failed half-way.
+void EngineState::let_go(RunSeq seq) {
+  LiveRun& run = *runs.at(seq);
+  if (run.started()) --running_by_dag[run.row.dag];
+  forget_run(seq);
 }
 
 void EngineState::forget_run(RunSeq seq) {
@@ -453,15 +462,15 @@ void EngineState::on(const RetryRequested& event) {
   }
   if (finished) {
     auto adopted = adopt(*event.stored);
-    if (!adopted) return reply(event.ticket, fail(std::move(adopted.error())));
+    if (!adopted) {
+      let_go(event.stored->row.seq);
+      return reply(event.ticket, fail(std::move(adopted.error())));
+    }
     run = *adopted;
   }
   auto again = chosen_for_retry(*run, event.tasks);
   if (!again) {
-    if (finished) {
-      --running_by_dag[run->row.dag];
-      forget_run(run->row.seq);
-    }
+    if (finished) let_go(run->row.seq);
     return reply(event.ticket, fail(std::move(again.error())));
   }
   audit(event.requested_by, "run.retry", name,
@@ -483,7 +492,7 @@ void EngineState::on(const RetryRequested& event) {
 Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& run,
                                                                  const std::vector<std::string>& names) const {
   std::vector<std::uint32_t> chosen;
-  std::vector<std::uint32_t> roots;
+  std::vector<std::uint32_t> roots;  // Tasks.
   std::vector<bool> alone(run.states.size());
   for (const std::string& name : names) {
     if (const auto task = run.dag->find(name)) {
@@ -502,12 +511,34 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
     const bool unfinished = instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed ||
                             (instance.state == TaskState::kFailed && !instance.allowed);
     const bool not_begun = instance.state == TaskState::kNone && is_final(run.row.state);
+    if (named && holds_attempt(instance.state)) {
+      return fail(ErrorCode::kConflict, fmt::format("{} is {}; it cannot be run again before it has ended",
+                                                    run.instances->name_of(i), chappe::name_of(instance.state)));
+    }
     if ((is_final(instance.state) && (named || unfinished)) || not_begun) chosen.push_back(i);
   }
   if (chosen.empty()) {
     return fail(ErrorCode::kConflict, "nothing in the run failed or was cancelled; name a task to run it again");
   }
+  add_waiting_descendants(run, chosen);
   return chosen;
+}
+
+/// What is ready because of ends that are about to be undone is not ready any more.
+void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const {
+  std::vector<std::uint32_t> roots;
+  for (const std::uint32_t index : chosen) {
+    const std::uint32_t task = run.instances->task_of(index);
+    if (!roots.empty() && roots.back() == task) continue;
+    for (const ChildEdge& edge : run.graph->children(task)) roots.push_back(edge.child);
+    roots.push_back(task);
+  }
+  const std::vector<bool> reached = run.graph->with_descendants(roots);
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {
+    const TaskState state = run.states[i].state;
+    const bool waits = state == TaskState::kScheduled || state == TaskState::kUpForRetry;
+    if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
+  }
 }
 
 /// Makes the instances as if they had not run, in a new generation, and judges all tasks anew.
@@ -525,7 +556,15 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
       store_row(run, index, std::move(row));
     }
     run.outputs.erase(index);
-    run.tasks[run.instances->task_of(index)].judged = false;
+    TaskProgress& progress = run.tasks[run.instances->task_of(index)];
+    progress.judged = false;
+    progress.ready_at = {};
+  }
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {  // Their timers are of the generation before.
+    const TaskState state = run.states[i].state;
+    if (state != TaskState::kScheduled && state != TaskState::kQueued) continue;
+    const WallTime ready_at = run.tasks[run.instances->task_of(i)].ready_at;
+    add_queue_timer(run, i, ready_at.is_set() ? now.wall - ready_at : Duration(0));
   }
   auto context = *run.context;
   context.generation = run.row.generation;

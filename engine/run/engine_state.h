@@ -44,7 +44,7 @@ struct Timer {
   MonoTime at;
   enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease } kind = Kind::kRetry;
   std::uint64_t what = 0;   ///< Instance row, run or worker.
-  std::uint64_t token = 0;  ///< Attempt number, generation: a timer whose token is behind does nothing.
+  std::uint64_t token = 0;  ///< Attempt number and generation: a timer whose token is behind does nothing.
   bool operator>(const Timer& other) const { return at > other.at; }
 };
 
@@ -87,6 +87,7 @@ struct EngineState {
   Effects out;
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
+  bool more_ready = false;                                ///< Something became ready since dispatch() began.
 
   // ---- engine.cc ----
   void apply(const Event& event);
@@ -109,7 +110,9 @@ struct EngineState {
   void connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello);
   void disconnect(WorkerState& worker);
   void reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen);
+  void cancel_again(WorkerState& worker);
   void lose_worker(WorkerState& worker, const std::string& why);
+  void lose_attempts(std::vector<InstanceKey> lost, const std::string& why);
   void on_lease_timer(WorkerSeq seq);
 
   // ---- engine_runs.cc ----
@@ -134,11 +137,14 @@ struct EngineState {
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);
   void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
   void stop(LiveRun& run, Stop why, const std::string& message);
+  bool cancels_attempts(const LiveRun& run) const;
   void cancel_attempts(LiveRun& run);
   void finish_if_over(LiveRun& run);
   void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
+  void let_go(RunSeq seq);
   void forget_run(RunSeq seq);
   Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
+  void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
 
   // ---- engine_attempts.cc ----
@@ -152,11 +158,13 @@ struct EngineState {
   void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
   bool park(LiveRun& run, std::uint32_t index);
   void unpark(LiveRun& run, std::uint32_t task);
+  void unpark_next(LiveRun& run, std::deque<ReadyRange>& parked);
   bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
   void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
   void take_room(LiveRun& run, std::uint32_t position, WorkerState& worker);
   LeasedAttempt release(LiveRun& run, std::uint32_t index);
   LeasedAttempt* leased_by(ConnectionId connection, const HeldAttempt& what);
+  bool has_won(const HeldAttempt& what);
   AttemptId new_attempt();
   Need need_of(const LiveRun& run, const ReadyClass& which) const;
   ReadyClass class_of(const Task& task);
@@ -170,6 +178,7 @@ struct EngineState {
   void remember_asset(const AssetVersion& version);
   bool retry_later(LiveRun& run, std::uint32_t index, TaskRow& row);
   void on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token);
+  void add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed);
   void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
   double chance(std::uint64_t salt) const;
 

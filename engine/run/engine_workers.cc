@@ -18,6 +18,10 @@ void EngineState::hear(WorkerState& worker) { worker.lease_until = now.mono + co
 
 void EngineState::on(const WorkerJoined& event) {
   const WorkerHello& hello = event.hello;
+  // A connection speaks for one process: whoever spoke on it before is gone from it.
+  if (WorkerState* before = worker_on(event.connection); before != nullptr) {
+    if (before->row.incarnation != hello.incarnation) disconnect(*before);
+  }
   // The same place with another process: the lock on its work directory proves that the earlier one is dead.
   for (auto it = workers.begin(); it != workers.end();) {
     WorkerState& other = (it++)->second;
@@ -38,6 +42,25 @@ void EngineState::on(const WorkerJoined& event) {
   connect(worker, event.connection, hello);
   // What the hello does not name, the worker does not hold: nothing can be on its way to a new connection.
   reconcile(worker, hello.held, worker.batch);
+  cancel_again(worker);
+}
+
+/// What was cancelled while nobody could tell the worker, or was told to a connection that broke.
+void EngineState::cancel_again(WorkerState& worker) {
+  std::vector<AttemptId> doomed;
+  for (const auto& [attempt, leased] : worker.leased) {
+    const LiveRun& run = *runs.at(leased.key.run);
+    const bool late = leased.cancel_sent && run.states[leased.key.index].state == TaskState::kQueued;
+    if (late || (run.row.stop != Stop::kNone && cancels_attempts(run))) doomed.push_back(attempt);
+  }
+  std::sort(doomed.begin(), doomed.end());
+  for (const AttemptId attempt : doomed) {
+    LeasedAttempt& leased = worker.leased.at(attempt);
+    leased.cancel_sent = true;
+    const bool stopped = runs.at(leased.key.run)->row.stop != Stop::kNone;
+    const Reason reason = stopped ? Reason::kCancelled : Reason::kQueueTimeout;
+    send_to(worker.connection).cancel.push_back({.what = {leased.key, attempt}, .reason = reason});
+  }
 }
 
 void EngineState::connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello) {
@@ -110,7 +133,10 @@ void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> he
   std::unordered_set<AttemptId> said;
   for (const HeldAttempt& each : held) {
     said.insert(each.attempt);
-    if (!worker.leased.contains(each.attempt)) {
+    if (worker.leased.contains(each.attempt)) continue;
+    if (has_won(each)) {
+      send_to(worker.connection).acknowledged.push_back(each.attempt);  // The first acknowledgement was lost.
+    } else {
       send_to(worker.connection).cancel.push_back({.what = each, .forget = true});
     }
   }
@@ -118,13 +144,18 @@ void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> he
   for (const auto& [attempt, leased] : worker.leased) {
     if (leased.batch <= batch_seen && !said.contains(attempt)) lost.push_back(leased.key);
   }
-  std::sort(lost.begin(), lost.end());
+  lose_attempts(std::move(lost), fmt::format("worker {} does not hold the attempt any more", worker.row.name));
+}
+
+void EngineState::lose_attempts(std::vector<InstanceKey> lost, const std::string& why) {
+  std::sort(lost.begin(), lost.end());  // A hash map's order must not decide what happens first.
   for (const InstanceKey& key : lost) {
     LiveRun& run = *runs.at(key.run);
     const LeasedAttempt leased = release(run, key.index);
     AttemptEnd end{.reason = Reason::kLostWorker, .started_at = leased.started_at, .ended_at = now.wall};
-    end.message = fmt::format("worker {} does not hold the attempt any more", worker.row.name);
+    end.message = why;
     end_attempt(run, key.index, std::move(end), leased.queued_at);
+    judge_due(run);
   }
 }
 
@@ -132,15 +163,7 @@ void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
   disconnect(worker);
   std::vector<InstanceKey> lost;
   for (const auto& [attempt, leased] : worker.leased) lost.push_back(leased.key);
-  std::sort(lost.begin(), lost.end());  // A hash map's order must not decide what happens first.
-  const std::string message = fmt::format("worker {} on {} {}", worker.row.name, worker.row.host, why);
-  for (const InstanceKey& key : lost) {
-    LiveRun& run = *runs.at(key.run);
-    const LeasedAttempt leased = release(run, key.index);
-    AttemptEnd end{.reason = Reason::kLostWorker, .started_at = leased.started_at, .ended_at = now.wall};
-    end.message = message;
-    end_attempt(run, key.index, std::move(end), leased.queued_at);
-  }
+  lose_attempts(std::move(lost), fmt::format("worker {} on {} {}", worker.row.name, worker.row.host, why));
   worker.row.lost_at = now.wall;
   out.persist.workers.push_back(worker.row);
   by_incarnation.erase(worker.row.incarnation);

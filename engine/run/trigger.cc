@@ -15,9 +15,9 @@ Verdict judge(TriggerRule rule, const UpstreamCounts& up) {
     case TriggerRule::kAllDone:
       return once_done(Verdict::kRun);
     case TriggerRule::kAllSuccess:
+      // A skip waits for the rest: which of two ends came first must not decide what the run looks like.
       if (failures > 0) return Verdict::kUpstreamFailed;
-      if (up.skipped > 0) return Verdict::kSkip;
-      return once_done(Verdict::kRun);
+      return once_done(up.skipped > 0 ? Verdict::kSkip : Verdict::kRun);
     case TriggerRule::kAllFailed:
       if (up.success + up.skipped > 0) return Verdict::kSkip;
       return once_done(Verdict::kRun);
@@ -41,7 +41,7 @@ Verdict judge(TriggerRule rule, const UpstreamCounts& up) {
       return once_done(Verdict::kSkip);
     case TriggerRule::kOneDone:
       if (up.success + up.failed > 0) return Verdict::kRun;
-      return once_done(up.upstream_failed > 0 ? Verdict::kUpstreamFailed : Verdict::kSkip);
+      return once_done(Verdict::kSkip);
     case TriggerRule::kAllDoneMinOneSuccess:
       if (up.success > 0) return once_done(Verdict::kRun);
       return once_done(up.skipped == up.total ? Verdict::kSkip : Verdict::kUpstreamFailed);

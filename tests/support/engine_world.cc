@@ -89,15 +89,17 @@ std::vector<Event> EngineWorld::due_heartbeats() {
 
 void EngineWorld::pass(Duration duration, const std::function<void(const Effects&)>& seen) {
   constexpr int kStepsMax = 100'000;
-  const MonoTime end = now.mono + duration;
+  const Now end{now.wall + duration, now.mono + duration};
   for (int i = 0; i < kStepsMax; ++i) {
-    MonoTime next = std::min(end, heartbeat_at_);
-    if (wake_at_) next = std::min(next, *wake_at_);
+    const MonoTime next = wake_at_ ? std::min(*wake_at_, heartbeat_at_) : heartbeat_at_;
+    if (next > end.mono) {
+      now = end;
+      return;
+    }
     const Duration moved = std::max(next - now.mono, Duration(0));
     now = {now.wall + moved, now.mono + moved};
     const Effects effects = step(due_heartbeats());
     if (seen) seen(effects);
-    if (now.mono >= end && (!wake_at_ || *wake_at_ > now.mono)) return;
   }
   ADD_FAILURE() << "the engine asks to be woken again and again";
 }

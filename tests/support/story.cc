@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <sstream>
+#include <stdexcept>
 
-#include "engine/base/assert.h"
 #include "proto/json/json.h"
 #include "tests/support/dag_builder.h"
 
@@ -185,7 +185,7 @@ void Story::configure(const Words& words) {
 
 void Story::define(const std::string& name, const std::string& yaml) {
   dags_[name] = dag_of(yaml);
-  CHAPPE_ASSERT(dags_[name] != nullptr);
+  if (dags_[name] == nullptr) throw std::runtime_error(fmt::format("'{}' is no DAG", name));
 }
 
 Event Story::submit(const Words& words) {
@@ -244,8 +244,7 @@ const Assignment& Story::attempt_of(const Words& words) {
     }
   }
   const Assignment* newest = world().newest(id, instance);
-  if (newest == nullptr) complain("no worker was ever told of it");
-  CHAPPE_ASSERT(newest != nullptr);
+  if (newest == nullptr) throw std::runtime_error(fmt::format("'{}': no worker was ever told of it", line_));
   return *newest;
 }
 
