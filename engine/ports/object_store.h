@@ -72,8 +72,8 @@ class ObjectStore {
 
   /// Prepares `uri` to show what is stored at `key`, without showing it: on S3 an open multipart upload filled by
   /// server-side copy, in a directory a link under a temporary name. Returns the upload, written down as text that any
-  /// process with the same store can complete or abort. `uri`: "NAME/..." beneath the store's root, or "s3://BUCKET/KEY"
-  /// on S3.
+  /// process with the same store can complete or abort. `uri`: "NAME/..." beneath the store's root, or
+  /// "s3://BUCKET/KEY" on S3.
   virtual Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
                                     const PutOptions& options) = 0;
   /// Makes a staged upload visible. Idempotent: completing one that is visible already answers the same.
