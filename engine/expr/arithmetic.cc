@@ -106,14 +106,13 @@ int compare(const Value& a, const Value& b) {
 }
 
 std::size_t bytes_of(const Value& value) {
-  constexpr std::size_t kEach = 8;
-  std::size_t bytes = kEach;
+  std::size_t bytes = sizeof(Value);
   if (const auto* text = value.as_string()) bytes += text->size();
   if (const auto* list = value.as_list()) {
     for (const Value& item : *list) bytes += bytes_of(item);
   }
   if (const auto* map = value.as_map()) {
-    for (const auto& [key, item] : *map) bytes += key.size() + bytes_of(item);
+    for (const auto& [key, item] : *map) bytes += sizeof(std::string) + key.size() + bytes_of(item);
   }
   return bytes;
 }

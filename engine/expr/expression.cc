@@ -10,7 +10,7 @@ namespace chappe::expr {
 namespace {
 
 /// Of all values that an evaluation looks at or makes; keeps `[x, x, x, ...]` over large outputs within memory.
-constexpr std::size_t kWorkBytesMax = std::size_t{256} << 20;
+constexpr std::size_t kWorkBytesMax = std::size_t{128} << 20;
 constexpr std::size_t kStepsMax = 100'000;
 
 Failure invalid(std::string message) { return fail(ErrorCode::kInvalidInput, std::move(message)); }
@@ -34,7 +34,9 @@ class Evaluation {
   Result<Value> evaluate(const Node& node) {
     if (++steps_ > kStepsMax) return invalid(fmt::format("more than {} steps", kStepsMax));
     auto value = dispatch(node);
-    if (!value) return value;
+    // What the others answer with has been counted where it came from.
+    const bool makes = node.kind == Node::Kind::kReference || node.kind == Node::Kind::kCall;
+    if (!value || !makes) return value;
     return charged(std::move(*value));
   }
 
@@ -254,8 +256,9 @@ Result<Value> Expression::evaluate(const Scope& scope) const {
   CHAPPE_ASSERT(!empty());
   auto value = Evaluation(scope).evaluate(*root_);
   if (!value) return fail(ErrorCode::kInvalidInput, std::move(value.error().message));
-  if (bytes_of(*value) > kResultBytesMax) return invalid(fmt::format("the result has over {} bytes", kResultBytesMax));
-  return value;
+  const auto* text = value->as_string();
+  if (text == nullptr || text->size() <= kTextBytesMax) return value;
+  return invalid(fmt::format("the result has over {} bytes", kTextBytesMax));
 }
 
 Result<bool> Expression::evaluate_condition(const Scope& scope) const {

@@ -17,7 +17,7 @@
 /// `==` compares any two values (an integer equals a float of the same value) and is false across types; `<` and its
 /// like need two numbers or two texts. Quoted text knows \n \t \r \\ \' \" and the doubled quote.
 ///
-/// Pure. Bounds: text 4 KiB, depth 64, a result of 1 MiB, 256 MiB of values looked at, 100,000 steps; past them an
+/// Pure. Bounds: text 4 KiB, depth 64, texts of 1 MiB, 128 MiB of values looked at, 100,000 steps; past them an
 /// error, never a hang: without loops, cost is linear in the text and in what the scope hands over.
 #pragma once
 
@@ -109,6 +109,8 @@ class Template {
     Expression expression;
     std::size_t offset = 0;  ///< Of the expression's text in the template.
   };
+  std::size_t expanded_max() const;
+  Failure too_long() const;
   std::string text_;
   std::vector<Part> parts_;
   std::string after_;  ///< Literal text behind the last part; the whole text where there are no parts.

@@ -20,7 +20,7 @@ Failure needs(std::string_view name, std::string_view what, const Value& got) {
   return invalid(fmt::format("{}() needs {}, not {}", name, what, got.type_name()));
 }
 Failure too_large(std::string_view name) {
-  return invalid(fmt::format("the result of {}() would be over {} bytes", name, kResultBytesMax));
+  return invalid(fmt::format("the result of {}() would be over {} bytes", name, kTextBytesMax));
 }
 
 // ---- Numbers ------------------------------------------------------------------------------------------------------
@@ -102,10 +102,10 @@ Result<Value> round_to(Arguments arguments) {
     return invalid(fmt::format("round() needs 0 to {} digits", kDigitsMax));
   }
   if (!arguments[0].is_number()) return needs("round", "a number", arguments[0]);
+  const double value = arguments[0].number();
   const double scale = std::pow(10.0, static_cast<double>(*digits));
-  const double scaled = arguments[0].number() * scale;
-  // So large a number has no decimals to round.
-  return finite(std::isfinite(scaled) ? std::round(scaled) / scale : arguments[0].number());
+  constexpr double kWholeFrom = 4503599627370496.0;  // 2^52: beyond, a double has no such decimals to round.
+  return Value(std::abs(value) * scale < kWholeFrom ? std::round(value * scale) / scale : value);
 }
 
 Result<Value> absolute(Arguments arguments) {
@@ -219,7 +219,7 @@ Result<Value> join(Arguments arguments) {
   for (std::size_t i = 0; i < list->size(); ++i) {
     if (i > 0) out += *separator;
     out += to_text((*list)[i]);
-    if (out.size() > kResultBytesMax) return too_large("join");
+    if (out.size() > kTextBytesMax) return too_large("join");
   }
   return Value(std::move(out));
 }
@@ -237,7 +237,7 @@ Result<Value> replace(Arguments arguments) {
     out.append(text, at, found == std::string::npos ? found : found - at);
     if (found == std::string::npos) return Value(std::move(out));
     out += fresh;
-    if (out.size() > kResultBytesMax) return too_large("replace");
+    if (out.size() > kTextBytesMax) return too_large("replace");
     at = found + old.size();
   }
 }
@@ -262,14 +262,14 @@ Result<Value> format(Arguments arguments) {
     } else {
       out += two[0];
     }
-    if (out.size() > kResultBytesMax) return too_large("format");
+    if (out.size() > kTextBytesMax) return too_large("format");
   }
   if (used < arguments.size()) return invalid("format() has more values than '{}'");
   return Value(std::move(out));
 }
 
 Result<Value> json_of(Arguments arguments) {
-  if (bytes_of(arguments[0]) > kResultBytesMax) return too_large("to_json");
+  if (bytes_of(arguments[0]) > kTextBytesMax) return too_large("to_json");
   return Value(to_json(arguments[0]));
 }
 
@@ -381,7 +381,7 @@ constexpr std::array kFunctions = {
              [](Arguments a) { return at_edge("starts_with", a, true); }},
     Function{"string", 1, 1, "string(value)",
              [](Arguments a) {
-               return bytes_of(a[0]) > kResultBytesMax ? Result<Value>(too_large("string")) : Value(to_text(a[0]));
+               return bytes_of(a[0]) > kTextBytesMax ? Result<Value>(too_large("string")) : Value(to_text(a[0]));
              }},
     Function{"sum", 1, kAnyNumber, "sum(list | number, ...)", [](Arguments a) { return sum_of("sum", folded(a)); }},
     Function{"to_json", 1, 1, "to_json(value)", json_of},

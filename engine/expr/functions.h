@@ -13,8 +13,8 @@
 
 namespace chappe::expr {
 
-inline constexpr std::size_t kResultBytesMax = std::size_t{1} << 20;
-inline constexpr std::size_t kRangeMax = 100'000;  ///< Elements that range() or split() makes.
+inline constexpr std::size_t kTextBytesMax = std::size_t{1} << 20;  ///< Of a text that an expression makes.
+inline constexpr std::size_t kRangeMax = 100'000;                   ///< Elements that range() or split() makes.
 
 /// Total: any arguments of the right number give a value or an error. kNotFound: there is nothing to answer with
 /// (`max([])`), which `??` and default() may stand in for.
@@ -43,7 +43,7 @@ Result<Value> finite(double value);
 int compare(const Value& a, const Value& b);
 bool comparable(const Value& a, const Value& b);
 
-/// Bytes that a value takes, roughly: what the bounds on memory count.
+/// Bytes of memory that a value takes, roughly.
 std::size_t bytes_of(const Value& value);
 
 }  // namespace chappe::expr

@@ -74,19 +74,24 @@ Result<Value> Template::evaluate(const Scope& scope) const {
     auto value = part.expression.evaluate(scope);
     if (!value) return value;
     (out += part.before) += to_text(*value);
+    if (out.size() > expanded_max()) return too_long();
   }
-  out += after_;
-  // Literal text may be as long as the file allows; it is what expressions add that is bounded.
-  if (out.size() > text_.size() + kResultBytesMax) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("the expanded text has over {} bytes", kResultBytesMax));
-  }
-  return Value(std::move(out));
+  return Value(std::move(out += after_));
 }
 
 Result<std::string> Template::expand(const Scope& scope) const {
   auto value = evaluate(scope);
   if (!value) return fail(std::move(value.error()));
-  return to_text(*value);
+  std::string text = to_text(*value);
+  if (text.size() > expanded_max()) return too_long();
+  return text;
+}
+
+/// Literal text may be as long as the file allows; it is what expressions add that is bounded.
+std::size_t Template::expanded_max() const { return text_.size() + kTextBytesMax; }
+
+Failure Template::too_long() const {
+  return fail(ErrorCode::kInvalidInput, fmt::format("the expanded text has over {} bytes", expanded_max()));
 }
 
 const std::string& Template::literal_text() const {
