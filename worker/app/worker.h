@@ -12,18 +12,18 @@
 namespace chappe {
 
 struct WorkerConfig {
-  std::string scheduler;                       ///< ZeroMQ endpoint.
-  std::string server_key;                      ///< The scheduler's CURVE public key.
-  std::filesystem::path key_file;              ///< This worker's secret key (proto/transport/keys.h).
-  std::string name = "worker";                 ///< One live worker per (name, work_dir): its lock sees to that.
-  std::filesystem::path work_dir;              ///< Attempts run in WORK_DIR/ATTEMPT-ID/.
-  std::string object_store;                    ///< As SchedulerConfig::object_store; must be the same store.
-  std::uint32_t cpu_milli = 0;                 ///< 0: the cores this process may use.
-  std::uint64_t memory_bytes = 0;              ///< 0: the machine's or the cgroup's.
+  std::string scheduler;           ///< ZeroMQ endpoint.
+  std::string server_key;          ///< The scheduler's CURVE public key.
+  std::filesystem::path key_file;  ///< This worker's secret key (proto/transport/keys.h).
+  std::string name = "worker";     ///< One live worker per (name, work_dir): its lock sees to that.
+  std::filesystem::path work_dir;  ///< Attempts run in WORK_DIR/ATTEMPT-ID/.
+  std::string object_store;        ///< As SchedulerConfig::object_store; must be the same store.
+  std::uint32_t cpu_milli = 0;     ///< 0: the cores this process may use.
+  std::uint64_t memory_bytes = 0;  ///< 0: the machine's or the cgroup's.
   std::uint32_t gpus = 0;
   std::map<std::string, std::string> labels;
-  bool keep_work_dirs = false;                 ///< For debugging: do not remove an attempt's directory.
-  bool quit_with_parent = false;               ///< Stop when the process that started this one is gone.
+  bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.
+  bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
 };
 
 /// Starts the spawner first, then everything else; runs until SIGTERM or SIGINT (drains: no new attempts, waits for

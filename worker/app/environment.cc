@@ -1,0 +1,90 @@
+#include "worker/app/environment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "storage/digest/digest.h"
+
+namespace chappe::worker {
+namespace {
+
+constexpr std::array<std::string_view, 15> kInherited{
+    "PATH",       "LANG",        "LANGUAGE", "TZ",         "USER",        "LOGNAME",  "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "CURL_CA_BUNDLE"};
+constexpr char kPathDefault[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view name_of(std::string_view variable) { return variable.substr(0, variable.find('=')); }
+
+bool is_inherited(std::string_view variable) {
+  const std::string_view name = name_of(variable);
+  return name.starts_with("LC_") || std::find(kInherited.begin(), kInherited.end(), name) != kInherited.end();
+}
+
+void put(std::vector<std::string>& variables, std::string_view name, std::string_view value) {
+  std::string variable;
+  variable.reserve(name.size() + 1 + value.size());
+  variable.append(name).append("=").append(value);
+  variables.push_back(std::move(variable));
+}
+
+/// As put(), in place of an earlier one of the same name.
+void replace(std::vector<std::string>& variables, std::string_view name, std::string_view value) {
+  std::erase_if(variables, [&](const std::string& variable) { return name_of(variable) == name; });
+  put(variables, name, value);
+}
+
+}  // namespace
+
+std::string idempotency_key(const Assignment& assignment) {
+  Sha256 hash;
+  // Lengths in front: no two different quadruples give one text.
+  for (const std::string& part :
+       {assignment.run->id.text(), assignment.task, assignment.map_key, std::to_string(assignment.run->generation)}) {
+    hash.update(fmt::format("{}:", part.size()));
+    hash.update(part);
+  }
+  return to_hex(hash.finish());
+}
+
+Environment::Environment(const char* const* inherited) {
+  for (; *inherited != nullptr; ++inherited) {
+    if (is_inherited(*inherited)) base_.emplace_back(*inherited);
+  }
+  const bool has_path =
+      std::any_of(base_.begin(), base_.end(), [](const auto& each) { return name_of(each) == "PATH"; });
+  if (!has_path) base_.emplace_back(kPathDefault);
+}
+
+std::vector<std::string> Environment::of(const Assignment& assignment, const AttemptFolder& folder,
+                                         const std::string& params_file) const {
+  const RunContext& run = *assignment.run;
+  std::vector<std::string> variables;
+  variables.reserve(base_.size() + assignment.work->env.size() + 18);
+  variables = base_;
+  put(variables, "HOME", folder.work);
+  put(variables, "TMPDIR", folder.tmp);
+  for (const auto& [name, value] : assignment.work->env) {
+    if (!name.starts_with("CHAPPE_")) replace(variables, name, value);
+  }
+  put(variables, "CHAPPE_RUN_ID", run.id.text());
+  put(variables, "CHAPPE_DAG", run.dag);
+  put(variables, "CHAPPE_DAG_VERSION", run.dag_version);
+  put(variables, "CHAPPE_TASK", assignment.task);
+  put(variables, "CHAPPE_MAP_KEY", assignment.map_key);
+  put(variables, "CHAPPE_ITEM", assignment.item_json);
+  put(variables, "CHAPPE_ATTEMPT", std::to_string(assignment.attempt_no));
+  put(variables, "CHAPPE_ATTEMPT_ID", to_text(assignment.attempt));
+  put(variables, "CHAPPE_FENCE", std::to_string(assignment.attempt.value));
+  put(variables, "CHAPPE_IDEMPOTENCY_KEY", idempotency_key(assignment));
+  put(variables, "CHAPPE_LOGICAL_TIME", to_iso8601(run.logical_time));
+  put(variables, "CHAPPE_INTERVAL_START", to_iso8601(run.interval_start));
+  put(variables, "CHAPPE_INTERVAL_END", to_iso8601(run.interval_end));
+  put(variables, "CHAPPE_PARAMS", params_file);
+  return variables;
+}
+
+}  // namespace chappe::worker

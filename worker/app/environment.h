@@ -1,0 +1,31 @@
+/// \file
+/// The environment of a task: a few of the worker's own variables, the task's, and CHAPPE_*.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/run/events.h"
+#include "worker/app/work_directory.h"
+
+namespace chappe::worker {
+
+class Environment {
+ public:
+  /// Takes from `inherited` ("NAME=VALUE" texts, as in environ) what tasks may see: search path, language, time zone,
+  /// proxies, certificates. Never credentials.
+  explicit Environment(const char* const* inherited);
+
+  /// All variables of one attempt. The task's win over the worker's, CHAPPE_* over both.
+  std::vector<std::string> of(const Assignment& assignment, const AttemptFolder& folder,
+                              const std::string& params_file) const;
+
+ private:
+  std::vector<std::string> base_;
+};
+
+/// Names this try of this task in the world outside, and any other try of it alike: 64 hex digits over run, task, key
+/// and generation. For systems that take each request of one name once.
+std::string idempotency_key(const Assignment& assignment);
+
+}  // namespace chappe::worker

@@ -1,0 +1,320 @@
+#include "worker/app/executor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "engine/base/assert.h"
+#include "engine/lineage/objects.h"
+#include "engine/ports/log.h"
+
+namespace chappe::worker {
+namespace {
+
+constexpr std::size_t kLastChunksMax = 256;  ///< Of 60 KiB; more are left to the stored logs.
+
+/// The words of `text`, cut at spaces: "/bin/bash -eu".
+std::vector<std::string> words(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+Result<void> write_script(const std::string& file, const std::string& text) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (written) return {};
+  return fail(ErrorCode::kUnavailable, fmt::format("write {}: {}", file, std::strerror(error)));
+}
+
+Result<std::uint64_t> store_log(ObjectStore& store, const std::string& key, const AttemptLog& log) {
+  PutOptions options;
+  options.content_type = "text/plain";
+  auto writer = store.create(key, options, log.stored_size());
+  if (!writer) return fail(writer.error());
+  auto copied = log.read_stored([&](std::span<const std::byte> bytes) { return (*writer)->write(bytes); });
+  if (!copied) return fail(copied.error());
+  auto stored = (*writer)->finish();
+  if (!stored) return fail(stored.error());
+  return stored->size;
+}
+
+}  // namespace
+
+std::string name_of_signal(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name != nullptr ? fmt::format("SIG{} ({})", name, signal) : fmt::format("signal {}", signal);
+}
+
+struct Executor::Execution {
+  std::shared_ptr<const Assignment> assignment;
+  std::string prefix;                 ///< Of its objects' keys.
+  std::atomic<bool> stopped = false;  ///< Read by its transfers.
+  std::optional<AttemptFolder> folder;
+  bool has_params = false;
+  bool transferring = false;
+  exec::ProgramId program = 0;  ///< 0: none runs.
+  AttemptLog log;
+  AttemptEnd end;
+  std::shared_ptr<AttemptOutputs> outputs;
+
+  AttemptId id() const { return assignment->attempt; }
+  HeldAttempt held() const { return {assignment->key, assignment->attempt}; }
+  const ResolvedWork& work() const { return *assignment->work; }
+};
+
+Executor::Executor(ExecutorParts parts) : parts_(std::move(parts)), transfers_(parts_.transfer_threads) {}
+
+Executor::~Executor() {
+  for (const auto& [attempt, execution] : executions_) execution->stopped = true;
+}
+
+void Executor::start(std::shared_ptr<const Assignment> assignment) {
+  CHAPPE_ASSERT(assignment->run != nullptr);
+  auto owned = std::make_unique<Execution>();
+  Execution& execution = *owned;
+  execution.assignment = std::move(assignment);
+  const Assignment& what = *execution.assignment;
+  execution.prefix = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
+  executions_.emplace(execution.id(), std::move(owned));
+  Result<AttemptFolder> folder = parts_.directory.acquire(execution.id());
+  if (!folder) return fail_attempt(execution, Reason::kLaunchFailed, std::move(folder.error().message));
+  execution.log = AttemptLog(folder->log(), parts_.log_bounds);
+  execution.folder = std::move(*folder);
+  if (execution.work().inputs.empty()) return run(execution);
+  fetch_inputs(execution);
+}
+
+void Executor::stop(const agent::StopOrder& order) {
+  const auto found = executions_.find(order.attempt);
+  if (found == executions_.end()) return;
+  found->second->stopped = true;
+  if (found->second->program != 0) parts_.spawner.stop(found->second->program, order.grace);
+}
+
+// ---- Fetch inputs -------------------------------------------------------------------------------------------------
+
+void Executor::fetch_inputs(Execution& execution) {
+  execution.transferring = transfers_.submit([this, &execution] {
+    auto staged =
+        artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped}, execution.work().inputs);
+    return [this, &execution, staged = std::move(staged)] {
+      execution.transferring = false;
+      if (!staged) return fail_attempt(execution, staged.error().reason, staged.error().message);
+      execution.end.usage.bytes_in = *staged;
+      run(execution);
+    };
+  });
+  if (!execution.transferring) fail_attempt(execution, Reason::kArtifactIo, "too many transfers are under way");
+}
+
+// ---- Run the program ----------------------------------------------------------------------------------------------
+
+void Executor::run(Execution& execution) {
+  if (execution.stopped) return over(execution);
+  const Result<exec::Launch> launch = launch_of(execution);
+  if (!launch) return fail_attempt(execution, Reason::kLaunchFailed, launch.error().message);
+  const Result<exec::ProgramId> program = parts_.spawner.launch(*launch);
+  if (!program) return fail_attempt(execution, Reason::kLaunchFailed, program.error().message);
+  execution.program = *program;
+  by_program_.emplace(*program, &execution);
+  parts_.agent.program_started(execution.id(), parts_.now());
+}
+
+Result<exec::Launch> Executor::launch_of(Execution& execution) {
+  const Assignment& assignment = *execution.assignment;
+  const AttemptFolder& folder = *execution.folder;
+  const Result<std::string> params = parts_.directory.acquire_params(*assignment.run);
+  if (!params) return fail(params.error());
+  execution.has_params = true;
+  exec::Launch launch;
+  launch.directory = folder.work;
+  launch.grace = assignment.work->kill_grace;
+  launch.env = parts_.environment.of(assignment, folder, *params);
+  launch.argv = assignment.work->command;
+  if (!launch.argv.empty()) return launch;
+  if (auto written = write_script(folder.script(), assignment.work->script); !written) return fail(written.error());
+  launch.argv = words(assignment.work->shell.empty() ? "/bin/sh -eu" : assignment.work->shell);
+  launch.argv.push_back(folder.script());
+  return launch;
+}
+
+void Executor::take_output(exec::ProgramId program, std::span<const std::byte> bytes) {
+  const auto found = by_program_.find(program);
+  if (found != by_program_.end()) found->second->log.append(bytes, parts_.now().mono);
+}
+
+void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& end) {
+  const auto found = by_program_.find(program);
+  CHAPPE_ASSERT(found != by_program_.end());
+  Execution& execution = *found->second;
+  by_program_.erase(found);
+  execution.program = 0;
+  execution.end = end_of(execution, end);
+  parts_.agent.program_ended(execution.id(), parts_.now());
+  store_outputs(execution);
+}
+
+AttemptEnd Executor::not_started(const Execution& execution, const exec::ProcessEnd& end) const {
+  const ResolvedWork& work = execution.work();
+  const std::string program = work.command.empty() ? words(work.shell + " /bin/sh").front() : work.command.front();
+  AttemptEnd result = execution.end;
+  result.reason = Reason::kLaunchFailed;
+  if (end.directory_failed) {
+    result.message = fmt::format("enter the work directory: {}", std::strerror(end.code));
+  } else if (end.code == ENOENT && program.find('/') == std::string::npos) {
+    result.message = fmt::format("start '{}': there is no such program on this worker's PATH", program);
+  } else if (end.code == ENOEXEC) {
+    result.message = fmt::format("start '{}': it is no program; a script needs a first line like '#!/bin/sh'", program);
+  } else {
+    result.message = fmt::format("start '{}': {}", program, std::strerror(end.code));
+  }
+  return result;
+}
+
+AttemptEnd Executor::end_of(const Execution& execution, const exec::ProcessEnd& end) {
+  if (end.kind == exec::EndKind::kNotStarted) return not_started(execution, end);
+  AttemptEnd result = execution.end;
+  result.usage.cpu_us = end.cpu_us;
+  result.usage.peak_memory_bytes = end.peak_memory_bytes;
+  if (end.kind == exec::EndKind::kLost) {
+    result.reason = Reason::kLostWorker;
+    result.message = "the process that watched the task was killed";
+    return result;
+  }
+  const bool signalled = end.kind == exec::EndKind::kSignalled;
+  result.exit_code = signalled ? 128 + end.code : end.code;
+  if (result.exit_code == 0) return result;
+  // A shell tells 128 + 9 when it was its child that was killed.
+  if (result.exit_code == 128 + SIGKILL && !end.terminated && oom_kills_.claim()) {
+    result.reason = Reason::kOom;
+    result.message =
+        fmt::format("killed by the kernel for memory; its largest process had {} MiB", end.peak_memory_bytes >> 20);
+  } else if (end.fenced) {
+    result.reason = Reason::kLostWorker;
+    result.message = "stopped because the worker had no word from the scheduler";
+  } else {
+    result.reason = signalled ? Reason::kSignal : Reason::kExitCode;
+    result.message = signalled ? "ended by " + name_of_signal(end.code) : fmt::format("exit code {}", end.code);
+  }
+  return result;
+}
+
+void Executor::fail_attempt(Execution& execution, Reason reason, std::string message) {
+  execution.end.reason = reason;
+  execution.end.message = std::move(message);
+  over(execution);
+}
+
+// ---- Store outputs and log ----------------------------------------------------------------------------------------
+
+void Executor::store_outputs(Execution& execution) {
+  const ResolvedWork& work = execution.work();
+  const bool has_outputs = execution.end.reason == Reason::kNone && parts_.agent.wanted(execution.id()) &&
+                           !(work.outputs.empty() && work.values.empty());
+  if (!has_outputs && execution.log.empty()) return over(execution);
+  execution.transferring = transfers_.submit([this, &execution, has_outputs] {
+    std::optional<artifacts::Staged<artifacts::StagedOut>> staged;
+    if (has_outputs) {
+      staged = artifacts::stage_out({parts_.store, execution.folder->work, execution.stopped}, execution.prefix,
+                                    execution.id(), execution.work());
+    }
+    Result<std::uint64_t> logged = std::uint64_t{0};
+    if (!execution.log.empty()) logged = store_log(parts_.store, execution.prefix + "log", execution.log);
+    return [this, &execution, staged = std::move(staged), logged = std::move(logged)]() mutable {
+      execution.transferring = false;
+      // The log is there to help; an attempt does not fail for it.
+      if (!logged) log::warn("store the log of attempt {}: {}", to_text(execution.id()), logged.error().message);
+      if (!staged) return over(execution);
+      if (!*staged) return fail_attempt(execution, (*staged).error().reason, (*staged).error().message);
+      execution.end.usage.bytes_out = (*staged)->bytes;
+      execution.outputs = std::make_shared<AttemptOutputs>(std::move((*staged)->outputs));
+      over(execution);
+    };
+  });
+  if (!execution.transferring) fail_attempt(execution, Reason::kArtifactIo, "too many transfers are under way");
+}
+
+void Executor::over(Execution& execution) {
+  CHAPPE_ASSERT(execution.program == 0 && !execution.transferring);
+  take_last_chunks(execution);
+  const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
+  if (!parts_.agent.ended(execution.id(), execution.end, outputs, parts_.now()) && outputs != nullptr) discard(outputs);
+  if (execution.has_params) parts_.directory.release_params(execution.assignment->run->seq);
+  if (execution.folder && parts_.directory.release(*execution.folder)) {
+    const auto remove = [root = execution.folder->root] {
+      WorkDirectory::remove(root);
+      return [] {};
+    };
+    if (!transfers_.submit(remove)) WorkDirectory::remove(execution.folder->root);
+  }
+  executions_.erase(execution.id());
+}
+
+void Executor::discard(std::shared_ptr<const AttemptOutputs> outputs) {
+  const bool submitted = transfers_.submit([this, outputs] {
+    artifacts::discard(parts_.store, *outputs);
+    return [] {};
+  });
+  if (!submitted) log::warn("outputs of an unwanted attempt stay in the object store until they are swept up");
+}
+
+// ---- Logs ---------------------------------------------------------------------------------------------------------
+
+void Executor::take_last_chunks(Execution& execution) {
+  while (auto chunk = execution.log.next_chunk(parts_.now().mono, true)) {
+    if (last_chunks_.size() == kLastChunksMax) return;
+    last_chunks_.push_back({execution.held(), chunk->offset, std::move(chunk->data)});
+  }
+}
+
+std::vector<wire::LogChunk> Executor::log_chunks(std::size_t bytes_max) {
+  std::vector<wire::LogChunk> chunks;
+  std::size_t bytes = 0;
+  const auto add = [&](wire::LogChunk chunk) {
+    bytes += chunk.data.size();
+    chunks.push_back(std::move(chunk));
+  };
+  std::size_t taken = 0;
+  while (taken < last_chunks_.size() && bytes < bytes_max) add(std::move(last_chunks_[taken++]));
+  last_chunks_.erase(last_chunks_.begin(), last_chunks_.begin() + static_cast<std::ptrdiff_t>(taken));
+  const MonoTime now = parts_.now().mono;
+  for (const auto& [program, execution] : by_program_) {
+    if (bytes >= bytes_max) break;
+    if (auto chunk = execution->log.next_chunk(now, false)) {
+      add({execution->held(), chunk->offset, std::move(chunk->data)});
+    }
+  }
+  return chunks;
+}
+
+std::optional<MonoTime> Executor::log_chunk_due() const {
+  if (!last_chunks_.empty()) return MonoTime{0};
+  std::optional<MonoTime> due;
+  for (const auto& [program, execution] : by_program_) {
+    const auto one = execution->log.chunk_due();
+    if (one && (!due || *one < *due)) due = one;
+  }
+  return due;
+}
+
+void Executor::dispatch() {
+  parts_.spawner.dispatch(
+      {[this](exec::ProgramId program, std::span<const std::byte> bytes) { take_output(program, bytes); },
+       [this](exec::ProgramId program, const exec::ProcessEnd& end) { program_ended(program, end); }});
+  transfers_.hand_back();
+}
+
+}  // namespace chappe::worker

@@ -1,0 +1,88 @@
+/// \file
+/// Carries out the agent's orders: each started attempt goes through its stages, and the agent hears how it went.
+///
+///   fetch inputs -> run the program -> store outputs and log -> over
+///
+/// Stopped at any stage, an attempt goes straight to its log. Thread: the worker's loop; what blocks runs in Transfers.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/ports/object_store.h"
+#include "proto/wire/wire.h"
+#include "worker/agent/agent.h"
+#include "worker/app/attempt_log.h"
+#include "worker/app/environment.h"
+#include "worker/app/work_directory.h"
+#include "worker/artifacts/staging.h"
+#include "worker/artifacts/transfers.h"
+#include "worker/exec/oom_counter.h"
+#include "worker/exec/spawner.h"
+
+namespace chappe::worker {
+
+struct ExecutorParts {
+  agent::Agent& agent;
+  WorkDirectory& directory;
+  exec::Spawner& spawner;
+  ObjectStore& store;
+  Environment environment;
+  std::function<Now()> now;
+  LogBounds log_bounds{};
+  std::size_t transfer_threads = 3;
+};
+
+class Executor {
+ public:
+  explicit Executor(ExecutorParts parts);
+  /// Waits for the transfers that run; they are told to stop.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  void start(std::shared_ptr<const Assignment> assignment);
+  void stop(const agent::StopOrder& order);
+  /// Takes in what the spawner and the transfers have to say.
+  void dispatch();
+  /// Readable when a transfer is done; the spawner has its own descriptor.
+  int transfers_fd() const { return transfers_.fd(); }
+
+  /// Live pieces of logs that are due, at most `bytes_max` together.
+  std::vector<wire::LogChunk> log_chunks(std::size_t bytes_max);
+  std::optional<MonoTime> log_chunk_due() const;
+
+ private:
+  struct Execution;
+  using Executions = std::map<AttemptId, std::unique_ptr<Execution>>;
+
+  void fetch_inputs(Execution& execution);
+  void run(Execution& execution);
+  Result<exec::Launch> launch_of(Execution& execution);
+  void take_output(exec::ProgramId program, std::span<const std::byte> bytes);
+  void program_ended(exec::ProgramId program, const exec::ProcessEnd& end);
+  AttemptEnd end_of(const Execution& execution, const exec::ProcessEnd& end);
+  AttemptEnd not_started(const Execution& execution, const exec::ProcessEnd& end) const;
+  void fail_attempt(Execution& execution, Reason reason, std::string message);
+  void store_outputs(Execution& execution);
+  void over(Execution& execution);
+  void discard(std::shared_ptr<const AttemptOutputs> outputs);
+  void take_last_chunks(Execution& execution);
+
+  ExecutorParts parts_;
+  exec::OomCounter oom_kills_;
+  Executions executions_;
+  std::unordered_map<exec::ProgramId, Execution*> by_program_;
+  std::vector<wire::LogChunk> last_chunks_;  ///< Of attempts that are over; told before anything else.
+  artifacts::Transfers transfers_;           ///< Last: its threads end before what they work on goes away.
+};
+
+/// "SIGSEGV (11)".
+std::string name_of_signal(int signal);
+
+}  // namespace chappe::worker

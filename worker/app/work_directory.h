@@ -1,0 +1,68 @@
+/// \file
+/// The worker's place on disk:
+///
+///   WORK_DIR/lock             held by the worker, its spawner and its supervisors: one live incarnation at a time
+///   WORK_DIR/runs/RUN.json    parameters of a run, read-only
+///   WORK_DIR/attempts/N/      one attempt at a time, removed when it left anything; N is the attempt's id when kept
+///                    N/work   the task's working directory and HOME
+///                    N/tmp    its TMPDIR
+///                    N/script, N/log
+///
+/// Directories that an attempt left empty serve the next one: making and removing them costs more than a short task.
+/// Thread: one, but for remove().
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/run/events.h"
+
+namespace chappe::worker {
+
+inline constexpr std::size_t kIdleRunsMax = 64;  ///< Parameter files kept for runs that have no attempt here just now.
+
+struct AttemptFolder {
+  std::string root, work, tmp;
+  std::string script() const { return root + "/script"; }
+  std::string log() const { return root + "/log"; }
+};
+
+class WorkDirectory {
+ public:
+  /// Makes it, takes its lock and removes what a dead incarnation left. Waits up to `wait` for the tasks of one that is
+  /// dying. Errors: kConflict: another worker runs here.
+  static Result<WorkDirectory> open(const std::filesystem::path& path, bool keep, Duration wait);
+  WorkDirectory(WorkDirectory&& other) noexcept;
+  WorkDirectory& operator=(WorkDirectory&&) = delete;
+  ~WorkDirectory();
+
+  int lock_fd() const { return lock_; }
+
+  /// An empty folder. Cost: two looks, or four new directories.
+  Result<AttemptFolder> acquire(AttemptId attempt);
+  /// Takes the folder back. True: it is not empty and the caller must remove() it, in another thread as it may take
+  /// long.
+  bool release(const AttemptFolder& folder);
+  static void remove(const std::string& root);
+
+  /// The file with the run's parameters; release_params() for each.
+  Result<std::string> acquire_params(const RunContext& run);
+  void release_params(RunSeq run);
+
+ private:
+  WorkDirectory(std::string path, int lock, bool keep);
+  std::string params_file(RunSeq run) const;
+
+  std::string path_;
+  int lock_ = -1;
+  bool keep_ = false;
+  std::uint64_t folders_made_ = 0;
+  std::vector<AttemptFolder> empty_;
+  std::map<RunSeq, std::size_t> params_users_;
+  std::deque<RunSeq> idle_runs_;
+};
+
+}  // namespace chappe::worker

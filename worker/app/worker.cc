@@ -1,0 +1,271 @@
+#include "worker/app/worker.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <optional>
+
+#include "engine/ports/log.h"
+#include "storage/digest/digest.h"
+#include "storage/open/object_stores.h"
+#include "worker/app/executor.h"
+#include "worker/app/machine.h"
+#include "worker/app/messenger.h"
+
+namespace chappe {
+namespace worker {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLockWait = 15s;      ///< For the tasks of an incarnation that was killed.
+constexpr Duration kKillWait = 10s;      ///< For our own tasks, when we leave.
+constexpr Duration kRetryAfter = 5ms;    ///< When the link takes nothing.
+constexpr Duration kTroubleEvery = 60s;  ///< How often the log says that there is no connection.
+constexpr std::size_t kMessagesPerPass = 64;
+constexpr std::size_t kLogBytesPerPass = std::size_t{512} << 10;
+constexpr std::uint32_t kPrefetchPerCore = 8;
+
+enum ExitCode : int { kOk = 0, kConfiguration = 2, kRestart = 75 };
+
+Now now() {
+  timespec wall{};
+  ::clock_gettime(CLOCK_REALTIME, &wall);
+  return {{static_cast<std::int64_t>(wall.tv_sec) * 1'000'000 + wall.tv_nsec / 1'000}, exec::boot_time()};
+}
+
+WorkerHello hello_of(const WorkerConfig& config) {
+  WorkerHello hello;
+  hello.incarnation = random_hex(16);
+  hello.name = config.name;
+  hello.host = host_name();
+  hello.capacity.cpu_milli = config.cpu_milli != 0 ? config.cpu_milli : available_cpu_milli();
+  hello.capacity.memory_bytes = config.memory_bytes != 0 ? config.memory_bytes : available_memory();
+  hello.capacity.gpus = config.gpus;
+  hello.prefetch = std::max(hello.capacity.cpu_milli / 1000, 1U) * kPrefetchPerCore;
+  hello.labels = config.labels;
+  return hello;
+}
+
+/// SIGTERM and SIGINT as something to read.
+int open_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/// All that one worker process is made of, and the loop that turns it.
+class Worker {
+ public:
+  struct Parts {
+    WorkDirectory directory;
+    std::unique_ptr<exec::Spawner> spawner;
+    std::unique_ptr<ObjectStore> store;
+    std::unique_ptr<transport::SchedulerLink> link;
+    int parent = -1;  ///< A pidfd of the process that started us, or -1.
+  };
+
+  Worker(Parts parts, WorkerHello hello)
+      : parts_(std::move(parts)),
+        agent_(std::move(hello)),
+        messenger_(*parts_.link),
+        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, Environment(environ), &now}),
+        signals_(open_signals()),
+        epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    for (const int fd : {signals_, parts_.parent, parts_.link->fd(), parts_.spawner->fd(), executor_.transfers_fd()})
+      watch(fd);
+  }
+
+  ~Worker() {
+    for (const int fd : {signals_, parts_.parent, epoll_}) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+
+  int run() {
+    while (!left_) {
+      wait();
+      take_signals();
+      if (!parts_.spawner->alive()) return fail_spawner();
+      take_messages();
+      executor_.dispatch();
+      act();
+      tell_logs();
+      tell_trouble();
+    }
+    (void)messenger_.flush();
+    return parts_.spawner->finish(kKillWait) ? kOk : kRestart;
+  }
+
+ private:
+  void watch(int fd) const {
+    if (fd < 0) return;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    (void)::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  }
+
+  void wait() {
+    std::array<epoll_event, 8> events{};
+    (void)::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_to_wait());
+  }
+
+  int milliseconds_to_wait() const {
+    if (again_) return 0;
+    const MonoTime time = exec::boot_time();
+    MonoTime due = wake_at_.value_or(time + kTroubleEvery);
+    if (!messenger_.ready()) due = std::min(due, time + kRetryAfter);
+    if (const auto chunk = executor_.log_chunk_due(); chunk && messenger_.ready()) due = std::min(due, *chunk);
+    const std::int64_t us = std::clamp<std::int64_t>((due - time).count(), 0, Duration(kTroubleEvery).count());
+    return static_cast<int>((us + 999) / 1000);
+  }
+
+  void take_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      log::info("{}: {}", ::strsignal(static_cast<int>(info.ssi_signo)),
+                draining_ ? "killing what runs" : "finishing what runs; again to kill it");
+      draining_ = true;
+      agent_.drain(now());
+    }
+    if (parts_.parent >= 0 && ::syscall(SYS_pidfd_send_signal, parts_.parent, 0, nullptr, 0) != 0) lose_parent();
+  }
+
+  /// Nobody is left to hear of a result.
+  void lose_parent() {
+    log::warn("the process that started this worker is gone; leaving");
+    left_ = true;
+  }
+
+  int fail_spawner() const {
+    log::error("the spawner process is gone; leaving, to be started again");
+    (void)parts_.spawner->finish(kKillWait);
+    return kRestart;
+  }
+
+  void take_messages() {
+    // After a long sleep the fence comes first: what waits in the socket may be as old as that sleep.
+    if (const auto fence = agent_.fence(); fence && exec::boot_time() >= fence->terminate_at) {
+      carry_out(agent_.orders(now(), false));
+    }
+    if (const std::uint64_t connections = parts_.link->connections(); connections != connections_) {
+      connections_ = connections;
+      messenger_.forget();
+      agent_.connected(now());
+      log::info("connected to the scheduler");
+    }
+    std::size_t taken = 0;
+    for (; taken < kMessagesPerPass; ++taken) {
+      const std::optional<WorkerSend> message = parts_.link->receive();
+      if (!message) break;
+      agent_.take(*message, now());
+    }
+    again_ = taken == kMessagesPerPass;
+  }
+
+  void act() {
+    (void)messenger_.flush();
+    const agent::AgentOrders orders = agent_.orders(now(), messenger_.ready());
+    carry_out(orders);
+    messenger_.send(orders);
+    // The link's descriptor is edge-triggered: after a send it has to be asked again.
+    again_ = messenger_.flush() || !orders.start.empty() || again_;
+    wake_at_ = orders.wake_at;
+    left_ = left_ || orders.goodbye;
+  }
+
+  void carry_out(const agent::AgentOrders& orders) {
+    for (const agent::StopOrder& order : orders.stop) executor_.stop(order);
+    for (const auto& assignment : orders.start) executor_.start(assignment);
+    if (const auto fence = agent_.fence()) parts_.spawner->fence().set(fence->terminate_at, fence->kill_at);
+  }
+
+  void tell_logs() {
+    if (!messenger_.ready()) return;
+    messenger_.send_logs(executor_.log_chunks(kLogBytesPerPass));
+    again_ = messenger_.flush() || again_;
+  }
+
+  void tell_trouble() {
+    const std::string trouble = parts_.link->trouble();
+    const MonoTime time = exec::boot_time();
+    if (trouble.empty()) {
+      trouble_again_at_ = time + 1s;  // A moment without connection is no news.
+    } else if (time >= trouble_again_at_) {
+      log::warn("no connection to the scheduler: {}", trouble);
+      trouble_again_at_ = time + kTroubleEvery;
+    }
+    if (const std::uint64_t malformed = parts_.link->malformed(); malformed != malformed_) {
+      malformed_ = malformed;
+      log::warn("{} messages of the scheduler could not be read; is it of another version?", malformed);
+    }
+  }
+
+  Parts parts_;
+  agent::Agent agent_;
+  Messenger messenger_;
+  Executor executor_;
+  const int signals_;
+  const int epoll_;
+  std::uint64_t connections_ = 0;
+  std::uint64_t malformed_ = 0;
+  MonoTime trouble_again_at_ = exec::boot_time() + 2s;
+  std::optional<MonoTime> wake_at_;
+  bool again_ = true;
+  bool draining_ = false;
+  bool left_ = false;
+};
+
+int refuse(const Error& error) {
+  log::error("{}", error.message);
+  return error.code == ErrorCode::kUnavailable ? kRestart : kConfiguration;
+}
+
+int start_and_run(const WorkerConfig& config) {
+  const int parent = config.quit_with_parent ? static_cast<int>(::syscall(SYS_pidfd_open, ::getppid(), 0)) : -1;
+  auto directory = WorkDirectory::open(config.work_dir, config.keep_work_dirs, kLockWait);
+  if (!directory) return refuse(directory.error());
+  // Before anything that may start a thread.
+  auto spawner = exec::Spawner::start(directory->lock_fd());
+  if (!spawner) return refuse(spawner.error());
+  auto store = open_object_store(config.object_store);
+  if (!store) return refuse(store.error());
+  auto keys = transport::load_keys(config.key_file);
+  if (!keys) return refuse(keys.error());
+  auto link = transport::SchedulerLink::connect({config.scheduler, config.server_key, std::move(*keys)});
+  if (!link) return refuse(link.error());
+  WorkerHello hello = hello_of(config);
+  log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
+            hello.capacity.memory_bytes >> 20, config.scheduler);
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), parent},
+                std::move(hello));
+  return worker.run();
+}
+
+}  // namespace
+}  // namespace worker
+
+int run_worker(const WorkerConfig& config) {
+  try {
+    return worker::start_and_run(config);
+  } catch (const std::exception& error) {
+    log::error("the worker fails: {}", error.what());
+    return worker::kRestart;
+  }
+}
+
+}  // namespace chappe
