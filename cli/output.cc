@@ -98,7 +98,7 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
 
 std::string short_duration(Duration duration) {
   const auto seconds = duration.count() / 1'000'000;
-  if (seconds < 0) return "0s";
+  if (duration.count() < 0) return "0s";  // Clocks of two machines.
   if (seconds < 10) return fmt::format("{:.1f}s", static_cast<double>(duration.count()) / 1e6);
   if (seconds < 60) return fmt::format("{}s", seconds);
   if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
