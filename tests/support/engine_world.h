@@ -74,9 +74,10 @@ class EngineWorld {
   const DagPtr& dag_of_run(RunSeq run) const;
 
   Engine& engine() { return *engine_; }
+  const Engine& engine() const { return *engine_; }
   MemoryMetaStore& store() { return store_; }
   const MemoryMetaStore& store() const { return store_; }
-  EngineConfig& config() { return config_; }
+  const EngineConfig& config() const { return config_; }
   Now now{{1'800'000'000'000'000}, {1'000'000'000}};
 
  private:

@@ -160,7 +160,7 @@ Result<StoredRun> MemoryMetaStore::load_run(const RunId& id) {
   return fail(ErrorCode::kNotFound, "run " + id.text());
 }
 
-Result<StoredState> MemoryMetaStore::load() {
+Result<StoredState> MemoryMetaStore::load() const {
   StoredState out{.epoch = epoch_};
   if (!tables_.runs.empty()) out.last_run = tables_.runs.rbegin()->first;
   if (!tables_.workers.empty()) out.last_worker = tables_.workers.rbegin()->first;

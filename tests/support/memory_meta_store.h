@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/ports/meta_store.h"
@@ -33,7 +34,8 @@ class MemoryMetaStore final : public MetaStore {
   /// What opening a store does: raises the epoch, durably.
   void open() { ++epoch_; }
 
-  Result<StoredState> load() override;
+  Result<StoredState> load() override { return std::as_const(*this).load(); }
+  Result<StoredState> load() const;
   Result<StoredRun> load_run(const RunId& run) override;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }

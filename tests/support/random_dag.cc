@@ -1,0 +1,79 @@
+#include "tests/support/random_dag.h"
+
+#include <fmt/format.h>
+
+#include "tests/support/dag_builder.h"
+
+namespace chappe::support {
+namespace {
+
+using std::chrono::seconds;
+
+void add_edges(Chance& chance, Task& task, std::uint32_t position) {
+  for (std::uint32_t upstream = 0; upstream < position; ++upstream) {
+    if (!chance.one_in(3)) continue;
+    Dependency& edge = task.depends_on.emplace_back();
+    edge.task = upstream;
+    if (!chance.one_in(5)) continue;
+    edge.plain = false;
+    edge.on_succeeded = chance.one_in(2);
+    edge.on_failed = chance.one_in(2);
+    edge.on_skipped = !edge.on_succeeded && !edge.on_failed;
+  }
+  if (chance.one_in(2)) task.trigger_rule = static_cast<TriggerRule>(chance.number(12));
+}
+
+void add_foreach(Chance& chance, Task& task) {
+  ForEach foreach;
+  foreach
+    .sequence = ForEach::Sequence{.start = 1, .count = chance.number(4), .step = 1};
+  foreach
+    .max_parallel = chance.number(3);
+  foreach
+    .on_empty = static_cast<ForEach::OnEmpty>(chance.number(3));
+  task.foreach = foreach;
+}
+
+void add_policies(Chance& chance, Task& task) {
+  task.retry.limit = static_cast<std::uint16_t>(chance.number(3));
+  task.retry.backoff.initial = seconds(chance.number(20));
+  task.retry.avoid_same_worker = chance.one_in(3);
+  if (chance.one_in(4)) task.retry.on = {Reason::kExitCode};
+  if (chance.one_in(4)) task.retry.max_elapsed = seconds(60);
+  task.infra_retry.limit = static_cast<std::uint16_t>(chance.number(4));
+  task.allow_failure.always = chance.one_in(6);
+  if (chance.one_in(6)) task.queue_timeout = seconds(10 + chance.number(300));
+}
+
+void add_work(Chance& chance, Task& task) {
+  constexpr std::uint32_t kCpu[] = {500, 1000, 2000};
+  if (!chance.one_in(3)) process(kCpu[chance.number(3)])(task);
+  if (chance.one_in(4)) task.pool = chance.one_in(2) ? "a" : "b";
+  task.priority = static_cast<std::int32_t>(chance.number(3));
+  if (chance.one_in(8)) task.when = expr::Expression::parse("false").value();
+}
+
+}  // namespace
+
+DagPtr random_dag(Chance& chance, std::uint32_t tasks_max) {
+  DagBuilder builder(fmt::format("d{}", chance.number(3)));
+  const std::uint32_t tasks = 1 + chance.number(tasks_max);
+  for (std::uint32_t i = 0; i < tasks; ++i) {
+    builder.task(fmt::format("t{}", i), {}, [&](Task& task) {
+      add_edges(chance, task, i);
+      if (chance.one_in(3)) add_foreach(chance, task);
+      add_policies(chance, task);
+      add_work(chance, task);
+    });
+  }
+  return builder
+      .change([&](Dag& dag) {
+        if (chance.one_in(3)) dag.fail_fast = static_cast<FailFast>(chance.number(3));
+        if (chance.one_in(3)) dag.max_active_tasks = 1 + chance.number(2);
+        if (chance.one_in(5)) dag.timeout = seconds(30 + chance.number(600));
+        dag.max_runs = 1 + chance.number(2);
+      })
+      .build();
+}
+
+}  // namespace chappe::support
