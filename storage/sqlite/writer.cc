@@ -27,6 +27,13 @@ std::string name_of_row(InstanceKey key) { return fmt::format("task instance {} 
                                                   row, expected, found)}};
 }
 
+/// The latest attempt of a task instance, if it ended, as a row of its history.
+std::string kept_attempt() {
+  const std::string columns(Table<AttemptRow>::kColumns);
+  return "INSERT INTO earlier_attempts (" + columns + ") SELECT id" + columns.substr(columns.find(',')) +
+         " FROM tasks WHERE id = ?1 AND attempt = ?2 AND ended_at_us <> 0";
+}
+
 }  // namespace
 
 Writer::Writer(const Connection& connection)
@@ -46,6 +53,7 @@ Writer::Writer(const Connection& connection)
       task_(connection, insert_sql<TaskRow>() + " ON CONFLICT (id) DO NOTHING"),
       task_change_(connection, guarded_task_update()),
       attempt_(connection, insert_sql<AttemptRow>()),
+      keep_attempt_(connection, kept_attempt()),
       input_(connection, insert_sql<InputRow>()),
       asset_version_(connection, insert_sql<AssetVersion>()),
       artifact_(connection, insert_sql<ArtifactRow>()),
@@ -94,6 +102,8 @@ void Writer::write(const WorkerRow& row) {
 
 void Writer::write(const TaskChange& change) {
   if (change.expect_row) {
+    const bool replaced = change.expect_attempt && change.row.attempt != change.expect_attempt;
+    if (replaced) keep_attempt_.run(change.row.key, change.expect_attempt);
     write_row(task_change_, change.row, change.expect_state, change.expect_attempt);
     if (connection_.changes() != 1) conflict(change);
     return;

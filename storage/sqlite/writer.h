@@ -31,6 +31,7 @@ class Writer {
   Statement task_;
   Statement task_change_;
   Statement attempt_;
+  Statement keep_attempt_;
   Statement input_;
   Statement asset_version_;
   Statement artifact_;

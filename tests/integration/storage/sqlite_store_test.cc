@@ -158,6 +158,28 @@ TEST_F(SqliteStore, AppliesSeveralChangesOfOneTaskInTheirOrder) {
   EXPECT_THAT(load().runs.at(0).tasks, ElementsAre(done));
 }
 
+TEST_F(SqliteStore, KeepsAnAttemptThatEndedWhenTheNextOneTakesItsPlace) {
+  open();
+  Persist changes = first_changes();
+  TaskRow resting = some_task();
+  resting.state = TaskState::kUpForRetry;
+  resting.end = some_end();
+  TaskRow second = resting;
+  second.state = TaskState::kQueued;
+  second.attempt = {resting.attempt.value + 1};
+  ++second.attempt_no;
+  second.end = {};
+  TaskRow third = second;  // The second one never ended: it was given back.
+  third.attempt = {resting.attempt.value + 2};
+  changes.tasks = {insertion(some_task()), change(some_task(), resting), change(resting, second),
+                   change(second, third)};
+  commit(changes);
+  const AttemptRow first{resting.key,    resting.attempt,   resting.attempt_no,
+                         resting.worker, resting.queued_at, resting.end};
+  EXPECT_THAT(reader()->attempts(resting.key)->earlier, ElementsAre(first));
+  EXPECT_EQ(reader()->attempts(resting.key)->task, third);
+}
+
 TEST_F(SqliteStore, LoadsOnlyRunsThatAreNotFinalButAnyRunByItsId) {
   open();
   Persist changes = first_changes(4);
