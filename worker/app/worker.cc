@@ -75,7 +75,8 @@ class Worker {
     std::unique_ptr<exec::Spawner> spawner;
     std::unique_ptr<ObjectStore> store;
     std::unique_ptr<transport::SchedulerLink> link;
-    int parent = -1;  ///< A pidfd of the process that started us, or -1.
+    int signals = -1;  ///< open_signals(), from before there were threads.
+    int parent = -1;   ///< A pidfd of the process that started us, or -1.
   };
 
   Worker(Parts parts, WorkerHello hello)
@@ -83,14 +84,14 @@ class Worker {
         agent_(std::move(hello)),
         messenger_(*parts_.link),
         executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, Environment(environ), &now}),
-        signals_(open_signals()),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-    for (const int fd : {signals_, parts_.parent, parts_.link->fd(), parts_.spawner->fd(), executor_.transfers_fd()})
+    for (const int fd :
+         {parts_.signals, parts_.parent, parts_.link->fd(), parts_.spawner->fd(), executor_.transfers_fd()})
       watch(fd);
   }
 
   ~Worker() {
-    for (const int fd : {signals_, parts_.parent, epoll_}) {
+    for (const int fd : {parts_.signals, parts_.parent, epoll_}) {
       if (fd >= 0) ::close(fd);
     }
   }
@@ -136,7 +137,7 @@ class Worker {
 
   void take_signals() {
     signalfd_siginfo info{};
-    while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    while (::read(parts_.signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       log::info("{}: {}", ::strsignal(static_cast<int>(info.ssi_signo)),
                 draining_ ? "killing what runs" : "finishing what runs; again to kill it");
       draining_ = true;
@@ -219,7 +220,6 @@ class Worker {
   agent::Agent agent_;
   Messenger messenger_;
   Executor executor_;
-  const int signals_;
   const int epoll_;
   std::uint64_t connections_ = 0;
   std::uint64_t malformed_ = 0;
@@ -242,6 +242,7 @@ int start_and_run(const WorkerConfig& config) {
   // Before anything that may start a thread.
   auto spawner = exec::Spawner::start(directory->lock_fd());
   if (!spawner) return refuse(spawner.error());
+  const int signals = open_signals();
   auto store = open_object_store(config.object_store);
   if (!store) return refuse(store.error());
   auto keys = transport::load_keys(config.key_file);
@@ -251,7 +252,7 @@ int start_and_run(const WorkerConfig& config) {
   WorkerHello hello = hello_of(config);
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), parent},
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent},
                 std::move(hello));
   return worker.run();
 }

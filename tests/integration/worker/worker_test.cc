@@ -169,7 +169,8 @@ class Desk {
   std::string stored_log(AttemptId attempt) const { return object(prefix(attempt) + "log").value_or("(no log)"); }
   int exit_code() {
     int status = 0;
-    const bool exited = until([&] { return ::waitpid(worker_, &status, WNOHANG) == worker_; });
+    bool exited = false;
+    (void)until([&] { return exited = exited || ::waitpid(worker_, &status, WNOHANG) == worker_; });
     worker_ = exited ? -1 : worker_;
     return exited && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
