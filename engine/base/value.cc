@@ -29,10 +29,22 @@ std::string_view Value::type_name() const {
   return kNames[storage_.index()];
 }
 
+namespace {
+
+/// Exactly: from 2^53 on, several integers become the same double.
+bool is_worth(std::int64_t integer, double number) {
+  constexpr double kLimit = 9223372036854775808.0;  // 2^63
+  if (!(number >= -kLimit && number < kLimit)) return false;
+  return static_cast<double>(integer) == number && static_cast<std::int64_t>(number) == integer;
+}
+
+}  // namespace
+
 bool Value::operator==(const Value& other) const {
   if (is_number() && other.is_number()) {
     if (as_int() != nullptr && other.as_int() != nullptr) return *as_int() == *other.as_int();
-    return number() == other.number();
+    if (as_float() != nullptr && other.as_float() != nullptr) return *as_float() == *other.as_float();
+    return as_int() != nullptr ? is_worth(*as_int(), *other.as_float()) : is_worth(*other.as_int(), *as_float());
   }
   if (storage_.index() != other.storage_.index()) return false;
   const ValueMap* mine = as_map();

@@ -1,0 +1,107 @@
+// What stories cannot say: bounds, and that equal input gives equal output.
+#include "engine/run/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/dag_builder.h"
+#include "tests/support/engine_world.h"
+
+namespace chappe {
+namespace {
+
+using support::DagBuilder;
+using support::EngineWorld;
+using support::WorkerSide;
+
+TEST(Engine, AssignsAtMostSoManyInOneTransactionAndAsksToGoOn) {
+  EngineWorld world({.assign_max = 2});
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const DagPtr dag = DagBuilder("d").task("a").task("b").task("c").build();
+  const Effects first = world.step({world.request(dag)});
+  EXPECT_EQ(first.persist.tasks.size(), 2u);
+  EXPECT_EQ(first.wake_at, world.now.mono);
+  EXPECT_EQ(world.step().persist.tasks.size(), 1u);
+}
+
+TEST(Engine, TakesNoMoreRunsThanItsBound) {
+  EngineWorld world({.runs_max = 1});
+  const DagPtr dag = DagBuilder("d").task("a").build();
+  world.step({world.request(dag)});
+  RunRequested second = world.request(dag);
+  second.ticket = {7};
+  const Effects effects = world.step({second});
+  EXPECT_TRUE(effects.persist.empty());
+  ASSERT_EQ(effects.replies.size(), 1u);
+  EXPECT_EQ(effects.replies[0].ticket, Ticket{7});
+  EXPECT_EQ(effects.replies[0].answer.error().code, ErrorCode::kUnavailable);
+}
+
+TEST(Engine, AnUnknownConnectionIsAskedToSayHelloAndChangesNothing) {
+  EngineWorld world;
+  const HeldAttempt what{{{1}, 0}, {1}};
+  for (const Event& event : std::vector<Event>{WorkerHeartbeat{{9}, 0, {what}}, AttemptStarted{{9}, what, {1}},
+                                               AttemptFinished{{9}, what, {}, nullptr}}) {
+    const Effects effects = world.step({event});
+    EXPECT_TRUE(effects.persist.empty());
+    ASSERT_EQ(effects.send.size(), 1u);
+    EXPECT_TRUE(effects.send[0].hello_please);
+    EXPECT_TRUE(effects.send[0].acknowledged.empty()) << "a result was acknowledged that nobody took";
+  }
+}
+
+TEST(Engine, AConnectionSpeaksForOneProcessOnly) {
+  EngineWorld world;
+  WorkerSide& first = world.worker("w1");
+  world.step({world.join(first)});
+  WorkerSide& second = world.worker("w2");
+  second.connection = first.connection;
+  WorkerHello hello = second.hello;
+  world.step({WorkerJoined{first.connection, hello}});
+  first.connection = {};
+  world.step({world.request(DagBuilder("d").task("a").build())});
+  EXPECT_EQ(first.held.size(), 0u);
+  EXPECT_EQ(second.held.size(), 1u);
+}
+
+TEST(Engine, AHeartbeatThatWasSentBeforeTheAssignmentCameDoesNotLoseIt) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const Event early = world.heartbeat(worker);
+  const RunRequested request = world.request(DagBuilder("d").task("a").build());
+  world.step({request});
+  EXPECT_TRUE(world.step({early}).persist.empty());
+  EXPECT_EQ(world.state(request.id, "a"), "queued");
+}
+
+TEST(Engine, EqualEventsGiveEqualEffects) {
+  const DagPtr dag = DagBuilder("d").task("a").task("b", {"a"}).build();
+  const auto tell = [&] {
+    EngineWorld world({.seed = 7});
+    WorkerSide& worker = world.worker("w1");
+    std::vector<Persist> out{world.step({world.join(worker)}).persist, world.step({world.request(dag)}).persist};
+    const Assignment what = worker.held.begin()->second;
+    out.push_back(world.step({world.finished(worker, what, {.reason = Reason::kArtifactIo})}).persist);
+    return out;
+  };
+  EXPECT_EQ(tell(), tell());
+}
+
+TEST(Engine, LosingTheNewestCommitsLeavesAStateThatItCanGoOnFrom) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const RunRequested request = world.request(DagBuilder("d").task("a").task("b", {"a"}).build());
+  world.step({request});
+  world.step({world.finished(worker, worker.held.begin()->second)});
+  ASSERT_EQ(world.state(request.id, "a"), "success");
+  world.store().lose_newest(1);
+  world.restart();
+  EXPECT_EQ(world.state(request.id, "a"), "queued");
+  world.step({world.join(worker)});
+  EXPECT_EQ(world.state(request.id, "a"), "up_for_retry");
+}
+
+}  // namespace
+}  // namespace chappe
