@@ -4,7 +4,6 @@
 //   limits store DIRECTORY       SQLite commits, synchronous=FULL: one change each, and a thousand
 //   limits messages              ZeroMQ ROUTER to DEALER and back, 200 bytes, two processes
 //   limits spawn COUNT THREADS   /bin/true by vfork and exec, with nothing around it
-#include <fcntl.h>
 #include <sqlite3.h>
 
 #include <array>
@@ -44,6 +43,7 @@ class Database {
     check(sqlite3_open(file.c_str(), &database_));
     run("PRAGMA journal_mode=WAL");
     run("PRAGMA synchronous=FULL");
+    run("PRAGMA wal_autocheckpoint=0");
     run("CREATE TABLE task(id INTEGER PRIMARY KEY, state INTEGER, attempt INTEGER)");
     run("CREATE TABLE event(id INTEGER PRIMARY KEY, task INTEGER, state INTEGER, at INTEGER)");
     run("BEGIN");

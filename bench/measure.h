@@ -2,6 +2,7 @@
 /// What the benchmark programs share: a stopwatch, percentiles, and spawning with nothing around it.
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,16 @@ std::vector<double> time_each(int count, Work work) {
     times.push_back(seconds_since(start));
   }
   return times;
+}
+
+/// Lengthens SQLite's log with zeros, so that commits write over allocated blocks: what any store that minds its
+/// latency does. Requires: the log is there; nobody writes to it now.
+inline void lengthen_log(const std::filesystem::path& database) {
+  const std::string file = database.string() + "-wal";
+  const int fd = open(file.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  const std::string zeros(std::size_t{32} << 20, '\0');
+  require(fd >= 0 && write(fd, zeros.data(), zeros.size()) > 0 && fdatasync(fd) == 0, "lengthen the log");
+  close(fd);
 }
 
 /// vfork, exec, wait: what starting a process costs when nothing is done around it.
