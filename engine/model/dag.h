@@ -120,15 +120,15 @@ enum class TaskKind : std::uint8_t {
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
-  TaskKind kind = TaskKind::kNoop;  ///< kRun or kNoop.
-  expr::Template script;            ///< `run:`; empty where `command:` is used.
-  std::string shell;                ///< Program and flags for the script; "" = "/bin/sh -eu".
-  std::vector<expr::Template> command;  ///< argv.
+  TaskKind kind = TaskKind::kNoop;                          ///< kRun or kNoop.
+  expr::Template script;                                    ///< `run:`; empty where `command:` is used.
+  std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
+  std::vector<expr::Template> command;                      ///< argv.
   std::vector<std::pair<std::string, expr::Template>> env;  ///< DAG's, defaults' and task's, merged.
   std::vector<InputArtifact> inputs;
   std::vector<OutputArtifact> outputs;
   std::vector<OutputValue> values;
-  std::optional<Duration> timeout;  ///< Of one attempt while it runs.
+  std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;
   bool operator==(const WorkSpec&) const = default;
@@ -152,8 +152,8 @@ struct PromoteSpec {
 
 /// Static fan-out: one instance per item. Exactly one of items, expression, matrix, sequence.
 struct ForEach {
-  ValueList items;                ///< Literal items, a matrix already multiplied out.
-  expr::Template expression;      ///< Over `params` only: a list.
+  ValueList items;            ///< Literal items, a matrix already multiplied out.
+  expr::Template expression;  ///< Over `params` only: a list.
   struct Sequence {
     std::int64_t start = 0;
     std::int64_t count = 0;
@@ -162,7 +162,7 @@ struct ForEach {
   };
   std::optional<Sequence> sequence;
   std::string as = "item";
-  expr::Template key;              ///< Names the instance; empty: the item's text if short and unique, else its position.
+  expr::Template key;  ///< Names the instance; empty: the item's text if short and unique, else its position.
   std::uint32_t max_parallel = 0;  ///< 0: no bound of its own.
   enum class OnEmpty : std::uint8_t { kSkip, kSucceed, kFail };
   OnEmpty on_empty = OnEmpty::kSkip;
@@ -206,13 +206,13 @@ struct Dag {
   std::vector<ParamSpec> params;
   std::vector<std::pair<std::string, expr::Template>> env;  ///< What `env.NAME` means in expressions; may itself name
                                                             ///< `params` and `run`. Part of every WorkSpec::env.
-  std::vector<Task> tasks;  ///< At least one; free of cycles.
-  std::optional<Duration> timeout;  ///< Of a whole run.
+  std::vector<Task> tasks;                                  ///< At least one; free of cycles.
+  std::optional<Duration> timeout;                          ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time; more are queued.
-  std::string version;  ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;   ///< The file's text, kept with the version.
+  std::string version;                 ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;                  ///< The file's text, kept with the version.
 
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
   /// Fills what find() needs. Call once, after `tasks` is complete.
