@@ -103,12 +103,19 @@ class RunWatch : public Stream {
 
 }  // namespace
 
+SnapshotPtr WatchBoard::fresh_snapshot(RunSeq run, Clock::time_point at) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = seen_.find(run);
+  return found != seen_.end() && at < found->second.fresh_until ? found->second.snapshot : nullptr;
+}
+
 Result<SnapshotPtr> WatchBoard::look(MetaReader& reader, RunSeq run) {
   const auto asked_at = Clock::now();
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto found = seen_.find(run);
-    if (found != seen_.end() && asked_at < found->second.fresh_until) return found->second.snapshot;
+  if (auto cached = fresh_snapshot(run, asked_at)) {
+    // Counting a large run is dear, seeing that it is over is not: nobody waits for the end longer than needed.
+    const auto row = reader.run_by_seq(run);
+    if (!row) return fail(row.error());
+    if (is_final(row->state) == is_final(cached->run.state)) return cached;
   }
   auto snapshot = read_snapshot(reader, run);
   if (!snapshot) return snapshot;

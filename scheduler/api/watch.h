@@ -34,7 +34,7 @@ inline constexpr std::uint32_t kRowsMax = 2'000;
 class WatchBoard {
  public:
   using Clock = std::chrono::steady_clock;
-  /// A snapshot that is at most as old as its reading allows.
+  /// A snapshot that is at most as old as its reading allows, and never of before the run's end once it has ended.
   Result<SnapshotPtr> look(MetaReader& reader, RunSeq run);
 
  private:
@@ -42,6 +42,8 @@ class WatchBoard {
     SnapshotPtr snapshot;
     Clock::time_point fresh_until;
   };
+  SnapshotPtr fresh_snapshot(RunSeq run, Clock::time_point at);
+
   std::mutex mutex_;
   std::map<RunSeq, Seen> seen_;  ///< At most 64; the stalest goes.
 };
