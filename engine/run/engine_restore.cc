@@ -52,10 +52,15 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   run.dag = std::move(stored.dag);
   run.params = std::move(stored.params);
   CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);
+  // Secret ones were not recorded. What needs one must fail and say so, rather than go on with nothing.
+  std::erase_if(*run.params.as_map(), [&](const auto& param) {
+    return std::any_of(run.dag->params.begin(), run.dag->params.end(),
+                       [&](const ParamSpec& spec) { return spec.secret && spec.name == param.first; });
+  });
   const RunSeq seq = run.row.seq;
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
-  if (!run.row.request_id.empty()) by_request[run.row.request_id] = seq;
+  if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
   if (run.row.state == RunState::kQueued) {
     queued_by_dag[run.row.dag].push_back(seq);
     return &run;

@@ -23,14 +23,26 @@ std::uint32_t& count_for(UpstreamCounts& counts, const Dependency& edge, TaskSta
 
 std::string run_name(const RunRow& row) { return "run " + row.id.text(); }
 
+/// What the store keeps of the parameters: secret ones as null.
+std::string recorded_params(const Dag& dag, ValueMap params) {
+  for (const ParamSpec& spec : dag.params) {
+    if (!spec.secret) continue;
+    for (auto& [name, value] : params) {
+      if (name == spec.name) value = Value();
+    }
+  }
+  return to_json(params);
+}
+
 }  // namespace
 
 // ---- Runs begin ----
 
 void EngineState::on(const RunRequested& event) {
   if (const auto known = by_request.find(event.request_id); !event.request_id.empty() && known != by_request.end()) {
-    const LiveRun& run = *runs.at(known->second);
-    return reply(event.ticket, Value(ValueMap{{"run", run.row.id.text()}, {"state", name_of(run.row.state)}}));
+    const LiveRun* run = find_run(known->second.run);
+    const RunState state = run == nullptr ? known->second.state : run->row.state;
+    return reply(event.ticket, Value(ValueMap{{"run", known->second.run.text()}, {"state", name_of(state)}}));
   }
   if (runs.size() >= config.runs_max) {
     return reply(event.ticket, fail(ErrorCode::kUnavailable,
@@ -48,7 +60,7 @@ void EngineState::on(const RunRequested& event) {
   row.id = event.id;
   row.dag = event.dag->name;
   row.dag_version = event.dag->version;
-  row.params_json = to_json(run.params);
+  row.params_json = recorded_params(*event.dag, event.params);
   row.trigger = event.trigger;
   row.requested_by = event.requested_by;
   row.request_id = event.request_id;
@@ -59,7 +71,7 @@ void EngineState::on(const RunRequested& event) {
   row.created_at = now.wall;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
-  if (!row.request_id.empty()) by_request[row.request_id] = row.seq;
+  if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
 
   out.persist.dag_versions.push_back({row.dag_version, row.dag, event.dag->source, now.wall});
   audit(row.requested_by, "run.submit", run_name(row),
@@ -93,7 +105,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
   run.instances = std::move(*instances);
   run.graph = graph_of(run.dag);
   run.context = std::make_shared<const RunContext>(
-      RunContext{run.row.seq, run.row.id, run.row.dag, run.row.dag_version, run.row.params_json, run.row.logical_time,
+      RunContext{run.row.seq, run.row.id, run.row.dag, run.row.dag_version, to_json(run.params), run.row.logical_time,
                  run.row.interval_start, run.row.interval_end, run.row.generation});
   run.tasks.assign(run.dag->tasks.size(), {});
   run.states.assign(run.instances->size(), {});
@@ -415,11 +427,23 @@ void EngineState::let_go(RunSeq seq) {
   forget_run(seq);
 }
 
+/// Who asked looks into the store first; this is for requests that crossed on their way.
+void EngineState::remember_request(const RunRow& row) {
+  constexpr std::size_t kOldRequestsMax = 10'000;
+  if (row.request_id.empty()) return;
+  by_request[row.request_id].state = row.state;
+  old_requests.push_back(row.request_id);
+  if (old_requests.size() <= kOldRequestsMax) return;
+  const auto oldest = by_request.find(old_requests.front());
+  if (oldest != by_request.end() && !run_ids.contains(oldest->second.run)) by_request.erase(oldest);
+  old_requests.pop_front();
+}
+
 void EngineState::forget_run(RunSeq seq) {
   const auto found = runs.find(seq);
   const RunRow& row = found->second->row;
   run_ids.erase(row.id);
-  by_request.erase(row.request_id);
+  remember_request(row);
   const DagPtr dag = found->second->dag;
   runs.erase(found);
   if (const auto graph = graphs.find(dag.get()); graph != graphs.end() && graph->second.expired()) graphs.erase(graph);

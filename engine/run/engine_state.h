@@ -6,6 +6,7 @@
 ///   engine_restore.cc  from rows                               engine_explain.cc  for people
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,6 +55,11 @@ struct Pool {
   std::uint32_t taken = 0;
 };
 
+struct KnownRequest {
+  RunId run;
+  RunState state = RunState::kQueued;  ///< Once the run is not live any more: how it ended.
+};
+
 struct EngineState {
   EngineConfig config;
   std::uint32_t epoch = 0;
@@ -66,7 +72,8 @@ struct EngineState {
   std::map<RunId, RunSeq> run_ids;
   std::map<std::string, std::uint32_t, std::less<>> running_by_dag;
   std::map<std::string, std::deque<RunSeq>, std::less<>> queued_by_dag;
-  std::map<std::string, RunSeq, std::less<>> by_request;
+  std::map<std::string, KnownRequest, std::less<>> by_request;  ///< Of live runs, and the latest of others.
+  std::deque<std::string> old_requests;                         ///< Those others, oldest first.
   std::map<const Dag*, std::weak_ptr<const Graph>> graphs;
 
   std::map<WorkerSeq, WorkerState> workers;  ///< Connected, or holding attempts.
@@ -142,6 +149,7 @@ struct EngineState {
   void finish_if_over(LiveRun& run);
   void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
   void let_go(RunSeq seq);
+  void remember_request(const RunRow& row);
   void forget_run(RunSeq seq);
   Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;

@@ -37,6 +37,49 @@ TEST(Engine, TakesNoMoreRunsThanItsBound) {
   EXPECT_EQ(effects.replies[0].answer.error().code, ErrorCode::kUnavailable);
 }
 
+TEST(Engine, ARequestThatCrossedAnotherOneMakesNoSecondRunEvenWhenTheFirstIsOver) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const DagPtr dag = DagBuilder("d").task("a").build();
+  const RunRequested first = world.request(dag, {}, "key");
+  world.step({first});
+  world.step({world.finished(worker, worker.held.begin()->second)});
+  ASSERT_EQ(world.state(first.id), "success");
+  RunRequested again = world.request(dag, {}, "key");
+  again.ticket = {1};
+  const Effects effects = world.step({again});
+  EXPECT_TRUE(effects.persist.empty());
+  EXPECT_EQ(*effects.replies.at(0).answer->find("run"), Value(first.id.text()));
+}
+
+TEST(Engine, SecretParametersReachTheWorkerButNoRecordAndAreMissedAloudAfterARestart) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const auto uses_token = [](Task& task) {
+    support::process()(task);
+    WorkSpec spec = *task.work;
+    spec.env = {{"TOKEN", expr::Template::parse("${{ params.token }}").value()}};
+    task.work = std::make_shared<const WorkSpec>(spec);
+  };
+  const auto secret = [](Dag& dag) { dag.params = {{.name = "token", .secret = true}}; };
+  const DagPtr dag = DagBuilder("d").task("a", {}, uses_token).task("b", {"a"}, uses_token).change(secret).build();
+  const RunRequested request = world.request(dag, {{"token", "hush"}});
+  world.step({request});
+  const Assignment what = worker.held.begin()->second;
+  EXPECT_EQ(what.work->env[0].second, "hush");
+  EXPECT_EQ(what.run->params_json, R"({"token":"hush"})");
+  EXPECT_EQ(world.row(request.id).params_json, R"({"token":null})");
+
+  world.restart();
+  world.step({world.join(worker)});
+  world.step({world.finished(worker, what)});
+  EXPECT_EQ(world.state(request.id, "b"), "failed");
+  EXPECT_NE(world.row(request.id, "b").end.message.find("params.token is absent"), std::string::npos)
+      << world.row(request.id, "b").end.message;
+}
+
 TEST(Engine, AnUnknownConnectionIsAskedToSayHelloAndChangesNothing) {
   EngineWorld world;
   const HeldAttempt what{{{1}, 0}, {1}};
