@@ -66,13 +66,9 @@ std::optional<AttemptId> parse_attempt_id(std::string_view text);
 
 template <typename Tag, typename Int>
 struct std::hash<chappe::StrongId<Tag, Int>> {
-  std::size_t operator()(const chappe::StrongId<Tag, Int>& id) const noexcept {
-    return std::hash<Int>{}(id.value);
-  }
+  std::size_t operator()(const chappe::StrongId<Tag, Int>& id) const noexcept { return std::hash<Int>{}(id.value); }
 };
 template <>
 struct std::hash<chappe::InstanceKey> {
-  std::size_t operator()(const chappe::InstanceKey& key) const noexcept {
-    return std::hash<std::int64_t>{}(key.row());
-  }
+  std::size_t operator()(const chappe::InstanceKey& key) const noexcept { return std::hash<std::int64_t>{}(key.row()); }
 };

@@ -45,9 +45,7 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
 using Failure = tl::unexpected<Error>;
 
 /// `return fail(ErrorCode::kNotFound, "run r-7");` from any function that returns a Result.
-inline Failure fail(ErrorCode code, std::string message) {
-  return Failure(Error{code, std::move(message)});
-}
+inline Failure fail(ErrorCode code, std::string message) { return Failure(Error{code, std::move(message)}); }
 inline Failure fail(Error error) { return Failure(std::move(error)); }
 
 }  // namespace chappe

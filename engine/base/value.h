@@ -18,19 +18,18 @@ using ValueMap = std::vector<std::pair<std::string, Value>>;
 
 class Value {
  public:
-  using Storage =
-      std::variant<std::monostate, bool, std::int64_t, double, std::string, ValueList, ValueMap>;
+  using Storage = std::variant<std::monostate, bool, std::int64_t, double, std::string, ValueList, ValueMap>;
 
   Value() = default;
-  Value(bool value) : storage_(value) {}                  // NOLINT(google-explicit-constructor)
-  Value(std::int64_t value) : storage_(value) {}          // NOLINT(google-explicit-constructor)
-  Value(int value) : storage_(std::int64_t{value}) {}     // NOLINT(google-explicit-constructor)
-  Value(double value) : storage_(value) {}                // NOLINT(google-explicit-constructor)
-  Value(std::string value) : storage_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Value(bool value) : storage_(value) {}                           // NOLINT(google-explicit-constructor)
+  Value(std::int64_t value) : storage_(value) {}                   // NOLINT(google-explicit-constructor)
+  Value(int value) : storage_(std::int64_t{value}) {}              // NOLINT(google-explicit-constructor)
+  Value(double value) : storage_(value) {}                         // NOLINT(google-explicit-constructor)
+  Value(std::string value) : storage_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
   Value(std::string_view value) : storage_(std::string(value)) {}  // NOLINT
   Value(const char* value) : storage_(std::string(value)) {}       // NOLINT
-  Value(ValueList value) : storage_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(ValueMap value) : storage_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
+  Value(ValueList value) : storage_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
+  Value(ValueMap value) : storage_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
 
   bool is_null() const { return std::holds_alternative<std::monostate>(storage_); }
   const bool* as_bool() const { return std::get_if<bool>(&storage_); }

@@ -18,15 +18,15 @@ namespace chappe {
 
 /// One object that an attempt wrote, as its manifest names it.
 struct OutputObject {
-  std::string name;         ///< The artifact's.
-  std::string key;          ///< Of the immutable object, from the object store's root.
-  std::uint64_t size = 0;   ///< Bytes as stored.
-  std::string sha256;       ///< 64 hex digits, of the bytes as stored.
-  bool packed = false;      ///< A directory, stored as tar.zst.
-  std::string etag;         ///< The store's; "" where it has none.
-  std::string asset_uri;    ///< "" for an artifact of the run only.
-  std::string asset_name;   ///< Short name for aliases; "" for none.
-  std::string upload;       ///< The open upload at asset_uri, as the object store wrote it down; "" when none is.
+  std::string name;        ///< The artifact's.
+  std::string key;         ///< Of the immutable object, from the object store's root.
+  std::uint64_t size = 0;  ///< Bytes as stored.
+  std::string sha256;      ///< 64 hex digits, of the bytes as stored.
+  bool packed = false;     ///< A directory, stored as tar.zst.
+  std::string etag;        ///< The store's; "" where it has none.
+  std::string asset_uri;   ///< "" for an artifact of the run only.
+  std::string asset_name;  ///< Short name for aliases; "" for none.
+  std::string upload;      ///< The open upload at asset_uri, as the object store wrote it down; "" when none is.
   bool operator==(const OutputObject&) const = default;
 };
 
@@ -41,31 +41,31 @@ struct NamedValue {
 struct AssetVersion {
   AssetVersionId id;
   std::string uri;
-  std::string name;       ///< Short name; "" for none.
-  std::string key;        ///< Immutable object.
+  std::string name;  ///< Short name; "" for none.
+  std::string key;   ///< Immutable object.
   std::uint64_t size = 0;
   std::string sha256;
   bool packed = false;
   InstanceKey producer;
   AttemptId attempt;
-  std::string artifact;   ///< Its name in the producing task.
-  std::string etag;       ///< Of the object at the URI; "" until published, or where the store has none.
+  std::string artifact;       ///< Its name in the producing task.
+  std::string etag;           ///< Of the object at the URI; "" until published, or where the store has none.
   std::string store_version;  ///< The bucket's version id; "" where it keeps none.
-  WallTime created_at;    ///< When the attempt's commit named it.
-  WallTime published_at;  ///< When the URI showed it; not set before.
+  WallTime created_at;        ///< When the attempt's commit named it.
+  WallTime published_at;      ///< When the URI showed it; not set before.
   bool operator==(const AssetVersion&) const = default;
 };
 
 /// One object handed to an attempt.
 struct InputObject {
-  std::string name;         ///< The input's.
-  std::string path;         ///< Where it is placed in the work directory.
-  std::string key;          ///< Immutable object to read.
+  std::string name;  ///< The input's.
+  std::string path;  ///< Where it is placed in the work directory.
+  std::string key;   ///< Immutable object to read.
   std::uint64_t size = 0;
   std::string sha256;
   bool packed = false;
-  AssetVersionId asset;     ///< 0 unless it is a version of an asset.
-  InstanceKey producer;     ///< Who wrote it.
+  AssetVersionId asset;  ///< 0 unless it is a version of an asset.
+  InstanceKey producer;  ///< Who wrote it.
   AttemptId producer_attempt;
   bool operator==(const InputObject&) const = default;
 };

@@ -32,7 +32,7 @@ enum class TaskState : std::uint8_t {
 inline constexpr std::size_t kTaskStates = 12;
 
 bool is_final(TaskState state);
-bool holds_attempt(TaskState state);  ///< kQueued, kRunning or kCommitting.
+bool holds_attempt(TaskState state);        ///< kQueued, kRunning or kCommitting.
 std::string_view name_of(TaskState state);  ///< "up_for_retry".
 std::optional<TaskState> parse_task_state(std::string_view name);
 
@@ -99,11 +99,11 @@ struct Backoff {
 
 /// The user's retries. Source: dag-language.md sections 3 and 4: `limit` counts extra tries.
 struct RetryPolicy {
-  std::uint16_t limit = 0;                    ///< Extra tries after the first; at most 1,000.
-  std::vector<Reason> on;                     ///< Only after these; empty: after any reason of the user's.
-  std::vector<std::int32_t> exit_codes;       ///< Where not empty, exit_code retries only after these.
+  std::uint16_t limit = 0;               ///< Extra tries after the first; at most 1,000.
+  std::vector<Reason> on;                ///< Only after these; empty: after any reason of the user's.
+  std::vector<std::int32_t> exit_codes;  ///< Where not empty, exit_code retries only after these.
   Backoff backoff;
-  std::optional<Duration> max_elapsed;        ///< No new try later than this after the first one was queued.
+  std::optional<Duration> max_elapsed;  ///< No new try later than this after the first one was queued.
   bool avoid_same_worker = false;
   bool operator==(const RetryPolicy&) const = default;
 };
@@ -126,8 +126,8 @@ enum class FailFast : std::uint8_t {
 
 /// What a task needs of a worker, and takes from its capacity while an attempt is assigned.
 struct Resources {
-  std::uint32_t cpu_milli = 1000;   ///< Thousandths of a core.
-  std::uint64_t memory_bytes = 0;   ///< 0: not asked for, not limited.
+  std::uint32_t cpu_milli = 1000;  ///< Thousandths of a core.
+  std::uint64_t memory_bytes = 0;  ///< 0: not asked for, not limited.
   std::uint32_t gpus = 0;
   auto operator<=>(const Resources&) const = default;
 };

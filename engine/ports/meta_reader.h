@@ -15,16 +15,16 @@
 namespace chappe {
 
 struct RunFilter {
-  std::string dag;                 ///< "" for all.
+  std::string dag;  ///< "" for all.
   std::optional<RunState> state;
-  std::optional<RunSeq> before;    ///< Page: runs older than this one.
-  std::size_t limit = 50;          ///< At most 1,000.
+  std::optional<RunSeq> before;  ///< Page: runs older than this one.
+  std::size_t limit = 50;        ///< At most 1,000.
 };
 
 struct TaskFilter {
   std::optional<TaskState> state;
-  std::uint32_t index_from = 0;    ///< Page: instances from this index.
-  std::size_t limit = 1'000;       ///< At most 10,000.
+  std::uint32_t index_from = 0;  ///< Page: instances from this index.
+  std::size_t limit = 1'000;     ///< At most 10,000.
 };
 
 /// A task instance with all that is known of its attempts, newest first.
@@ -34,8 +34,8 @@ struct AttemptHistory {
 };
 
 struct AssetFilter {
-  std::string uri;                 ///< Exact URI or short name; "" for all.
-  bool newest_only = true;         ///< One row an asset.
+  std::string uri;          ///< Exact URI or short name; "" for all.
+  bool newest_only = true;  ///< One row an asset.
   std::optional<AssetVersionId> before;
   std::size_t limit = 100;
 };
@@ -47,7 +47,8 @@ class MetaReader {
 
   /// Newest first.
   virtual Result<std::vector<RunRow>> runs(const RunFilter& filter) = 0;
-  /// By ULID, or by a prefix of at least four characters that is unique. Errors: kNotFound, kInvalidInput (several fit).
+  /// By ULID, or by a prefix of at least four characters that is unique. Errors: kNotFound, kInvalidInput (several
+  /// fit).
   virtual Result<RunRow> run(const std::string& id_or_prefix) = 0;
   virtual Result<RunRow> run_by_seq(RunSeq seq) = 0;
   virtual Result<std::optional<RunRow>> run_by_request(const std::string& request_id) = 0;

@@ -11,6 +11,7 @@ unittest.TestCase.maxDiff = None
 
 # The ratchets: today's exceptions. They may shrink and go; nothing may be added without a reason in the commit.
 FILE_LINES_MAX = 500
+TEST_LINES_MAX = 800  # A test file is a list of stories; one does not need the other.
 LONG_FILES: dict[str, int] = {}
 FUNCTION_LINES_MAX = 80
 LONG_FUNCTIONS: dict[str, int] = {}
@@ -58,7 +59,11 @@ class Heads(unittest.TestCase):
 class Sizes(unittest.TestCase):
     def test_files_stay_short(self) -> None:
         lengths = {sources.name(path): len(path.read_text().splitlines()) for path in sources.cpp()}
-        long = {name: lines for name, lines in lengths.items() if lines > LONG_FILES.get(name, FILE_LINES_MAX)}
+        long = {
+            name: lines
+            for name, lines in lengths.items()
+            if lines > LONG_FILES.get(name, TEST_LINES_MAX if name.startswith("tests/") else FILE_LINES_MAX)
+        }
         self.assertEqual(long, {}, "split them: two ideas share a file")
 
     def test_functions_stay_short(self) -> None:

@@ -32,8 +32,8 @@ class StateDirectory : public testing::Test {
 
 TEST_F(StateDirectory, IsFoundByFlagThenVariableThenXdgThenHome) {
   EXPECT_EQ(found(), "none");
-  ::setenv("HOME", "/home/ada", 1);
-  EXPECT_EQ(found(), "/home/ada/.local/state/chappe");
+  ::setenv("HOME", "/srv/ada", 1);
+  EXPECT_EQ(found(), "/srv/ada/.local/state/chappe");
   ::setenv("XDG_STATE_HOME", "/state", 1);
   EXPECT_EQ(found(), "/state/chappe");
   ::setenv("CHAPPE_STATE_DIR", "/own", 1);
@@ -42,9 +42,9 @@ TEST_F(StateDirectory, IsFoundByFlagThenVariableThenXdgThenHome) {
 }
 
 TEST_F(StateDirectory, IgnoresARelativeXdgDirectory) {
-  ::setenv("HOME", "/home/ada", 1);
+  ::setenv("HOME", "/srv/ada", 1);
   ::setenv("XDG_STATE_HOME", "state", 1);
-  EXPECT_EQ(found(), "/home/ada/.local/state/chappe");
+  EXPECT_EQ(found(), "/srv/ada/.local/state/chappe");
 }
 
 }  // namespace
