@@ -2,7 +2,8 @@
 /// The engine's insides: tables, and one function for each thing that it decides. Private to engine/run.
 ///
 ///   engine.cc    step(): events in, timers, effects out        engine_workers.cc  joining, leases, reconciling
-///   engine_runs.cc  runs begin, tasks are judged, runs end     engine_attempts.cc assigning, ends, retries, publishing
+///   engine_runs.cc  runs begin, tasks are judged, runs end     engine_attempts.cc assigning, ends, retries
+///   engine_requests.cc  what people ask of runs                engine_outputs.cc  recording and publishing
 ///   engine_restore.cc  from rows                               engine_explain.cc  for people
 #pragma once
 
@@ -124,9 +125,6 @@ struct EngineState {
 
   // ---- engine_runs.cc ----
   void on(const RunRequested& event);
-  void on(const CancelRequested& event);
-  void on(const RetryRequested& event);
-  void on(const AliasMoveRequested& event);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
   void begin(LiveRun& run);
@@ -151,16 +149,11 @@ struct EngineState {
   void let_go(RunSeq seq);
   void remember_request(const RunRow& row);
   void forget_run(RunSeq seq);
-  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
-  void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
-  void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
 
   // ---- engine_attempts.cc ----
   void on(const AttemptStarted& event);
   void on(const AttemptFinished& event);
   void on(const AttemptReturned& event);
-  void on(const AssetsPublished& event);
-  void on(const PublishFailed& event);
   void enqueue(LiveRun& run, std::uint32_t task, ReadyRange range);
   void dispatch();
   void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
@@ -180,15 +173,27 @@ struct EngineState {
   TaskRow row_of(const LiveRun& run, std::uint32_t index) const;
   void store_row(LiveRun& run, std::uint32_t index, TaskRow row);
   void end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at);
-  void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
-  void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
-  void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
-  void remember_asset(const AssetVersion& version);
   bool retry_later(LiveRun& run, std::uint32_t index, TaskRow& row);
   void on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token);
   void add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed);
   void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
   double chance(std::uint64_t salt) const;
+
+  // ---- engine_outputs.cc ----
+  void on(const AssetsPublished& event);
+  void on(const PublishFailed& event);
+  void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
+  void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
+  void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
+  void remember_asset(const AssetVersion& version);
+
+  // ---- engine_requests.cc ----
+  void on(const CancelRequested& event);
+  void on(const RetryRequested& event);
+  void on(const AliasMoveRequested& event);
+  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
+  void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+  void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
 
   // ---- engine_restore.cc ----
   Result<LiveRun*> adopt(StoredRun stored);

@@ -1,0 +1,105 @@
+// Outputs of an attempt that won: recorded, published, remembered.
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs) {
+  PublishAssets publish{.key = row.key, .attempt = row.attempt};
+  if (outputs != nullptr) record_outputs(run, index, *outputs, publish);
+  if (publish.uploads.empty()) {
+    row.state = TaskState::kSuccess;
+    return settle(run, index, std::move(row));
+  }
+  row.state = TaskState::kCommitting;
+  run.committing[index] = row;
+  store_row(run, index, std::move(row));
+  out.publish.push_back(std::move(publish));
+}
+
+void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs,
+                                 PublishAssets& publish) {
+  InstanceOutputs& kept = run.outputs[index];
+  kept = {};
+  for (const OutputObject& object : outputs.objects) {
+    ArtifactRow artifact{.key = publish.key, .attempt = publish.attempt, .object = object};
+    if (!object.asset_uri.empty()) {
+      AssetVersion version{.id = {++last_asset_version.value}, .uri = object.asset_uri, .name = object.asset_name};
+      version.key = object.key;
+      version.size = object.size;
+      version.sha256 = object.sha256;
+      version.packed = object.packed;
+      version.producer = publish.key;
+      version.attempt = publish.attempt;
+      version.artifact = object.name;
+      version.created_at = now.wall;
+      artifact.asset = version.id;
+      out.persist.asset_versions.push_back(std::move(version));
+      publish.uploads.push_back({artifact.asset, object});
+    }
+    out.persist.artifacts.push_back(artifact);
+    kept.artifacts.push_back(std::move(artifact));
+  }
+  for (const NamedValue& value : outputs.values) {
+    out.persist.values.push_back({publish.key, publish.attempt, value, now.wall});
+    kept.values.push_back(value);
+  }
+}
+
+void EngineState::on(const AssetsPublished& event) {
+  LiveRun* run = find_run(event.key.run);
+  if (run == nullptr || !run->started()) return;
+  const auto committing = run->committing.find(event.key.index);
+  if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
+  TaskRow row = std::move(committing->second);
+  run->committing.erase(committing);
+  for (AssetPublished published : event.assets) {
+    published.at = now.wall;
+    remember_published(*run, event.key.index, published);
+    out.persist.published.push_back(std::move(published));
+  }
+  row.state = TaskState::kSuccess;
+  settle(*run, event.key.index, std::move(row));
+  judge_due(*run);
+}
+
+void EngineState::on(const PublishFailed& event) {
+  LiveRun* run = find_run(event.key.run);
+  if (run == nullptr || !run->started()) return;
+  const auto committing = run->committing.find(event.key.index);
+  if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
+  TaskRow row = std::move(committing->second);
+  run->committing.erase(committing);
+  row.state = TaskState::kFailed;
+  row.end.reason = Reason::kInvalidOutput;
+  row.end.message = event.message;
+  row.allowed = run->task(run->instances->task_of(event.key.index)).allow_failure.always;
+  run->outputs.erase(event.key.index);
+  settle(*run, event.key.index, std::move(row));
+  judge_due(*run);
+}
+
+void EngineState::remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published) {
+  for (const ArtifactRow& artifact : run.outputs.at(index).artifacts) {
+    if (artifact.asset != published.id) continue;
+    AssetVersion version{.id = published.id, .uri = artifact.object.asset_uri, .name = artifact.object.asset_name};
+    version.key = artifact.object.key;
+    version.size = artifact.object.size;
+    version.sha256 = artifact.object.sha256;
+    version.packed = artifact.object.packed;
+    version.producer = artifact.key;
+    version.attempt = artifact.attempt;
+    version.artifact = artifact.object.name;
+    version.published_at = published.at;
+    remember_asset(version);
+  }
+}
+
+void EngineState::remember_asset(const AssetVersion& version) {
+  for (const std::string& name : {version.uri, version.name}) {
+    if (name.empty()) continue;
+    AssetVersion& newest = newest_assets[name];
+    if (newest.id < version.id) newest = version;
+  }
+}
+
+}  // namespace chappe

@@ -1,0 +1,181 @@
+// What people ask of runs and aliases: cancel, run again, move.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+void EngineState::on(const CancelRequested& event) {
+  LiveRun* run = find_run(event.run);
+  if (run == nullptr) {
+    return reply(event.ticket, fail(ErrorCode::kNotFound, fmt::format("run {} is not running", event.run.text())));
+  }
+  audit(event.requested_by, "run.cancel", "run " + run->row.id.text(), "{}");
+  const std::string message = fmt::format("cancelled by {}", event.requested_by);
+  if (run->row.state == RunState::kQueued) {
+    auto& queue = queued_by_dag[run->row.dag];
+    std::erase(queue, run->row.seq);
+    change_run(*run, [&](RunRow& row) {
+      row.state = RunState::kCancelled;
+      row.stop = Stop::kCancel;
+      row.ended_at = now.wall;
+      row.message = message;
+    });
+    forget_run(run->row.seq);
+  } else if (run->row.stop != Stop::kCancel) {
+    stop(*run, Stop::kCancel, message);
+  }
+  reply(event.ticket, Value(ValueMap{{"run", event.run.text()}, {"state", "cancelled"}}));
+}
+
+void EngineState::on(const RetryRequested& event) {
+  const std::string name = "run " + event.run.text();
+  LiveRun* run = find_run(event.run);
+  const bool finished = run == nullptr;
+  if (finished && event.stored == nullptr) {
+    return reply(event.ticket, fail(ErrorCode::kNotFound, name + " is not known"));
+  }
+  if (!finished && (run->row.state == RunState::kQueued || run->row.stop != Stop::kNone)) {
+    return reply(event.ticket, fail(ErrorCode::kConflict, name + " has not started, or is being stopped"));
+  }
+  if (finished) {
+    auto adopted = adopt(*event.stored);
+    if (!adopted) {
+      let_go(event.stored->row.seq);
+      return reply(event.ticket, fail(std::move(adopted.error())));
+    }
+    run = *adopted;
+  }
+  auto again = chosen_for_retry(*run, event.tasks);
+  if (!again) {
+    if (finished) let_go(run->row.seq);
+    return reply(event.ticket, fail(std::move(again.error())));
+  }
+  audit(event.requested_by, "run.retry", name,
+        to_json(ValueMap{{"instances", static_cast<std::int64_t>(again->size())}}));
+  change_run(*run, [&](RunRow& row) {
+    row.state = RunState::kRunning;
+    row.stop = Stop::kNone;
+    row.ended_at = {};
+    row.message.clear();
+    ++row.generation;
+    if (finished) row.started_at = now.wall;
+  });
+  reset(*run, *again);
+  reply(event.ticket, Value(ValueMap{{"run", event.run.text()},
+                                     {"generation", static_cast<std::int64_t>(run->row.generation)},
+                                     {"instances", static_cast<std::int64_t>(again->size())}}));
+}
+
+Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& run,
+                                                                 const std::vector<std::string>& names) const {
+  std::vector<std::uint32_t> chosen;
+  std::vector<std::uint32_t> roots;  // Tasks.
+  std::vector<bool> alone(run.states.size());
+  for (const std::string& name : names) {
+    if (const auto task = run.dag->find(name)) {
+      roots.push_back(*task);
+      continue;
+    }
+    const auto instance = run.instances->find(name);
+    if (!instance) return fail(ErrorCode::kNotFound, fmt::format("the run has no task '{}'", name));
+    alone[*instance] = true;
+    for (const ChildEdge& edge : run.graph->children(run.instances->task_of(*instance))) roots.push_back(edge.child);
+  }
+  const std::vector<bool> reached = run.graph->with_descendants(roots);
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {
+    const InstanceState& instance = run.states[i];
+    const bool named = alone[i] || (!names.empty() && reached[run.instances->task_of(i)]);
+    const bool unfinished = instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed ||
+                            (instance.state == TaskState::kFailed && !instance.allowed);
+    const bool not_begun = instance.state == TaskState::kNone && is_final(run.row.state);
+    if (named && holds_attempt(instance.state)) {
+      return fail(ErrorCode::kConflict, fmt::format("{} is {}; it cannot be run again before it has ended",
+                                                    run.instances->name_of(i), chappe::name_of(instance.state)));
+    }
+    if ((is_final(instance.state) && (named || unfinished)) || not_begun) chosen.push_back(i);
+  }
+  if (chosen.empty()) {
+    return fail(ErrorCode::kConflict, "nothing in the run failed or was cancelled; name a task to run it again");
+  }
+  add_waiting_descendants(run, chosen);
+  return chosen;
+}
+
+/// What is ready because of ends that are about to be undone is not ready any more.
+void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const {
+  std::vector<std::uint32_t> roots;
+  for (const std::uint32_t index : chosen) {
+    const std::uint32_t task = run.instances->task_of(index);
+    if (!roots.empty() && roots.back() == task) continue;
+    for (const ChildEdge& edge : run.graph->children(task)) roots.push_back(edge.child);
+    roots.push_back(task);
+  }
+  const std::vector<bool> reached = run.graph->with_descendants(roots);
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {
+    const TaskState state = run.states[i].state;
+    const bool waits = state == TaskState::kScheduled || state == TaskState::kUpForRetry;
+    if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
+  }
+}
+
+/// Makes the instances as if they had not run, in a new generation, and judges all tasks anew.
+void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes) {
+  for (const std::uint32_t index : indexes) {
+    if (!run.states[index].has_row) {
+      run.set_state(index, TaskState::kNone);
+    } else {
+      TaskRow row = row_of(run, index);
+      row.attempt = {};
+      row.state = TaskState::kNone;
+      row.allowed = false;
+      row.user_tries = 0;
+      row.infra_tries = 0;
+      store_row(run, index, std::move(row));
+    }
+    run.outputs.erase(index);
+    TaskProgress& progress = run.tasks[run.instances->task_of(index)];
+    progress.judged = false;
+    progress.ready_at = {};
+  }
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {  // Their timers are of the generation before.
+    const TaskState state = run.states[i].state;
+    if (state != TaskState::kScheduled && state != TaskState::kQueued) continue;
+    const WallTime ready_at = run.tasks[run.instances->task_of(i)].ready_at;
+    add_queue_timer(run, i, ready_at.is_set() ? now.wall - ready_at : Duration(0));
+  }
+  auto context = *run.context;
+  context.generation = run.row.generation;
+  run.context = std::make_shared<const RunContext>(std::move(context));
+  if (run.dag->timeout) {
+    add_timer(*run.dag->timeout, Timer::Kind::kRunTimeout,
+              static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
+  }
+  recount(run);
+  judge_due(run);
+}
+
+void EngineState::on(const AliasMoveRequested& event) {
+  const std::string name = fmt::format("{}@{}", event.model, event.alias);
+  AliasRow row{.model = event.model, .alias = event.alias};
+  if (const auto before = aliases.find(name); before != aliases.end()) row.previous = before->second.id;
+  row.by = event.requested_by;
+  row.at = now.wall;
+  if (event.version) {
+    row.version = event.version->id;
+    aliases[name] = *event.version;
+  } else {
+    aliases.erase(name);
+  }
+  audit(event.requested_by, "alias.move", "alias " + name,
+        to_json(ValueMap{{"from", static_cast<std::int64_t>(row.previous.value)},
+                         {"to", static_cast<std::int64_t>(row.version.value)}}));
+  reply(event.ticket, Value(ValueMap{{"alias", name},
+                                     {"version", static_cast<std::int64_t>(row.version.value)},
+                                     {"previous", static_cast<std::int64_t>(row.previous.value)}}));
+  out.persist.aliases.push_back(std::move(row));
+}
+
+}  // namespace chappe
