@@ -38,6 +38,8 @@ struct PutOptions {
   std::string content_type = "application/octet-stream";
   std::vector<std::pair<std::string, std::string>> metadata;
   bool if_absent = false;  ///< Fail with kConflict where the key exists. Errors: kUnsupported where the store cannot.
+  std::string sha256;      ///< stage(): of the object, where it is known. Then an `if_absent` URI that holds the same
+                           ///< bytes already is no conflict.
 };
 
 /// A file on its way in. Not finishing it leaves nothing visible.
@@ -77,7 +79,7 @@ class ObjectStore {
   virtual Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
                                     const PutOptions& options) = 0;
   /// Makes a staged upload visible. Idempotent: completing one that is visible already answers the same.
-  /// Errors: kConflict: an `if_absent` URI holds something else; kNotFound: the upload was aborted.
+  /// Errors: kConflict: an `if_absent` URI holds other bytes; kNotFound: the upload was aborted.
   virtual Result<ObjectInfo> complete(const std::string& upload) = 0;
   /// Gives a staged upload up. Idempotent; never undoes a completed one.
   virtual Result<void> abort(const std::string& upload) = 0;

@@ -173,7 +173,10 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
             .error_in_200 = true};
   if (upload.if_absent) {
     // Servers that know If-None-Match on PUT but not here would overwrite: look first, then let the server decide.
-    if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) return std::move(*ours);
+    if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) {
+      (void)abort_upload(client, upload.at, upload.id);  // Of equal bytes that came earlier; or it is gone already.
+      return std::move(*ours);
+    }
     if (head_object(client, upload.at)) return exists(upload.at);
     call.headers.emplace_back("if-none-match", "*");
   }

@@ -63,10 +63,11 @@ class MultipartWriter final : public ObjectWriter {
   }
 
  private:
-  // Doubling, up to one part: small objects take little, large ones never more than a part.
+  // A part that will be full takes its room at once; else doubling, so that small objects take little.
   void grow_buffer(std::size_t more) {
-    const std::size_t least = buffer_.size() + more;
-    buffer_.reserve(std::min(std::max(least, buffer_.capacity() * 2), part_bytes(next_part_, size_hint_)));
+    const std::size_t part = part_bytes(next_part_, size_hint_);
+    const bool will_be_full = next_part_ > 1 || size_hint_ >= part;
+    buffer_.reserve(will_be_full ? part : std::min(std::max(buffer_.size() + more, buffer_.capacity() * 2), part));
   }
 
   Result<void> open() {

@@ -163,7 +163,12 @@ Result<std::string> S3ObjectStore::stage(const std::string& key, std::uint64_t s
   if (object->size != size) {
     return fail(ErrorCode::kCorrupt, fmt::format("\"{}\" has {} bytes, {} were announced", key, object->size, size));
   }
-  OpenUpload upload{.at = std::move(*at), .size = size, .mark = random_hex(16), .if_absent = options.if_absent};
+  // Marked by its content, an upload takes an earlier one of the same bytes for its own work.
+  const bool by_content = options.if_absent && !options.sha256.empty();
+  OpenUpload upload{.at = std::move(*at),
+                    .size = size,
+                    .mark = by_content ? options.sha256 : random_hex(16),
+                    .if_absent = options.if_absent};
   const auto headers = s3::object_headers(options, upload.mark);
   if (!headers) return fail(headers.error());
   auto id = s3::open_upload(*client_, upload.at, *headers);

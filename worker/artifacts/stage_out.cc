@@ -99,6 +99,7 @@ class Staging {
       if (object.name != found.spec->name) continue;
       PutOptions how = options(found);
       how.if_absent = found.spec->immutable;
+      how.sha256 = object.sha256;
       Result<std::string> upload = place_.store.stage(object.key, object.size, object.asset_uri, how);
       if (!upload) return fail(upload.error());
       object.upload = std::move(*upload);

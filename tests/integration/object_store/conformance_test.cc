@@ -305,6 +305,22 @@ TEST_P(ObjectStoreTest, KeepsAnImmutableAsset) {
   EXPECT_EQ(again->size, 1U);
 }
 
+TEST_P(ObjectStoreTest, TakesEqualBytesForAnImmutableAsset) {
+  if (!has_conditional_writes()) GTEST_SKIP() << "skipped: this server has no conditional writes";
+  ASSERT_TRUE(put("one", "same").has_value());
+  ASSERT_TRUE(put("two", "same").has_value());
+  const PutOptions immutable{.if_absent = true, .sha256 = to_hex(sha256("same"))};
+  const auto first = store_->stage("one", 4, "fixed", immutable);
+  const auto second = store_->stage("two", 4, "fixed", immutable);
+  ASSERT_TRUE(first && second);
+  ASSERT_TRUE(store_->complete(*first).has_value());
+  for (int times = 0; times < 2; ++times) {  // A repetition knows its own work, too.
+    const auto shown = store_->complete(*second);
+    ASSERT_TRUE(shown.has_value()) << shown.error().message;
+    EXPECT_EQ(shown->size, 4U);
+  }
+}
+
 TEST_P(ObjectStoreTest, RefusesUploadsThatItDidNotWrite) {
   for (const std::string text : {"", "local1", "s3-1 a b", "local1 ../../etc 1 1 1 0 passwd", "hello world"}) {
     EXPECT_EQ(code_of(store_->complete(text)), ErrorCode::kInvalidInput) << text;
