@@ -41,7 +41,7 @@ Result<Value> value_at(const Value& document, std::string_view path) {
   while (!rest.empty()) {
     if (rest.front() == '.') {
       const std::string_view name = take_name(rest);
-      if (name.empty()) return malformed(path);
+      if (name.empty() || name.find(']') != std::string_view::npos) return malformed(path);
       value = value->find(name);
     } else if (rest.front() == '[') {
       const std::optional<std::size_t> position = take_position(rest);

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 #include <string_view>
+#include <tuple>
 
 namespace chappe::exec {
 namespace {
@@ -27,13 +28,14 @@ std::string_view path_for(std::string_view line, std::string_view controllers) {
 std::string OomCounter::file_for(const std::string& cgroups, bool (*exists)(const std::string&)) {
   std::istringstream lines(cgroups);
   for (std::string line; std::getline(lines, line);) {
-    // In a container the group's own directory is mounted as the root, whatever the path says.
-    for (const bool own : {true, false}) {
-      const std::string v1 = std::string(own ? path_for(line, "memory") : "/") + "/memory.oom_control";
-      if (!path_for(line, "memory").empty() && exists("/sys/fs/cgroup/memory" + v1))
-        return "/sys/fs/cgroup/memory" + v1;
-      const std::string v2 = std::string(own ? path_for(line, "") : "/") + "/memory.events";
-      if (!path_for(line, "").empty() && exists("/sys/fs/cgroup" + v2)) return "/sys/fs/cgroup" + v2;
+    for (const auto& [controllers, mount, file] : {std::tuple{"memory", "/sys/fs/cgroup/memory", "/memory.oom_control"},
+                                                   {"", "/sys/fs/cgroup", "/memory.events"}}) {
+      const std::string_view path = path_for(line, controllers);
+      if (path.empty()) continue;
+      const std::string own = mount + std::string(path == "/" ? "" : path) + file;
+      if (exists(own)) return own;
+      // In a container the group's own directory is mounted as the root, whatever the path says.
+      if (exists(std::string(mount) + file)) return std::string(mount) + file;
     }
   }
   return "/proc/vmstat";

@@ -1,0 +1,77 @@
+#include "worker/app/environment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace chappe::worker {
+namespace {
+
+using testing::Contains;
+using testing::Not;
+
+Assignment assignment(std::vector<std::pair<std::string, std::string>> env = {}) {
+  auto run = std::make_shared<RunContext>();
+  run->dag = "d";
+  auto work = std::make_shared<ResolvedWork>();
+  work->env = std::move(env);
+  Assignment assignment;
+  assignment.attempt = {0x2a};
+  assignment.attempt_no = 3;
+  assignment.task = "t";
+  assignment.run = run;
+  assignment.work = work;
+  return assignment;
+}
+
+std::vector<std::string> of(const Environment& environment, const Assignment& assignment) {
+  return environment.of(assignment, {"/a", "/a/work", "/a/tmp"}, "/r.json");
+}
+
+TEST(Environment, PassesOnOnlyWhatTasksMaySee) {
+  const char* inherited[] = {"PATH=/bin",      "LC_ALL=C",     "TZ=UTC", "AWS_SECRET_ACCESS_KEY=s",
+                             "CHAPPE_TOKEN=s", "LD_PRELOAD=x", nullptr};
+  const auto variables = of(Environment(inherited), assignment());
+  EXPECT_THAT(variables, testing::IsSupersetOf({"PATH=/bin", "LC_ALL=C", "TZ=UTC", "HOME=/a/work", "TMPDIR=/a/tmp"}));
+  for (const std::string& variable : variables) {
+    EXPECT_EQ(variable.find("=s"), std::string::npos) << variable;
+    EXPECT_FALSE(variable.starts_with("LD_PRELOAD")) << variable;
+  }
+}
+
+TEST(Environment, HasAPathWhereTheWorkerHasNone) {
+  const char* inherited[] = {nullptr};
+  EXPECT_THAT(of(Environment(inherited), assignment()), Contains(testing::StartsWith("PATH=/usr/local/sbin:")));
+}
+
+TEST(Environment, LetsTheTaskWinOverTheWorkerAndChappeOverBoth) {
+  const char* inherited[] = {"PATH=/bin", nullptr};
+  const auto variables =
+      of(Environment(inherited), assignment({{"PATH", "/mine"}, {"HOME", "/h"}, {"CHAPPE_TASK", "x"}, {"EMPTY", ""}}));
+  EXPECT_THAT(variables, testing::IsSupersetOf({"PATH=/mine", "HOME=/h", "CHAPPE_TASK=t", "EMPTY="}));
+  EXPECT_THAT(variables, Not(Contains("PATH=/bin")));
+  EXPECT_THAT(variables, Not(Contains("HOME=/a/work")));
+  EXPECT_THAT(variables, Not(Contains("CHAPPE_TASK=x")));
+}
+
+TEST(Environment, NamesTheAttempt) {
+  const char* inherited[] = {nullptr};
+  EXPECT_THAT(of(Environment(inherited), assignment()),
+              testing::IsSupersetOf({"CHAPPE_ATTEMPT=3", "CHAPPE_ATTEMPT_ID=000000000000002a", "CHAPPE_FENCE=42",
+                                     "CHAPPE_MAP_KEY=", "CHAPPE_PARAMS=/r.json"}));
+}
+
+TEST(IdempotencyKey, IsTheSameForEveryTryAndForNothingElse) {
+  Assignment first = assignment();
+  Assignment again = first;
+  again.attempt = {0x99};
+  again.attempt_no = 9;
+  EXPECT_EQ(idempotency_key(first), idempotency_key(again));
+  again.task = "t1";
+  EXPECT_NE(idempotency_key(first), idempotency_key(again));
+  first.task = "a", first.map_key = "b1";
+  again.task = "ab", again.map_key = "1";
+  EXPECT_NE(idempotency_key(first), idempotency_key(again));
+}
+
+}  // namespace
+}  // namespace chappe::worker
