@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 def timed(command: list[str], **options: object) -> float:
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
     return time.perf_counter() - start
 
 

@@ -196,7 +196,7 @@ def main() -> None:
     options = arguments()
     wanted = options.parts or PARTS
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory or options.build) as directory:
-        bench = Bench(options, Path(directory))
+        bench = Bench(options, Path(directory).resolve())
         work = {"limits": bench.limits, "noop": lambda: bench.compare(False), "true": lambda: bench.compare(True),
                 "latency": bench.latency, "start": bench.cold_start, "million": bench.million}
         for part in PARTS:
