@@ -54,6 +54,10 @@ void EngineState::run_timers() {
     if (timer.kind == Timer::Kind::kQueueTimeout) {
       on_queue_timeout(*run, key.index, timer.token);
     } else if (instance.attempt_no == timer.token && instance.state == TaskState::kUpForRetry) {
+      if (!is_allowed_still(*run, key.index)) {
+        wait_again(*run, key.index, row_of(*run, key.index));
+        continue;
+      }
       run->set_state(key.index, TaskState::kScheduled);
       add_queue_timer(*run, key.index, Duration(0));
       enqueue(*run, run->instances->task_of(key.index), {key.index, key.index + 1});

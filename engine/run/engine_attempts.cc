@@ -297,6 +297,7 @@ void EngineState::on(const AttemptReturned& event) {
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = run.row.message};
     return settle(run, index, std::move(row));
   }
+  if (!is_allowed_still(run, index)) return wait_again(run, index, std::move(row));
   row.state = TaskState::kScheduled;
   store_row(run, index, std::move(row));
   enqueue(run, run.instances->task_of(index), {index, index + 1});

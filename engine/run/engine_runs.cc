@@ -201,6 +201,23 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   }
 }
 
+/// False where a person runs again what it depends on, while it was under way itself.
+bool EngineState::is_allowed_still(const LiveRun& run, std::uint32_t index) const {
+  const std::uint32_t task = run.instances->task_of(index);
+  return judge(run.task(task).trigger_rule, run.tasks[task].upstream) == Verdict::kRun;
+}
+
+/// Its next attempt, whose row this becomes, waits for the upstream tasks as the first one did.
+void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
+  row.attempt = {};
+  row.state = TaskState::kNone;
+  store_row(run, index, std::move(row));
+  const std::uint32_t task = run.instances->task_of(index);
+  run.tasks[task].judged = false;
+  run.to_judge.push_back(task);
+  judge_due(run);
+}
+
 void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
   const Task& task = run.task(position);
   const std::uint32_t first = run.instances->first(position);

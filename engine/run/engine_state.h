@@ -132,6 +132,8 @@ struct EngineState {
   void recount(LiveRun& run);
   void judge_due(LiveRun& run);
   void judge_task(LiveRun& run, std::uint32_t task);
+  bool is_allowed_still(const LiveRun& run, std::uint32_t index) const;
+  void wait_again(LiveRun& run, std::uint32_t index, TaskRow row);
   void make_ready(LiveRun& run, std::uint32_t task);
   bool decide_when(LiveRun& run, std::uint32_t index);
   void decide_check(LiveRun& run, std::uint32_t index);
