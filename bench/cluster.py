@@ -123,7 +123,6 @@ class Cluster:
         return {"accept": accepted - sent, "run": ended - created, "total": ended - sent}
 
     def wait(self, run_id: str, poll: float) -> dict[str, Any]:
-        """Looks seldom: whoever looks takes time from those who work."""
         while True:
             time.sleep(poll)
             shown = self.get(f"/api/v1/runs/{run_id}")
