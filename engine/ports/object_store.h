@@ -78,8 +78,14 @@ class ObjectStore {
   /// "s3://BUCKET/KEY" on S3.
   virtual Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
                                     const PutOptions& options) = 0;
-  /// Makes a staged upload visible. Idempotent: completing one that is visible already answers the same.
-  /// Errors: kConflict: an `if_absent` URI holds other bytes; kNotFound: the upload was aborted.
+  /// As stage(), for the URI, the size and under the condition of `upload`, which is gone.
+  virtual Result<std::string> restage(const std::string& upload, const std::string& key, PutOptions options) = 0;
+  /// Makes a staged upload visible. Idempotent: completing one that is visible already answers the same. Where an
+  /// `if_absent` URI holds the same bytes already, whoever wrote them, it answers as if it had, and the upload is gone
+  /// (on S3: where stage() was told the hash). A server without conditional writes is looked at first, which leaves a
+  /// race of moments between writers of the same URI.
+  /// Errors: kConflict: an `if_absent` URI holds other bytes; kNotFound: the upload is gone: it was aborted, or it was
+  /// completed and another version has taken its place.
   virtual Result<ObjectInfo> complete(const std::string& upload) = 0;
   /// Gives a staged upload up. Idempotent; never undoes a completed one.
   virtual Result<void> abort(const std::string& upload) = 0;

@@ -92,6 +92,12 @@ class LocalObjectStore final : public ObjectStore {
 
   Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
                             const PutOptions& options) override;
+  Result<std::string> restage(const std::string& text, const std::string& key, PutOptions options) override {
+    const auto upload = local::parse_upload(text);
+    if (!upload) return fail(upload.error());
+    options.if_absent = upload->if_absent;
+    return stage(key, upload->size, upload->uri, options);
+  }
   Result<ObjectInfo> complete(const std::string& text) override;
   Result<void> abort(const std::string& text) override;
 
@@ -242,7 +248,7 @@ Result<ObjectInfo> LocalObjectStore::complete(const std::string& text) {
     done = local::publish(root_, *folder, upload->name, target, IfThere::kReplace);
   }
   if (!done && done.error().code == ErrorCode::kNotFound) {
-    return shown_by(*upload, ErrorCode::kNotFound, "the upload was aborted");
+    return shown_by(*upload, ErrorCode::kNotFound, "the upload is gone");
   }
   if (!done && done.error().code != ErrorCode::kConflict) return fail(done.error());
   auto shown = shown_by(*upload, ErrorCode::kConflict, "the URI holds something else");

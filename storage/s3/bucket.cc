@@ -6,6 +6,7 @@
 
 #include "proto/http/client.h"
 #include "storage/digest/digest.h"
+#include "storage/s3/ranged_reader.h"
 
 namespace chappe::s3 {
 namespace {
@@ -30,6 +31,20 @@ std::optional<ObjectInfo> own_write(S3Client& client, const Location& at, const 
   auto info = head_object(client, at);
   if (!info || info->size != size || !bears_mark(*info, mark)) return std::nullopt;
   return std::move(*info);
+}
+
+// Told by the hash that its writer left with it, else by reading it.
+Result<bool> holds_bytes(S3Client& client, const Location& at, const ObjectInfo& there, const std::string& sha256) {
+  const auto kept = std::find_if(there.metadata.begin(), there.metadata.end(),
+                                 [](const auto& pair) { return pair.first == kContentHash; });
+  if (kept != there.metadata.end()) return kept->second == sha256;
+  Sha256 digest;
+  const auto read = read_object(client, at, 0, std::nullopt, [&](std::span<const std::byte> bytes) {
+    digest.update(bytes);
+    return true;
+  });
+  if (!read) return fail(read.error());
+  return to_hex(digest.finish()) == sha256;
 }
 
 Failure exists(const Location& at) {
@@ -72,7 +87,7 @@ Result<ObjectInfo> head_object(S3Client& client, const Location& at) {
 
 Result<ObjectInfo> put_object(S3Client& client, const Location& at, const PutBody& body, PutOptions options) {
   const std::string mark = random_hex(16);
-  options.metadata.emplace_back("sha256", body.sha256);
+  options.metadata.emplace_back(kContentHash, body.sha256);
   auto headers = object_headers(options, mark);
   if (!headers) return fail(std::move(headers.error()));
   if (options.if_absent) headers->emplace_back("if-none-match", "*");
@@ -160,6 +175,19 @@ Result<Answer> ask_to_complete(S3Client& client, const OpenUpload& upload, Call 
   return answer;
 }
 
+// The key of an `if_absent` upload is taken: by its own completion, by equal bytes, or by others.
+Result<ObjectInfo> judge_taken(S3Client& client, const OpenUpload& upload, const ObjectInfo& there) {
+  if (there.size != upload.size) return exists(upload.at);
+  if (!bears_mark(there, upload.mark)) {
+    if (!upload.is_marked_by_content()) return exists(upload.at);
+    const auto equal = holds_bytes(client, upload.at, there, upload.mark);
+    if (!equal) return fail(equal.error());
+    if (!*equal) return exists(upload.at);
+  }
+  (void)abort_upload(client, upload.at, upload.id);  // Not needed any more, or gone already.
+  return there;
+}
+
 }  // namespace
 
 Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
@@ -173,11 +201,7 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
             .error_in_200 = true};
   if (upload.if_absent) {
     // Servers that know If-None-Match on PUT but not here would overwrite: look first, then let the server decide.
-    if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) {
-      (void)abort_upload(client, upload.at, upload.id);  // Of equal bytes that came earlier; or it is gone already.
-      return std::move(*ours);
-    }
-    if (head_object(client, upload.at)) return exists(upload.at);
+    if (const auto there = head_object(client, upload.at)) return judge_taken(client, upload, *there);
     call.headers.emplace_back("if-none-match", "*");
   }
   const std::string body = complete_body(upload.part_etags);
@@ -186,12 +210,12 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
   const auto answer = ask_to_complete(client, upload, call, is_gone);
   if (is_gone) {  // Completed before, or aborted.
     if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) return std::move(*ours);
-    return fail(ErrorCode::kNotFound, what + ": it was aborted");
+    return fail(ErrorCode::kNotFound, what + ": it is gone");
   }
   if (!answer) return fail(answer.error());
   if (answer->response.status == 412) {
-    if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) return std::move(*ours);
-    return exists(upload.at);
+    const auto there = head_object(client, upload.at);
+    return there ? judge_taken(client, upload, *there) : there;
   }
   if (!answer->is_ok()) return fail(error_of(*answer, what));
   if (auto etag = read_etag(answer->response.body, "CompleteMultipartUploadResult"); !etag) return fail(etag.error());

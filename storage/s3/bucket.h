@@ -20,6 +20,7 @@ struct Location {
 
 /// Metadata that marks one write as ours, so that a repeat whose first try did land recognises it.
 inline constexpr std::string_view kWriteMark = "chappe-write";
+inline constexpr std::string_view kContentHash = "sha256";                  ///< Metadata: the object's SHA-256, hex.
 inline constexpr std::uint64_t kCopyPartBytesMax = std::uint64_t{5} << 30;  ///< S3's bound on one copied part.
 
 /// Headers of a new object: type, metadata, mark. Errors: kInvalidInput: metadata that no header can hold.
@@ -55,10 +56,12 @@ struct OpenUpload {
   std::string id;
   std::vector<std::string> part_etags;
   std::uint64_t size = 0;
-  std::string mark;  ///< Value of kWriteMark in its metadata.
+  std::string mark;  ///< Value of kWriteMark in its metadata: the object's SHA-256, or 32 random digits.
   bool if_absent = false;
+  bool is_marked_by_content() const { return mark.size() == 64; }
 };
-/// Idempotent. Errors: kNotFound: it was aborted; kConflict; kUnsupported.
+/// Idempotent. Errors: kNotFound: it was aborted, or replaced since; kConflict; kUnsupported: `if_absent`, and the
+/// server has no such condition; nothing was at the key a moment ago.
 Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload);
 /// Idempotent.
 Result<void> abort_upload(S3Client& client, const Location& at, const std::string& id);

@@ -72,9 +72,20 @@ class S3ObjectStore final : public ObjectStore {
   Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
                             const PutOptions& options) override;
 
-  Result<ObjectInfo> complete(const std::string& text) override {
+  Result<std::string> restage(const std::string& text, const std::string& key, PutOptions options) override {
     const auto upload = s3::parse_upload(text);
     if (!upload) return fail(upload.error());
+    options.if_absent = upload->if_absent;
+    return stage(key, upload->size, fmt::format("s3://{}/{}", upload->at.bucket, upload->at.key), options);
+  }
+
+  Result<ObjectInfo> complete(const std::string& text) override {
+    auto upload = s3::parse_upload(text);
+    if (!upload) return fail(upload.error());
+    auto shown = s3::complete_upload(*client_, *upload);
+    const bool lacks_condition = !shown && shown.error().code == ErrorCode::kUnsupported && upload->if_absent;
+    if (!lacks_condition) return shown;
+    upload->if_absent = false;  // It was looked for already: what is left is a race of moments.
     return s3::complete_upload(*client_, *upload);
   }
 
@@ -169,7 +180,9 @@ Result<std::string> S3ObjectStore::stage(const std::string& key, std::uint64_t s
                     .size = size,
                     .mark = by_content ? options.sha256 : random_hex(16),
                     .if_absent = options.if_absent};
-  const auto headers = s3::object_headers(options, upload.mark);
+  PutOptions marked = options;
+  if (!options.sha256.empty()) marked.metadata.emplace_back(s3::kContentHash, options.sha256);
+  const auto headers = s3::object_headers(marked, upload.mark);
   if (!headers) return fail(headers.error());
   auto id = s3::open_upload(*client_, upload.at, *headers);
   if (!id) return id;
