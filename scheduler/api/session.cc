@@ -19,6 +19,8 @@ namespace http = boost::beast::http;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kBufferMax = 64 * 1024;
+constexpr milliseconds kLeaveTimeMax{1'000};
+constexpr std::size_t kLeaveBytesMax = 256 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -136,7 +138,7 @@ void Session::on_head(Failed failed) {
   }
   if (failed == http::error::end_of_stream || failed == http::error::partial_message) return close();
   if (failed && failed.category() != make_error_code(http::error::bad_value).category()) return close();
-  if (failed) return refuse(problem(400, "this is not a well-formed HTTP/1.1 request: " + failed.message()));
+  if (failed) return refuse(problem(400, "this is not a well-formed request: " + failed.message()));
   if (auto answer = refusal_of_head()) return refuse(*std::move(answer));
   if (auto answer = find_route()) return refuse(*std::move(answer));
   if (auto answer = refusal_of_caller()) return refuse(*std::move(answer));
@@ -147,7 +149,6 @@ void Session::on_head(Failed failed) {
 
 std::optional<Answer> Session::refusal_of_head() const {
   const auto& head = parser_->get();
-  if (head.version() != 11 && head.version() != 10) return problem(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   const auto fields = static_cast<std::size_t>(std::distance(head.begin(), head.end()));
   if (fields > shared_.bounds.head_fields_max) {
     return problem(431, fmt::format("the head of the request has over {} fields", shared_.bounds.head_fields_max));
@@ -157,6 +158,10 @@ std::optional<Answer> Session::refusal_of_head() const {
   }
   if (head.count(http::field::content_length) > 1 || head.count(http::field::authorization) > 1) {
     return problem(400, "Content-Length and Authorization may be given once");
+  }
+  const std::string_view length = view(head[http::field::content_length]);
+  if (length.find_first_not_of("0123456789") != std::string_view::npos) {
+    return problem(400, "the Content-Length is not one number");
   }
   if (head.count(http::field::transfer_encoding) > 0) {
     return problem(411, "send a body with Content-Length; transfer codings are not taken");
@@ -293,8 +298,26 @@ void Session::write(Answer answer) {
   text_response_->prepare_payload();
   http::async_write(socket_, *text_response_, [self = shared_from_this()](const Failed& failed, std::size_t) {
     if (self->stage_ == Stage::kClosed) return;
-    return failed || !self->keep_alive_ ? self->close() : self->wait_for_request();
+    if (failed) return self->close();
+    return self->keep_alive_ ? self->wait_for_request() : self->take_leave();
   });
+}
+
+/// Closing over bytes that were not read would reset the connection, and the peer might never see the answer: so what
+/// it still sends is dropped for a moment, until it closes too.
+void Session::take_leave() {
+  enter(Stage::kLeaving, kLeaveTimeMax);
+  Failed ignored;  // Where the peer is gone already, the read below says so.
+  socket_.shutdown(net::ip::tcp::socket::shutdown_send, ignored);
+  drop_input(kLeaveBytesMax);
+}
+
+void Session::drop_input(std::size_t bytes_left) {
+  socket_.async_read_some(net::buffer(unwanted_),
+                          [self = shared_from_this(), bytes_left](const Failed& failed, std::size_t size) {
+                            if (self->stage_ != Stage::kLeaving) return;
+                            return failed || size >= bytes_left ? self->close() : self->drop_input(bytes_left - size);
+                          });
 }
 
 void Session::refuse(Answer answer) {
@@ -324,7 +347,7 @@ void Session::start_stream(Answer answer) {
 
 /// Nothing is expected of the peer any more but that it goes away; then the stream must end at once.
 void Session::watch_peer() {
-  socket_.async_read_some(net::buffer(&unwanted_, 1), [self = shared_from_this()](const Failed& failed, std::size_t) {
+  socket_.async_read_some(net::buffer(unwanted_), [self = shared_from_this()](const Failed& failed, std::size_t) {
     if (failed && self->stage_ == Stage::kStreaming) self->close();
   });
 }

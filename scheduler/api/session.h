@@ -2,9 +2,11 @@
 /// One connection of the API's server, from head to head. Thread: the I/O thread.
 ///
 ///   idle --> head --> body --> waiting --> writing --> idle ...
+///                                    |            \--> leaving --> closed
 ///                                    \--> streaming --> closed
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -60,11 +62,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void start();
   void close();
   /// The peer has not said what it wants yet: it may be turned out to make room.
-  bool owes_request() const { return stage_ == Stage::kIdle || stage_ == Stage::kHead; }
+  bool owes_request() const { return stage_ == Stage::kIdle || stage_ == Stage::kHead || stage_ == Stage::kLeaving; }
   std::chrono::steady_clock::time_point owes_since() const { return stage_since_; }
 
  private:
-  enum class Stage : std::uint8_t { kIdle, kHead, kBody, kWaiting, kWriting, kStreaming, kClosed };
+  enum class Stage : std::uint8_t { kIdle, kHead, kBody, kWaiting, kWriting, kStreaming, kLeaving, kClosed };
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using TextResponse = boost::beast::http::response<boost::beast::http::string_body>;
   using StreamResponse = boost::beast::http::response<boost::beast::http::empty_body>;
@@ -90,6 +92,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Respond make_respond();
   void answered(std::uint64_t request, Answer answer);
   void write(Answer answer);
+  void take_leave();
+  void drop_input(std::size_t bytes_left);
   /// Answers and ends the connection: what follows on it cannot be trusted to be a request.
   void refuse(Answer answer);
   template <typename Response>
@@ -121,7 +125,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<StreamSerializer> stream_serializer_;
   std::shared_ptr<Stream> stream_;
   Stream::Piece piece_;
-  char unwanted_ = 0;
+  std::array<char, 4096> unwanted_{};
 };
 
 }  // namespace chappe::api

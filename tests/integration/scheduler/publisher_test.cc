@@ -1,0 +1,200 @@
+// Publishing rolls forward: against the store in a directory, with the faults that a store has on bad days.
+#include "scheduler/app/publisher.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "storage/digest/digest.h"
+#include "storage/local/local_object_store.h"
+
+namespace chappe {
+namespace {
+
+/// The store, but for completions that answer what the test wants first.
+class FaultyStore final : public ObjectStore {
+ public:
+  explicit FaultyStore(ObjectStore& inner) : inner_(inner) {}
+  std::deque<ErrorCode> faults;  ///< One a completion; filled before the publisher works.
+  int completions = 0;
+
+  Result<std::unique_ptr<ObjectWriter>> create(const std::string& key, const PutOptions& options,
+                                               std::uint64_t size_hint) override {
+    return inner_.create(key, options, size_hint);
+  }
+  Result<ObjectInfo> read(const std::string& key, std::uint64_t offset, std::optional<std::uint64_t> length,
+                          const std::function<bool(std::span<const std::byte>)>& sink) override {
+    return inner_.read(key, offset, length, sink);
+  }
+  Result<ObjectInfo> head(const std::string& key) override { return inner_.head(key); }
+  Result<void> remove(const std::string& key) override { return inner_.remove(key); }
+  Result<void> list(const std::string& prefix, const std::function<bool(const ObjectInfo&)>& visit) override {
+    return inner_.list(prefix, visit);
+  }
+  Result<std::string> stage(const std::string& key, std::uint64_t size, const std::string& uri,
+                            const PutOptions& options) override {
+    return inner_.stage(key, size, uri, options);
+  }
+  Result<std::string> restage(const std::string& upload, const std::string& key, PutOptions options) override {
+    return inner_.restage(upload, key, std::move(options));
+  }
+  Result<ObjectInfo> complete(const std::string& upload) override {
+    ++completions;
+    if (faults.empty()) return inner_.complete(upload);
+    const ErrorCode fault = faults.front();
+    faults.pop_front();
+    return fail(fault, "a bad day");
+  }
+  Result<void> abort(const std::string& upload) override { return inner_.abort(upload); }
+  std::string locate(const std::string& uri) const override { return inner_.locate(uri); }
+
+ private:
+  ObjectStore& inner_;
+};
+
+class PublisherTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = (std::filesystem::temp_directory_path() / "chappe-publisher-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(path.data()), nullptr);
+    folder_ = path;
+    auto store = open_local_object_store(folder_);
+    ASSERT_TRUE(store.has_value()) << store.error().message;
+    store_ = std::move(*store);
+    faulty_ = std::make_unique<FaultyStore>(*store_);
+  }
+
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  /// An attempt's output, stored and staged.
+  OutputObject staged(const std::string& key, const std::string& text, const std::string& uri, bool immutable = false) {
+    OutputObject object{
+        .name = "out", .key = key, .size = text.size(), .sha256 = to_hex(sha256(text)), .asset_uri = uri};
+    auto writer = store_->create(key, {}, text.size());
+    EXPECT_TRUE(writer && (*writer)->write(std::as_bytes(std::span(text))) && (*writer)->finish());
+    auto upload = store_->stage(key, object.size, uri, {.if_absent = immutable, .sha256 = object.sha256});
+    EXPECT_TRUE(upload.has_value()) << upload.error().message;
+    object.upload = upload.value_or("");
+    return object;
+  }
+
+  /// What the publisher reports of one attempt with these outputs.
+  Event publish(const std::vector<OutputObject>& objects) {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<Event> reports;
+    Publisher publisher(*faulty_, [&](Event event) {
+      const std::lock_guard lock(mutex);
+      reports.push_back(std::move(event));
+      changed.notify_one();
+    });
+    PublishAssets work{.key = {.run = {}, .index = 3}, .attempt = {17}};
+    for (const OutputObject& object : objects) work.uploads.push_back({{work.uploads.size() + 1}, object});
+    publisher.publish(std::move(work));
+    std::unique_lock lock(mutex);
+    EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return !reports.empty(); }));
+    EXPECT_EQ(reports.size(), 1U);
+    return reports.empty() ? Event{} : reports.front();
+  }
+
+  static std::size_t published(const Event& event) {
+    const auto* done = std::get_if<AssetsPublished>(&event);
+    if (const auto* failed = std::get_if<PublishFailed>(&event)) ADD_FAILURE() << failed->message;
+    return done == nullptr ? 0 : done->assets.size();
+  }
+
+  static std::string failure(const Event& event) {
+    const auto* failed = std::get_if<PublishFailed>(&event);
+    EXPECT_NE(failed, nullptr);
+    return failed == nullptr ? "" : failed->message;
+  }
+
+  std::string shown(const std::string& uri) const {
+    std::ifstream file(store_->locate(uri));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  bool has_staged_files() const { return !std::filesystem::is_empty(folder_ / "staging"); }
+
+  std::filesystem::path folder_;
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<FaultyStore> faulty_;
+};
+
+TEST_F(PublisherTest, ShowsAllAssetsOfAnAttempt) {
+  EXPECT_EQ(published(publish({staged("a", "one", "x/a"), staged("b", "two", "x/b")})), 2U);
+  EXPECT_EQ(shown("x/a") + shown("x/b"), "onetwo");
+}
+
+TEST_F(PublisherTest, StagesAgainWhatWasAborted) {
+  const OutputObject object = staged("a", "one", "x/a");
+  ASSERT_TRUE(store_->abort(object.upload).has_value());
+  EXPECT_EQ(published(publish({object, staged("b", "two", "x/b")})), 2U);
+  EXPECT_EQ(shown("x/a") + shown("x/b"), "onetwo");
+  EXPECT_FALSE(has_staged_files());
+}
+
+TEST_F(PublisherTest, PublishesAgainWhatAnotherVersionReplaced) {
+  const OutputObject object = staged("a", "one", "x");
+  EXPECT_EQ(published(publish({object})), 1U);
+  EXPECT_EQ(published(publish({staged("b", "newer", "x")})), 1U);
+  EXPECT_EQ(published(publish({object})), 1U);  // As after a crash before the first report was durable.
+  EXPECT_EQ(shown("x"), "one");
+}
+
+TEST_F(PublisherTest, StagesAgainOnlyOnce) {
+  const OutputObject object = staged("a", "one", "x");
+  faulty_->faults = {ErrorCode::kNotFound, ErrorCode::kNotFound};
+  EXPECT_NE(failure(publish({object})).find("publish x: "), std::string::npos);
+  EXPECT_EQ(faulty_->completions, 2);
+  EXPECT_EQ(shown("x"), "");
+}
+
+TEST_F(PublisherTest, FailsWhereTheObjectItselfIsGone) {
+  const OutputObject object = staged("a", "one", "x");
+  ASSERT_TRUE(store_->abort(object.upload) && store_->remove("a"));
+  EXPECT_NE(failure(publish({object})).find("\"a\""), std::string::npos);
+}
+
+TEST_F(PublisherTest, TriesAgainWhileTheStoreIsOutOfReach) {
+  const OutputObject object = staged("a", "one", "x");
+  faulty_->faults = {ErrorCode::kUnavailable, ErrorCode::kPermissionDenied};
+  EXPECT_EQ(published(publish({object})), 1U);
+  EXPECT_EQ(faulty_->completions, 3);
+  EXPECT_EQ(shown("x"), "one");
+}
+
+TEST_F(PublisherTest, KeepsWhatItStagedAgainWhileTheStoreIsOutOfReach) {
+  const OutputObject object = staged("a", "one", "x");
+  ASSERT_TRUE(store_->abort(object.upload).has_value());
+  faulty_->faults = {ErrorCode::kNotFound, ErrorCode::kUnavailable};
+  EXPECT_EQ(published(publish({object})), 1U);
+  EXPECT_EQ(faulty_->completions, 3);
+  EXPECT_FALSE(has_staged_files());
+}
+
+TEST_F(PublisherTest, FailsWhereAnImmutableAssetHoldsOtherBytes) {
+  EXPECT_EQ(published(publish({staged("a", "one", "x", true)})), 1U);
+  const OutputObject other = staged("b", "two", "x", true);
+  const OutputObject next = staged("c", "three", "y");
+  EXPECT_NE(failure(publish({other, next})).find("publish x: "), std::string::npos);
+  EXPECT_EQ(shown("x"), "one");
+  EXPECT_EQ(shown("y"), "");
+  EXPECT_FALSE(has_staged_files());
+  EXPECT_NE(failure(publish({other})).find("publish x: "), std::string::npos);  // Staged again, and refused again.
+}
+
+TEST_F(PublisherTest, TakesEqualBytesForAnImmutableAsset) {
+  EXPECT_EQ(published(publish({staged("a", "same", "x", true)})), 1U);
+  EXPECT_EQ(published(publish({staged("b", "same", "x", true)})), 1U);
+  EXPECT_EQ(shown("x"), "same");
+  EXPECT_FALSE(has_staged_files());
+}
+
+}  // namespace
+}  // namespace chappe
