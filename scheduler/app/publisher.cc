@@ -60,26 +60,51 @@ void Publisher::serve(const std::stop_token& stop) {
 
 void Publisher::carry_out(Errand errand) {
   if (const auto* drop = std::get_if<DropOutputs>(&errand.work)) return carry_out_drop(*drop);
-  const PublishAssets work = std::get<PublishAssets>(errand.work);
-  carry_out_publish(std::move(errand), work);
+  carry_out_publish(std::move(errand));
 }
 
-void Publisher::carry_out_publish(Errand errand, const PublishAssets& work) {
+void Publisher::carry_out_publish(Errand errand) {
+  auto& work = std::get<PublishAssets>(errand.work);
   for (; errand.done < work.uploads.size(); ++errand.done) {
-    const PublishAssets::Upload& upload = work.uploads[errand.done];
-    auto shown = store_.complete(upload.object.upload);
+    PublishAssets::Upload& upload = work.uploads[errand.done];
+    auto shown = show(upload.object, work.attempt, errand.restaged);
     if (shown) {
       errand.failures = 0;
+      errand.restaged = false;
       errand.published.push_back({.id = upload.id, .etag = shown->etag, .store_version = shown->store_version});
       continue;
     }
     const std::string what = "publish " + upload.object.asset_uri + ": " + shown.error().message;
-    if (!may_pass(shown.error().code)) return report_(PublishFailed{work.key, work.attempt, what});
+    if (!may_pass(shown.error().code)) {
+      give_up(std::span(work.uploads).subspan(errand.done));
+      return report_(PublishFailed{work.key, work.attempt, what});
+    }
     const Duration rest = backoff_after(std::min(++errand.failures, 16U), kRest, 0.5);
     log::warn("{}; trying again in {}", what, to_text(rest));
     return add(std::move(errand), rest);
   }
   report_(AssetsPublished{work.key, work.attempt, std::move(errand.published)});
+}
+
+Result<ObjectInfo> Publisher::show(OutputObject& object, AttemptId attempt, bool& restaged) {
+  auto shown = store_.complete(object.upload);
+  if (shown || shown.error().code != ErrorCode::kNotFound || restaged) return shown;
+  log::info("publish {}: {}; staging it again", object.asset_uri, shown.error().message);
+  PutOptions options{.metadata = {{"chappe-attempt", to_text(attempt)}}, .sha256 = object.sha256};
+  if (object.packed) options.content_type = "application/zstd";
+  auto upload = store_.restage(object.upload, object.key, options);
+  if (!upload) return fail(std::move(upload.error()));
+  restaged = true;
+  object.upload = std::move(*upload);
+  return store_.complete(object.upload);
+}
+
+void Publisher::give_up(std::span<const PublishAssets::Upload> uploads) {
+  for (const PublishAssets::Upload& upload : uploads) {
+    // Nobody is waiting: what stays open shows nothing, and is swept like any other orphan.
+    if (auto aborted = store_.abort(upload.object.upload); !aborted)
+      log::debug("abort upload: {}", aborted.error().message);
+  }
 }
 
 void Publisher::carry_out_drop(const DropOutputs& work) {
