@@ -158,6 +158,7 @@ Result<KeyPair> load_or_make_keys(const fs::path& directory, const std::string& 
                                                       public_file.string(), secret_file.string()));
   }
   if (!keys) return keys;
+  if (fs::exists(public_file, error)) return keys;
   if (const auto made = create_file(public_file, keys->public_key + "\n", 0644); !made) return fail(made.error());
   return keys;
 }
