@@ -152,6 +152,16 @@ const ValueList& list_of(const Value& value, std::string_view name) {
   return member == nullptr || member->as_list() == nullptr ? kNone : *member->as_list();
 }
 
+std::string reason_of(const Value& ended) {
+  std::string reason = text_of(ended, "reason");
+  if (reason == "exit_code") reason = "exit code " + text_of(ended, "exit_code");
+  const std::string message = printable(text_of(ended, "message"));
+  const Value* allowed = ended.find("allowed");
+  const char* note = allowed != nullptr && *allowed == Value(true) ? " (allowed)" : "";
+  if (message.empty() || message == reason) return reason + note;
+  return (reason.empty() ? message : reason + ": " + message) + note;
+}
+
 WallTime wall_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return {std::chrono::duration_cast<std::chrono::microseconds>(now).count()};

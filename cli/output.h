@@ -51,6 +51,10 @@ std::int64_t number_of(const Value& value, std::string_view name);
 /// The items of a page or of a list member; empty where there is none.
 const ValueList& list_of(const Value& value, std::string_view name);
 
+/// Why a task instance or an attempt ended as it did: "exit code 3", "timeout: after 10m"; "" where there is nothing to
+/// say.
+std::string reason_of(const Value& ended);
+
 WallTime wall_now();
 
 /// "chappe: MESSAGE" on stderr; returns `code`.

@@ -50,12 +50,6 @@ int rank(const Value& task) {
   return state == "none" ? 6 : 5;
 }
 
-std::string reason_of(const Value& task) {
-  std::string reason = text_of(task, "reason");
-  if (reason == "exit_code") reason = "exit code " + text_of(task, "exit_code");
-  return reason;
-}
-
 std::string attempt_of(const Value& task) {
   const std::int64_t number = number_of(task, "attempt_no");
   return number > 1 ? fmt::format("attempt {}", number) : std::string();
@@ -69,13 +63,6 @@ bool Progress::is_over() const {
 }
 
 void Progress::update(const Value& line) {
-  if (const Value* run = line.find("run")) {
-    const bool news = text_of(*run, "state") != state();
-    run_ = *run;
-    if (news && !output_.live) {
-      say(fmt::format("run {} {}", text_of(run_, "id"), coloured_state(state(), output_.colour_err)));
-    }
-  }
   if (const Value* counts = line.find("counts")) counts_ = *counts;
   for (const Value& task : list_of(line, "tasks")) {
     Value& known = tasks_[number_of(task, "index")];
@@ -84,6 +71,13 @@ void Progress::update(const Value& line) {
     known = task;
     if (news && !output_.live) print_change(task);
   }
+  const Value* run = line.find("run");
+  if (run == nullptr) return;
+  const bool news = text_of(*run, "state") != state();
+  run_ = *run;
+  if (news && !output_.live) {
+    say(fmt::format("run {} {}", text_of(run_, "id"), coloured_state(state(), output_.colour_err)));
+  }
 }
 
 void Progress::print_change(const Value& task) {
@@ -91,7 +85,7 @@ void Progress::print_change(const Value& task) {
   if (state_name == "none" || state_name == "scheduled" || state_name == "queued") return;
   std::string line =
       fmt::format("{} {}", printable(text_of(task, "name")), coloured_state(state_name, output_.colour_err));
-  for (const std::string& more : {attempt_of(task), reason_of(task), printable(text_of(task, "message"))}) {
+  for (const std::string& more : {attempt_of(task), reason_of(task)}) {
     if (!more.empty()) line += ", " + more;
   }
   const Value* ended = task.find("ended_at");
@@ -111,7 +105,7 @@ std::string Progress::task_line(const Value& task, std::size_t name_width, WallT
   line += "  " + coloured_state(state_name, output_.colour_err);
   line.append(state_name.size() < 15 ? 15 - state_name.size() : 0, ' ');
   line += fmt::format("  {:>7}", state_name == "none" ? "" : took);
-  for (const std::string& more : {attempt_of(task), reason_of(task), printable(text_of(task, "message"))}) {
+  for (const std::string& more : {attempt_of(task), reason_of(task)}) {
     if (!more.empty()) line += "  " + more;
   }
   return line;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -28,14 +29,6 @@ Result<ValueList> get_all(ApiClient& client, const std::string& path) {
 }
 
 std::string run_path(const std::string& run) { return "/runs/" + segment(run); }
-
-std::string reason_of(const Value& task) {
-  std::string reason = text_of(task, "reason");
-  if (reason == "exit_code") reason = "exit code " + text_of(task, "exit_code");
-  const std::string message = printable(text_of(task, "message"));
-  if (message.empty()) return reason;
-  return reason.empty() ? message : reason + ": " + message;
-}
 
 std::vector<std::string> task_row(const Value& task, const Output& output) {
   const std::int64_t attempt = number_of(task, "attempt_no");
@@ -190,9 +183,27 @@ void print_failure(ApiClient& client, const std::string& run, const Output& outp
   }
 }
 
-void print_next(const Value& run, const ValueList& artifacts, const ValueList& aliases, const Output& output) {
+/// The last instance of the file that ran: what it wrote is often the result.
+std::string last_task_of(ApiClient& client, const Value& run) {
+  const std::int64_t count = number_of(run, "task_count");
+  if (count == 0) return "";
+  const auto page = client.get(run_path(text_of(run, "id")) + fmt::format("/tasks?limit=1&after={}", count - 1));
+  if (!page || list_of(*page, "items").empty()) return "";
+  const Value& task = list_of(*page, "items").front();
+  return number_of(task, "attempt_no") > 0 ? text_of(task, "name") : "";
+}
+
+/// As a shell takes it.
+std::string quoted(const std::string& word) {
+  const bool plain = std::ranges::all_of(word, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  return plain ? word : "'" + printable(word) + "'";
+}
+
+void print_next(const Value& run, const std::string& last_task, const ValueList& artifacts, const ValueList& aliases,
+                const Output& output) {
   const std::string id = text_of(run, "id");
   std::vector<std::string> next{"chappe show " + id};
+  if (!last_task.empty()) next.push_back(fmt::format("chappe logs {} {}", id, quoted(last_task)));
   if (text_of(run, "state") == "failed") {
     next.push_back("chappe explain " + id);
     next.push_back("chappe retry " + id);
@@ -366,7 +377,7 @@ int show_result(ApiClient& client, const std::string& run, const Output& output)
                       printable(text_of(alias, "alias")), text_of(alias, "version")));
   }
   if (state == "failed") print_failure(client, run, output);
-  print_next(*shown, published, aliases, output);
+  print_next(*shown, state == "success" ? last_task_of(client, *shown) : "", published, aliases, output);
   return kOk;
 }
 
