@@ -41,6 +41,7 @@ class AttemptLog {
   void append(std::span<const std::byte> bytes, MonoTime now);
   std::uint64_t total() const { return total_; }
   bool empty() const { return total_ == 0; }
+  bool in_file() const { return fd_ >= 0; }
 
   /// The next live piece, if one is due. `all`: the attempt is over, tell what waits.
   std::optional<LiveChunk> next_chunk(MonoTime now, bool all);

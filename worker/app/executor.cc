@@ -145,6 +145,7 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   launch.env = parts_.environment.of(assignment, folder, *params);
   launch.argv = assignment.work->command;
   if (!launch.argv.empty()) return launch;
+  execution.folder->has_files = true;
   if (auto written = write_script(folder.script(), assignment.work->script); !written) return fail(written.error());
   launch.argv = words(assignment.work->shell.empty() ? "/bin/sh -eu" : assignment.work->shell);
   launch.argv.push_back(folder.script());
@@ -253,6 +254,7 @@ void Executor::over(Execution& execution) {
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
   if (!parts_.agent.ended(execution.id(), execution.end, outputs, parts_.now()) && outputs != nullptr) discard(outputs);
   if (execution.has_params) parts_.directory.release_params(execution.assignment->run->seq);
+  if (execution.folder && execution.log.in_file()) execution.folder->has_files = true;
   if (execution.folder && parts_.directory.release(*execution.folder)) {
     const auto remove = [root = execution.folder->root] {
       WorkDirectory::remove(root);
@@ -310,11 +312,10 @@ std::optional<MonoTime> Executor::log_chunk_due() const {
   return due;
 }
 
-void Executor::dispatch() {
+void Executor::dispatch_programs() {
   parts_.spawner.dispatch(
       {[this](exec::ProgramId program, std::span<const std::byte> bytes) { take_output(program, bytes); },
        [this](exec::ProgramId program, const exec::ProcessEnd& end) { program_ended(program, end); }});
-  transfers_.hand_back();
 }
 
 }  // namespace chappe::worker

@@ -48,9 +48,10 @@ class Executor {
 
   void start(std::shared_ptr<const Assignment> assignment);
   void stop(const agent::StopOrder& order);
-  /// Takes in what the spawner and the transfers have to say.
-  void dispatch();
-  /// Readable when a transfer is done; the spawner has its own descriptor.
+  /// Takes in what the spawner has to say; call when its fd() is readable.
+  void dispatch_programs();
+  /// Takes in what the transfers came to; call when transfers_fd() is readable.
+  void dispatch_transfers() { transfers_.hand_back(); }
   int transfers_fd() const { return transfers_.fd(); }
 
   /// Live pieces of logs that are due, at most `bytes_max` together.

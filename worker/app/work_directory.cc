@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -31,15 +32,20 @@ bool make(const std::string& path) { return ::mkdir(path.c_str(), 0700) == 0 || 
 
 /// There, empty, and of the mode that we gave it.
 bool is_untouched(const std::string& path) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(path.c_str()), &::closedir);
-  if (entries == nullptr) return false;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return false;
   struct stat status {};
-  if (::fstat(::dirfd(entries.get()), &status) != 0 || (status.st_mode & 07777) != 0700) return false;
-  while (const dirent* entry = ::readdir(entries.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") return false;
-  }
-  return true;
+  alignas(dirent64) std::array<char, 1024> entries{};
+  const bool ours = ::fstat(fd, &status) == 0 && (status.st_mode & 07777) == 0700;
+  const long size = ours ? ::syscall(SYS_getdents64, fd, entries.data(), entries.size()) : -1;
+  ::close(fd);
+  // "." and ".." take 24 bytes each; a name more makes it longer.
+  return size >= 0 && size <= 48;
+}
+
+bool is_there(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 /// Somebody may have taken his own right to remove what is in there.
@@ -112,7 +118,7 @@ Result<AttemptFolder> WorkDirectory::acquire(AttemptId attempt) {
   while (!empty_.empty()) {
     AttemptFolder folder = std::move(empty_.back());
     empty_.pop_back();
-    if (is_untouched(folder.work) && is_untouched(folder.tmp)) return folder;
+    if (is_there(folder.work) && is_there(folder.tmp)) return folder;  // Some tidy people empty /tmp.
     remove(folder.root);
   }
   AttemptFolder folder;
@@ -127,10 +133,12 @@ Result<AttemptFolder> WorkDirectory::acquire(AttemptId attempt) {
 
 bool WorkDirectory::release(const AttemptFolder& folder) {
   if (keep_) return false;
-  (void)::unlink(folder.script().c_str());  // Most have none; then there is nothing to say.
-  (void)::unlink(folder.log().c_str());
   if (!is_untouched(folder.work) || !is_untouched(folder.tmp)) return true;
-  empty_.push_back(folder);
+  if (folder.has_files) {
+    (void)::unlink(folder.script().c_str());  // One of the two may be missing; the other then not.
+    (void)::unlink(folder.log().c_str());
+  }
+  empty_.push_back({folder.root, folder.work, folder.tmp});
   return false;
 }
 

@@ -26,6 +26,7 @@ inline constexpr std::size_t kIdleRunsMax = 64;  ///< Parameter files kept for r
 
 struct AttemptFolder {
   std::string root, work, tmp;
+  bool has_files = false;  ///< The script or the log was written.
   std::string script() const { return root + "/script"; }
   std::string log() const { return root + "/log"; }
 };
@@ -41,7 +42,7 @@ class WorkDirectory {
 
   int lock_fd() const { return lock_; }
 
-  /// An empty folder. Cost: two looks, or four new directories.
+  /// An empty folder. Cost: two looks, or three new directories.
   Result<AttemptFolder> acquire(AttemptId attempt);
   /// Takes the folder back. True: it is not empty and the caller must remove() it, in another thread as it may take
   /// long.

@@ -85,9 +85,8 @@ class Worker {
         messenger_(*parts_.link),
         executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, Environment(environ), &now}),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-    for (const int fd :
-         {parts_.signals, parts_.parent, parts_.link->fd(), parts_.spawner->fd(), executor_.transfers_fd()})
-      watch(fd);
+    for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
+    for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd()}) watch(fd);
   }
 
   ~Worker() {
@@ -99,10 +98,7 @@ class Worker {
   int run() {
     while (!left_) {
       wait();
-      take_signals();
       if (!parts_.spawner->alive()) return fail_spawner();
-      take_messages();
-      executor_.dispatch();
       act();
       tell_logs();
       tell_trouble();
@@ -120,16 +116,41 @@ class Worker {
     (void)::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
   }
 
+  /// Sleeps until something is due, and takes in what has come.
   void wait() {
     std::array<epoll_event, 8> events{};
-    (void)::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_to_wait());
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_to_wait());
+    fence_first();
+    for (int i = 0; i < count; ++i) take(events[static_cast<std::size_t>(i)].data.fd);
+    if (again_) take_messages();
+  }
+
+  void take(int fd) {
+    if (fd == parts_.link->fd()) {
+      again_ = true;
+    } else if (fd == parts_.spawner->fd()) {
+      executor_.dispatch_programs();
+    } else if (fd == executor_.transfers_fd()) {
+      executor_.dispatch_transfers();
+    } else if (fd == parts_.signals) {
+      take_signals();
+    } else {
+      log::warn("the process that started this worker is gone; leaving");
+      left_ = true;  // Nobody is left to hear of a result.
+    }
+  }
+
+  /// After a long sleep the fence comes before anything else: what waits in the socket may be as old as that sleep.
+  void fence_first() {
+    const auto fence = agent_.fence();
+    if (fence && exec::boot_time() >= fence->terminate_at) carry_out(agent_.orders(now(), false));
   }
 
   int milliseconds_to_wait() const {
     if (again_) return 0;
     const MonoTime time = exec::boot_time();
     MonoTime due = wake_at_.value_or(time + kTroubleEvery);
-    if (!messenger_.ready()) due = std::min(due, time + kRetryAfter);
+    if (!messenger_.ready() && connected_) due = std::min(due, time + kRetryAfter);
     if (const auto chunk = executor_.log_chunk_due(); chunk && messenger_.ready()) due = std::min(due, *chunk);
     const std::int64_t us = std::clamp<std::int64_t>((due - time).count(), 0, Duration(kTroubleEvery).count());
     return static_cast<int>((us + 999) / 1000);
@@ -143,13 +164,6 @@ class Worker {
       draining_ = true;
       agent_.drain(now());
     }
-    if (parts_.parent >= 0 && ::syscall(SYS_pidfd_send_signal, parts_.parent, 0, nullptr, 0) != 0) lose_parent();
-  }
-
-  /// Nobody is left to hear of a result.
-  void lose_parent() {
-    log::warn("the process that started this worker is gone; leaving");
-    left_ = true;
   }
 
   int fail_spawner() const {
@@ -159,10 +173,6 @@ class Worker {
   }
 
   void take_messages() {
-    // After a long sleep the fence comes first: what waits in the socket may be as old as that sleep.
-    if (const auto fence = agent_.fence(); fence && exec::boot_time() >= fence->terminate_at) {
-      carry_out(agent_.orders(now(), false));
-    }
     if (const std::uint64_t connections = parts_.link->connections(); connections != connections_) {
       connections_ = connections;
       messenger_.forget();
@@ -181,11 +191,12 @@ class Worker {
   void act() {
     (void)messenger_.flush();
     const agent::AgentOrders orders = agent_.orders(now(), messenger_.ready());
+    const std::size_t running = agent_.running();
     carry_out(orders);
     messenger_.send(orders);
     // The link's descriptor is edge-triggered: after a send it has to be asked again.
-    again_ = messenger_.flush() || !orders.start.empty() || again_;
-    wake_at_ = orders.wake_at;
+    again_ = messenger_.flush() || again_;
+    wake_at_ = agent_.running() == running ? orders.wake_at : MonoTime{0};  // Some were over as soon as they started.
     left_ = left_ || orders.goodbye;
   }
 
@@ -204,7 +215,8 @@ class Worker {
   void tell_trouble() {
     const std::string trouble = parts_.link->trouble();
     const MonoTime time = exec::boot_time();
-    if (trouble.empty()) {
+    connected_ = trouble.empty();
+    if (connected_) {
       trouble_again_at_ = time + 1s;  // A moment without connection is no news.
     } else if (time >= trouble_again_at_) {
       log::warn("no connection to the scheduler: {}", trouble);
@@ -226,6 +238,7 @@ class Worker {
   MonoTime trouble_again_at_ = exec::boot_time() + 2s;
   std::optional<MonoTime> wake_at_;
   bool again_ = true;
+  bool connected_ = false;
   bool draining_ = false;
   bool left_ = false;
 };
