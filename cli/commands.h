@@ -47,8 +47,7 @@ int run_file(const Session& session, const RunOptions& options);
 int submit_file(const Session& session, const RunOptions& options);
 int trigger_dag(const Session& session, const RunOptions& options);
 /// Follows a run to its end and shows what came of it.
-int follow_and_show(const Session& session, const std::string& run, const RunOptions& options,
-                    bool cancel_on_interrupt);
+int follow_and_show(const Session& session, const std::string& run, const RunOptions& options);
 
 // show_runs.cc
 struct ListOptions {

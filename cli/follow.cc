@@ -196,6 +196,7 @@ class Follower {
       return std::nullopt;
     }
     if (news.fatal) return complain(news.trouble, kFailure);
+    if (options_.when_away) options_.when_away();
     if (!away_since_) {
       away_since_ = Clock::now();
       progress_.say("chappe: the scheduler went away; the run goes on when it is back. Waiting for it");

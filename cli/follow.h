@@ -16,7 +16,9 @@ struct FollowOptions {
   std::optional<Duration> timeout;
   /// Ctrl-C cancels the run (and is waited for); otherwise it only ends the waiting.
   bool cancel_on_interrupt = false;
-  /// Finds the server again after the connection broke: it may have a new address.
+  /// Called on this thread each time that no server answered; may start one.
+  std::function<void()> when_away;
+  /// Finds the server again after the connection broke: it may have a new address. Called on another thread.
   std::function<Result<ApiClient>()> find_server;
 };
 

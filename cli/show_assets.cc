@@ -20,7 +20,10 @@ std::string join(const ValueList& list, std::string_view between) {
 class LineageTree {
  public:
   LineageTree(const Value& graph, const Output& output) : output_(output), root_(text_of(graph, "root")) {
-    for (const Value& node : list_of(graph, "nodes")) nodes_.emplace(text_of(node, "id"), &node);
+    for (const Value& node : list_of(graph, "nodes")) {
+      nodes_.emplace(text_of(node, "id"), &node);
+      if (text_of(node, "kind") == "attempt") runs_.emplace(text_of(node, "run"), &node);
+    }
     for (const Value& edge : list_of(graph, "edges")) {
       const std::string from = text_of(edge, "from");
       const std::string to = text_of(edge, "to");
@@ -32,6 +35,16 @@ class LineageTree {
   void print_up() { print_side("Made from", up_); }
   void print_down() { print_side("What was made with it", down_); }
   void print_root() const { print(label(root_) + "\n"); }
+
+  /// What it takes to repeat them.
+  void print_runs() const {
+    print(fmt::format("\n{}\n", bold("Runs", output_.colour_out)));
+    for (const auto& [run, node] : runs_) {
+      print(fmt::format("  {}  {} {}  {}\n", run, printable(text_of(*node, "dag")),
+                        text_of(*node, "dag_version").substr(0, 12),
+                        faint(pairs_of(node->find("params")), output_.colour_out)));
+    }
+  }
 
  private:
   using Neighbours = std::map<std::string, std::vector<std::string>>;
@@ -63,22 +76,22 @@ class LineageTree {
     return text_of(node, "kind") == "attempt" ? attempt_label(node) : object_label(node);
   }
 
+  /// The run is named only where it is another than the root's: most graphs are of one run.
   std::string attempt_label(const Value& node) const {
-    std::string line =
-        fmt::format("{} {} of run {}", bold(printable(text_of(node, "task")), output_.colour_out),
-                    number_of(node, "attempt_no") > 1 ? fmt::format("(attempt {})", number_of(node, "attempt_no")) : "",
-                    text_of(node, "run"));
-    std::string more =
-        fmt::format("DAG {} {}", printable(text_of(node, "dag")), text_of(node, "dag_version").substr(0, 12));
-    for (const char* name : {"params", "values"}) {
-      const Value* map = node.find(name);
-      if (map == nullptr || map->as_map() == nullptr || map->as_map()->empty()) continue;
-      std::string pairs;
-      for (const auto& [key, value] : *map->as_map())
-        pairs += fmt::format("{}{}={}", pairs.empty() ? "" : " ", key, to_text(value));
-      more += "; " + printable(pairs);
+    std::string line = bold(printable(text_of(node, "task")), output_.colour_out);
+    if (const auto attempt = number_of(node, "attempt_no"); attempt > 1) line += fmt::format(" (attempt {})", attempt);
+    if (runs_.size() > 1) line += " of run " + text_of(node, "run");
+    const std::string values = pairs_of(node.find("values"));
+    return values.empty() ? line : line + "  " + faint(values, output_.colour_out);
+  }
+
+  static std::string pairs_of(const Value* map) {
+    std::string pairs;
+    if (map == nullptr || map->as_map() == nullptr) return pairs;
+    for (const auto& [name, value] : *map->as_map()) {
+      pairs += fmt::format("{}{}={}", pairs.empty() ? "" : " ", name, to_text(value));
     }
-    return line + "  " + faint(more, output_.colour_out);
+    return printable(pairs);
   }
 
   std::string object_label(const Value& node) const {
@@ -97,12 +110,13 @@ class LineageTree {
   Output output_;
   std::string root_;
   std::map<std::string, const Value*> nodes_;
+  std::map<std::string, const Value*> runs_;  ///< An attempt of each.
   Neighbours up_;
   Neighbours down_;
   std::set<std::string> seen_;
 };
 
-int print_asset_table(const ValueList& items, const Output& output) {
+int print_asset_table(const ValueList& items) {
   std::vector<std::vector<std::string>> rows;
   for (const Value& item : items) {
     rows.push_back({text_of(item, "id"), printable(text_of(item, "name")), printable(text_of(item, "uri")),
@@ -111,7 +125,6 @@ int print_asset_table(const ValueList& items, const Output& output) {
   }
   if (rows.empty()) return complain("there is no asset yet", kOk);
   print(table({"VERSION", "NAME", "URI", "SIZE", "SHA-256", "PUBLISHED"}, rows));
-  (void)output;
   return kOk;
 }
 
@@ -175,7 +188,7 @@ int list_assets(const Session& session, const std::string& asset, bool all_versi
     if (!page) return complain(page.error());
     const ValueList& items = list_of(*page, "items");
     if (!asset.empty() && items.empty()) return show_one_asset(client, asset, session.output);
-    if (!session.output.json) return print_asset_table(items, session.output);
+    if (!session.output.json) return print_asset_table(items);
     print_json(*page);
     return int{kOk};
   });
@@ -194,6 +207,7 @@ int show_lineage(const Session& session, const std::string& asset, const std::st
     tree.print_root();
     if (direction != "down") tree.print_up();
     if (direction != "up") tree.print_down();
+    tree.print_runs();
     const Value* truncated = graph->find("truncated");
     if (truncated != nullptr && *truncated == Value(true))
       print("\nThe graph is too large to be shown whole; use --depth.\n");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <thread>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
@@ -13,6 +15,8 @@ constexpr std::size_t kTasksShownMax = 60;  // Of a larger run, only what a pers
 constexpr std::size_t kPagesMax = 1'000;
 constexpr std::size_t kItemsShownMax = 20;
 constexpr std::size_t kLogTailLines = 20;
+constexpr std::chrono::seconds kAwayMax{60};
+constexpr std::chrono::milliseconds kReconnectRest{200};
 
 /// All pages of a list. Errors: as get().
 Result<ValueList> get_all(ApiClient& client, const std::string& path) {
@@ -213,7 +217,7 @@ void print_next(const Value& run, const std::string& last_task, const ValueList&
   if (!aliases.empty()) {
     next.push_back(
         fmt::format("chappe lineage {}@{}", text_of(aliases.front(), "model"), text_of(aliases.front(), "alias")));
-  } else if (asset != artifacts.end()) {
+  } else if (asset != artifacts.end() && text_of(run, "state") == "success") {
     next.push_back("chappe lineage " + text_of(*asset, "asset_version"));
   }
   print(fmt::format("\n{}\n", bold("Next", output.colour_out)));
@@ -332,20 +336,35 @@ int retry_run(const Session& session, const std::string& run, const std::vector<
     }
     return int{kOk};
   });
-  return code != kOk || !options.wait ? code : follow_and_show(session, id, options, false);
+  return code != kOk || !options.wait ? code : follow_and_show(session, id, options);
 }
 
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
              bool follow) {
-  return with_server(session, Need::kReading, [&](ApiClient& client) {
-    const std::string path = run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log" +
-                             (follow ? "?follow=1" : "");
-    const auto ended = client.stream(path, [](std::string_view text) {
+  const std::string path = run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log";
+  std::size_t printed = 0;
+  const auto stream = [&](ApiClient& client) {
+    const std::string query = follow ? fmt::format("?follow=1&offset={}", printed) : "";
+    return client.stream(path + query, [&](std::string_view text) {
+      printed += text.size();
       print(text);
       return std::fflush(stdout) == 0;
     });
-    return ended ? int{kOk} : complain(ended.error());
+  };
+  Result<void> ended;
+  const int code = with_server(session, Need::kReading, [&](ApiClient& client) {
+    ended = stream(client);
+    return int{kOk};
   });
+  if (code != kOk) return code;
+  // A scheduler that is started again goes on where its last life broke off.
+  const auto deadline = std::chrono::steady_clock::now() + kAwayMax;
+  while (follow && !ended && ended.error().code == ErrorCode::kUnavailable &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kReconnectRest);
+    if (auto client = ApiClient::find(session.server)) ended = stream(*client);
+  }
+  return ended ? int{kOk} : complain(ended.error());
 }
 
 int show_result(ApiClient& client, const std::string& run, const Output& output) {

@@ -97,6 +97,11 @@ class Companion {
     return companion;
   }
 
+  bool is_alive() {
+    if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+    return pid_ > 0;
+  }
+
   ~Companion() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGTERM);
@@ -149,24 +154,55 @@ int tell_submitted(const Session& session, const Value& answer) {
   return kOk;
 }
 
-}  // namespace
-
-int follow_and_show(const Session& session, const std::string& run, const RunOptions& options,
-                    bool cancel_on_interrupt) {
+int follow_and_show(const Session& session, const RunOptions& options, FollowOptions follow) {
   const auto timeout = parse_timeout(options.timeout);
   if (!timeout) return complain(timeout.error());
+  follow.timeout = *timeout;
+  follow.find_server = [server = session.server] { return ApiClient::find(server); };
   block_interrupts();
-  const Followed followed = follow_run({.run = run,
-                                        .timeout = *timeout,
-                                        .cancel_on_interrupt = cancel_on_interrupt,
-                                        .find_server = [&session] { return ApiClient::find(session.server); }},
-                                       session.output);
+  const Followed followed = follow_run(follow, session.output);
   const bool ended = followed.code == kOk || followed.code == kRunFailed || followed.code == kRunCancelled;
   if (!ended) return followed.code;
   auto client = ApiClient::find(session.server);
   if (!client) return complain(client.error());
-  const int shown = show_result(*client, run, session.output);
+  const int shown = show_result(*client, follow.run, session.output);
   return followed.code == kOk ? shown : followed.code;
+}
+
+/// A scheduler and workers for the time of one run, where nobody else serves the state directory.
+class OwnServer {
+ public:
+  OwnServer(const Session& session, std::uint32_t workers) : session_(session), workers_(workers) {}
+
+  /// The server there is, or one that is started now. Two commands that start at once share one; should its owner end
+  /// first, the other starts its own and the run goes on.
+  Result<ApiClient> find_or_start() {
+    auto client = ApiClient::find(session_.server);
+    if (client || client.error().code != ErrorCode::kNotFound || !session_.server.server.empty()) return client;
+    const auto state_dir = find_state_dir(session_.server.state_dir);
+    if (!state_dir) return fail(state_dir.error());
+    companion_.reset();
+    auto started = Companion::start(session_, *state_dir, workers_);
+    if (!started) return fail(started.error());
+    companion_ = *std::move(started);
+    return ApiClient::find(session_.server);
+  }
+
+  /// Starts one where none serves, unless ours is about to bring its scheduler back.
+  void revive() {
+    if (companion_ == nullptr || !companion_->is_alive()) (void)find_or_start();  // Asked again while it fails.
+  }
+
+ private:
+  const Session& session_;
+  const std::uint32_t workers_;
+  std::unique_ptr<Companion> companion_;
+};
+
+}  // namespace
+
+int follow_and_show(const Session& session, const std::string& run, const RunOptions& options) {
+  return follow_and_show(session, options, {.run = run});
 }
 
 int run_file(const Session& session, const RunOptions& options) {
@@ -175,20 +211,13 @@ int run_file(const Session& session, const RunOptions& options) {
   const Ready& ready = std::get<Ready>(made);
   // From here on Ctrl-C is taken where the run can be cancelled in good order.
   block_interrupts();
-  std::unique_ptr<Companion> companion;
-  auto client = ApiClient::find(session.server);
-  if (!client && client.error().code == ErrorCode::kNotFound) {
-    const auto state_dir = find_state_dir(session.server.state_dir);
-    if (!state_dir) return complain(state_dir.error());
-    auto started = Companion::start(session, *state_dir, options.workers);
-    if (!started) return complain(started.error());
-    companion = *std::move(started);
-    client = ApiClient::find(session.server);
-  }
+  OwnServer server(session, options.workers);
+  auto client = server.find_or_start();
   if (!client) return complain(client.error());
   const auto run = submit(*client, ready, options);
   if (!run) return say_refused(*client, run.error());
-  return follow_and_show(session, *run, options, true);
+  return follow_and_show(session, options,
+                         {.run = *run, .cancel_on_interrupt = true, .when_away = [&server] { server.revive(); }});
 }
 
 int submit_file(const Session& session, const RunOptions& options) {
@@ -202,7 +231,7 @@ int submit_file(const Session& session, const RunOptions& options) {
     run = *id;
     return options.wait ? int{kOk} : tell_submitted(session, ValueMap{{"id", run}});
   });
-  return code != kOk || !options.wait ? code : follow_and_show(session, run, options, false);
+  return code != kOk || !options.wait ? code : follow_and_show(session, run, options);
 }
 
 int trigger_dag(const Session& session, const RunOptions& options) {
@@ -218,7 +247,7 @@ int trigger_dag(const Session& session, const RunOptions& options) {
     run = text_of(*answer, "id");
     return options.wait ? int{kOk} : tell_submitted(session, *answer);
   });
-  return code != kOk || !options.wait ? code : follow_and_show(session, run, options, false);
+  return code != kOk || !options.wait ? code : follow_and_show(session, run, options);
 }
 
 }  // namespace chappe::cli

@@ -46,7 +46,8 @@ Result<Standing> where_it_stands(MetaReader& reader, const Wanted& wanted) {
 /// A log from its first byte to its end, or to what is there by now.
 class LogStream : public Stream {
  public:
-  LogStream(Wanted wanted, bool follow) : wanted_(std::move(wanted)), follow_(follow) {}
+  LogStream(Wanted wanted, bool follow, std::uint64_t offset)
+      : wanted_(std::move(wanted)), follow_(follow), offset_(offset) {}
 
   Piece next(Context& context) override {
     const bool ask_store = !standing_.ended && quiet_looks_ % kQuietLooks == 0;
@@ -97,7 +98,7 @@ class LogStream : public Stream {
       piece.data = fmt::format("[{} bytes are left out here; the whole log is kept when the attempt ends]\n",
                                live.offset - offset_);
     }
-    offset_ = live.offset + live.data.size();
+    offset_ = std::max(offset_, live.offset + live.data.size());  // A hub that was begun anew may know less.
     piece.data += live.data;
     return piece;
   }
@@ -109,7 +110,7 @@ class LogStream : public Stream {
   Wanted wanted_;
   const bool follow_;
   Standing standing_;
-  std::uint64_t offset_ = 0;
+  std::uint64_t offset_;
   std::uint32_t quiet_looks_ = 0;
 };
 
@@ -126,6 +127,8 @@ Result<std::uint16_t> parse_attempt(const std::string& text) {
 Answer read_log(Context& context, const Request& request) {
   const auto follow = request.flag("follow");
   if (!follow) return problem(400, follow.error().message);
+  const auto offset = request.number("offset", 0, 0, INT64_MAX);
+  if (!offset) return problem(400, offset.error().message);
   const auto attempt_no = parse_attempt(request.variable("attempt"));
   if (!attempt_no) return problem(attempt_no.error());
   const auto found = find_task(context, request);
@@ -137,7 +140,7 @@ Answer read_log(Context& context, const Request& request) {
                 .attempt_no = *attempt_no};
   if (const auto standing = where_it_stands(context.reader, wanted); !standing) return problem(standing.error());
   return {.content_type = "text/plain; charset=utf-8",
-          .stream = std::make_shared<LogStream>(std::move(wanted), *follow)};
+          .stream = std::make_shared<LogStream>(std::move(wanted), *follow, *offset)};
 }
 
 }  // namespace chappe::api

@@ -215,6 +215,8 @@ TEST_F(ApiRuns, ReadsTheLogOfAnAttemptThatEndedFromTheObjectStore) {
   EXPECT_NE(reply.head.find("Content-Type: text/plain"), std::string::npos);
   EXPECT_NE(reply.head.find("nosniff"), std::string::npos);
   EXPECT_EQ(get(log_path(run, "train%5Bb%2Fc%5D", "1")).body.size(), text.size());
+  EXPECT_EQ(get(log_path(run, "train%5Bb%2Fc%5D") + "?offset=3000000").body, "<script>\n");
+  EXPECT_EQ(get(log_path(run, "train%5Bb%2Fc%5D") + "?offset=4000000").body, "");
 }
 
 TEST_F(ApiRuns, AnAttemptThatWroteNothingHasAnEmptyLog) {
@@ -233,6 +235,7 @@ TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
   const TaskRow row = set_task(run, 0, TaskState::kRunning);
   logs_->append(row.attempt, 0, "one\n");
   EXPECT_EQ(get(log_path(run, "first")).body, "one\n") << "what is there by now";
+  EXPECT_EQ(get(log_path(run, "first") + "?offset=1").body, "ne\n");
 
   Peer peer(server_->url());
   peer.send(head_of("GET", log_path(run, "first") + "?follow"));
