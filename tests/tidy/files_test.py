@@ -138,6 +138,13 @@ class Pages(unittest.TestCase):
         self.assertGreater(len(known), 60)
         self.assertEqual({key for key in known if not re.search(rf"\b{key}\b", page)}, set())
 
+    def test_the_manual_names_every_variable_that_a_task_finds(self) -> None:
+        code = (sources.ROOT / "worker/app/environment.cc").read_text()
+        page = (sources.ROOT / "docs/guide/dag-file.md").read_text()
+        variables = set(re.findall(r'"(CHAPPE_[A-Z_]+[A-Z])"', code))
+        self.assertGreater(len(variables), 10)
+        self.assertEqual({name for name in variables if f"`{name}`" not in page}, set())
+
     def test_scripts_that_are_named_exist(self) -> None:
         wrong = []
         for page in [*sources.ROOT.glob("*.md"), *sources.beneath("docs", ".md")]:
