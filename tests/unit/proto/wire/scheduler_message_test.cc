@@ -209,7 +209,7 @@ TEST(SchedulerMessage, SplitsWhatIsTooMuchForOneMessage) {
   WorkerSend send{.to = {1}, .batch = 3};
   for (std::uint64_t i = 1; i <= 50'000; ++i) send.acknowledged.push_back({i});
   for (std::uint32_t i = 1; i <= 50'000; ++i) send.cancel.push_back({.what = held(1, i, i)});
-  for (std::uint32_t i = 0; i < 50'000; ++i) send.assign.push_back(assignment(i, full_run(), full_work()));
+  for (std::uint32_t i = 0; i < 5'000; ++i) send.assign.push_back(assignment(i, full_run(), full_work()));
   const std::vector<std::string> messages = encoder.encode(send);
   EXPECT_GT(messages.size(), 5u);
   for (const std::string& message : messages) EXPECT_LT(message.size(), kMessageMax * 3 / 4);
@@ -217,9 +217,9 @@ TEST(SchedulerMessage, SplitsWhatIsTooMuchForOneMessage) {
   EXPECT_EQ(back.batch, 3u);
   EXPECT_EQ(back.acknowledged, send.acknowledged);
   ASSERT_THAT(back.cancel, SizeIs(50'000));
-  ASSERT_THAT(back.assign, SizeIs(50'000));
+  ASSERT_THAT(back.assign, SizeIs(5'000));
   EXPECT_EQ(back.cancel.back().what, held(1, 50'000, 50'000));
-  for (std::uint32_t i = 0; i < 50'000; ++i) ASSERT_EQ(back.assign[i].key.index, i);
+  for (std::uint32_t i = 0; i < 5'000; ++i) ASSERT_EQ(back.assign[i].key.index, i);
   expect_equal(*back.assign.back().work, *full_work());
 }
 
