@@ -74,7 +74,7 @@ sigset_t watched_signals() {
 
 class Supervisor {
  public:
-  explicit Supervisor(const StandaloneConfig& config) : config_(config) {
+  Supervisor(const StandaloneConfig& config, pid_t parent) : config_(config), parent_(parent) {
     children_.push_back({.arguments = scheduler_arguments(config)});
     for (std::uint32_t number = 1; number <= config.workers; ++number) {
       children_.push_back({.arguments = worker_arguments(config, number)});
@@ -174,9 +174,12 @@ class Supervisor {
     if (child.pid > 0) ::kill(child.pid, number);
   }
 
+  /// Nobody waits for what runs any more.
+  bool is_orphan() const { return config_.quit_with_parent && ::getppid() != parent_; }
+
   /// Past the bound, or at a second signal of ours, they are killed.
   void wait_until_gone(std::size_t begin, std::size_t end) {
-    const auto deadline = Clock::now() + kStopMax;
+    const auto deadline = is_orphan() ? Clock::now() : Clock::now() + kStopMax;
     const sigset_t set = watched_signals();
     bool killed = false;
     for (;;) {
@@ -195,6 +198,7 @@ class Supervisor {
   }
 
   const StandaloneConfig& config_;
+  const pid_t parent_;
   std::vector<Child> children_;  ///< The scheduler first.
   int announced_pid_ = 0;
   bool stopping_ = false;
@@ -216,7 +220,7 @@ int run_standalone(const StandaloneConfig& config) {
                                 config.state_dir.string(), endpoint->api),
                     kFailure);
   }
-  return Supervisor(config).run();
+  return Supervisor(config, parent).run();
 }
 
 }  // namespace chappe::cli

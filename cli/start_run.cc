@@ -102,6 +102,13 @@ class Companion {
     return pid_ > 0;
   }
 
+  /// Two different signals: the second says not to wait for what runs.
+  void hurry() const {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGTERM);
+    ::kill(pid_, SIGINT);
+  }
+
   ~Companion() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGTERM);
@@ -193,6 +200,11 @@ class OwnServer {
     if (companion_ == nullptr || !companion_->is_alive()) (void)find_or_start();  // Asked again while it fails.
   }
 
+  /// Tasks that still run are killed, and tried again when somebody serves the state directory next.
+  void leave_at_once() {
+    if (companion_ != nullptr) companion_->hurry();
+  }
+
  private:
   const Session& session_;
   const std::uint32_t workers_;
@@ -216,8 +228,11 @@ int run_file(const Session& session, const RunOptions& options) {
   if (!client) return complain(client.error());
   const auto run = submit(*client, ready, options);
   if (!run) return say_refused(*client, run.error());
-  return follow_and_show(session, options,
-                         {.run = *run, .cancel_on_interrupt = true, .when_away = [&server] { server.revive(); }});
+  const int code = follow_and_show(
+      session, options, {.run = *run, .cancel_on_interrupt = true, .when_away = [&server] { server.revive(); }});
+  const bool over = code == kOk || code == kRunFailed || code == kRunCancelled;
+  if (!over) server.leave_at_once();
+  return code;
 }
 
 int submit_file(const Session& session, const RunOptions& options) {

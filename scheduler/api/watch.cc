@@ -20,8 +20,18 @@ constexpr milliseconds kSilenceMax{10'000};  // Then an empty line, so that a de
 constexpr TaskState kActive[] = {TaskState::kQueued, TaskState::kRunning, TaskState::kCommitting,
                                  TaskState::kUpForRetry, TaskState::kFailed};
 
+/// Also those without a row, so that a watcher sees from the start what there is to do.
+Result<std::vector<TaskRow>> all_instances(MetaReader& reader, const RunRow& run) {
+  const auto rows = reader.tasks(run.seq, {.limit = kRowsMax});
+  if (!rows) return rows;
+  std::vector<TaskRow> all(run.instances);
+  for (std::uint32_t index = 0; index < run.instances; ++index) all[index].key = {run.seq, index};
+  for (const TaskRow& row : *rows) all[row.key.index] = row;
+  return all;
+}
+
 Result<std::vector<TaskRow>> rows_to_tell(MetaReader& reader, const RunRow& run) {
-  if (run.instances <= kRowsMax) return reader.tasks(run.seq, {.limit = kRowsMax});
+  if (run.instances <= kRowsMax) return all_instances(reader, run);
   std::vector<TaskRow> rows;
   for (const TaskState state : kActive) {
     auto some = reader.tasks(run.seq, {.state = state, .limit = kActiveRowsMax});
