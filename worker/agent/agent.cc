@@ -96,6 +96,8 @@ void Agent::take_cancel(const CancelAttempt& cancel, Now now) {
   const auto held = held_.find(cancel.what.attempt);
   if (held == held_.end()) return;  // Returned or acknowledged meanwhile; a heartbeat tells.
   if (held->second.phase == Phase::kRunning) return cancel_running(held->second, cancel);
+  if (held->second.phase == Phase::kWaiting && held->second.process->front)
+    return cancel_lined_up(held->second, cancel);
   if (held->second.phase == Phase::kWaiting) std::erase(waiting_, cancel.what.attempt);
   if (cancel.forget) {
     held_.erase(held);
@@ -113,18 +115,27 @@ void Agent::cancel_running(Held& held, const CancelAttempt& cancel) {
   stop(cancel.what.attempt, held, {cancel.reason, "", cancel.forget}, grace);
 }
 
-void Agent::stop(AttemptId attempt, Held& held, Doom doom, Duration grace) {
-  std::optional<Doom>& earlier = held.process->doom;
-  if (earlier) {
-    earlier->forget = earlier->forget || doom.forget;
+void Agent::cancel_lined_up(Held& held, const CancelAttempt& cancel) {
+  held.process->condemn({cancel.reason, "", cancel.forget});
+  withdraw(cancel.what.attempt, *held.process);
+}
+
+void Agent::Process::condemn(Doom reason) {
+  if (doom) {
+    doom->forget = doom->forget || reason.forget;
   } else {
-    earlier = std::move(doom);
+    doom = std::move(reason);
   }
+}
+
+void Agent::stop(AttemptId attempt, Held& held, Doom doom, Duration grace) {
+  held.process->condemn(std::move(doom));
   stops_.push_back({attempt, grace});
 }
 
 void Agent::program_started(AttemptId attempt, Now now) {
   Process& process = *held_.at(attempt).process;
+  process.program_since = now.mono;
   const std::optional<Duration>& timeout = process.assignment->work->timeout;
   if (!timeout) return;
   process.deadline = now.mono + *timeout;
@@ -134,7 +145,57 @@ void Agent::program_started(AttemptId attempt, Now now) {
 void Agent::program_ended(AttemptId attempt, Now now) {
   Process& process = *held_.at(attempt).process;
   process.deadline.reset();
+  if (process.program_since) {
+    const Duration length = now.mono - *process.program_since;
+    program_length_ = program_length_ ? (*program_length_ * 7 + length) / 8 : length;
+  }
+  if (process.next) take_over(process, now);
   free_room(process, now.mono);
+}
+
+/// What is lined up behind `front` has started in the moment when that ended, in the same room.
+void Agent::take_over(Process& front, Now now) {
+  const AttemptId attempt = front.next;
+  Held& held = held_.at(attempt);
+  Process& process = *held.process;
+  leave_line(process);
+  std::erase(waiting_, attempt);
+  process.has_room = std::exchange(front.has_room, false);
+  room_came_free_ = now.mono;
+  begin(attempt, held, now);
+  program_started(attempt, now);
+  if (fenced_) process.condemn({Reason::kLostWorker, "no word from the scheduler", false});
+  if (stopping_) process.condemn({Reason::kLostWorker, "the worker was stopped", false});
+  if (process.doom) stops_.push_back({attempt, process.doom->forget ? 0s : process.assignment->work->kill_grace});
+}
+
+void Agent::leave_line(Process& process) {
+  held_.at(process.front).process->next = {};
+  process.front = {};
+  process.withdrawing = false;
+  --lined_up_;
+}
+
+void Agent::withdraw(AttemptId attempt, Process& process) {
+  if (!std::exchange(process.withdrawing, true)) withdrawals_.push_back(attempt);
+}
+
+void Agent::withdrawn(AttemptId attempt, Now now) {
+  const auto held = held_.find(attempt);
+  CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kWaiting && held->second.process->front);
+  Process& process = *held->second.process;
+  leave_line(process);
+  if (!process.doom && !draining_) return;
+  std::erase(waiting_, attempt);
+  if (!process.doom) return give_back(attempt);
+  if (process.doom->forget) {
+    held_.erase(held);
+    return;
+  }
+  AttemptFinished result{{}, {held->second.key, attempt}, {}, nullptr};
+  result.end.reason = process.doom->reason;
+  result.end.ended_at = now.wall;
+  finish(held, std::move(result), now);
 }
 
 void Agent::free_room(Process& process, MonoTime now) {
@@ -148,8 +209,12 @@ void Agent::free_room(Process& process, MonoTime now) {
 
 bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
   const auto held = held_.find(attempt);
-  CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kRunning);
+  CHAPPE_ASSERT(held != held_.end() && held->second.phase != Phase::kEnded);
   Process& process = *held->second.process;
+  if (held->second.phase == Phase::kWaiting) {
+    leave_line(process);
+    std::erase(waiting_, attempt);
+  }
   free_room(process, now.mono);
   std::erase(running_, attempt);
   const bool wanted = !process.doom;
@@ -188,7 +253,12 @@ void Agent::drain(Now now) {
   if (draining_) return stop_all("the worker was stopped", 0s);
   draining_ = true;
   drain_until_ = now.mono + lease_.value_or(kLeaseDefault);
-  for (const AttemptId attempt : std::exchange(waiting_, {})) give_back(attempt);
+  std::erase_if(waiting_, [this](AttemptId attempt) {
+    Process& process = *held_.at(attempt).process;
+    if (process.front) withdraw(attempt, process);
+    if (!process.front) give_back(attempt);
+    return !held_.contains(attempt);
+  });
 }
 
 void Agent::stop_all(const std::string& message, Duration grace_max) {
@@ -209,6 +279,9 @@ AgentOrders Agent::orders(Now now, bool link_ready) {
   enforce_drain(now);
   return_waiting(now.mono);
   start_waiting(now, orders);
+  withdraw_late(now.mono);
+  line_up(now.mono, orders);
+  orders.withdraw = std::exchange(withdrawals_, {});
   orders.stop = std::exchange(stops_, {});
   if (link_ready && connected_ && !left_) tell(now, orders);
   plan_wake(now.mono, link_ready, orders);
@@ -252,7 +325,9 @@ void Agent::return_waiting(MonoTime now) {
   if (waiting_.empty()) return;
   const bool crowded = now >= room_came_free_ + kReturnAfter;
   std::erase_if(waiting_, [&](AttemptId attempt) {
-    const MonoTime since = held_.at(attempt).process->since;
+    const Process& process = *held_.at(attempt).process;
+    const MonoTime since = process.since;
+    if (process.front) return false;
     const bool returned = (crowded && now >= since + kReturnAfter) || now >= since + kWaitingMax;
     if (returned) give_back(attempt);
     return returned;
@@ -269,21 +344,63 @@ void Agent::start_waiting(Now now, AgentOrders& orders) {
   if (fenced_ || waiting_.empty()) return;
   std::erase_if(waiting_, [&](AttemptId attempt) {
     Held& held = held_.at(attempt);
-    Process& process = *held.process;
-    const ResolvedWork& work = *process.assignment->work;
-    if (!fits(work.resources)) return false;
-    used_.cpu_milli += work.resources.cpu_milli;
-    used_.memory_bytes += work.resources.memory_bytes;
-    used_.gpus += work.resources.gpus;
-    held.phase = Phase::kRunning;
-    held.at = now.wall;
-    process.since = now.mono;
-    process.has_room = true;
-    running_.push_back(attempt);
-    to_tell_started_.push_back(attempt);
-    orders.start.push_back(process.assignment);
+    const Resources& need = held.process->assignment->work->resources;
+    if (held.process->front || !fits(need)) return false;
+    used_.cpu_milli += need.cpu_milli;
+    used_.memory_bytes += need.memory_bytes;
+    used_.gpus += need.gpus;
+    held.process->has_room = true;
+    begin(attempt, held, now);
+    orders.start.push_back(held.process->assignment);
     return true;
   });
+}
+
+void Agent::begin(AttemptId attempt, Held& held, Now now) {
+  held.phase = Phase::kRunning;
+  held.at = now.wall;
+  held.process->since = now.mono;
+  running_.push_back(attempt);
+  to_tell_started_.push_back(attempt);
+}
+
+/// Between two short programs a worker would mostly wait to be woken. So the next one is made ready before.
+void Agent::line_up(MonoTime now, AgentOrders& orders) {
+  if (fenced_ || waiting_.size() == lined_up_ || program_length_.value_or(kShortProgram) >= kShortProgram) return;
+  for (const AttemptId attempt : running_) {
+    Process& front = *held_.at(attempt).process;
+    const bool short_yet = front.program_since && front.has_room && now < *front.program_since + kShortProgram;
+    if (!short_yet || front.next || front.doom) continue;
+    const AttemptId next = next_for(front);
+    if (!next) continue;
+    Process& process = *held_.at(next).process;
+    front.next = next;
+    process.front = attempt;
+    ++lined_up_;
+    orders.line_up.push_back({process.assignment, attempt});
+  }
+}
+
+/// The first that waits, needs the same room, and has nothing to fetch.
+AttemptId Agent::next_for(const Process& front) const {
+  const Resources& room = front.assignment->work->resources;
+  const auto suits = [&](AttemptId attempt) {
+    const Process& process = *held_.at(attempt).process;
+    const ResolvedWork& work = *process.assignment->work;
+    return !process.front && work.resources == room && work.inputs.empty();
+  };
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), suits);
+  return found == waiting_.end() ? AttemptId{} : *found;
+}
+
+/// The front turned out long, or will be long in dying: the next may find room elsewhere.
+void Agent::withdraw_late(MonoTime now) {
+  if (lined_up_ == 0) return;
+  for (const AttemptId attempt : running_) {
+    const Process& front = *held_.at(attempt).process;
+    if (!front.next) continue;
+    if (front.doom || now >= *front.program_since + kShortProgram) withdraw(front.next, *held_.at(front.next).process);
+  }
 }
 
 // ---- What to tell -------------------------------------------------------------------------------------------------
@@ -373,12 +490,24 @@ void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const 
   if (left_) return;
   if (const auto times = fence(); times && !fenced_ && !running_.empty()) wake_by(orders, times->terminate_at);
   if (next_deadline_) wake_by(orders, *next_deadline_);
-  if (!waiting_.empty()) {
-    const MonoTime since = held_.at(waiting_.front()).process->since;
-    wake_by(orders, std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
-  }
+  plan_waiting(orders);
   if (draining_ && now < *drain_until_) wake_by(orders, *drain_until_);
   if (link_ready && connected_) plan_messages(now, orders);
+}
+
+void Agent::plan_waiting(AgentOrders& orders) const {
+  const auto unlined = [this](AttemptId attempt) { return !held_.at(attempt).process->front; };
+  const auto oldest = std::find_if(waiting_.begin(), waiting_.end(), unlined);
+  if (oldest != waiting_.end()) {
+    const MonoTime since = held_.at(*oldest).process->since;
+    wake_by(orders, std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
+  }
+  if (lined_up_ == 0) return;
+  for (const AttemptId attempt : running_) {
+    const Process& front = *held_.at(attempt).process;
+    const bool watched = front.next && !held_.at(front.next).process->withdrawing;
+    if (watched) wake_by(orders, *front.program_since + kShortProgram);
+  }
 }
 
 void Agent::plan_messages(MonoTime now, AgentOrders& orders) const {

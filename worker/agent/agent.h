@@ -1,11 +1,14 @@
 /// \file
 /// What one worker decides: which attempts it holds, which run, which must stop, what the scheduler is told and when.
 ///
-///              assign                      capacity                     ended()
-///   (not held) ------> waiting -------------------------> running ----------------------> ended --acknowledged--> gone
-///                 |      |  \--250 ms without room: returned--> gone      |  \--forgotten--> gone
-///                 |      \--cancel-----------------------------------------------------> ended
-///                 \--no-op-----------------------------------------------------------------> ended
+///              assign                        room
+///   (not held) ------> waiting ----------------------------> running ----------------------> ended --acked--> gone
+///                 |     |  |  \--lined up--front ended----------^  |  \--forgotten--> gone
+///                 |     |  \--250 ms without room: returned--> gone
+///                 |     \--cancel--------------------------------------------------------> ended
+///                 \--no-op----------------------------------------------------------------> ended
+///
+/// While programs are short, one waiting attempt is lined up behind each running one and takes over its room.
 ///
 /// Pure: no clock, no I/O, no threads; time is an argument. Everything the scheduler says may come twice, late, or from
 /// a scheduler that is not one any more; everything said to it may be lost with the connection. So a result is kept
@@ -29,6 +32,7 @@ namespace chappe::agent {
 
 inline constexpr std::size_t kHeldMax = 20'000;                            ///< Attempts; as many as a hello can name.
 inline constexpr Duration kStartedAfter = std::chrono::milliseconds(20);   ///< Shorter attempts are told by their end.
+inline constexpr Duration kShortProgram = std::chrono::milliseconds(20);   ///< Worth having the next one ready.
 inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);   ///< Waiting while no room comes free.
 inline constexpr Duration kWaitingMax = std::chrono::seconds(10);          ///< Waiting at all.
 inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(5);  ///< While there is enough to do.
@@ -41,6 +45,12 @@ struct StopOrder {
   bool operator==(const StopOrder&) const = default;
 };
 
+/// Have an attempt ready, to start in the moment when the program of `front` ends: it takes over that one's room.
+struct LineUpOrder {
+  std::shared_ptr<const Assignment> assignment;
+  AttemptId front;
+};
+
 struct HeartbeatOrder {
   std::uint64_t batch_seen = 0;
   std::vector<HeldAttempt> held;
@@ -49,8 +59,11 @@ struct HeartbeatOrder {
 /// What must be done now, in the order of the fields. All messages together are one hello, one report and one
 /// heartbeat.
 struct AgentOrders {
+  /// Take back what was lined up, unless it has started; withdrawn() or program_ended() of its front tells which.
+  std::vector<AttemptId> withdraw;
   std::vector<StopOrder> stop;
   std::vector<std::shared_ptr<const Assignment>> start;
+  std::vector<LineUpOrder> line_up;
   std::optional<WorkerHello> hello;
   std::vector<AttemptStarted> started;
   std::vector<AttemptFinished> finished;
@@ -80,9 +93,12 @@ class Agent {
   void take(const WorkerSend& message, Now now);
   /// A started attempt has its inputs and runs its program: its timeout begins.
   void program_started(AttemptId attempt, Now now);
-  /// Nothing of its program is left: its room is free, while its outputs are staged.
+  /// Nothing of its program is left: its room is free, while its outputs are staged. What was lined up behind it runs.
   void program_ended(AttemptId attempt, Now now);
-  /// A started attempt is over, outputs staged. False: nobody wants the outputs; discard them.
+  /// A lined up attempt was taken back before it started.
+  void withdrawn(AttemptId attempt, Now now);
+  /// A started attempt is over, outputs staged; or a lined up one could not be made ready. False: nobody wants the
+  /// outputs; discard them.
   bool ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now);
   /// True while the attempt's result is wanted: worth staging outputs for.
   bool wanted(AttemptId attempt) const;
@@ -97,6 +113,7 @@ class Agent {
   std::optional<FenceTimes> fence() const;
   /// Attempts that started and are not over.
   std::size_t running() const { return running_.size(); }
+  /// Attempts that have not started, lined up or not.
   std::size_t waiting() const { return waiting_.size(); }
   std::size_t held() const { return held_.size(); }
 
@@ -113,11 +130,17 @@ class Agent {
   /// What only attempts with a process need to remember.
   struct Process {
     std::shared_ptr<const Assignment> assignment;
-    MonoTime since;  ///< Waiting or running.
+    MonoTime since;                         ///< Waiting or running.
+    std::optional<MonoTime> program_since;  ///< Its program runs.
     std::optional<MonoTime> deadline;
     bool has_room = false;
     bool started_told = false;
     std::optional<Doom> doom;
+    AttemptId front;  ///< Lined up behind this one; 0: not.
+    AttemptId next;   ///< Lined up behind it; 0: nothing.
+    bool withdrawing = false;
+
+    void condemn(Doom reason);  ///< The first reason stays.
   };
 
   struct Held {
@@ -133,6 +156,7 @@ class Agent {
   void take_assignment(const Assignment& assignment, Now now);
   void take_cancel(const CancelAttempt& cancel, Now now);
   void cancel_running(Held& held, const CancelAttempt& cancel);
+  void cancel_lined_up(Held& held, const CancelAttempt& cancel);
   void finish(HeldMap::iterator held, AttemptFinished result, Now now);
   void give_back(AttemptId attempt);
   void stop(AttemptId attempt, Held& held, Doom doom, Duration grace);
@@ -143,6 +167,13 @@ class Agent {
   void enforce_drain(Now now);
   void return_waiting(MonoTime now);
   void start_waiting(Now now, AgentOrders& orders);
+  void begin(AttemptId attempt, Held& held, Now now);
+  void line_up(MonoTime now, AgentOrders& orders);
+  AttemptId next_for(const Process& front) const;
+  void take_over(Process& front, Now now);
+  void leave_line(Process& process);
+  void withdraw(AttemptId attempt, Process& process);
+  void withdraw_late(MonoTime now);
   bool fits(const Resources& need) const;
   void tell(Now now, AgentOrders& orders);
   void tell_started(MonoTime now, AgentOrders& orders);
@@ -153,6 +184,7 @@ class Agent {
   std::vector<HeldAttempt> held_list() const;
   void free_room(Process& process, MonoTime now);
   void plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const;
+  void plan_waiting(AgentOrders& orders) const;
   void plan_messages(MonoTime now, AgentOrders& orders) const;
 
   WorkerHello self_;
@@ -168,6 +200,9 @@ class Agent {
   std::vector<AttemptReturned> returned_;
   std::deque<AttemptId> to_tell_started_;
   std::vector<StopOrder> stops_;
+  std::vector<AttemptId> withdrawals_;
+  std::size_t lined_up_ = 0;
+  std::optional<Duration> program_length_;  ///< A running average of how long programs take here.
   std::optional<MonoTime> next_deadline_;
 
   bool connected_ = false;

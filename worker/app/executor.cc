@@ -81,7 +81,8 @@ Executor::~Executor() {
   for (const auto& [attempt, execution] : executions_) execution->stopped = true;
 }
 
-void Executor::start(std::shared_ptr<const Assignment> assignment) {
+/// Null: the attempt is over already.
+Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignment) {
   CHAPPE_ASSERT(assignment->run != nullptr);
   auto owned = std::make_unique<Execution>();
   Execution& execution = *owned;
@@ -90,11 +91,39 @@ void Executor::start(std::shared_ptr<const Assignment> assignment) {
   execution.prefix = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
   executions_.emplace(execution.id(), std::move(owned));
   Result<AttemptFolder> folder = parts_.directory.acquire(execution.id());
-  if (!folder) return fail_attempt(execution, Reason::kLaunchFailed, std::move(folder.error().message));
+  if (!folder) {
+    fail_attempt(execution, Reason::kLaunchFailed, std::move(folder.error().message));
+    return nullptr;
+  }
   execution.log = AttemptLog(folder->log(), parts_.log_bounds);
   execution.folder = std::move(*folder);
-  if (execution.work().inputs.empty()) return run(execution);
-  fetch_inputs(execution);
+  return &execution;
+}
+
+void Executor::start(std::shared_ptr<const Assignment> assignment) {
+  Execution* execution = prepare(std::move(assignment));
+  if (execution == nullptr) return;
+  if (execution->work().inputs.empty()) return run(*execution);
+  fetch_inputs(*execution);
+}
+
+void Executor::line_up(std::shared_ptr<const Assignment> assignment, AttemptId front) {
+  Execution* execution = prepare(std::move(assignment));
+  if (execution == nullptr) return;
+  const Result<exec::Launch> launch = launch_of(*execution);
+  if (!launch) return fail_attempt(*execution, Reason::kLaunchFailed, launch.error().message);
+  const auto found = executions_.find(front);
+  const exec::ProgramId program = found != executions_.end() ? found->second->program : 0;
+  if (!parts_.spawner.can_wait_behind(program)) return withdrawn(*execution);
+  const Result<exec::ProgramId> waiting = parts_.spawner.launch_behind(program, *launch);
+  if (!waiting) return fail_attempt(*execution, Reason::kLaunchFailed, waiting.error().message);
+  execution->program = *waiting;
+  by_program_.emplace(*waiting, execution);
+}
+
+void Executor::withdraw(AttemptId attempt) {
+  const auto found = executions_.find(attempt);
+  if (found != executions_.end() && found->second->program != 0) parts_.spawner.withdraw(found->second->program);
 }
 
 void Executor::stop(const agent::StopOrder& order) {
@@ -163,6 +192,7 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   Execution& execution = *found->second;
   by_program_.erase(found);
   execution.program = 0;
+  if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
   execution.end = end_of(execution, end);
   parts_.agent.program_ended(execution.id(), parts_.now());
   store_outputs(execution);
@@ -253,6 +283,15 @@ void Executor::over(Execution& execution) {
   take_last_chunks(execution);
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
   if (!parts_.agent.ended(execution.id(), execution.end, outputs, parts_.now()) && outputs != nullptr) discard(outputs);
+  give_up_place(execution);
+}
+
+void Executor::withdrawn(Execution& execution) {
+  parts_.agent.withdrawn(execution.id(), parts_.now());
+  give_up_place(execution);
+}
+
+void Executor::give_up_place(Execution& execution) {
   if (execution.has_params) parts_.directory.release_params(execution.assignment->run->seq);
   if (execution.folder && execution.log.in_file()) execution.folder->has_files = true;
   if (execution.folder && parts_.directory.release(*execution.folder)) {

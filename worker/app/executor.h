@@ -47,6 +47,9 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   void start(std::shared_ptr<const Assignment> assignment);
+  /// Makes an attempt ready that fetches nothing, to start when the program of the attempt `front` ends.
+  void line_up(std::shared_ptr<const Assignment> assignment, AttemptId front);
+  void withdraw(AttemptId attempt);
   void stop(const agent::StopOrder& order);
   /// Takes in what the spawner has to say; call when its fd() is readable.
   void dispatch_programs();
@@ -62,6 +65,7 @@ class Executor {
   struct Execution;
   using Executions = std::map<AttemptId, std::unique_ptr<Execution>>;
 
+  Execution* prepare(std::shared_ptr<const Assignment> assignment);
   void fetch_inputs(Execution& execution);
   void run(Execution& execution);
   Result<exec::Launch> launch_of(Execution& execution);
@@ -72,6 +76,8 @@ class Executor {
   void fail_attempt(Execution& execution, Reason reason, std::string message);
   void store_outputs(Execution& execution);
   void over(Execution& execution);
+  void withdrawn(Execution& execution);
+  void give_up_place(Execution& execution);
   void discard(std::shared_ptr<const AttemptOutputs> outputs);
   void take_last_chunks(Execution& execution);
 

@@ -191,18 +191,22 @@ class Worker {
   void act() {
     (void)messenger_.flush();
     const agent::AgentOrders orders = agent_.orders(now(), messenger_.ready());
-    const std::size_t running = agent_.running();
+    const std::size_t unfinished = agent_.running() + agent_.waiting();
     carry_out(orders);
     messenger_.send(orders);
     // The link's descriptor is edge-triggered: after a send it has to be asked again.
     again_ = messenger_.flush() || again_;
-    wake_at_ = agent_.running() == running ? orders.wake_at : MonoTime{0};  // Some were over as soon as they started.
+    wake_at_ = agent_.running() + agent_.waiting() == unfinished
+                   ? orders.wake_at
+                   : MonoTime{0};  // Some were over as soon as they started.
     left_ = left_ || orders.goodbye;
   }
 
   void carry_out(const agent::AgentOrders& orders) {
+    for (const AttemptId attempt : orders.withdraw) executor_.withdraw(attempt);
     for (const agent::StopOrder& order : orders.stop) executor_.stop(order);
     for (const auto& assignment : orders.start) executor_.start(assignment);
+    for (const auto& [assignment, front] : orders.line_up) executor_.line_up(assignment, front);
     if (const auto fence = agent_.fence()) parts_.spawner->fence().set(fence->terminate_at, fence->kill_at);
   }
 

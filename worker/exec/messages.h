@@ -15,7 +15,7 @@
 
 namespace chappe::exec {
 
-enum class RequestKind : std::uint32_t { kLaunch, kStop };
+enum class RequestKind : std::uint32_t { kLaunch, kStop, kWithdraw };
 
 struct Request {
   RequestKind kind = RequestKind::kLaunch;

@@ -166,6 +166,17 @@ struct Spawner::State {
     return program;
   }
 
+  void send_request(RequestKind kind, ProgramId program, Duration grace) const {
+    const auto slot = slot_of.find(program);
+    if (slot == slot_of.end()) return;
+    Request request;
+    request.kind = kind;
+    request.program = program;
+    request.grace_us = grace.count();
+    // Gone: its end is on its way.
+    (void)send_all(slots[slot->second].ends.socket, &request, sizeof request);
+  }
+
   /// Up to `pieces` pieces of what is in the pipe.
   void read_output(std::size_t slot, std::size_t pipe, const SpawnerEvents& events, std::size_t pieces) {
     for (std::size_t i = 0; i < pieces && !slots[slot].gone(); ++i) {
@@ -260,16 +271,9 @@ bool Spawner::can_wait_behind(ProgramId front) const {
   return place.running == front && place.waiting == 0;
 }
 
-void Spawner::stop(ProgramId program, Duration grace) {
-  const auto slot = state_->slot_of.find(program);
-  if (slot == state_->slot_of.end()) return;
-  Request request;
-  request.kind = RequestKind::kStop;
-  request.program = program;
-  request.grace_us = grace.count();
-  // Gone: its end is on its way.
-  (void)send_all(state_->slots[slot->second].ends.socket, &request, sizeof request);
-}
+void Spawner::stop(ProgramId program, Duration grace) { state_->send_request(RequestKind::kStop, program, grace); }
+
+void Spawner::withdraw(ProgramId program) { state_->send_request(RequestKind::kWithdraw, program, {}); }
 
 int Spawner::fd() const { return state_->epoll; }
 

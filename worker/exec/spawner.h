@@ -57,6 +57,8 @@ class Spawner {
   /// SIGTERM to all that runs, and SIGKILL after `grace` (0: at once). May be repeated; the sooner wins. A program that
   /// waits ends with kWithdrawn, unless it has started meanwhile. One that has ended: nothing.
   void stop(ProgramId program, Duration grace);
+  /// Takes a program back that waits behind another: it ends with kWithdrawn, unless it has started meanwhile.
+  void withdraw(ProgramId program);
 
   /// Readable (for poll or epoll, level-triggered) when dispatch() has something to do.
   int fd() const;

@@ -176,18 +176,20 @@ class Supervisor {
   void take_request() {
     Request request;
     if (!receive_all(ends_.socket, &request, sizeof request) || request.bytes > kLaunchBytesMax) return lose_worker();
-    if (request.kind == RequestKind::kStop) return take_stop(request);
+    if (request.kind == RequestKind::kStop && request.program == current_.program) {
+      return terminate(Duration(request.grace_us));
+    }
+    if (request.kind != RequestKind::kLaunch) return withdraw(request.program);
     if (waiting_) return lose_worker();  // It does not keep to its own rules.
     waiting_.emplace(Waiting{request, std::vector<char>(request.bytes)});
     if (!receive_all(ends_.socket, waiting_->bytes.data(), waiting_->bytes.size())) return lose_worker();
     start_waiting();
   }
 
-  void take_stop(const Request& request) {
-    if (busy() && request.program == current_.program) terminate(Duration(request.grace_us));
-    if (!waiting_ || request.program != waiting_->request.program) return;
+  void withdraw(ProgramId program) {
+    if (!waiting_ || program != waiting_->request.program) return;  // It runs, or is over: its end is told.
     waiting_.reset();
-    Answer answer{request.program, {}};
+    Answer answer{program, {}};
     answer.end.kind = EndKind::kWithdrawn;
     send(answer);
   }

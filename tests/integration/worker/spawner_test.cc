@@ -336,7 +336,8 @@ TEST(Spawner, WithdrawsAProgramThatWaits) {
   Desk desk;
   const ProgramId first = desk.start_script("echo one; sleep 1000");
   const ProgramId second = desk.start_behind(first, {"echo", "two"});
-  desk.spawner().stop(second, 10s);
+  desk.spawner().withdraw(first);  // Runs already: nothing.
+  desk.spawner().withdraw(second);
   EXPECT_EQ(desk.end_of(second).kind, EndKind::kWithdrawn);
   EXPECT_TRUE(desk.spawner().can_wait_behind(first));
   const ProgramId third = desk.start_behind(first, {"echo", "three"});

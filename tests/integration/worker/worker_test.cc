@@ -460,6 +460,16 @@ TEST(Worker, RemovesWhatTasksLeftAndReusesCleanDirectories) {
   EXPECT_LE(std::distance(begin(folders), end(folders)), 2);
 }
 
+TEST(Worker, RunsALongLineOfShortTasksAndKeepsTheirLogsApart) {
+  Desk desk;
+  for (int round = 0; round < 20; ++round) {
+    for (const AttemptId attempt : desk.assign_many(command({"sh", "-c", "echo $CHAPPE_ATTEMPT_ID"}), 18)) {
+      EXPECT_EQ(desk.result_of(attempt).end.reason, Reason::kNone);
+      EXPECT_EQ(desk.stored_log(attempt), to_text(attempt) + "\n");
+    }
+  }
+}
+
 TEST(Worker, FinishesNoOpsByTheThousand) {
   Desk desk;
   ResolvedWork work;
