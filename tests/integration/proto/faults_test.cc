@@ -118,10 +118,10 @@ TEST_F(FaultsTest, BothEndsNoticeANetworkThatFellSilentAndFindEachOtherAgain) {
   });
 
   network.fall_silent(false);
-  serve_until({&worker}, [&] { return worker.connections() == 2; });
+  serve_until({&worker}, [&] { return worker.connections() >= 2; });
   send(worker, encoder_.hello(hello("w1")));
-  serve_until({&worker}, [&] { return events<WorkerJoined>().size() == 2; });
-  EXPECT_NE(events<WorkerJoined>()[1].connection, before);
+  serve_until({&worker}, [&] { return events<WorkerJoined>().size() >= 2; });
+  EXPECT_NE(events<WorkerJoined>().back().connection, before);
 }
 
 /// A signal every 50 microseconds, as long as it lives.
@@ -161,7 +161,7 @@ TEST_F(FaultsTest, SignalsLoseNothing) {
   serve_until({worker.get()}, [&] { return events<WorkerHeartbeat>().size() == 2'000; });
   const auto late = link();  // The gate was not disturbed either.
   send(*late, encoder_.hello(hello("w2")));
-  serve_until({worker.get(), late.get()}, [&] { return events<WorkerJoined>().size() == 2; });
+  serve_until({worker.get(), late.get()}, [&] { return events<WorkerJoined>().size() >= 2; });
 }
 
 }  // namespace
