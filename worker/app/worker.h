@@ -16,7 +16,7 @@ struct WorkerConfig {
   std::string server_key;          ///< The scheduler's CURVE public key.
   std::filesystem::path key_file;  ///< This worker's secret key (proto/transport/keys.h).
   std::string name = "worker";     ///< One live worker per (name, work_dir): its lock sees to that.
-  std::filesystem::path work_dir;  ///< Attempts run in WORK_DIR/ATTEMPT-ID/.
+  std::filesystem::path work_dir;  ///< Attempts run beneath it (worker/app/work_directory.h).
   std::string object_store;        ///< As SchedulerConfig::object_store; must be the same store.
   std::uint32_t cpu_milli = 0;     ///< 0: the cores this process may use.
   std::uint64_t memory_bytes = 0;  ///< 0: the machine's or the cgroup's.
