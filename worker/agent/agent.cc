@@ -18,8 +18,6 @@ constexpr Duration kLeaseDefault = 60s;         ///< For draining, where no sche
 
 Duration part_of(Duration whole, int percent) { return whole * percent / 100; }
 
-void wake_by(AgentOrders& orders, MonoTime time) { orders.wake_at = std::min(orders.wake_at.value_or(time), time); }
-
 }  // namespace
 
 Agent::Agent(WorkerHello self) : self_(std::move(self)) {}
@@ -401,124 +399,6 @@ void Agent::withdraw_late(MonoTime now) {
     if (!front.next) continue;
     if (front.doom || now >= *front.program_since + kShortProgram) withdraw(front.next, *held_.at(front.next).process);
   }
-}
-
-// ---- What to tell -------------------------------------------------------------------------------------------------
-
-void Agent::tell(Now now, AgentOrders& orders) {
-  if (std::exchange(hello_due_, false)) {
-    orders.hello = self_;
-    orders.hello->held = held_list();
-    // Everything below follows the hello on the same connection, in order.
-    tell_all_results_again();
-    to_tell_started_.clear();
-    for (const AttemptId attempt : running_) {
-      held_.at(attempt).process->started_told = false;
-      to_tell_started_.push_back(attempt);
-    }
-  }
-  if (draining_ && !std::exchange(draining_told_, true)) orders.goodbye_draining = true;
-  if (now.mono >= results_again_at_) tell_all_results_again();
-  tell_started(now.mono, orders);
-  tell_finished(now.mono, orders);
-  orders.returned = std::exchange(returned_, {});
-  if (now.mono >= heartbeat_due_) {
-    heartbeat_due_ = now.mono + heartbeat_;
-    orders.heartbeat = HeartbeatOrder{batch_seen_, held_list()};
-  }
-  const bool given_up = draining_ && now.mono >= *drain_until_ + kFarewellMax;
-  if (draining_ && running_.empty() && (held_.empty() || given_up)) orders.goodbye = left_ = true;
-}
-
-void Agent::tell_started(MonoTime now, AgentOrders& orders) {
-  while (!to_tell_started_.empty()) {
-    const AttemptId attempt = to_tell_started_.front();
-    const auto held = held_.find(attempt);
-    const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
-    if (runs && now < held->second.process->since + kStartedAfter) return;
-    if (runs && !std::exchange(held->second.process->started_told, true)) {
-      orders.started.push_back({{}, {held->second.key, attempt}, held->second.at});
-    }
-    to_tell_started_.pop_front();
-  }
-}
-
-bool Agent::results_due(MonoTime now) const {
-  // With enough to do, results can wait for each other. With room for more they are what brings more.
-  return results_urgent_ || waiting_.size() * 2 <= self_.prefetch || now >= results_since_ + kResultDelayMax;
-}
-
-void Agent::tell_finished(MonoTime now, AgentOrders& orders) {
-  if (results_.empty() || !results_due(now)) return;
-  orders.finished.reserve(results_.size());
-  for (const AttemptId attempt : results_) {
-    const auto held = held_.find(attempt);
-    if (held != held_.end()) orders.finished.push_back(result_of(attempt, held->second));
-  }
-  results_.clear();
-  results_urgent_ = false;
-  results_again_at_ = now + lease_.value_or(kLeaseDefault) / 2;
-}
-
-AttemptFinished Agent::result_of(AttemptId attempt, const Held& held) const {
-  if (held.result != nullptr) return *held.result;
-  AttemptFinished result;
-  result.what = {held.key, attempt};
-  result.end.started_at = result.end.ended_at = held.at;
-  return result;
-}
-
-void Agent::tell_all_results_again() {
-  results_.clear();
-  for (const auto& [attempt, held] : held_) {
-    if (held.phase == Phase::kEnded) results_.push_back(attempt);
-  }
-  std::sort(results_.begin(), results_.end());
-  results_urgent_ = !results_.empty();
-  results_again_at_ = {std::numeric_limits<std::int64_t>::max()};
-}
-
-std::vector<HeldAttempt> Agent::held_list() const {
-  std::vector<HeldAttempt> list;
-  list.reserve(held_.size());
-  for (const auto& [attempt, held] : held_) list.push_back({held.key, attempt});
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
-  return list;
-}
-
-void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const {
-  if (left_) return;
-  if (const auto times = fence(); times && !fenced_ && !running_.empty()) wake_by(orders, times->terminate_at);
-  if (next_deadline_) wake_by(orders, *next_deadline_);
-  plan_waiting(orders);
-  if (draining_ && now < *drain_until_) wake_by(orders, *drain_until_);
-  if (link_ready && connected_) plan_messages(now, orders);
-}
-
-void Agent::plan_waiting(AgentOrders& orders) const {
-  const auto unlined = [this](AttemptId attempt) { return !held_.at(attempt).process->front; };
-  const auto oldest = std::find_if(waiting_.begin(), waiting_.end(), unlined);
-  if (oldest != waiting_.end()) {
-    const MonoTime since = held_.at(*oldest).process->since;
-    wake_by(orders, std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
-  }
-  if (lined_up_ == 0) return;
-  for (const AttemptId attempt : running_) {
-    const Process& front = *held_.at(attempt).process;
-    const bool watched = front.next && !held_.at(front.next).process->withdrawing;
-    if (watched) wake_by(orders, *front.program_since + kShortProgram);
-  }
-}
-
-void Agent::plan_messages(MonoTime now, AgentOrders& orders) const {
-  wake_by(orders, heartbeat_due_);
-  if (!to_tell_started_.empty()) {
-    const auto held = held_.find(to_tell_started_.front());
-    const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
-    wake_by(orders, runs ? held->second.process->since + kStartedAfter : now);
-  }
-  if (!results_.empty()) wake_by(orders, results_since_ + kResultDelayMax);
-  if (draining_ && now < *drain_until_ + kFarewellMax) wake_by(orders, *drain_until_ + kFarewellMax);
 }
 
 }  // namespace chappe::agent
