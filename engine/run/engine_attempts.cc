@@ -309,10 +309,8 @@ void EngineState::on(const AttemptFinished& event) {
   send_to(event.connection).acknowledged.push_back(event.what.attempt);
   if (known == nullptr) {
     // Ended already, by this very report or without it. Of a run that is over nobody knows here who won.
-    const bool lost = find_run(event.what.key.run) != nullptr && !has_won(event.what);
-    if (lost && event.outputs && !event.outputs->objects.empty()) {
-      out.drop.push_back({event.what, event.outputs->objects});
-    }
+    const LiveRun* run = find_run(event.what.key.run);
+    if (run != nullptr && event.outputs && !has_won(event.what)) drop_outputs(*run, event.what, *event.outputs);
     return;
   }
   const std::uint32_t index = known->key.index;
@@ -322,9 +320,14 @@ void EngineState::on(const AttemptFinished& event) {
   if (event.end.started_at.is_set()) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
-  if (event.end.reason != Reason::kNone) {
-    end_attempt(run, index, event.end, leased.queued_at);
-    if (event.outputs && !event.outputs->objects.empty()) out.drop.push_back({event.what, event.outputs->objects});
+  AttemptEnd end = event.end;
+  if (event.outputs && !owns_all(run, event.what, event.outputs->objects)) {
+    end.reason = Reason::kInvalidOutput;
+    end.message = "the worker reported an object that is not the attempt's own";
+  }
+  if (end.reason != Reason::kNone) {
+    end_attempt(run, index, std::move(end), leased.queued_at);
+    if (event.outputs) drop_outputs(run, event.what, *event.outputs);
     return judge_due(run);
   }
   TaskRow row = row_of(run, index);

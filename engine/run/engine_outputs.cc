@@ -1,7 +1,25 @@
 // Outputs of an attempt that won: recorded, published, remembered.
+#include <algorithm>
+
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+
+/// An attempt's objects lie under its own prefix. A report that names others must neither publish nor remove them.
+bool EngineState::owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const {
+  if (objects.empty()) return true;
+  if (!run.started() || what.key.index >= run.states.size()) return false;
+  const std::uint32_t task = run.instances->task_of(what.key.index);
+  const std::string prefix =
+      attempt_prefix(run.row.dag, run.row.id, run.task(task).id, run.instances->key_of(what.key.index), what.attempt);
+  return std::all_of(objects.begin(), objects.end(),
+                     [&](const OutputObject& object) { return object.key.starts_with(prefix); });
+}
+
+void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs) {
+  if (outputs.objects.empty() || !owns_all(run, what, outputs.objects)) return;
+  out.drop.push_back({what, outputs.objects});
+}
 
 void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs) {
   PublishAssets publish{.key = row.key, .attempt = row.attempt};

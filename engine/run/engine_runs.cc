@@ -182,6 +182,31 @@ void EngineState::judge_due(LiveRun& run) {
   run.to_judge.clear();
 }
 
+/// Names one of those that decided it, for people: "train[pairs] is failed (trigger_rule all_success)".
+std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict verdict) const {
+  const TriggerRule rule = run.task(task).trigger_rule;
+  const auto decided = [&](const InstanceState& ended) {
+    const bool failed =
+        (ended.state == TaskState::kFailed && !ended.allowed) || ended.state == TaskState::kUpstreamFailed;
+    if (verdict == Verdict::kUpstreamFailed) return failed;
+    const bool skipped = ended.state == TaskState::kSkipped;
+    if (rule == TriggerRule::kAllSuccess || rule == TriggerRule::kNoneSkipped) return skipped;
+    if (rule == TriggerRule::kAllFailed) return is_final(ended.state) && !failed;
+    return rule == TriggerRule::kAllSkipped && is_final(ended.state) && !skipped;
+  };
+  for (const Dependency& edge : run.task(task).depends_on) {
+    const std::uint32_t first = run.instances->first(edge.task);
+    for (std::uint32_t i = first; i < first + run.instances->count(edge.task); ++i) {
+      if (!decided(run.states[i])) continue;
+      return fmt::format("{} is {} (trigger_rule {})", run.instances->name_of(i), name_of(run.states[i].state),
+                         name_of(rule));
+    }
+  }
+  const UpstreamCounts& up = run.tasks[task].upstream;
+  return fmt::format("trigger_rule {}: {} of {} upstream succeeded, {} failed, {} skipped", name_of(rule), up.success,
+                     up.total, up.failed + up.upstream_failed, up.skipped);
+}
+
 void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   TaskProgress& progress = run.tasks[task];
   if (progress.judged || run.row.stop != Stop::kNone) return;
@@ -192,9 +217,7 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   if (!progress.ready_at.is_set()) progress.ready_at = now.wall;  // After a restart it is judged again.
   if (verdict == Verdict::kRun) return make_ready(run, task);
   const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
-  const std::string message = fmt::format(
-      "trigger_rule {}: {} of {} upstream succeeded, {} failed, {} skipped", name_of(rule), progress.upstream.success,
-      progress.upstream.total, progress.upstream.failed + progress.upstream.upstream_failed, progress.upstream.skipped);
+  const std::string message = why_not(run, task, verdict);
   const std::uint32_t first = run.instances->first(task);
   for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
     if (run.states[i].state == TaskState::kNone) settle_without_attempt(run, i, state, Reason::kUpstream, message);

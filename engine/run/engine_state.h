@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -132,6 +133,7 @@ struct EngineState {
   void recount(LiveRun& run);
   void judge_due(LiveRun& run);
   void judge_task(LiveRun& run, std::uint32_t task);
+  std::string why_not(const LiveRun& run, std::uint32_t task, Verdict verdict) const;
   bool is_allowed_still(const LiveRun& run, std::uint32_t index) const;
   void wait_again(LiveRun& run, std::uint32_t index, TaskRow row);
   void make_ready(LiveRun& run, std::uint32_t task);
@@ -185,6 +187,8 @@ struct EngineState {
   void on(const AssetsPublished& event);
   void on(const PublishFailed& event);
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
+  bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
+  void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
   void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
   void remember_asset(const AssetVersion& version);

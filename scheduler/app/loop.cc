@@ -112,8 +112,9 @@ Result<void> Loop::pass() {
     if (auto committed = parts_.store.commit(effects.persist); !committed) return committed;
   }
   carry_out(effects);
-  for (const Event& event : inbox_.events) {
-    if (const auto* finished = std::get_if<AttemptFinished>(&event)) parts_.logs.finish(finished->what.attempt);
+  for (const TaskChange& change : effects.persist.tasks) {
+    const bool ended = change.expect_attempt && change.row.end.ended_at.is_set();
+    if (ended) parts_.logs.finish(change.expect_attempt);
   }
   for (const Query& query : std::exchange(queries_, {})) query(parts_.engine, now);
   return {};

@@ -53,7 +53,9 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const TaskChange& change : persist.tasks) out.push_back(line(change.row));
   for (const InputRow& row : persist.inputs) {
-    out.push_back(fmt::format("save input {}={} of {}", row.object.path, row.object.key, instance(row.key)));
+    const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
+    out.push_back(fmt::format("save input {}={} of {} for {}", row.object.path, name,
+                              attempt(row.object.producer, row.object.producer_attempt), instance(row.key)));
   }
   for (const AssetVersion& row : persist.asset_versions) {
     out.push_back(fmt::format("save asset v{} {} by {}", row.id.value, row.uri, instance(row.producer)));

@@ -274,7 +274,7 @@ Event Story::attempt_event(const Words& words) {
 Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& what) {
   AttemptEnd end;
   AttemptOutputs outputs;
-  const std::string key = fmt::format("runs/{}/{}/", text_->instance(what.key), what.attempt_no);
+  const std::string key = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
   for (const auto& [name, value] : said.named) {
     if (name == "exit") {
       end.reason = Reason::kExitCode;

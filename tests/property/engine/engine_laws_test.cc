@@ -264,7 +264,8 @@ class History {
     AttemptOutputs outputs;
     if (chance_.one_in(2)) return outputs;
     OutputObject& object = outputs.objects.emplace_back();
-    object = {.name = "out", .key = to_text(what.attempt), .size = 1};
+    const auto prefix = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
+    object = {.name = "out", .key = prefix + "out", .size = 1};
     if (chance_.one_in(2)) object.asset_uri = "assets/" + std::to_string(chance_.number(3));
     return outputs;
   }
