@@ -27,6 +27,11 @@ Effects Engine::step(std::span<const Event> events, Now now) {
 bool Engine::knows(const RunId& run) const { return state_->run_ids.contains(run); }
 std::size_t Engine::live_runs() const { return state_->runs.size(); }
 
+bool Engine::leased(ConnectionId connection, AttemptId attempt) const {
+  const WorkerState* worker = state_->worker_on(connection);
+  return worker != nullptr && worker->leased.contains(attempt);
+}
+
 void EngineState::apply(const Event& event) {
   std::visit([this](const auto& each) { on(each); }, event);
 }

@@ -59,6 +59,8 @@ class Engine {
 
   bool knows(const RunId& run) const;  ///< The run is live here: queued or running.
   std::size_t live_runs() const;
+  /// Whether the attempt is leased to the worker on this connection: nobody else may speak of it.
+  bool leased(ConnectionId connection, AttemptId attempt) const;
 
   /// For each task of a live run that is not final: what it waits for. One map a task instance:
   /// {task, key, state, waits_for: [text], ...}. `task`: one task id only, "" for all; at most `limit` entries.

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/base/assert.h"
 #include "proto/transport/context.h"
 
 namespace chappe::transport {
@@ -132,7 +133,9 @@ class ZmqSchedulerLink final : public SchedulerLink {
       on(what);
     }
     std::uint64_t passed = 0;
-    if (read(timer_.get(), &passed, sizeof passed) == static_cast<ssize_t>(sizeof passed)) socket_.connect(endpoint_);
+    if (read(timer_.get(), &passed, sizeof passed) != static_cast<ssize_t>(sizeof passed)) return;
+    // It worked at the start with the same text: only a signal can be in the way.
+    while (zmq_connect(socket_.handle(), endpoint_.c_str()) != 0) CHAPPE_ASSERT(zmq_errno() == EINTR);
   }
 
   void on(std::uint16_t event) {
@@ -187,10 +190,16 @@ class ZmqSchedulerLink final : public SchedulerLink {
 }  // namespace
 
 Result<std::unique_ptr<SchedulerLink>> SchedulerLink::connect(const SchedulerLinkConfig& config) {
-  try {
-    return std::make_unique<ZmqSchedulerLink>(config);
-  } catch (const std::exception& error) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("connect to {}: {}", config.endpoint, error.what()));
+  constexpr int kTriesMax = 1000;  // Each of its sockets' first calls may meet a signal.
+  for (int tried = 1;; ++tried) {
+    try {
+      return std::make_unique<ZmqSchedulerLink>(config);
+    } catch (const zmq::error_t& error) {
+      if (error.num() == EINTR && tried < kTriesMax) continue;
+      return fail(ErrorCode::kInvalidInput, fmt::format("connect to {}: {}", config.endpoint, error.what()));
+    } catch (const std::exception& error) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("connect to {}: {}", config.endpoint, error.what()));
+    }
   }
 }
 

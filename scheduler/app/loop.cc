@@ -55,6 +55,7 @@ bool Loop::take_in() {
   inbox_.events.clear();
   inbox_.logs.clear();
   const std::size_t messages = parts_.port.receive(inbox_, kMessagesMax);
+  for (const std::string& complaint : parts_.port.take_complaints()) log::warn("{}", complaint);
   std::vector<Mail> mails = parts_.mailbox.take();
   for (Mail& mail : mails) take_mail(mail);
   return messages > 0 || !mails.empty();
@@ -104,7 +105,10 @@ void Loop::add_request(Request& request) {
 }
 
 Result<void> Loop::pass() {
-  for (const wire::LogChunk& chunk : inbox_.logs) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data);
+  for (const wire::LogChunk& chunk : inbox_.logs) {
+    const bool own = parts_.engine.leased(chunk.connection, chunk.what.attempt);
+    if (own) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data);
+  }
   const Now now = read_clocks();
   Effects effects = parts_.engine.step(inbox_.events, now);
   wake_at_ = effects.wake_at;

@@ -27,10 +27,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kLockWait = 15s;      ///< For the tasks of an incarnation that was killed.
-constexpr Duration kKillWait = 10s;      ///< For our own tasks, when we leave.
-constexpr Duration kRetryAfter = 5ms;    ///< When the link takes nothing.
-constexpr Duration kTroubleEvery = 60s;  ///< How often the log says that there is no connection.
+constexpr Duration kLockWait = 15s;          ///< For the tasks of an incarnation that was killed.
+constexpr Duration kKillWait = 10s;          ///< For our own tasks, when we leave.
+constexpr Duration kRetryAfter = 5ms;        ///< When the link takes nothing.
+constexpr Duration kLookAgainAfter = 200ms;  ///< For a connection.
+constexpr Duration kTroubleEvery = 60s;      ///< How often the log says that there is no connection.
 constexpr std::size_t kMessagesPerPass = 64;
 constexpr std::size_t kLogBytesPerPass = std::size_t{512} << 10;
 constexpr std::uint32_t kPrefetchPerCore = 8;
@@ -122,7 +123,8 @@ class Worker {
     const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_to_wait());
     fence_first();
     for (int i = 0; i < count; ++i) take(events[static_cast<std::size_t>(i)].data.fd);
-    if (again_) take_messages();
+    // Nothing happened: look even if no descriptor says so.
+    if (again_ || count == 0) take_messages();
   }
 
   void take(int fd) {
@@ -150,6 +152,7 @@ class Worker {
     if (again_) return 0;
     const MonoTime time = exec::boot_time();
     MonoTime due = wake_at_.value_or(time + kTroubleEvery);
+    if (!connected_) due = std::min(due, time + kLookAgainAfter);
     if (!messenger_.ready() && connected_) due = std::min(due, time + kRetryAfter);
     if (const auto chunk = executor_.log_chunk_due(); chunk && messenger_.ready()) due = std::min(due, *chunk);
     const std::int64_t us = std::clamp<std::int64_t>((due - time).count(), 0, Duration(kTroubleEvery).count());
@@ -185,7 +188,8 @@ class Worker {
       if (!message) break;
       agent_.take(*message, now());
     }
-    again_ = taken == kMessagesPerPass;
+    // Receiving may itself have met the news of a connection: its descriptor will not tell of it again.
+    again_ = taken == kMessagesPerPass || parts_.link->connections() != connections_;
   }
 
   void act() {
