@@ -67,7 +67,12 @@ class LogStream : public Stream {
     const auto live = context.logs.read(standing_.attempt, offset_);
     if (!live) return {.last = !follow_, .rest_ms = kRestMs};
     Piece piece = take(*live);
-    piece.last = live->ended || (!follow_ && live->data.empty());
+    if (live->ended && live->data.empty()) {
+      // Its end may have overtaken its last words on their way here; they were kept before it was told.
+      standing_.ended = true;
+      piece.rest_ms = 0;
+    }
+    piece.last = !follow_ && !live->ended && live->data.empty();
     return piece;
   }
 
