@@ -41,16 +41,9 @@ void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const Attemp
   for (const OutputObject& object : outputs.objects) {
     ArtifactRow artifact{.key = publish.key, .attempt = publish.attempt, .object = object};
     if (!object.asset_uri.empty()) {
-      AssetVersion version{.id = {++last_asset_version.value}, .uri = object.asset_uri, .name = object.asset_name};
-      version.key = object.key;
-      version.size = object.size;
-      version.sha256 = object.sha256;
-      version.packed = object.packed;
-      version.producer = publish.key;
-      version.attempt = publish.attempt;
-      version.artifact = object.name;
+      artifact.asset = {++last_asset_version.value};
+      AssetVersion version = version_of(artifact);
       version.created_at = now.wall;
-      artifact.asset = version.id;
       out.persist.asset_versions.push_back(std::move(version));
       publish.uploads.push_back({artifact.asset, object});
     }
@@ -99,14 +92,7 @@ void EngineState::on(const PublishFailed& event) {
 void EngineState::remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published) {
   for (const ArtifactRow& artifact : run.outputs.at(index).artifacts) {
     if (artifact.asset != published.id) continue;
-    AssetVersion version{.id = published.id, .uri = artifact.object.asset_uri, .name = artifact.object.asset_name};
-    version.key = artifact.object.key;
-    version.size = artifact.object.size;
-    version.sha256 = artifact.object.sha256;
-    version.packed = artifact.object.packed;
-    version.producer = artifact.key;
-    version.attempt = artifact.attempt;
-    version.artifact = artifact.object.name;
+    AssetVersion version = version_of(artifact);
     version.published_at = published.at;
     remember_asset(version);
   }

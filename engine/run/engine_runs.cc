@@ -360,15 +360,7 @@ Result<AliasRow> EngineState::promote(LiveRun& run, const PromoteSpec& spec, Att
   row.by_attempt = attempt;
   row.by = run_name(run.row);
   row.at = now.wall;
-  AssetVersion version{.id = artifact->asset, .uri = artifact->object.asset_uri, .name = artifact->object.asset_name};
-  version.key = artifact->object.key;
-  version.size = artifact->object.size;
-  version.sha256 = artifact->object.sha256;
-  version.packed = artifact->object.packed;
-  version.producer = artifact->key;
-  version.attempt = artifact->attempt;
-  version.artifact = artifact->object.name;
-  aliases[name] = std::move(version);
+  aliases[name] = version_of(*artifact);
   return row;
 }
 

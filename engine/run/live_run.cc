@@ -94,6 +94,18 @@ const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_v
   return nullptr;
 }
 
+AssetVersion version_of(const ArtifactRow& artifact) {
+  const OutputObject& object = artifact.object;
+  AssetVersion version{.id = artifact.asset, .uri = object.asset_uri, .name = object.asset_name, .key = object.key};
+  version.size = object.size;
+  version.sha256 = object.sha256;
+  version.packed = object.packed;
+  version.producer = artifact.key;
+  version.attempt = artifact.attempt;
+  version.artifact = object.name;
+  return version;
+}
+
 const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name) {
   const auto outputs = run.outputs.find(index);
   if (outputs == run.outputs.end()) return nullptr;

@@ -100,6 +100,8 @@ class RunScope : public expr::Scope {
 
 /// The value or metric of an instance; null pointer where it left none of that name.
 const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name);
+/// The asset version that an artifact with an asset is; its times are the caller's to say.
+AssetVersion version_of(const ArtifactRow& artifact);
 const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name);
 
 /// The instances of `task` that `select` means: the best by its value, or all that succeeded where there is none.
