@@ -17,8 +17,9 @@ std::uint64_t free_of(std::uint64_t capacity, std::uint64_t taken) { return capa
 
 /// Cores may be taken ahead; memory and GPUs never are.
 std::uint64_t free_cpu(const WorkerRoom& room, const Need& need) {
-  const std::uint64_t ahead = need.ahead ? std::uint64_t{room.prefetch} * need.resources.cpu_milli : 0;
-  return free_of(room.capacity.cpu_milli + ahead, room.taken.cpu_milli);
+  const std::uint64_t at_once = times(room.capacity.cpu_milli, need.resources.cpu_milli);
+  const std::uint64_t ahead = std::min<std::uint64_t>(room.prefetch, need.ahead * at_once);
+  return free_of(room.capacity.cpu_milli + ahead * need.resources.cpu_milli, room.taken.cpu_milli);
 }
 
 double free_share(const WorkerRoom& room, const Need& need) {

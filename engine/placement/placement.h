@@ -20,14 +20,15 @@ struct WorkerRoom {
   Resources taken{.cpu_milli = 0};  ///< By attempts that are assigned; more than capacity while it has work ahead.
   std::uint32_t noop_depth = 0;     ///< In-worker no-op attempts it takes.
   std::uint32_t noops = 0;          ///< It has.
-  std::uint32_t prefetch = 0;       ///< Attempts it takes ahead of free capacity, where they are short.
+  std::uint32_t prefetch = 0;       ///< Attempts that it takes ahead of free capacity at most, where they are short.
   bool draining = false;
 };
 
 struct Need {
   Resources resources;
-  bool noop = false;   ///< Done inside the worker: takes no capacity, only depth.
-  bool ahead = false;  ///< May wait at the worker for capacity (`prefetch`): its run's attempts are short.
+  bool noop = false;  ///< Done inside the worker: takes no capacity, only depth.
+  /// So many may wait at a worker behind each one that runs there, within its `prefetch`: its run's attempts are short.
+  std::uint32_t ahead = 0;
 };
 
 enum class Refusal : std::uint8_t { kNone, kDraining, kNeverFits, kBusy };

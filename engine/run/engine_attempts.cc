@@ -9,7 +9,8 @@
 namespace chappe {
 namespace {
 
-constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a worker ahead of free capacity.
+constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a worker ahead of free capacity, ...
+constexpr double kAheadSeconds = 0.08;        ///< ... about as much as is done there in this time.
 constexpr std::uint32_t kNoopChunk = 256;     ///< No-ops for one worker before the next one gets some.
 
 bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
@@ -61,8 +62,11 @@ void EngineState::dispatch() {
 }
 
 Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
-  const bool ahead = run.attempt_seconds >= 0 && run.attempt_seconds < kShortAttemptSeconds;
-  return {.resources = which.resources, .noop = which.noop, .ahead = ahead};
+  Need need{.resources = which.resources, .noop = which.noop};
+  if (run.attempt_seconds < 0 || run.attempt_seconds >= kShortAttemptSeconds) return need;
+  constexpr double kAheadMax = 1'000;
+  need.ahead = static_cast<std::uint32_t>(std::clamp(kAheadSeconds / run.attempt_seconds, 1.0, kAheadMax));
+  return need;
 }
 
 void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget) {

@@ -153,13 +153,14 @@ void Agent::program_ended(AttemptId attempt, Now now) {
 
 /// What is lined up behind `front` has started in the moment when that ended, in the same room.
 void Agent::take_over(Process& front, Now now) {
-  const AttemptId attempt = front.next;
+  const AttemptId attempt = std::exchange(front.next, {});
   Held& held = held_.at(attempt);
   Process& process = *held.process;
-  leave_line(process);
-  std::erase(waiting_, attempt);
+  process.front = {};  // What is behind it stays there.
+  process.withdrawing = false;
+  --lined_up_;
   process.has_room = std::exchange(front.has_room, false);
-  room_came_free_ = now.mono;
+  room_came_free_ = std::max(room_came_free_, now.mono);
   begin(attempt, held, now);
   program_started(attempt, now);
   if (fenced_) process.condemn({Reason::kLostWorker, "no word from the scheduler", false});
@@ -168,8 +169,9 @@ void Agent::take_over(Process& front, Now now) {
 }
 
 void Agent::leave_line(Process& process) {
-  held_.at(process.front).process->next = {};
-  process.front = {};
+  held_.at(process.front).process->next = process.next;
+  if (process.next) held_.at(process.next).process->front = process.front;
+  process.front = process.next = {};
   process.withdrawing = false;
   --lined_up_;
 }
@@ -178,13 +180,23 @@ void Agent::withdraw(AttemptId attempt, Process& process) {
   if (!std::exchange(process.withdrawing, true)) withdrawals_.push_back(attempt);
 }
 
+void Agent::withdraw_line(const Process& front) {
+  for (AttemptId attempt = front.next; attempt;) {
+    Process& process = *held_.at(attempt).process;
+    withdraw(attempt, process);
+    attempt = process.next;
+  }
+}
+
 void Agent::withdrawn(AttemptId attempt, Now now) {
   const auto held = held_.find(attempt);
   CHAPPE_ASSERT(held != held_.end() && held->second.phase == Phase::kWaiting && held->second.process->front);
   Process& process = *held->second.process;
   leave_line(process);
-  if (!process.doom && !draining_) return;
-  std::erase(waiting_, attempt);
+  if (!process.doom && !draining_) {
+    waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), attempt), attempt);  // To its old place.
+    return;
+  }
   if (!process.doom) return give_back(attempt);
   if (process.doom->forget) {
     held_.erase(held);
@@ -202,17 +214,14 @@ void Agent::free_room(Process& process, MonoTime now) {
   used_.cpu_milli -= need.cpu_milli;
   used_.memory_bytes -= need.memory_bytes;
   used_.gpus -= need.gpus;
-  room_came_free_ = now;
+  room_came_free_ = std::max(room_came_free_, now);
 }
 
 bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
   const auto held = held_.find(attempt);
   CHAPPE_ASSERT(held != held_.end() && held->second.phase != Phase::kEnded);
   Process& process = *held->second.process;
-  if (held->second.phase == Phase::kWaiting) {
-    leave_line(process);
-    std::erase(waiting_, attempt);
-  }
+  if (held->second.phase == Phase::kWaiting) leave_line(process);
   free_room(process, now.mono);
   std::erase(running_, attempt);
   const bool wanted = !process.doom;
@@ -251,12 +260,8 @@ void Agent::drain(Now now) {
   if (draining_) return stop_all("the worker was stopped", 0s);
   draining_ = true;
   drain_until_ = now.mono + lease_.value_or(kLeaseDefault);
-  std::erase_if(waiting_, [this](AttemptId attempt) {
-    Process& process = *held_.at(attempt).process;
-    if (process.front) withdraw(attempt, process);
-    if (!process.front) give_back(attempt);
-    return !held_.contains(attempt);
-  });
+  for (const AttemptId attempt : std::exchange(waiting_, {})) give_back(attempt);
+  for (const AttemptId attempt : running_) withdraw_line(*held_.at(attempt).process);
 }
 
 void Agent::stop_all(const std::string& message, Duration grace_max) {
@@ -323,9 +328,7 @@ void Agent::return_waiting(MonoTime now) {
   if (waiting_.empty()) return;
   const bool crowded = now >= room_came_free_ + kReturnAfter;
   std::erase_if(waiting_, [&](AttemptId attempt) {
-    const Process& process = *held_.at(attempt).process;
-    const MonoTime since = process.since;
-    if (process.front) return false;
+    const MonoTime since = held_.at(attempt).process->since;
     const bool returned = (crowded && now >= since + kReturnAfter) || now >= since + kWaitingMax;
     if (returned) give_back(attempt);
     return returned;
@@ -343,7 +346,7 @@ void Agent::start_waiting(Now now, AgentOrders& orders) {
   std::erase_if(waiting_, [&](AttemptId attempt) {
     Held& held = held_.at(attempt);
     const Resources& need = held.process->assignment->work->resources;
-    if (held.process->front || !fits(need)) return false;
+    if (!fits(need)) return false;
     used_.cpu_milli += need.cpu_milli;
     used_.memory_bytes += need.memory_bytes;
     used_.gpus += need.gpus;
@@ -362,42 +365,62 @@ void Agent::begin(AttemptId attempt, Held& held, Now now) {
   to_tell_started_.push_back(attempt);
 }
 
-/// Between two short programs a worker would mostly wait to be woken. So the next one is made ready before.
+/// Between two short programs a worker would mostly wait to be woken. So the next ones are made ready before. Lines
+/// grow by turns, so that none is long while another is short.
 void Agent::line_up(MonoTime now, AgentOrders& orders) {
-  if (fenced_ || waiting_.size() == lined_up_ || program_length_.value_or(kShortProgram) >= kShortProgram) return;
-  for (const AttemptId attempt : running_) {
-    Process& front = *held_.at(attempt).process;
-    const bool short_yet = front.program_since && front.has_room && now < *front.program_since + kShortProgram;
-    if (!short_yet || front.next || front.doom) continue;
-    const AttemptId next = next_for(front);
-    if (!next) continue;
-    Process& process = *held_.at(next).process;
-    front.next = next;
-    process.front = attempt;
-    ++lined_up_;
-    orders.line_up.push_back({process.assignment, attempt});
+  if (fenced_ || waiting_.empty() || program_length_.value_or(kShortProgram) >= kShortProgram) return;
+  const std::size_t length_max = line_length();
+  for (std::size_t length = 1; length <= length_max && !waiting_.empty(); ++length) {
+    for (const AttemptId attempt : running_) {
+      const Process& front = *held_.at(attempt).process;
+      const bool short_yet = front.program_since && front.has_room && now < *front.program_since + kShortProgram;
+      if (!short_yet || front.doom) continue;
+      const AttemptId last = last_in_line(attempt, length);
+      const AttemptId next = last ? take_next_for(front) : AttemptId{};
+      if (!next) continue;
+      Process& process = *held_.at(next).process;
+      held_.at(last).process->next = next;
+      process.front = last;
+      ++lined_up_;
+      orders.line_up.push_back({process.assignment, last});
+    }
   }
 }
 
-/// The first that waits, needs the same room, and has nothing to fetch.
-AttemptId Agent::next_for(const Process& front) const {
-  const Resources& room = front.assignment->work->resources;
-  const auto suits = [&](AttemptId attempt) {
-    const Process& process = *held_.at(attempt).process;
-    const ResolvedWork& work = *process.assignment->work;
-    return !process.front && work.resources == room && work.inputs.empty();
-  };
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), suits);
-  return found == waiting_.end() ? AttemptId{} : *found;
+/// How many attempts of the length that they have here end within kLineWork; at least one.
+std::size_t Agent::line_length() const {
+  const std::int64_t length = std::max<std::int64_t>(program_length_->count(), 1);
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(Duration(kLineWork).count() / length, 1, kLineMax));
 }
 
-/// The front turned out long, or will be long in dying: the next may find room elsewhere.
+/// `front` itself where nothing is behind it; 0: `length_max` attempts are, or one is on its way out.
+AttemptId Agent::last_in_line(AttemptId front, std::size_t length_max) const {
+  AttemptId last = front;
+  for (std::size_t length = 0; const AttemptId next = held_.at(last).process->next; last = next) {
+    if (++length == length_max || held_.at(next).process->withdrawing) return {};
+  }
+  return last;
+}
+
+/// The first that waits, needs the same room, and has nothing to fetch; it waits no more. 0: there is none.
+AttemptId Agent::take_next_for(const Process& front) {
+  const Resources& room = front.assignment->work->resources;
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](AttemptId attempt) {
+    const ResolvedWork& work = *held_.at(attempt).process->assignment->work;
+    return work.resources == room && work.inputs.empty();
+  });
+  if (found == waiting_.end()) return {};
+  const AttemptId next = *found;
+  waiting_.erase(found);
+  return next;
+}
+
+/// The front turned out long, or will be long in dying: the others may find room elsewhere.
 void Agent::withdraw_late(MonoTime now) {
   if (lined_up_ == 0) return;
   for (const AttemptId attempt : running_) {
     const Process& front = *held_.at(attempt).process;
-    if (!front.next) continue;
-    if (front.doom || now >= *front.program_since + kShortProgram) withdraw(front.next, *held_.at(front.next).process);
+    if (front.next && (front.doom || now >= *front.program_since + kShortProgram)) withdraw_line(front);
   }
 }
 

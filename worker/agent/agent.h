@@ -8,7 +8,8 @@
 ///                 |     \--cancel--------------------------------------------------------> ended
 ///                 \--no-op----------------------------------------------------------------> ended
 ///
-/// While programs are short, one waiting attempt is lined up behind each running one and takes over its room.
+/// While programs are short, waiting attempts are lined up behind each running one and take over its room in turn:
+/// about as many as end within kLineWork.
 ///
 /// Pure: no clock, no I/O, no threads; time is an argument. Everything the scheduler says may come twice, late, or from
 /// a scheduler that is not one any more; everything said to it may be lost with the connection. So a result is kept
@@ -30,13 +31,16 @@
 
 namespace chappe::agent {
 
-inline constexpr std::size_t kHeldMax = 20'000;                            ///< Attempts; as many as a hello can name.
-inline constexpr Duration kStartedAfter = std::chrono::milliseconds(20);   ///< Shorter attempts are told by their end.
-inline constexpr Duration kShortProgram = std::chrono::milliseconds(20);   ///< Worth having the next one ready.
-inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);   ///< Waiting while no room comes free.
-inline constexpr Duration kWaitingMax = std::chrono::seconds(10);          ///< Waiting at all.
-inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(5);  ///< While there is enough to do.
-inline constexpr Duration kFarewellMax = std::chrono::seconds(5);          ///< For the last acknowledgements.
+inline constexpr std::size_t kHeldMax = 20'000;                           ///< Attempts; as many as a hello can name.
+inline constexpr Duration kStartedAfter = std::chrono::milliseconds(20);  ///< Shorter attempts are told by their end.
+inline constexpr Duration kShortProgram = std::chrono::milliseconds(20);  ///< Worth having the next one ready.
+inline constexpr Duration kLineWork = std::chrono::milliseconds(20);      ///< That a line behind a program takes.
+inline constexpr std::size_t kLineMax = 32;                               ///< Attempts behind a program.
+inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);  ///< Waiting while no room comes free.
+inline constexpr Duration kWaitingMax = std::chrono::seconds(10);         ///< Waiting at all.
+/// Results of programs that are shorter wait for each other, while there is enough to do.
+inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(20);
+inline constexpr Duration kFarewellMax = std::chrono::seconds(5);  ///< For the last acknowledgements.
 
 /// Stop an attempt's processes: SIGTERM, and after `grace` SIGKILL. Its ended() still comes.
 struct StopOrder {
@@ -45,7 +49,8 @@ struct StopOrder {
   bool operator==(const StopOrder&) const = default;
 };
 
-/// Have an attempt ready, to start in the moment when the program of `front` ends: it takes over that one's room.
+/// Have an attempt ready, to start in the moment when the program of `front`, which runs or is lined up itself, ends:
+/// it takes over that one's room.
 struct LineUpOrder {
   std::shared_ptr<const Assignment> assignment;
   AttemptId front;
@@ -114,7 +119,7 @@ class Agent {
   /// Attempts that started and are not over.
   std::size_t running() const { return running_.size(); }
   /// Attempts that have not started, lined up or not.
-  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t waiting() const { return waiting_.size() + lined_up_; }
   std::size_t held() const { return held_.size(); }
 
  private:
@@ -136,8 +141,8 @@ class Agent {
     bool has_room = false;
     bool started_told = false;
     std::optional<Doom> doom;
-    AttemptId front;  ///< Lined up behind this one; 0: not.
-    AttemptId next;   ///< Lined up behind it; 0: nothing.
+    AttemptId front;  ///< Next before it in its line; 0: it is in none.
+    AttemptId next;   ///< Next behind it; 0: nothing.
     bool withdrawing = false;
 
     void condemn(Doom reason);  ///< The first reason stays.
@@ -169,10 +174,13 @@ class Agent {
   void start_waiting(Now now, AgentOrders& orders);
   void begin(AttemptId attempt, Held& held, Now now);
   void line_up(MonoTime now, AgentOrders& orders);
-  AttemptId next_for(const Process& front) const;
+  std::size_t line_length() const;
+  AttemptId last_in_line(AttemptId front, std::size_t length_max) const;
+  AttemptId take_next_for(const Process& front);
   void take_over(Process& front, Now now);
   void leave_line(Process& process);
   void withdraw(AttemptId attempt, Process& process);
+  void withdraw_line(const Process& front);
   void withdraw_late(MonoTime now);
   bool fits(const Resources& need) const;
   void tell(Now now, AgentOrders& orders);
@@ -189,7 +197,7 @@ class Agent {
 
   WorkerHello self_;
   HeldMap held_;
-  std::deque<AttemptId> waiting_;  ///< In order of arrival.
+  std::deque<AttemptId> waiting_;  ///< In no line; in order of arrival.
   std::vector<AttemptId> running_;
   Resources used_{0, 0, 0};
   MonoTime room_came_free_;
@@ -201,7 +209,7 @@ class Agent {
   std::deque<AttemptId> to_tell_started_;
   std::vector<StopOrder> stops_;
   std::vector<AttemptId> withdrawals_;
-  std::size_t lined_up_ = 0;
+  std::size_t lined_up_ = 0;                ///< In all lines.
   std::optional<Duration> program_length_;  ///< A running average of how long programs take here.
   std::optional<MonoTime> next_deadline_;
 

@@ -56,8 +56,9 @@ void Agent::tell_started(MonoTime now, AgentOrders& orders) {
 }
 
 bool Agent::results_due(MonoTime now) const {
-  // With enough to do, results can wait for each other. With room for more they are what brings more.
-  return results_urgent_ || waiting_.size() * 2 <= self_.prefetch || now >= results_since_ + kResultDelayMax;
+  // With enough to do, results can wait for each other. Without, they are what brings more.
+  const bool are_many = program_length_ && *program_length_ < kResultDelayMax;
+  return results_urgent_ || waiting_.empty() || !are_many || now >= results_since_ + kResultDelayMax;
 }
 
 void Agent::tell_finished(MonoTime now, AgentOrders& orders) {
@@ -108,10 +109,8 @@ void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const 
 }
 
 void Agent::plan_waiting(AgentOrders& orders) const {
-  const auto unlined = [this](AttemptId attempt) { return !held_.at(attempt).process->front; };
-  const auto oldest = std::find_if(waiting_.begin(), waiting_.end(), unlined);
-  if (oldest != waiting_.end()) {
-    const MonoTime since = held_.at(*oldest).process->since;
+  if (!waiting_.empty()) {
+    const MonoTime since = held_.at(waiting_.front()).process->since;
     wake_by(orders, std::min(std::max(since, room_came_free_) + kReturnAfter, since + kWaitingMax));
   }
   if (lined_up_ == 0) return;

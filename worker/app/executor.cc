@@ -152,7 +152,7 @@ void Executor::fetch_inputs(Execution& execution) {
 // ---- Run the program ----------------------------------------------------------------------------------------------
 
 void Executor::run(Execution& execution) {
-  if (execution.stopped) return over(execution);
+  if (execution.stopped) return over(execution, parts_.now());
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, Reason::kLaunchFailed, launch.error().message);
   const Result<exec::ProgramId> program = parts_.spawner.launch(*launch);
@@ -194,8 +194,15 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   execution.program = 0;
   if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
   execution.end = end_of(execution, end);
-  parts_.agent.program_ended(execution.id(), parts_.now());
-  store_outputs(execution);
+  const Now ended = at(end.ended_at);
+  parts_.agent.program_ended(execution.id(), ended);
+  store_outputs(execution, ended);
+}
+
+/// What both clocks showed then.
+Now Executor::at(MonoTime time) const {
+  const Now now = parts_.now();
+  return {now.wall + (time - now.mono), time};
 }
 
 AttemptEnd Executor::not_started(const Execution& execution, const exec::ProcessEnd& end) const {
@@ -246,16 +253,16 @@ AttemptEnd Executor::end_of(const Execution& execution, const exec::ProcessEnd& 
 void Executor::fail_attempt(Execution& execution, Reason reason, std::string message) {
   execution.end.reason = reason;
   execution.end.message = std::move(message);
-  over(execution);
+  over(execution, parts_.now());
 }
 
 // ---- Store outputs and log ----------------------------------------------------------------------------------------
 
-void Executor::store_outputs(Execution& execution) {
+void Executor::store_outputs(Execution& execution, Now program_ended) {
   const ResolvedWork& work = execution.work();
   const bool has_outputs = execution.end.reason == Reason::kNone && parts_.agent.wanted(execution.id()) &&
                            !(work.outputs.empty() && work.values.empty());
-  if (!has_outputs && execution.log.empty()) return over(execution);
+  if (!has_outputs && execution.log.empty()) return over(execution, program_ended);
   execution.transferring = transfers_.submit([this, &execution, has_outputs] {
     std::optional<artifacts::Staged<artifacts::StagedOut>> staged;
     if (has_outputs) {
@@ -268,21 +275,21 @@ void Executor::store_outputs(Execution& execution) {
       execution.transferring = false;
       // The log is there to help; an attempt does not fail for it.
       if (!logged) log::warn("store the log of attempt {}: {}", to_text(execution.id()), logged.error().message);
-      if (!staged) return over(execution);
+      if (!staged) return over(execution, parts_.now());
       if (!*staged) return fail_attempt(execution, (*staged).error().reason, (*staged).error().message);
       execution.end.usage.bytes_out = (*staged)->bytes;
       execution.outputs = std::make_shared<AttemptOutputs>(std::move((*staged)->outputs));
-      over(execution);
+      over(execution, parts_.now());
     };
   });
   if (!execution.transferring) fail_attempt(execution, Reason::kArtifactIo, "too many transfers are under way");
 }
 
-void Executor::over(Execution& execution) {
+void Executor::over(Execution& execution, Now now) {
   CHAPPE_ASSERT(execution.program == 0 && !execution.transferring);
   take_last_chunks(execution);
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
-  if (!parts_.agent.ended(execution.id(), execution.end, outputs, parts_.now()) && outputs != nullptr) discard(outputs);
+  if (!parts_.agent.ended(execution.id(), execution.end, outputs, now) && outputs != nullptr) discard(outputs);
   give_up_place(execution);
 }
 

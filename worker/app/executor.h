@@ -47,7 +47,8 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   void start(std::shared_ptr<const Assignment> assignment);
-  /// Makes an attempt ready that fetches nothing, to start when the program of the attempt `front` ends.
+  /// Makes an attempt ready that fetches nothing, to start when the program of the attempt `front` ends, which may
+  /// itself be lined up.
   void line_up(std::shared_ptr<const Assignment> assignment, AttemptId front);
   void withdraw(AttemptId attempt);
   void stop(const agent::StopOrder& order);
@@ -74,8 +75,9 @@ class Executor {
   AttemptEnd end_of(const Execution& execution, const exec::ProcessEnd& end);
   AttemptEnd not_started(const Execution& execution, const exec::ProcessEnd& end) const;
   void fail_attempt(Execution& execution, Reason reason, std::string message);
-  void store_outputs(Execution& execution);
-  void over(Execution& execution);
+  Now at(MonoTime time) const;
+  void store_outputs(Execution& execution, Now program_ended);
+  void over(Execution& execution, Now now);
   void withdrawn(Execution& execution);
   void give_up_place(Execution& execution);
   void discard(std::shared_ptr<const AttemptOutputs> outputs);

@@ -34,7 +34,7 @@ constexpr Duration kLookAgainAfter = 200ms;  ///< For a connection.
 constexpr Duration kTroubleEvery = 60s;      ///< How often the log says that there is no connection.
 constexpr std::size_t kMessagesPerPass = 64;
 constexpr std::size_t kLogBytesPerPass = std::size_t{512} << 10;
-constexpr std::uint32_t kPrefetchPerCore = 8;
+constexpr std::uint32_t kPrefetchPerCore = 64;  ///< The scheduler sends fewer, where they are not that short.
 
 enum ExitCode : int { kOk = 0, kConfiguration = 2, kRestart = 75 };
 
@@ -101,6 +101,7 @@ class Worker {
       wait();
       if (!parts_.spawner->alive()) return fail_spawner();
       act();
+      parts_.spawner->flush();
       tell_logs();
       tell_trouble();
     }

@@ -39,6 +39,7 @@ struct ProcessEnd {
   bool directory_failed = false;        ///< With kNotStarted: it was the working directory, not the program.
   bool terminated = false;              ///< We sent it SIGTERM or SIGKILL while the program itself still ran.
   bool fenced = false;                  ///< ... because the Fence said so.
+  MonoTime ended_at;                    ///< Of CLOCK_BOOTTIME: when nothing of it was left.
   std::uint64_t cpu_us = 0;             ///< User and system, with all descendants.
   std::uint64_t peak_memory_bytes = 0;  ///< Resident, of the largest single process. Never below the spawner's own
                                         ///< few MiB: the kernel counts those to a process that was not yet exec'ed.

@@ -4,9 +4,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace chappe::exec {
 
@@ -32,6 +34,17 @@ bool receive_all(int fd, void* data, std::size_t size) {
     size -= static_cast<std::size_t>(got);
   }
   return true;
+}
+
+bool Inbox::fill(int fd) {
+  constexpr std::size_t kPieceBytes = std::size_t{32} << 10;
+  bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(std::exchange(taken_, 0)));
+  const std::size_t before = bytes_.size();
+  bytes_.resize(before + kPieceBytes);
+  const ssize_t got = ::recv(fd, bytes_.data() + before, kPieceBytes, MSG_DONTWAIT);
+  const int error = errno;
+  bytes_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return got > 0 || (got < 0 && (error == EAGAIN || error == EINTR));
 }
 
 namespace {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <new>
 #include <unordered_map>
 #include <utility>
@@ -28,7 +29,7 @@ constexpr std::size_t kPieceBytes = std::size_t{64} << 10;  ///< A pipe holds as
 constexpr std::size_t kPiecesPerDispatch = 16;
 constexpr std::size_t kPiecesAfterEnd = 64;  ///< A program may have made its pipe larger: up to 1 MiB.
 
-/// Where epoll's news come from: a slot's socket, its pipes by number, or the control socket.
+/// Where epoll's news come from: a slot's pipes by number, its socket, or the control socket.
 enum class Source : std::uint32_t { kPipe0 = 0, kPipe1 = 1, kSocket = kPipes, kControl };
 
 epoll_event event_of(Source source, std::size_t slot) {
@@ -38,33 +39,36 @@ epoll_event event_of(Source source, std::size_t slot) {
   return event;
 }
 
-/// What the worker knows of one supervisor. Its programs use the pipes in turns, by their number.
+/// What the worker knows of one supervisor.
 struct Supervised {
   SupervisorEnds ends;
-  std::uint64_t launches = 0;        ///< Programs sent so far, but for those that were withdrawn.
-  ProgramId running = 0;             ///< 0: idle.
-  ProgramId waiting = 0;             ///< Behind it; 0: none.
-  std::uint64_t running_launch = 0;  ///< Number of the running one: its pipe is this modulo kPipes.
+  Inbox inbox;
+  std::string outbox;                         ///< Requests to be sent.
+  std::deque<ProgramId> line;                 ///< The first runs, the others wait.
+  std::array<ProgramId, kPipes> writes_to{};  ///< Whose output is in the pipe; 0: nobody's.
 
   bool gone() const { return ends.socket < 0; }
-  ProgramId at_pipe(std::size_t pipe) const { return pipe == running_launch % kPipes ? running : waiting; }
 };
 
-std::string encode(const Launch& launch, ProgramId program) {
-  std::string bytes(sizeof(Request), '\0');
-  const auto add = [&bytes](const std::string& text) { bytes.append(text.c_str(), text.size() + 1); };
+void add_request(std::string& outbox, const Request& request) {
+  outbox.append(reinterpret_cast<const char*>(&request), sizeof request);
+}
+
+void add_launch(std::string& outbox, const Launch& launch, ProgramId program) {
+  const std::size_t start = outbox.size();
+  outbox.resize(start + sizeof(Request));
+  const auto add = [&outbox](const std::string& text) { outbox.append(text.c_str(), text.size() + 1); };
   add(launch.directory);
   for (const std::string& argument : launch.argv) add(argument);
   for (const std::string& variable : launch.env) add(variable);
   Request request;
   request.kind = RequestKind::kLaunch;
   request.program = program;
-  request.bytes = static_cast<std::uint32_t>(bytes.size() - sizeof(Request));
+  request.bytes = static_cast<std::uint32_t>(outbox.size() - start - sizeof(Request));
   request.arguments = static_cast<std::uint32_t>(launch.argv.size());
   request.variables = static_cast<std::uint32_t>(launch.env.size());
   request.grace_us = launch.grace.count();
-  std::memcpy(bytes.data(), &request, sizeof request);
-  return bytes;
+  std::memcpy(outbox.data() + start, &request, sizeof request);
 }
 
 Result<void> check(const Launch& launch) {
@@ -95,6 +99,7 @@ struct Spawner::State {
   int epoll = -1;
   std::vector<Supervised> slots;
   std::vector<std::size_t> idle;
+  std::vector<std::size_t> unsent;  ///< Slots with something in their outbox.
   std::unordered_map<ProgramId, std::size_t> slot_of;
   ProgramId last_program = 0;
   std::vector<char> piece = std::vector<char>(kPieceBytes);
@@ -122,6 +127,8 @@ struct Spawner::State {
     return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
   }
 
+  void unwatch(int fd) const { (void)::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, nullptr); }
+
   Result<std::size_t> idle_slot() {
     if (idle.empty()) return new_slot();
     const std::size_t slot = idle.back();
@@ -140,82 +147,98 @@ struct Spawner::State {
     const std::size_t slot = static_cast<std::size_t>(place - slots.begin());
     if (place == slots.end()) slots.emplace_back();
     slots[slot] = Supervised{.ends = ends};
-    bool watched = watch(ends.socket, Source::kSocket, slot);
-    for (std::size_t i = 0; i < kPipes; ++i) {
-      (void)::fcntl(ends.outputs[i], F_SETFL, O_RDONLY | O_NONBLOCK);
-      watched = watched && watch(ends.outputs[i], static_cast<Source>(i), slot);
-    }
+    const bool watched = watch(ends.socket, Source::kSocket, slot);
+    for (const int output : ends.outputs) (void)::fcntl(output, F_SETFL, O_RDONLY | O_NONBLOCK);
     if (!watched) return gone;
     return slot;
   }
 
-  ProgramId send_launch(std::size_t slot, const Launch& launch) {
+  ProgramId add_to_line(std::size_t slot, const Launch& launch) {
     const ProgramId program = ++last_program;
-    Supervised& place = slots[slot];
-    if (place.running == 0) {
-      place.running = program;
-      place.running_launch = place.launches;
-    } else {
-      place.waiting = program;
-    }
-    ++place.launches;
+    slots[slot].line.push_back(program);
     slot_of.emplace(program, slot);
-    const std::string bytes = encode(launch, program);
-    // A supervisor that is gone is told by its end: its socket is readable then.
-    (void)send_all(place.ends.socket, bytes.data(), bytes.size());
+    add_launch(to(slot), launch, program);
     return program;
   }
 
-  void send_request(RequestKind kind, ProgramId program, Duration grace) const {
+  void request(RequestKind kind, ProgramId program, Duration grace) {
     const auto slot = slot_of.find(program);
     if (slot == slot_of.end()) return;
-    Request request;
-    request.kind = kind;
-    request.program = program;
-    request.grace_us = grace.count();
-    // Gone: its end is on its way.
-    (void)send_all(slots[slot->second].ends.socket, &request, sizeof request);
+    add_request(to(slot->second), {.kind = kind, .program = program, .grace_us = grace.count()});
+  }
+
+  /// The slot's outbox, to be sent by flush().
+  std::string& to(std::size_t slot) {
+    if (slots[slot].outbox.empty()) unsent.push_back(slot);
+    return slots[slot].outbox;
+  }
+
+  void flush() {
+    for (const std::size_t slot : unsent) {
+      std::string& outbox = slots[slot].outbox;
+      // A supervisor that is gone is told by its end: its socket is readable then.
+      if (!slots[slot].gone()) (void)send_all(slots[slot].ends.socket, outbox.data(), outbox.size());
+      outbox.clear();
+    }
+    unsent.clear();
   }
 
   /// Up to `pieces` pieces of what is in the pipe.
-  void read_output(std::size_t slot, std::size_t pipe, const SpawnerEvents& events, std::size_t pieces) {
+  void read_output(std::size_t slot, std::uint32_t pipe, const SpawnerEvents& events, std::size_t pieces) {
     for (std::size_t i = 0; i < pieces && !slots[slot].gone(); ++i) {
       const ssize_t got = ::read(slots[slot].ends.outputs[pipe], piece.data(), piece.size());
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
-      const ProgramId program = slots[slot].at_pipe(pipe);
       const auto bytes = std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(got)));
-      if (program != 0) events.output(program, bytes);
+      if (const ProgramId program = slots[slot].writes_to[pipe]; program != 0) events.output(program, bytes);
     }
   }
 
-  void take_answer(std::size_t slot, const SpawnerEvents& events) {
+  void take_answers(std::size_t slot, const SpawnerEvents& events) {
     if (slots[slot].gone()) return;
+    const bool alive = slots[slot].inbox.fill(slots[slot].ends.socket);
     Answer answer;
-    if (!receive_all(slots[slot].ends.socket, &answer, sizeof answer)) return lose_supervisor(slot, events);
-    if (answer.end.kind == EndKind::kWithdrawn) {
-      slots[slot].waiting = 0;
-      --slots[slot].launches;
-    } else {
-      CHAPPE_ASSERT(answer.program == slots[slot].running);
-      read_output(slot, slots[slot].running_launch % kPipes, events, kPiecesAfterEnd);
-      slots[slot].running = std::exchange(slots[slot].waiting, 0);
-      ++slots[slot].running_launch;
-      if (slots[slot].running == 0) idle.push_back(slot);
+    // Callbacks may add slots: no reference is kept across them.
+    while (slots[slot].inbox.bytes().size() >= sizeof answer) {
+      std::memcpy(&answer, slots[slot].inbox.bytes().data(), sizeof answer);
+      slots[slot].inbox.take(sizeof answer);
+      take_answer(slot, answer, events);
     }
+    if (!alive) lose_supervisor(slot, events);
+  }
+
+  void take_answer(std::size_t slot, const Answer& answer, const SpawnerEvents& events) {
+    std::deque<ProgramId>& line = slots[slot].line;
+    const bool withdrawn = answer.kind == AnswerKind::kEnded && answer.end.kind == EndKind::kWithdrawn;
+    CHAPPE_ASSERT(withdrawn || (!line.empty() && line.front() == answer.program));
+    if (answer.kind == AnswerKind::kWrites) {
+      slots[slot].writes_to[answer.pipe] = answer.program;
+      (void)watch(slots[slot].ends.outputs[answer.pipe], static_cast<Source>(answer.pipe), slot);
+      return;
+    }
+    if (answer.pipe != kNoPipe) take_last_output(slot, answer, events);
+    std::erase(slots[slot].line, answer.program);
+    if (slots[slot].line.empty()) idle.push_back(slot);
     end(answer.program, answer.end, events);
   }
 
+  void take_last_output(std::size_t slot, const Answer& answer, const SpawnerEvents& events) {
+    ProgramId& writer = slots[slot].writes_to[answer.pipe];
+    if (std::exchange(writer, answer.program) != 0) unwatch(slots[slot].ends.outputs[answer.pipe]);
+    read_output(slot, answer.pipe, events, kPiecesAfterEnd);
+    slots[slot].writes_to[answer.pipe] = 0;
+    add_request(to(slot), {.kind = RequestKind::kDrained, .pipe = answer.pipe});
+  }
+
   void lose_supervisor(std::size_t slot, const SpawnerEvents& events) {
-    for (std::size_t pipe = 0; pipe < kPipes; ++pipe) read_output(slot, pipe, events, kPiecesAfterEnd);
-    const ProgramId running = std::exchange(slots[slot].running, 0);
-    const ProgramId waiting = std::exchange(slots[slot].waiting, 0);
+    for (std::uint32_t pipe = 0; pipe < kPipes; ++pipe) read_output(slot, pipe, events, kPiecesAfterEnd);
+    const std::deque<ProgramId> line = std::exchange(slots[slot].line, {});
     close_ends(slots[slot]);
     std::erase(idle, slot);
-    ProcessEnd end_of_running;
-    end_of_running.kind = EndKind::kLost;
-    if (running != 0) end(running, end_of_running, events);
-    if (waiting != 0) end(waiting, end_of_running, events);  // It may have started.
+    ProcessEnd lost;
+    lost.kind = EndKind::kLost;
+    lost.ended_at = boot_time();
+    for (const ProgramId program : line) end(program, lost, events);  // Any of them may have started.
   }
 
   void end(ProgramId program, const ProcessEnd& how, const SpawnerEvents& events) {
@@ -255,25 +278,27 @@ Result<ProgramId> Spawner::launch(const Launch& launch) {
   if (auto fit = check(launch); !fit) return fail(std::move(fit.error()).in("launch"));
   const Result<std::size_t> slot = state_->idle_slot();
   if (!slot) return fail(slot.error());
-  return state_->send_launch(*slot, launch);
+  return state_->add_to_line(*slot, launch);
 }
 
 Result<ProgramId> Spawner::launch_behind(ProgramId front, const Launch& launch) {
   CHAPPE_ASSERT(can_wait_behind(front));
   if (auto fit = check(launch); !fit) return fail(std::move(fit.error()).in("launch"));
-  return state_->send_launch(state_->slot_of.at(front), launch);
+  return state_->add_to_line(state_->slot_of.at(front), launch);
 }
 
 bool Spawner::can_wait_behind(ProgramId front) const {
   const auto slot = state_->slot_of.find(front);
   if (slot == state_->slot_of.end()) return false;
-  const Supervised& place = state_->slots[slot->second];
-  return place.running == front && place.waiting == 0;
+  const std::deque<ProgramId>& line = state_->slots[slot->second].line;
+  return line.back() == front && line.size() <= kLineMax;
 }
 
-void Spawner::stop(ProgramId program, Duration grace) { state_->send_request(RequestKind::kStop, program, grace); }
+void Spawner::stop(ProgramId program, Duration grace) { state_->request(RequestKind::kStop, program, grace); }
 
-void Spawner::withdraw(ProgramId program) { state_->send_request(RequestKind::kWithdraw, program, {}); }
+void Spawner::withdraw(ProgramId program) { state_->request(RequestKind::kWithdraw, program, {}); }
+
+void Spawner::flush() { state_->flush(); }
 
 int Spawner::fd() const { return state_->epoll; }
 
@@ -287,11 +312,12 @@ void Spawner::dispatch(const SpawnerEvents& events) {
     if (source < kPipes) {
       state_->read_output(slot, source, events, kPiecesPerDispatch);
     } else if (source == static_cast<std::uint32_t>(Source::kSocket)) {
-      state_->take_answer(slot, events);
+      state_->take_answers(slot, events);
     } else if (state_->control >= 0) {
       state_->lose_control();
     }
   }
+  state_->flush();
 }
 
 bool Spawner::alive() const { return state_->control >= 0; }

@@ -10,6 +10,8 @@
 /// never be taken for another's. If the worker dies, every supervisor kills its tree and leaves; the lock that they all
 /// hold is free only when the last one is gone. If a supervisor is killed, the spawner inherits and kills its tree.
 ///
+/// What is asked for goes out with the next flush() or dispatch(), so that one message takes all of it.
+///
 /// Thread: one owner for all calls but start(), which must come before the process has any thread.
 #pragma once
 
@@ -26,8 +28,7 @@
 
 namespace chappe::exec {
 
-/// Programs at a time; behind each one more may wait.
-inline constexpr std::size_t kSlotsMax = 1024;
+inline constexpr std::size_t kSlotsMax = 1024;  ///< Programs at a time; behind each a line of others may wait.
 
 struct SpawnerEvents {
   /// Bytes that the program wrote, stdout and stderr as they came; in order.
@@ -46,19 +47,20 @@ class Spawner {
   Spawner& operator=(const Spawner&) = delete;
 
   /// Starts a program; whether that worked is told by its end. Errors: kUnavailable: no slot, or the spawner is gone;
-  /// kInvalidInput: past kLaunchBytesMax, a NUL in a text, or no program. Cost: one message; the first programs at a
-  /// time fork a supervisor each.
+  /// kInvalidInput: past kLaunchBytesMax, a NUL in a text, or no program. Cost: the first programs at a time fork a
+  /// supervisor each.
   Result<ProgramId> launch(const Launch& launch);
-  /// Has a program wait behind `front`, to start in the moment when nothing of that is left: it saves two wake-ups.
-  /// Once `front` was told to have ended, it runs. Requires: can_wait_behind(front).
+  /// Has a program wait behind `front`, which runs or waits itself, to start in the moment when nothing of that is
+  /// left: it saves two wake-ups. Once `front` was told to have ended, it runs. Requires: can_wait_behind(front).
   Result<ProgramId> launch_behind(ProgramId front, const Launch& launch);
-  /// True for a program that has not ended and that nobody waits behind. One that waits itself is not one.
+  /// True for the last program of a line that has not ended, while fewer than kLineMax wait in the line.
   bool can_wait_behind(ProgramId front) const;
   /// SIGTERM to all that runs, and SIGKILL after `grace` (0: at once). May be repeated; the sooner wins. A program that
   /// waits ends with kWithdrawn, unless it has started meanwhile. One that has ended: nothing.
   void stop(ProgramId program, Duration grace);
   /// Takes a program back that waits behind another: it ends with kWithdrawn, unless it has started meanwhile.
   void withdraw(ProgramId program);
+  void flush();
 
   /// Readable (for poll or epoll, level-triggered) when dispatch() has something to do.
   int fd() const;

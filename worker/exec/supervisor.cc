@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -14,8 +15,11 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <optional>
+#include <deque>
+#include <iterator>
+#include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "worker/exec/messages.h"
@@ -37,6 +41,10 @@ using namespace std::chrono_literals;
 constexpr Duration kKillAgain = 100ms;
 /// The fence is looked at this often at least, in case that it was moved to sooner.
 constexpr Duration kFenceLook = 5s;
+/// An end that waits for others is told after this time.
+constexpr Duration kTellAfter = 10ms;
+/// When so few programs are left, the worker is told what has ended, to bring more.
+constexpr std::size_t kLineLow = 4;
 
 /// A Launch as execve wants it; points into the message it was read from.
 struct Program {
@@ -139,75 +147,134 @@ struct Waiting {
 
 class Supervisor {
  public:
-  Supervisor(const SupervisorEnds& ends, int signals, const Fence& fence)
-      : ends_(ends), signals_(signals), fence_(fence) {}
+  Supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, int signals, const Fence& fence)
+      : ends_(ends), read_ends_(read_ends), signals_(signals), fence_(fence) {
+    use_pipe(0);
+  }
 
   void run() {
     while (!worker_gone_ || busy()) {
       wait();
       if (busy()) reap();
       if (busy()) enforce(boot_time());
+      start_waiting();
+      if (must_tell()) tell();
     }
   }
 
  private:
   bool busy() const { return current_.program != 0; }
+  bool writes_told() const { return current_.pipe != kNoPipe; }
 
-  /// Until a message, the end of a child, or the next instant at which something is due.
+  /// Until a message, the first output of the program, the end of a child, or the next instant at which something is
+  /// due.
   void wait() {
-    pollfd fds[2] = {{worker_gone_ ? -1 : ends_.socket, POLLIN, 0}, {signals_, POLLIN, 0}};
-    (void)::poll(fds, 2, busy() ? milliseconds_to_wait() : -1);  // EINTR: as if nothing had come.
+    pollfd fds[3] = {{worker_gone_ ? -1 : ends_.socket, POLLIN, 0},
+                     {signals_, POLLIN, 0},
+                     {busy() && !writes_told() ? read_ends_[pipe_] : -1, POLLIN, 0}};
+    const int ready = ::poll(fds, std::size(fds), milliseconds_to_wait());
+    if (ready < 0) return;  // EINTR: as if nothing had come.
     if (fds[1].revents != 0) {
       signalfd_siginfo info[2];
       (void)!::read(signals_, info, sizeof info);  // Only a wake-up: reap() asks for the children themselves.
     }
-    if (fds[0].revents != 0) take_request();
+    if (fds[2].revents != 0) tell_that_it_writes();
+    if (fds[0].revents != 0) take_requests();
   }
 
   int milliseconds_to_wait() const {
+    if (!busy() && ended_.empty()) return -1;
     const MonoTime now = boot_time();
     MonoTime due = now + (killing_ ? kKillAgain : kFenceLook);
-    if (!terminating_) due = std::min(due, fence_.terminate_at());
-    if (!killing_) due = std::min({due, kill_at_, fence_.kill_at()});
+    if (busy() && !terminating_) due = std::min(due, fence_.terminate_at());
+    if (busy() && !killing_) due = std::min({due, kill_at_, fence_.kill_at()});
+    if (!ended_.empty()) due = std::min(due, ended_.front().end.ended_at + kTellAfter);
     const Duration left = due - now;
     return static_cast<int>(std::clamp<std::int64_t>(left.count() / 1000 + 1, 0, 60'000));
   }
 
-  void take_request() {
+  // ---- What the worker asks for ----
+
+  void take_requests() {
+    if (!inbox_.fill(ends_.socket)) return lose_worker();
     Request request;
-    if (!receive_all(ends_.socket, &request, sizeof request) || request.bytes > kLaunchBytesMax) return lose_worker();
-    if (request.kind == RequestKind::kStop && request.program == current_.program) {
-      return terminate(Duration(request.grace_us));
+    while (!worker_gone_ && inbox_.bytes().size() >= sizeof request) {
+      std::memcpy(&request, inbox_.bytes().data(), sizeof request);
+      if (request.bytes > kLaunchBytesMax) return lose_worker();
+      if (inbox_.bytes().size() < sizeof request + request.bytes) return;
+      take(request, inbox_.bytes().subspan(sizeof request, request.bytes));
+      inbox_.take(sizeof request + request.bytes);
     }
-    if (request.kind != RequestKind::kLaunch) return withdraw(request.program);
-    if (waiting_) return lose_worker();  // It does not keep to its own rules.
-    waiting_.emplace(Waiting{request, std::vector<char>(request.bytes)});
-    if (!receive_all(ends_.socket, waiting_->bytes.data(), waiting_->bytes.size())) return lose_worker();
-    start_waiting();
+  }
+
+  void take(const Request& request, std::span<const char> bytes) {
+    switch (request.kind) {
+      case RequestKind::kLaunch:
+        if (waiting_.size() > kLineMax) return lose_worker();  // It does not keep to its own rules.
+        waiting_.push_back({request, {bytes.begin(), bytes.end()}});
+        return start_waiting();
+      case RequestKind::kStop:
+        if (request.program == current_.program) return terminate(Duration(request.grace_us));
+        if (is_next(request.program)) return give_up_next();
+        return withdraw(request.program);
+      case RequestKind::kWithdraw:
+        return withdraw(request.program);
+      case RequestKind::kDrained:
+        if (request.pipe >= kPipes) return lose_worker();
+        unread_[request.pipe] = false;
+        return;
+    }
+    lose_worker();
+  }
+
+  /// For the worker it runs already; it only waits for a pipe.
+  bool is_next(ProgramId program) const {
+    return !busy() && !waiting_.empty() && waiting_.front().request.program == program;
+  }
+
+  void give_up_next() {
+    current_ = {.program = waiting_.front().request.program};
+    waiting_.pop_front();
+    not_started(ECANCELED, false);
   }
 
   void withdraw(ProgramId program) {
-    if (!waiting_ || program != waiting_->request.program) return;  // It runs, or is over: its end is told.
-    waiting_.reset();
-    Answer answer{program, {}};
+    if (is_next(program)) return;
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                    [&](const Waiting& each) { return each.request.program == program; });
+    if (found == waiting_.end()) return;  // It runs, or is over: its end is told.
+    waiting_.erase(found);
+    Answer answer{.program = program};
     answer.end.kind = EndKind::kWithdrawn;
-    send(answer);
+    ended_.push_back(answer);
+    tell();
   }
 
+  // ---- A program begins ----
+
   void start_waiting() {
-    while (!busy() && waiting_ && !worker_gone_) {
-      Waiting next = std::move(*waiting_);
-      waiting_.reset();
+    while (!busy() && !waiting_.empty() && !worker_gone_) {
+      if (unread_[pipe_]) use_pipe((pipe_ + 1) % kPipes);
+      if (unread_[pipe_]) return;  // Until the worker has read.
+      Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
       launch(next);
     }
   }
 
+  void use_pipe(std::uint32_t pipe) {
+    pipe_ = pipe;
+    ::dup2(ends_.outputs[pipe], STDOUT_FILENO);
+    ::dup2(ends_.outputs[pipe], STDERR_FILENO);
+  }
+
   void launch(Waiting& next) {
-    current_ = {next.request.program, {}};
+    current_ = {.program = next.request.program};
     terminating_ = killing_ = main_ended_ = false;
     kill_at_ = {Fence::kNever};
     grace_ = Duration(next.request.grace_us);
-    open_output();
+    // A program before may have made it non-blocking, for all who come later.
+    (void)::fcntl(STDOUT_FILENO, F_SETFL, O_WRONLY);
     volatile LaunchFailure failure;
     failure.error = 0;
     failure.directory = false;
@@ -220,21 +287,14 @@ class Supervisor {
     not_started(failure.error, failure.directory);
   }
 
-  /// The pipes take turns.
-  void open_output() {
-    const int pipe = ends_.outputs[launches_++ % kPipes];
-    // A program before may have made it non-blocking, for all who come later.
-    (void)::fcntl(pipe, F_SETFL, O_WRONLY);
-    ::dup2(pipe, STDOUT_FILENO);
-    ::dup2(pipe, STDERR_FILENO);
-  }
-
   void not_started(int error, bool directory) {
     current_.end.kind = EndKind::kNotStarted;
     current_.end.code = error;
     current_.end.directory_failed = directory;
     end();
   }
+
+  // ---- ... and ends ----
 
   void reap() {
     for (;;) {
@@ -286,27 +346,52 @@ class Supervisor {
 
   void lose_worker() {
     worker_gone_ = true;
-    waiting_.reset();
+    waiting_.clear();
     if (busy()) kill();
   }
 
   void end() {
-    send(current_);
-    current_ = {};
-    start_waiting();
+    int bytes = 0;
+    if (!unread_[pipe_]) (void)::ioctl(read_ends_[pipe_], FIONREAD, &bytes);
+    if (bytes > 0) current_.pipe = pipe_;
+    unread_[pipe_] = unread_[pipe_] || writes_told();
+    current_.end.ended_at = boot_time();
+    ended_.push_back(std::exchange(current_, {}));
   }
 
-  void send(const Answer& answer) {
-    if (!worker_gone_ && !send_all(ends_.socket, &answer, sizeof answer)) lose_worker();
+  // ---- What the worker is told ----
+
+  /// Ends wait for each other while there is more to run than the worker needs to bring more in time.
+  bool must_tell() const {
+    if (ended_.empty()) return false;
+    return !busy() || waiting_.size() == kLineLow || ended_.back().pipe != kNoPipe ||
+           boot_time() >= ended_.front().end.ended_at + kTellAfter;
+  }
+
+  void tell_that_it_writes() {
+    current_.kind = AnswerKind::kWrites;
+    current_.pipe = pipe_;
+    ended_.push_back(current_);
+    current_.kind = AnswerKind::kEnded;
+    tell();
+  }
+
+  void tell() {
+    if (!worker_gone_ && !send_all(ends_.socket, ended_.data(), ended_.size() * sizeof(Answer))) lose_worker();
+    ended_.clear();
   }
 
   const SupervisorEnds ends_;
+  const std::array<int, kPipes> read_ends_;
   const int signals_;
   const Fence& fence_;
+  Inbox inbox_;
   bool worker_gone_ = false;
-  std::optional<Waiting> waiting_;  ///< Behind the current program.
-  Answer current_;                  ///< Program 0: none runs, and nothing that one left.
-  std::size_t launches_ = 0;
+  std::deque<Waiting> waiting_;        ///< Behind the current program.
+  std::vector<Answer> ended_;          ///< To be told.
+  std::uint32_t pipe_ = 0;             ///< The program's stdout and stderr.
+  std::array<bool, kPipes> unread_{};  ///< The pipe holds, or held, something of a program that ended.
+  Answer current_;                     ///< Program 0: none runs, and nothing that one left.
   pid_t main_ = 0;
   bool main_ended_ = false;
   bool terminating_ = false;
@@ -317,13 +402,13 @@ class Supervisor {
 
 }  // namespace
 
-void run_supervisor(const SupervisorEnds& ends, const Fence& fence) {
+void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence) {
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return;
-  Supervisor(ends, signals, fence).run();
+  Supervisor(ends, read_ends, signals, fence).run();
 }
 
 }  // namespace chappe::exec

@@ -5,17 +5,21 @@
 ///                       |  \--Stop, fence------------------------^
 ///                       \--no child left--> (ended): idle, or the program that waited behind it runs
 ///
-/// One more program may wait behind the one that runs; it starts without a word to the worker in between. If the socket
-/// closes, the worker is dead: kill everything, then leave.
+/// More programs may wait behind the one that runs; they start without a word to the worker in between, and while there
+/// are enough of them the ends of short ones are told together: waking the worker costs more than such a program. If
+/// the socket closes, the worker is dead: kill everything, then leave.
 #pragma once
+
+#include <array>
 
 #include "worker/exec/fence.h"
 #include "worker/exec/messages.h"
 
 namespace chappe::exec {
 
-/// Runs until the socket closes. `ends`: the worker's counterparts. Requires: single-threaded, a subreaper, all signals
-/// blocked, stdin as tasks shall have it, and no other descriptor without close-on-exec.
-void run_supervisor(const SupervisorEnds& ends, const Fence& fence);
+/// Runs until the socket closes. `ends`: the worker's counterparts. `read_ends`: of the pipes, to look whether there is
+/// something in them. Requires: single-threaded, a subreaper, all signals blocked, stdin as tasks shall have it, and no
+/// other descriptor without close-on-exec.
+void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence);
 
 }  // namespace chappe::exec

@@ -96,7 +96,7 @@ class Zygote {
       writer.outputs[i] = ends[1];
     }
     const pid_t pid = ::fork();
-    if (pid == 0) become_supervisor(writer);
+    if (pid == 0) become_supervisor(writer, reader.outputs);
     close_ends(writer);
     const bool sent = pid > 0 && send_ends(control_, reader);
     close_ends(reader);
@@ -109,11 +109,11 @@ class Zygote {
     for (const int fd : ends.outputs) ::close(fd);
   }
 
-  [[noreturn]] void become_supervisor(const SupervisorEnds& ends) {
+  [[noreturn]] void become_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Not inherited.
     ::prctl(PR_SET_NAME, "chappe-superv");
-    close_all_but({ends.socket, ends.outputs[0], ends.outputs[1], lock_fd_});
-    run_supervisor(ends, fence_);
+    close_all_but({ends.socket, ends.outputs[0], ends.outputs[1], read_ends[0], read_ends[1], lock_fd_});
+    run_supervisor(ends, read_ends, fence_);
     ::_exit(0);
   }
 

@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 
+#include "worker/exec/messages.h"
 #include "worker/exec/process_tree.h"
 
 namespace chappe::exec {
@@ -272,6 +273,7 @@ TEST(Spawner, KillsEverythingAndFreesTheLockWhenItsWorkerDies) {
     const std::string script =
         "setsid sh -c 'trap \"\" TERM; echo $$ > " + daemon_file + "; sleep 1000; sleep 1000'; true";
     if (!spawner->launch({{"/bin/sh", "-c", script}, {}, "/", 10s})) ::_exit(1);
+    spawner->flush();
     for (;;) ::pause();
   }
   const MonoTime deadline = boot_time() + 20s;
@@ -306,7 +308,7 @@ TEST(Spawner, StartsTheNextProgramWithoutAWordWhenNothingOfTheFirstIsLeft) {
   const ProgramId second = desk.start_behind(first, {"sh", "-c", "echo two; kill -0 $(cat left) && echo left"});
   ASSERT_TRUE(desk.until_output(first, "one"));
   EXPECT_FALSE(desk.spawner().can_wait_behind(first));
-  EXPECT_FALSE(desk.spawner().can_wait_behind(second));
+  EXPECT_TRUE(desk.spawner().can_wait_behind(second));
   EXPECT_EQ(desk.output(second), "");
   std::ofstream(desk.directory() / "go");
   EXPECT_EQ(desk.end_of(first).code, 0);
@@ -318,18 +320,59 @@ TEST(Spawner, StartsTheNextProgramWithoutAWordWhenNothingOfTheFirstIsLeft) {
 
 TEST(Spawner, KeepsTheOutputsOfALineOfProgramsApart) {
   Desk desk;
-  ProgramId front = desk.start({"echo", "0"});
-  std::vector<ProgramId> line{front};
-  for (int i = 1; i < 50; ++i) {
-    const std::vector<std::string> argv{"echo", std::to_string(i)};
-    line.push_back(desk.spawner().can_wait_behind(line.back()) ? desk.start_behind(line.back(), argv)
-                                                               : desk.start(argv));
-    if (i % 3 == 0) (void)desk.end_of(line[line.size() - 2]);
+  std::vector<ProgramId> line;
+  for (int i = 0; i < 100; ++i) {
+    const std::vector<std::string> argv{"sh", "-c", i % 4 == 1 ? "exit 0" : "echo $0", std::to_string(i)};
+    const bool goes_on = !line.empty() && desk.spawner().can_wait_behind(line.back());
+    line.push_back(goes_on ? desk.start_behind(line.back(), argv) : desk.start(argv));
+    if (i % 13 == 12) (void)desk.end_of(line[line.size() - 5]);
   }
   for (std::size_t i = 0; i < line.size(); ++i) {
     EXPECT_EQ(desk.end_of(line[i]).code, 0);
-    EXPECT_EQ(desk.output(line[i]), std::to_string(i) + "\n");
+    EXPECT_EQ(desk.output(line[i]), i % 4 == 1 ? "" : std::to_string(i) + "\n");
   }
+}
+
+TEST(Spawner, KeepsTheOutputOfALongProgramInALineWhole) {
+  Desk desk;
+  const ProgramId first = desk.start({"true"});
+  const ProgramId second = desk.start_behind(first, {"sh", "-c", "seq 100000; sleep 0.03; echo end"});
+  const ProgramId third = desk.start_behind(second, {"echo", "third"});
+  EXPECT_EQ(desk.end_of(third).code, 0);
+  EXPECT_EQ(desk.output(first), "");
+  EXPECT_EQ(desk.output(second).size(), 588895U + 4U);
+  EXPECT_THAT(desk.output(second), testing::EndsWith("100000\nend\n"));
+  EXPECT_EQ(desk.output(third), "third\n");
+}
+
+TEST(Spawner, TakesNoMoreThanAWholeLine) {
+  Desk desk;
+  std::vector<ProgramId> line{desk.start_script("while ! test -e go; do sleep 0.005; done")};
+  while (desk.spawner().can_wait_behind(line.back())) line.push_back(desk.start_behind(line.back(), {"true"}));
+  EXPECT_EQ(line.size(), 1 + kLineMax);
+  std::ofstream(desk.directory() / "go");
+  MonoTime before;
+  for (const ProgramId program : line) {
+    const ProcessEnd end = desk.end_of(program);
+    EXPECT_EQ(end.code, 0);
+    EXPECT_GE(end.ended_at, before);
+    before = end.ended_at;
+  }
+  EXPECT_EQ(desk.end_of(desk.start({"true"})).code, 0);  // The slot goes on.
+}
+
+TEST(Spawner, WithdrawsFromTheMiddleOfALine) {
+  Desk desk;
+  const ProgramId first = desk.start_script("echo one; while ! test -e go; do sleep 0.005; done");
+  const ProgramId second = desk.start_behind(first, {"echo", "two"});
+  const ProgramId third = desk.start_behind(second, {"echo", "three"});
+  desk.spawner().withdraw(second);
+  EXPECT_EQ(desk.end_of(second).kind, EndKind::kWithdrawn);
+  std::ofstream(desk.directory() / "go");
+  EXPECT_EQ(desk.end_of(third).code, 0);
+  EXPECT_EQ(desk.output(first), "one\n");
+  EXPECT_EQ(desk.output(second), "");
+  EXPECT_EQ(desk.output(third), "three\n");
 }
 
 TEST(Spawner, WithdrawsAProgramThatWaits) {

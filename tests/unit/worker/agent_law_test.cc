@@ -2,9 +2,11 @@
 // its seed.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
+#include <vector>
 
 #include "worker/agent/agent.h"
 
@@ -62,7 +64,7 @@ class World {
     std::uint32_t cpu = 0;
   };
   struct Program {
-    AttemptId next;  ///< Lined up behind it.
+    std::vector<AttemptId> line;  ///< Behind it.
   };
 
   static WorkerHello hello() {
@@ -132,11 +134,13 @@ class World {
   void end_some_program() {
     const AttemptId attempt = some_program();
     if (!attempt) return;
-    const AttemptId next = programs_[attempt].next;
+    std::vector<AttemptId> line = std::move(programs_[attempt].line);
     programs_.erase(attempt);
-    if (next) {  // It has started, whatever was asked of it meanwhile.
+    if (!line.empty()) {  // The next has started, whatever was asked of it meanwhile.
+      const AttemptId next = line.front();
+      line.erase(line.begin());
       withdrawing_.erase(next);
-      programs_[next] = {};
+      programs_[next].line = std::move(line);
       assigned_[next].started = true;
     }
     agent_.program_ended(attempt, now());
@@ -154,9 +158,7 @@ class World {
 
   void answer_withdrawals() {
     for (const AttemptId attempt : std::exchange(withdrawing_, {})) {
-      for (auto& [front, program] : programs_) {
-        if (program.next == attempt) program.next = {};
-      }
+      for (auto& [front, program] : programs_) std::erase(program.line, attempt);
       agent_.withdrawn(attempt, now());
     }
   }
@@ -184,7 +186,7 @@ class World {
     const AgentOrders orders = agent_.orders(now(), healthy_ || link_ready_);
     for (const AttemptId attempt : orders.withdraw) {
       for (const auto& [front, program] : programs_) {
-        if (program.next == attempt) withdrawing_.insert(attempt);
+        if (std::ranges::find(program.line, attempt) != program.line.end()) withdrawing_.insert(attempt);
       }
     }
     for (const auto& assignment : orders.start) {
@@ -193,10 +195,12 @@ class World {
       agent_.program_started(assignment->attempt, now());
     }
     for (const LineUpOrder& order : orders.line_up) {
-      ASSERT_TRUE(programs_.contains(order.front)) << "lined up behind nothing";
-      ASSERT_FALSE(programs_[order.front].next) << "two in one place";
+      const auto found = std::ranges::find_if(programs_, [&](const auto& each) {
+        return (each.second.line.empty() ? each.first : each.second.line.back()) == order.front;
+      });
+      ASSERT_NE(found, programs_.end()) << "lined up behind nothing, or two in one place";
       EXPECT_EQ(assigned_[order.front].cpu, assigned_[order.assignment->attempt].cpu);
-      programs_[order.front].next = order.assignment->attempt;
+      found->second.line.push_back(order.assignment->attempt);
     }
     std::uint32_t used = 0;
     for (const auto& [attempt, program] : programs_) used += assigned_[attempt].cpu;

@@ -94,6 +94,15 @@ class Desk {
     return orders();
   }
 
+  /// A first program, which takes that long: the agent expects the same of others.
+  void learn(Duration length) {
+    (void)hear(assign({task(100)}));
+    agent.program_started({100}, now());
+    pass(length);
+    agent.program_ended({100}, now());
+    (void)end(100);
+  }
+
   Agent agent;
   bool link_ready = true;
   bool outputs_wanted = false;
@@ -169,16 +178,27 @@ TEST(Agent, TellsAResultAtOnceWhenItHasRoomForMore) {
 TEST(Agent, LetsResultsWaitForEachOtherWhileThereIsEnoughToDo) {
   Desk desk(two_cores(4));
   desk.join();
-  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5), task(6)}));
+  desk.learn(1ms);
+  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5)}));
   AgentOrders orders = desk.end(1);
   EXPECT_THAT(finished(orders), IsEmpty());
   EXPECT_LE(*orders.wake_at, desk.now().mono + kResultDelayMax);
-  EXPECT_THAT(finished(desk.end(2)), ElementsAre(1, 2));  // Two left to start: time for more.
+  EXPECT_THAT(finished(desk.end(2)), IsEmpty());
+  EXPECT_THAT(finished(desk.end(3)), ElementsAre(1, 2, 3));  // Nothing left to start: time for more.
+}
+
+TEST(Agent, TellsResultsOfLongerProgramsAtOnce) {
+  Desk desk(two_cores(4));
+  desk.join();
+  desk.learn(kResultDelayMax);
+  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5)}));
+  EXPECT_THAT(finished(desk.end(1)), ElementsAre(1));
 }
 
 TEST(Agent, NeverLetsAResultWaitLong) {
   Desk desk(two_cores(4));
   desk.join();
+  desk.learn(1ms);
   (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5), task(6), task(7)}));
   EXPECT_THAT(finished(desk.end(1)), IsEmpty());
   desk.pass(kResultDelayMax);
@@ -514,15 +534,13 @@ TEST(Agent, CutsAMessageThatIsTooLong) {
 
 // ---- Lining up ----
 
-/// A desk whose programs took 1 ms so far, with 1 and 2 running, 3 and 4 lined up behind them, and 5 waiting.
+/// A desk whose programs took so long that lines have one place, with 1 and 2 running, 3 and 4 lined up behind them,
+/// and 5 waiting.
 class Line : public testing::Test {
  protected:
   Line() : desk(two_cores(8)) {
     desk.join();
-    (void)desk.hear(assign({task(100)}));
-    run(100);
-    desk.pass(1ms);
-    finish(100);
+    desk.learn(kShortProgram - 1us);
     (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5)}));
     run(1);
     run(2);
@@ -676,6 +694,57 @@ TEST_F(Line, TakesNobodyThatNeedsOtherRoomOrHasToFetchInputs) {
   other.agent.program_started({2}, other.now());
   other.agent.program_started({3}, other.now());
   EXPECT_EQ(lined_up(other.orders()), Pairs{});
+}
+
+TEST(Agent, LinesUpAsManyAsEndSoonAndByTurns) {
+  Desk desk(two_cores(64));
+  desk.join();
+  desk.learn(kLineWork / 3);
+  std::vector<Assignment> many;
+  for (std::uint64_t i = 1; i <= 9; ++i) many.push_back(task(i));
+  (void)desk.hear(assign(many));
+  desk.agent.program_started({1}, desk.now());
+  desk.agent.program_started({2}, desk.now());
+  EXPECT_EQ(lined_up(desk.orders()), (Pairs{{3, 1}, {4, 2}, {5, 3}, {6, 4}, {7, 5}, {8, 6}}));
+  EXPECT_EQ(desk.agent.waiting(), 7U);
+
+  desk.agent.program_ended({1}, desk.now());
+  EXPECT_EQ(desk.agent.running(), 3U);  // 1 until it is over, 2 and 3.
+  EXPECT_EQ(lined_up(desk.orders()), (Pairs{{9, 7}}));
+}
+
+TEST(Agent, ClosesTheGapThatAnAttemptLeavesInALine) {
+  Desk desk(two_cores(64));
+  desk.join();
+  desk.learn(1ms);
+  (void)desk.hear(assign(
+      {task(1, {}, {2000, 0, 0}), task(2, {}, {2000, 0, 0}), task(3, {}, {2000, 0, 0}), task(4, {}, {2000, 0, 0})}));
+  desk.agent.program_started({1}, desk.now());
+  EXPECT_EQ(lined_up(desk.orders()), (Pairs{{2, 1}, {3, 2}, {4, 3}}));
+  EXPECT_THAT(desk.hear(cancel(3, true)).withdraw, ElementsAre(AttemptId{3}));
+  desk.agent.withdrawn({3}, desk.now());
+  for (const std::uint64_t attempt : {1U, 2U}) {
+    desk.agent.program_ended({attempt}, desk.now());
+    (void)desk.end(attempt);
+  }
+  EXPECT_TRUE(desk.agent.wanted({4}));  // It runs: nobody is before it any more.
+  desk.pass(kShortProgram);
+  EXPECT_THAT(desk.orders().withdraw, IsEmpty());
+}
+
+TEST(Agent, TakesAWholeLineBackWhenItsFrontTurnsOutLong) {
+  Desk desk(two_cores(64));
+  desk.join();
+  desk.learn(1ms);
+  (void)desk.hear(assign({task(1, {}, {2000, 0, 0}), task(2, {}, {2000, 0, 0}), task(3, {}, {2000, 0, 0})}));
+  desk.agent.program_started({1}, desk.now());
+  (void)desk.orders();
+  desk.pass(kShortProgram);
+  EXPECT_THAT(desk.orders().withdraw, ElementsAre(AttemptId{2}, AttemptId{3}));
+  desk.agent.withdrawn({2}, desk.now());
+  desk.agent.withdrawn({3}, desk.now());
+  desk.agent.program_ended({1}, desk.now());
+  EXPECT_THAT(started(desk.orders()), ElementsAre(2));
 }
 
 TEST(Agent, LinesNobodyUpBehindLongPrograms) {

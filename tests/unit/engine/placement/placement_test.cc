@@ -36,10 +36,19 @@ TEST(Placement, OnlyShortWorkIsTakenAheadAndOnlyCores) {
   full.prefetch = 2;
   EXPECT_EQ(room_for(full, need(1000), 10), 0u);
   Need ahead = need(1000);
-  ahead.ahead = true;
+  ahead.ahead = 5;
   EXPECT_EQ(room_for(full, ahead, 10), 2u);
   ahead.resources.memory_bytes = kGiB;
   EXPECT_EQ(room_for(full, ahead, 10), 1u);
+}
+
+TEST(Placement, AsMuchIsTakenAheadAsTheNeedSaysForEachThatRuns) {
+  WorkerRoom full = room(1, 2000);
+  full.taken = {.cpu_milli = 2000};
+  full.prefetch = 100;
+  Need ahead = need(500);
+  ahead.ahead = 3;
+  EXPECT_EQ(room_for(full, ahead, 50), 12u);
 }
 
 TEST(Placement, TheWorkerWithTheLargestFreeShareIsChosenAndTiesGoToTheSmallerId) {
