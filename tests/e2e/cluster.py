@@ -127,22 +127,24 @@ class Cluster:
 
     # ---- Daemons ----
 
-    def start_scheduler(self) -> Daemon:
-        command = ["scheduler", "--state-dir", str(self.state), "--worker-listen", self.endpoint]
+    def start_scheduler(self, *options: str, environment: dict[str, str] | None = None, wait: bool = True) -> Daemon:
+        """`environment`: beside ours. Without `wait` it may not be ready yet."""
+        command = ["scheduler", "--state-dir", str(self.state), "--worker-listen", self.endpoint, *options]
         if self.object_store:
             command += ["--object-store", self.object_store]
         if self.lease:
             command += ["--lease", self.lease]
         (self.state / "endpoint.json").unlink(missing_ok=True)  # Of one that was killed.
-        daemon = self._start("scheduler", command)
-        wait_until("the scheduler to be ready", lambda: self._is_ready(daemon))
+        daemon = self._start("scheduler", command, environment)
+        if wait:
+            wait_until("the scheduler to be ready", lambda: self._is_ready(daemon))
         return daemon
 
-    def start_worker(self, name: str = "w1", *options: str) -> Daemon:
+    def start_worker(self, name: str = "w1", *options: str, environment: dict[str, str] | None = None) -> Daemon:
         command = ["worker", "--state-dir", str(self.state), "--name", name, *options]
         if self.object_store:
             command += ["--object-store", self.object_store]
-        return self._start(name, command)
+        return self._start(name, command, environment)
 
     def start_standalone(self) -> Daemon:
         """One process that keeps a scheduler and a worker up."""
@@ -164,9 +166,9 @@ class Cluster:
         except (OSError, ValueError):
             return {}
 
-    def _start(self, name: str, command: list[str]) -> Daemon:
+    def _start(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> Daemon:
         log = self.directory / f"{name}.log"
-        daemon = Daemon(name, [chappe_binary(), *command], log, self.environment)
+        daemon = Daemon(name, [chappe_binary(), *command], log, {**self.environment, **(environment or {})})
         self.daemons.append(daemon)
         return daemon
 

@@ -113,7 +113,8 @@ class Words(unittest.TestCase):
         """A rest is fine inside a loop that looks at something and has a deadline."""
         sleep = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\(")
         wrong = []
-        for path in [*sources.beneath("tests", ".cc", ".h"), *sources.beneath("tests/e2e", ".py")]:
+        python = [path for folder in ("tests/e2e", "tests/faults") for path in sources.beneath(folder, ".py")]
+        for path in [*sources.beneath("tests", ".cc", ".h"), *python]:
             lines = path.read_text().splitlines()
             for number, line in enumerate(lines):
                 near = " ".join(lines[max(0, number - 6) : number + 1])
