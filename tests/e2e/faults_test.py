@@ -126,6 +126,11 @@ class Faults(unittest.TestCase):
         self.cluster.wait_for_task(run, "make", "success")
         self.assertEqual(len(self.cluster.attempts(run, "make")), 1)
 
+    def test_a_worker_that_is_asked_to_stop_leaves_though_the_scheduler_is_dead(self) -> None:
+        wait_until("the worker to join", lambda: self.cluster.get("/api/v1/workers")["workers"])
+        self.scheduler.kill()
+        self.assertEqual(self.worker.stop(), 0)
+
     def test_a_scheduler_stops_cleanly_and_starts_again(self) -> None:
         self.assertEqual(self.scheduler.stop(), 0)
         self.cluster.start_scheduler()

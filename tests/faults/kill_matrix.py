@@ -143,8 +143,8 @@ class Chain:
 
     def stop_all(self) -> None:
         """Workers first: they tell their last to a scheduler that is there."""
-        for daemon in reversed(self.cluster.daemons):
-            if daemon.stop() != 0:
+        for daemon in sorted(self.cluster.daemons, key=lambda daemon: daemon.name == "scheduler"):
+            if daemon.stop() not in (0, -signal.SIGTERM):  # The signal may come before it knows what to do with it.
                 raise AssertionError(f"{daemon.name} did not stop cleanly:\n{daemon.said()[-3000:]}")
         self.cluster.daemons.clear()
 
@@ -197,8 +197,10 @@ def main() -> int:
     begun = time.monotonic()
     try:
         chain.go_on(options.kills, begun + 60 * options.minutes)
-    except AssertionError:
+    except Exception:
         chain.cluster.show_logs()
+        for daemon in chain.cluster.daemons:
+            daemon.process.kill()
         print(f"seed {options.seed}, round {chain.round}, {chain.kills.total()} kills; kept: {chain.cluster.directory}")
         raise
     for where, times in sorted(chain.kills.items()):

@@ -257,8 +257,12 @@ void Agent::give_back(AttemptId attempt) {
 }
 
 void Agent::drain(Now now) {
-  if (draining_) return stop_all("the worker was stopped", 0s);
+  if (draining_) {
+    drain_until_ = std::min(drain_until_, now.mono);
+    return stop_all("the worker was stopped", 0s);
+  }
   draining_ = true;
+  drain_began_ = now.mono;
   drain_until_ = now.mono + lease_.value_or(kLeaseDefault);
   for (const AttemptId attempt : std::exchange(waiting_, {})) give_back(attempt);
   for (const AttemptId attempt : running_) withdraw_line(*held_.at(attempt).process);
@@ -287,6 +291,7 @@ AgentOrders Agent::orders(Now now, bool link_ready) {
   orders.withdraw = std::exchange(withdrawals_, {});
   orders.stop = std::exchange(stops_, {});
   if (link_ready && connected_ && !left_) tell(now, orders);
+  if (may_leave(now.mono, link_ready)) orders.goodbye = left_ = true;
   plan_wake(now.mono, link_ready, orders);
   return orders;
 }
@@ -320,7 +325,7 @@ void Agent::enforce_timeouts(MonoTime now) {
 }
 
 void Agent::enforce_drain(Now now) {
-  if (!draining_ || now.mono < *drain_until_) return;
+  if (!draining_ || now.mono < drain_until_) return;
   if (!stopping_) stop_all("the worker was stopped, and this did not end in time", Duration::max());
 }
 

@@ -190,6 +190,8 @@ class Agent {
   void tell_all_results_again();
   AttemptFinished result_of(AttemptId attempt, const Held& held) const;
   std::vector<HeldAttempt> held_list() const;
+  bool may_leave(MonoTime now, bool link_ready) const;
+  MonoTime farewell_over() const;
   void free_room(Process& process, MonoTime now);
   void plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const;
   void plan_waiting(AgentOrders& orders) const;
@@ -229,7 +231,8 @@ class Agent {
   bool draining_told_ = false;
   bool stopping_ = false;
   bool left_ = false;
-  std::optional<MonoTime> drain_until_;
+  MonoTime drain_began_;
+  MonoTime drain_until_;
 };
 
 }  // namespace chappe::agent

@@ -38,9 +38,16 @@ void Agent::tell(Now now, AgentOrders& orders) {
     heartbeat_due_ = now.mono + heartbeat_;
     orders.heartbeat = HeartbeatOrder{batch_seen_, held_list()};
   }
-  const bool given_up = draining_ && now.mono >= *drain_until_ + kFarewellMax;
-  if (draining_ && running_.empty() && (held_.empty() || given_up)) orders.goodbye = left_ = true;
 }
+
+/// With nothing left that runs or is not acknowledged, or where nobody takes our farewell.
+bool Agent::may_leave(MonoTime now, bool link_ready) const {
+  if (!draining_ || left_ || !running_.empty()) return false;
+  const bool told_all = held_.empty() && (link_ready || !connected_);
+  return told_all || now >= farewell_over();
+}
+
+MonoTime Agent::farewell_over() const { return (held_.empty() ? drain_began_ : drain_until_) + kFarewellMax; }
 
 void Agent::tell_started(MonoTime now, AgentOrders& orders) {
   while (!to_tell_started_.empty()) {
@@ -104,7 +111,8 @@ void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const 
   if (const auto times = fence(); times && !fenced_ && !running_.empty()) wake_by(orders, times->terminate_at);
   if (next_deadline_) wake_by(orders, *next_deadline_);
   plan_waiting(orders);
-  if (draining_ && now < *drain_until_) wake_by(orders, *drain_until_);
+  if (draining_ && now < drain_until_) wake_by(orders, drain_until_);
+  if (draining_ && running_.empty()) wake_by(orders, farewell_over());
   if (link_ready && connected_) plan_messages(now, orders);
 }
 
@@ -129,7 +137,6 @@ void Agent::plan_messages(MonoTime now, AgentOrders& orders) const {
     wake_by(orders, runs ? held->second.process->since + kStartedAfter : now);
   }
   if (!results_.empty()) wake_by(orders, results_since_ + kResultDelayMax);
-  if (draining_ && now < *drain_until_ + kFarewellMax) wake_by(orders, *drain_until_ + kFarewellMax);
 }
 
 }  // namespace chappe::agent

@@ -497,6 +497,37 @@ TEST(Agent, LeavesAtOnceWhenItHoldsNothing) {
   EXPECT_TRUE(desk.orders().goodbye);
 }
 
+TEST(Agent, LeavesThoughNobodyTakesItsFarewell) {
+  Desk desk;
+  desk.join();
+  desk.link_ready = false;
+  desk.agent.drain(desk.now());
+  EXPECT_EQ(desk.orders().wake_at, desk.now().mono + kFarewellMax);
+  desk.pass(kFarewellMax - 1us);
+  EXPECT_FALSE(desk.orders().goodbye);
+  desk.pass(1us);
+  EXPECT_TRUE(desk.orders().goodbye);
+}
+
+TEST(Agent, KeepsResultsForASchedulerThatIsAwayUntilTheTimeToDrainIsOver) {
+  Desk desk;
+  desk.join();
+  (void)desk.hear(assign({task(1)}));
+  desk.link_ready = false;
+  desk.agent.drain(desk.now());
+  (void)desk.end(1);
+  desk.pass(60s + kFarewellMax - 1us);
+  EXPECT_FALSE(desk.orders().goodbye);
+  desk.pass(1us);
+  EXPECT_TRUE(desk.orders().goodbye);
+}
+
+TEST(Agent, LeavesAtOnceWhereThereNeverWasAScheduler) {
+  Desk desk;
+  desk.agent.drain(desk.now());
+  EXPECT_TRUE(desk.orders().goodbye);
+}
+
 TEST(Agent, StopsWhatStillRunsWhenTheTimeToDrainIsOver) {
   Desk desk;
   desk.join();
@@ -519,6 +550,9 @@ TEST(Agent, StopsAtOnceWhenToldToDrainTwice) {
   desk.agent.drain(desk.now());
   desk.agent.drain(desk.now());
   EXPECT_THAT(desk.orders().stop, ElementsAre(StopOrder{{1}, 0s}));
+  EXPECT_FALSE(desk.end(1).goodbye);
+  desk.pass(kFarewellMax);
+  EXPECT_TRUE(desk.orders().goodbye);  // Nobody acknowledged, and nobody wants to wait for it.
 }
 
 TEST(Agent, CutsAMessageThatIsTooLong) {
