@@ -171,6 +171,7 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   exec::Launch launch;
   launch.directory = folder.work;
   launch.grace = assignment.work->kill_grace;
+  launch.memory_bytes = assignment.work->resources.memory_bytes;
   launch.env = parts_.environment.of(assignment, folder, *params);
   launch.argv = assignment.work->command;
   if (!launch.argv.empty()) return launch;
@@ -235,8 +236,12 @@ AttemptEnd Executor::end_of(const Execution& execution, const exec::ProcessEnd& 
   const bool signalled = end.kind == exec::EndKind::kSignalled;
   result.exit_code = signalled ? 128 + end.code : end.code;
   if (result.exit_code == 0) return result;
-  // A shell tells 128 + 9 when it was its child that was killed.
-  if (result.exit_code == 128 + SIGKILL && !end.terminated && oom_kills_.claim()) {
+  if (end.outgrew_memory && !end.terminated) {
+    result.reason = Reason::kOom;
+    result.message = fmt::format("killed by the kernel: it outgrew the {} MiB of its resources.memory",
+                                 execution.work().resources.memory_bytes >> 20);
+    // A shell tells 128 + 9 when it was its child that was killed.
+  } else if (result.exit_code == 128 + SIGKILL && !end.terminated && oom_kills_.claim()) {
     result.reason = Reason::kOom;
     result.message =
         fmt::format("killed by the kernel for memory; its largest process had {} MiB", end.peak_memory_bytes >> 20);

@@ -264,6 +264,7 @@ int start_and_run(const WorkerConfig& config) {
   // Before anything that may start a thread.
   auto spawner = exec::Spawner::start(directory->lock_fd());
   if (!spawner) return refuse(spawner.error());
+  log::info("bounds of tasks: {}", (*spawner)->bounds());
   const int signals = open_signals();
   auto store = open_object_store(config.object_store);
   if (!store) return refuse(store.error());

@@ -43,6 +43,7 @@ struct Request {
   std::uint32_t pipe = kNoPipe;
   ProgramId program = 0;
   std::int64_t grace_us = 0;
+  std::uint64_t memory_bytes = 0;
 };
 
 enum class AnswerKind : std::uint32_t {

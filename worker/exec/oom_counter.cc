@@ -7,36 +7,22 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
-#include <string_view>
 #include <tuple>
+
+#include "worker/exec/control_groups.h"
 
 namespace chappe::exec {
 namespace {
 
 bool is_readable(const std::string& file) { return ::access(file.c_str(), R_OK) == 0; }
 
-/// The path of a line of /proc/PID/cgroup, "N:CONTROLLERS:PATH"; empty where it is about other controllers.
-std::string_view path_for(std::string_view line, std::string_view controllers) {
-  const std::size_t first = line.find(':');
-  const std::size_t second = line.find(':', first + 1);
-  if (first == std::string_view::npos || second == std::string_view::npos) return {};
-  return line.substr(first + 1, second - first - 1) == controllers ? line.substr(second + 1) : std::string_view();
-}
-
 }  // namespace
 
 std::string OomCounter::file_for(const std::string& cgroups, bool (*exists)(const std::string&)) {
-  std::istringstream lines(cgroups);
-  for (std::string line; std::getline(lines, line);) {
-    for (const auto& [controllers, mount, file] : {std::tuple{"memory", "/sys/fs/cgroup/memory", "/memory.oom_control"},
-                                                   {"", "/sys/fs/cgroup", "/memory.events"}}) {
-      const std::string_view path = path_for(line, controllers);
-      if (path.empty()) continue;
-      const std::string own = mount + std::string(path == "/" ? "" : path) + file;
-      if (exists(own)) return own;
-      // In a container the group's own directory is mounted as the root, whatever the path says.
-      if (exists(std::string(mount) + file)) return std::string(mount) + file;
-    }
+  for (const auto& [controllers, mount, file] :
+       {std::tuple{"memory", "/sys/fs/cgroup/memory", "memory.oom_control"}, {"", "/sys/fs/cgroup", "memory.events"}}) {
+    const std::string own = group_directory(cgroups, controllers, mount, file, exists);
+    if (!own.empty()) return own + "/" + file;
   }
   return "/proc/vmstat";
 }

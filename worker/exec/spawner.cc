@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "engine/base/assert.h"
+#include "worker/exec/control_groups.h"
 #include "worker/exec/messages.h"
 #include "worker/exec/zygote.h"
 
@@ -68,6 +69,7 @@ void add_launch(std::string& outbox, const Launch& launch, ProgramId program) {
   request.arguments = static_cast<std::uint32_t>(launch.argv.size());
   request.variables = static_cast<std::uint32_t>(launch.env.size());
   request.grace_us = launch.grace.count();
+  request.memory_bytes = launch.memory_bytes;
   std::memcpy(outbox.data() + start, &request, sizeof request);
 }
 
@@ -94,6 +96,7 @@ Result<void> check(const Launch& launch) {
 
 struct Spawner::State {
   Fence* fence = nullptr;
+  std::string bounds;
   pid_t pid = -1;
   int control = -1;
   int epoll = -1;
@@ -260,8 +263,10 @@ Result<std::unique_ptr<Spawner>> Spawner::start(int lock_fd) {
     return fail(ErrorCode::kUnavailable, fmt::format("start the spawner: {}", std::strerror(errno)));
   }
   state->fence = ::new (shared) Fence;
+  const ControlGroups groups = ControlGroups::make();
+  state->bounds = groups.described();
   state->pid = ::fork();
-  if (state->pid == 0) run_zygote(sockets[1], lock_fd, *state->fence);
+  if (state->pid == 0) run_zygote(sockets[1], lock_fd, *state->fence, groups);
   ::close(sockets[1]);
   state->control = sockets[0];
   state->epoll = ::epoll_create1(EPOLL_CLOEXEC);
@@ -335,5 +340,7 @@ bool Spawner::finish(Duration wait) {
 }
 
 Fence& Spawner::fence() { return *state_->fence; }
+
+const std::string& Spawner::bounds() const { return state_->bounds; }
 
 }  // namespace chappe::exec

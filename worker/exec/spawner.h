@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -74,6 +75,8 @@ class Spawner {
   bool finish(Duration wait);
   /// Programs end by themselves when its instants pass.
   Fence& fence();
+  /// What keeps bounds on memory and processes on this machine, for people.
+  const std::string& bounds() const;
 
  private:
   struct State;

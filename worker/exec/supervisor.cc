@@ -116,7 +116,15 @@ struct LaunchFailure {
   bool directory = false;
 };
 
-[[gnu::noinline]] pid_t start_program(const Program& program, volatile LaunchFailure& failure) {
+/// In the new process. False: errno says why. No allocation, as in execute().
+bool bound(const SupervisorGroups& groups, bool grouped) {
+  if (grouped) return groups.enter();
+  const rlimit data{groups.data_limit(), groups.data_limit()};
+  return data.rlim_cur == 0 || ::setrlimit(RLIMIT_DATA, &data) == 0;
+}
+
+[[gnu::noinline]] pid_t start_program(const Program& program, const SupervisorGroups& groups, bool grouped,
+                                      volatile LaunchFailure& failure) {
   const pid_t supervisor = ::getpid();
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
@@ -131,7 +139,7 @@ struct LaunchFailure {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  failure.error = execute(program);
+  failure.error = bound(groups, grouped) ? execute(program) : errno;
   ::_exit(127);
 }
 
@@ -147,8 +155,9 @@ struct Waiting {
 
 class Supervisor {
  public:
-  Supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, int signals, const Fence& fence)
-      : ends_(ends), read_ends_(read_ends), signals_(signals), fence_(fence) {
+  Supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, int signals, const Fence& fence,
+             SupervisorGroups groups)
+      : ends_(ends), read_ends_(read_ends), signals_(signals), fence_(fence), groups_(std::move(groups)) {
     use_pipe(0);
   }
 
@@ -280,7 +289,8 @@ class Supervisor {
     failure.directory = false;
     Program program;
     if (!read_program(next.bytes, next.request, program)) return not_started(EINVAL, false);
-    main_ = start_program(program, failure);
+    const bool grouped = groups_.begin(next.request.memory_bytes);
+    main_ = start_program(program, groups_, grouped, failure);
     if (main_ < 0) return not_started(errno, false);
     if (failure.error == 0) return;
     while (::waitpid(main_, nullptr, 0) < 0 && errno == EINTR) continue;
@@ -355,6 +365,8 @@ class Supervisor {
     if (!unread_[pipe_]) (void)::ioctl(read_ends_[pipe_], FIONREAD, &bytes);
     if (bytes > 0) current_.pipe = pipe_;
     unread_[pipe_] = unread_[pipe_] || writes_told();
+    const bool succeeded = current_.end.kind == EndKind::kExited && current_.end.code == 0;
+    current_.end.outgrew_memory = groups_.end(succeeded);
     current_.end.ended_at = boot_time();
     ended_.push_back(std::exchange(current_, {}));
   }
@@ -385,6 +397,7 @@ class Supervisor {
   const std::array<int, kPipes> read_ends_;
   const int signals_;
   const Fence& fence_;
+  SupervisorGroups groups_;
   Inbox inbox_;
   bool worker_gone_ = false;
   std::deque<Waiting> waiting_;        ///< Behind the current program.
@@ -402,13 +415,14 @@ class Supervisor {
 
 }  // namespace
 
-void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence) {
+void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence,
+                    SupervisorGroups groups) {
   sigset_t children;
   ::sigemptyset(&children);
   ::sigaddset(&children, SIGCHLD);
   const int signals = ::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) return;
-  Supervisor(ends, read_ends, signals, fence).run();
+  Supervisor(ends, read_ends, signals, fence, std::move(groups)).run();
 }
 
 }  // namespace chappe::exec

@@ -12,6 +12,7 @@
 
 #include <array>
 
+#include "worker/exec/control_groups.h"
 #include "worker/exec/fence.h"
 #include "worker/exec/messages.h"
 
@@ -20,6 +21,7 @@ namespace chappe::exec {
 /// Runs until the socket closes. `ends`: the worker's counterparts. `read_ends`: of the pipes, to look whether there is
 /// something in them. Requires: single-threaded, a subreaper, all signals blocked, stdin as tasks shall have it, and no
 /// other descriptor without close-on-exec.
-void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence);
+void run_supervisor(const SupervisorEnds& ends, const std::array<int, kPipes>& read_ends, const Fence& fence,
+                    SupervisorGroups groups);
 
 }  // namespace chappe::exec

@@ -53,7 +53,8 @@ void settle_down() {
 
 class Zygote {
  public:
-  Zygote(int control, int lock_fd, const Fence& fence) : control_(control), lock_fd_(lock_fd), fence_(fence) {
+  Zygote(int control, int lock_fd, const Fence& fence, const ControlGroups& groups)
+      : control_(control), lock_fd_(lock_fd), fence_(fence), groups_(groups) {
     sigset_t children;
     ::sigemptyset(&children);
     ::sigaddset(&children, SIGCHLD);
@@ -62,6 +63,7 @@ class Zygote {
 
   void run() {
     for (bool children = false; control_ >= 0 || children; children = reap()) wait();
+    groups_.remove();
   }
 
  private:
@@ -113,22 +115,26 @@ class Zygote {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // Not inherited.
     ::prctl(PR_SET_NAME, "chappe-superv");
     close_all_but({ends.socket, ends.outputs[0], ends.outputs[1], read_ends[0], read_ends[1], lock_fd_});
-    run_supervisor(ends, read_ends, fence_);
+    run_supervisor(ends, read_ends, fence_, groups_.enter(::getpid()));
     ::_exit(0);
   }
 
   /// Collects the dead and kills what a dead supervisor left to us. True: there are children still.
   bool reap() {
     pid_t pid = 0;
-    while ((pid = ::waitpid(-1, nullptr, WNOHANG | __WALL)) > 0) supervisors_.erase(pid);
+    bool lost = false;
+    while ((pid = ::waitpid(-1, nullptr, WNOHANG | __WALL)) > 0) lost = supervisors_.erase(pid) > 0 || lost;
     if (pid < 0) return orphans_ = false;
+    const bool had_orphans = orphans_;
     orphans_ = signal_descendants(SIGKILL, supervisors_) > 0;
+    if (lost || had_orphans) groups_.sweep(supervisors_);
     return true;
   }
 
   int control_;
   const int lock_fd_;
   const Fence& fence_;
+  const ControlGroups& groups_;
   int signals_ = -1;
   bool orphans_ = false;
   std::set<pid_t> supervisors_;
@@ -136,10 +142,10 @@ class Zygote {
 
 }  // namespace
 
-void run_zygote(int control, int lock_fd, const Fence& fence) {
+void run_zygote(int control, int lock_fd, const Fence& fence, const ControlGroups& groups) {
   settle_down();
   close_all_but({control, lock_fd});
-  Zygote(control, lock_fd, fence).run();
+  Zygote(control, lock_fd, fence, groups).run();
   ::_exit(0);
 }
 

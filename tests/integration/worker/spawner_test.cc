@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 
+#include "worker/exec/control_groups.h"
 #include "worker/exec/messages.h"
 #include "worker/exec/process_tree.h"
 
@@ -40,6 +41,11 @@ class Desk {
     EXPECT_TRUE(program.has_value());
     return *program;
   }
+  ProgramId start_bounded(std::vector<std::string> argv, std::uint64_t memory_bytes) {
+    Launch launch{std::move(argv), {"PATH=/usr/bin:/bin"}, directory_.string(), 10s, memory_bytes};
+    return *spawner_->launch(launch);
+  }
+  bool has_groups() const { return spawner_->bounds().find("memory by control groups") != std::string::npos; }
   ProgramId start_behind(ProgramId front, std::vector<std::string> argv) {
     return *spawner_->launch_behind(front, {std::move(argv), {"PATH=/usr/bin:/bin"}, directory_.string(), 10s});
   }
@@ -290,6 +296,70 @@ TEST(Spawner, KillsEverythingAndFreesTheLockWhenItsWorkerDies) {
   ::close(lock);
   std::filesystem::remove(file);
   std::filesystem::remove(daemon_file);
+}
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+const std::vector<std::string> kHog{"python3", "-c", "x = []\nwhile True: x.append(bytearray(1 << 20))"};
+
+TEST(Spawner, HasTheKernelKillAProgramThatOutgrowsItsMemoryAndNoOther) {
+  Desk desk;
+  if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
+  const ProgramId neighbour = desk.start_bounded({"sh", "-c", "echo on; sleep 1000"}, 64 * kMiB);
+  ASSERT_TRUE(desk.until_output(neighbour, "on"));
+  const ProcessEnd end = desk.end_of(desk.start_bounded(kHog, 64 * kMiB));
+  EXPECT_EQ(end.kind, EndKind::kSignalled);
+  EXPECT_EQ(end.code, SIGKILL);
+  EXPECT_TRUE(end.outgrew_memory);
+  EXPECT_FALSE(end.terminated);
+  EXPECT_LT(end.peak_memory_bytes, 128 * kMiB);
+  desk.spawner().stop(neighbour, 15s);
+  EXPECT_EQ(desk.end_of(neighbour).code, SIGTERM);
+}
+
+TEST(Spawner, CountsTheMemoryOfAllThatAProgramStarts) {
+  Desk desk;
+  if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
+  const std::string crowd =
+      "import os, sys, time\n"
+      "for _ in range(2):\n"
+      "  if os.fork() == 0: x = bytearray(40 << 20); time.sleep(1000)\n"
+      "os.wait(); sys.exit(3)";
+  const ProcessEnd end = desk.end_of(desk.start_bounded({"python3", "-c", crowd}, 64 * kMiB));
+  EXPECT_EQ(end.code, 3);
+  EXPECT_TRUE(end.outgrew_memory);
+}
+
+TEST(Spawner, BoundsTheNextProgramByItsOwnMemory) {
+  Desk desk;
+  const std::vector<std::string> large{"python3", "-c", "x = bytearray(200 << 20)"};
+  (void)desk.end_of(desk.start_bounded(kHog, 64 * kMiB));
+  for (const std::uint64_t bytes : {std::uint64_t{0}, 400 * kMiB}) {
+    const ProcessEnd end = desk.end_of(desk.start_bounded(large, bytes));
+    EXPECT_EQ(end.code, 0);
+    EXPECT_FALSE(end.outgrew_memory);
+  }
+}
+
+/// The directory of the control group that a program is in, as it says itself.
+std::string group_of_program(Desk& desk, const std::string& controllers, const std::string& mount) {
+  const ProgramId program = desk.start_script("cat /proc/self/cgroup");
+  (void)desk.end_of(program);
+  return group_directory(desk.output(program), controllers, mount, "pids.max",
+                         [](const std::string& file) { return std::filesystem::exists(file); });
+}
+
+TEST(Spawner, BoundsTheProcessesOfEachProgramAndRemovesItsGroups) {
+  std::string group;
+  {
+    Desk desk;
+    if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
+    group = group_of_program(desk, "pids", "/sys/fs/cgroup/pids");
+    if (group.empty()) group = group_of_program(desk, "", "/sys/fs/cgroup");
+    std::string processes_max;
+    std::ifstream(group + "/pids.max") >> processes_max;
+    EXPECT_EQ(processes_max, std::to_string(kProcessesMax));
+  }
+  EXPECT_FALSE(std::filesystem::exists(group));
 }
 
 TEST(Spawner, RunsManyAtATime) {
