@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <exception>
 #include <fstream>
 #include <iterator>
 
@@ -144,13 +145,22 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   return ended;
 }
 
+/// What is thrown here is a bug, or says that there is no memory: nothing that the engine decided since is committed.
+Result<void> serve_or_fail(const SchedulerConfig& config, int stop_fd, bool& ready) {
+  try {
+    return serve(config, stop_fd, ready);
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kUnavailable, error.what());
+  }
+}
+
 }  // namespace
 
 int run_scheduler(const SchedulerConfig& config) {
   const int stop_fd = open_stop_signals();
   if (config.quit_with_parent) follow_parent();
   bool ready = false;
-  const auto ended = serve(config, stop_fd, ready);
+  const auto ended = serve_or_fail(config, stop_fd, ready);
   close(stop_fd);
   if (ended) {
     log::info("scheduler {} stops", getpid());

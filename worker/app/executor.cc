@@ -39,6 +39,11 @@ Result<void> write_script(const std::string& file, const std::string& text) {
   return fail(ErrorCode::kUnavailable, fmt::format("write {}: {}", file, std::strerror(error)));
 }
 
+/// A full disk or a missing slot is this worker's trouble, not the task's.
+Reason reason_of(const Error& error) {
+  return error.code == ErrorCode::kInvalidInput ? Reason::kLaunchFailed : Reason::kArtifactIo;
+}
+
 Result<std::uint64_t> store_log(ObjectStore& store, const std::string& key, const AttemptLog& log) {
   PutOptions options;
   options.content_type = "text/plain";
@@ -92,7 +97,7 @@ Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignm
   executions_.emplace(execution.id(), std::move(owned));
   Result<AttemptFolder> folder = parts_.directory.acquire(execution.id());
   if (!folder) {
-    fail_attempt(execution, Reason::kLaunchFailed, std::move(folder.error().message));
+    fail_attempt(execution, reason_of(folder.error()), folder.error().message);
     return nullptr;
   }
   execution.log = AttemptLog(folder->log(), parts_.log_bounds);
@@ -111,12 +116,12 @@ void Executor::line_up(std::shared_ptr<const Assignment> assignment, AttemptId f
   Execution* execution = prepare(std::move(assignment));
   if (execution == nullptr) return;
   const Result<exec::Launch> launch = launch_of(*execution);
-  if (!launch) return fail_attempt(*execution, Reason::kLaunchFailed, launch.error().message);
+  if (!launch) return fail_attempt(*execution, reason_of(launch.error()), launch.error().message);
   const auto found = executions_.find(front);
   const exec::ProgramId program = found != executions_.end() ? found->second->program : 0;
   if (!parts_.spawner.can_wait_behind(program)) return withdrawn(*execution);
   const Result<exec::ProgramId> waiting = parts_.spawner.launch_behind(program, *launch);
-  if (!waiting) return fail_attempt(*execution, Reason::kLaunchFailed, waiting.error().message);
+  if (!waiting) return fail_attempt(*execution, reason_of(waiting.error()), waiting.error().message);
   execution->program = *waiting;
   by_program_.emplace(*waiting, execution);
 }
@@ -154,9 +159,9 @@ void Executor::fetch_inputs(Execution& execution) {
 void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
   const Result<exec::Launch> launch = launch_of(execution);
-  if (!launch) return fail_attempt(execution, Reason::kLaunchFailed, launch.error().message);
+  if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);
   const Result<exec::ProgramId> program = parts_.spawner.launch(*launch);
-  if (!program) return fail_attempt(execution, Reason::kLaunchFailed, program.error().message);
+  if (!program) return fail_attempt(execution, reason_of(program.error()), program.error().message);
   execution.program = *program;
   by_program_.emplace(*program, &execution);
   parts_.agent.program_started(execution.id(), parts_.now());
