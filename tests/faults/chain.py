@@ -1,18 +1,16 @@
-"""kill -9 before and after the n-th sync, write, rename and send of a daemon, life after life, while a DAG runs.
+"""A daemon under fault after fault, life after life, while a DAG runs.
 
-One chain: a run is submitted, and the daemon under test is started again and again, each time to die at another of its
-calls, until the run is over. Then everything is stopped and compared with a run that nobody disturbed: nothing lost,
-nothing committed twice, the same outputs. `scripts/kill-matrix` starts this.
+One chain: a run is submitted, and the daemon under test is started again and again, each time with a fault that waits for
+another of its calls, until the run is over. Then everything is stopped and compared with a run that nobody disturbed:
+nothing lost, nothing committed twice, the same outputs.
 """
 
-import argparse
 import collections
 import math
-import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
@@ -22,9 +20,6 @@ from cluster import DEADLINE, Answer, Cluster, Daemon  # noqa: E402
 from end_state import EndState  # noqa: E402
 
 WORKERS = ("w1", "w2")
-KINDS = {"scheduler": "sync,write,rename,send,receive", "worker": "sync,write,rename,send,receive,tell"}
-MEAN_LIFE = {"scheduler": 30.0, "worker": 60.0}  # Calls; the first dozen are those of the start.
-LIFE_MAX = 400
 LOOK_EVERY = 0.5  # Seconds between two questions whether the run is over.
 
 DAG = """
@@ -69,13 +64,13 @@ def dag_of(instances: int) -> str:
 
 
 class Life:
-    """A daemon that a fault waits for."""
+    """A daemon that a fault waits for: one that kills it."""
 
     def __init__(self, daemon: Daemon, fault: Fault, told: Path) -> None:
         self.daemon, self.fault, self.told = daemon, fault, told
 
-    def died_at(self) -> str:
-        """The call, such as "kill-before send"; "" while it lives. Any other end is a failure."""
+    def outcome(self) -> str:
+        """What it came to, such as "kill-before send"; "" while it lives. Any other end is a failure."""
         code = self.daemon.process.poll()
         if code is None:
             return ""
@@ -86,29 +81,30 @@ class Life:
 
 
 class Chain:
-    """One cluster, round after round. `kills` counts the points at which a daemon died, by call."""
+    """One cluster, round after round. `outcomes` counts what became of the lives under faults."""
 
-    def __init__(self, victim: str, seed: int, instances: int) -> None:
-        self.victim, self.instances = victim, instances
-        self.chance = random.Random(seed)
+    life = Life
+
+    def __init__(self, victim: str, faults: Iterator[Fault], instances: int) -> None:
+        self.victim, self.faults, self.instances = victim, faults, instances
         self.cluster = Cluster()
-        self.kills: collections.Counter[str] = collections.Counter()
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.faults_left = True
         self.round = 0
-        self.lives = 0
         self.run = ""
         self.expected: EndState | None = None
 
     def close(self) -> None:
         self.cluster.close()
 
-    def go_on(self, kills: int, until: float = math.inf) -> None:
-        """Rounds until so many kills, or the clock says so; the first one undisturbed, as the measure of all others."""
+    def go_on(self, lives: int, until: float = math.inf) -> None:
+        """Rounds until so many lives are over, or the clock says so; the first one undisturbed: it measures all others."""
         if self.expected is None:
             self.expected = self.play(0)
             if self.expected.problems:
                 raise AssertionError(f"an undisturbed round: {self.expected.problems[:10]}")
-        while self.kills.total() < kills and time.monotonic() < until:
-            found = self.play(kills - self.kills.total())
+        while self.faults_left and self.outcomes.total() < lives and time.monotonic() < until:
+            found = self.play(lives - self.outcomes.total())
             if found.problems or not found.same_as(self.expected):
                 raise AssertionError(f"round {self.round} differs from an undisturbed one: {found.problems[:10]}")
             if self.victim == "scheduler" and found.started_in_vain:
@@ -116,16 +112,15 @@ class Chain:
 
     # ---- A round ----
 
-    def play(self, kills_max: int) -> EndState:
-        """One run from submission to its end, with at most so many deaths on the way."""
+    def play(self, lives_max: int) -> EndState:
+        """One run from submission to its end, with at most so many lives under faults on the way."""
         self.round += 1
         self.start("scheduler")
         self.run = self.cluster.submit(dag_of(self.instances), round=self.round)
         for name in WORKERS:
             self.start(name)
-        victims = ("scheduler",) if self.victim == "scheduler" else WORKERS
-        if kills_max:
-            self.let_die(victims, self.kills.total() + kills_max)
+        if lives_max:
+            self.live(("scheduler",) if self.victim == "scheduler" else WORKERS, self.outcomes.total() + lives_max)
         self.cluster.wait_for_run(self.run, "success", 5 * DEADLINE)
         self.stop_all()
         return EndState(self.cluster.state, self.run, self.cluster.state / "objects")
@@ -148,16 +143,16 @@ class Chain:
                 raise AssertionError(f"{daemon.name} did not stop cleanly:\n{daemon.said()[-3000:]}")
         self.cluster.daemons.clear()
 
-    def let_die(self, victims: Sequence[str], kills: int) -> None:
-        """Each victim lives under a fault, and again under another one, until the run is over or so many have died."""
-        lives = {name: self.new_life(name) for name in victims}
+    def live(self, victims: Sequence[str], lives_max: int) -> None:
+        """Each victim lives under a fault, and again under another one, until the run is over or so many were."""
+        lives = {name: life for name in victims if (life := self.new_life(name))}
         stalled_at = time.monotonic() + DEADLINE
         look_at = time.monotonic() + LOOK_EVERY
-        while self.kills.total() < kills:
-            for name, life in lives.items():
-                if died_at := life.died_at():
-                    self.kills[died_at] += 1
-                    lives[name] = self.new_life(name)
+        while self.faults_left and self.outcomes.total() < lives_max:
+            for name, life in list(lives.items()):
+                if outcome := life.outcome():
+                    self.outcomes[outcome] += 1
+                    lives[name] = self.new_life(name) or life
                     stalled_at = time.monotonic() + DEADLINE
             if time.monotonic() > look_at:
                 if self.is_over():
@@ -169,14 +164,15 @@ class Chain:
         for name in victims:
             self.start(name)
 
-    def new_life(self, name: str) -> Life:
-        self.lives += 1
-        action = self.chance.choice(("kill-before", "kill-after"))
-        nth = 1 + min(int(self.chance.expovariate(1 / MEAN_LIFE[self.victim])), LIFE_MAX)
-        fault = Fault(action, KINDS[self.victim], nth)
+    def new_life(self, name: str) -> Life | None:
+        """None: every fault has had its life."""
+        fault = next(self.faults, None)
+        if fault is None:
+            self.faults_left = False
+            return None
         told = self.cluster.directory / f"{name}.told"
         told.unlink(missing_ok=True)
-        return Life(self.start(name, fault, told), fault, told)
+        return self.life(self.start(name, fault, told), fault, told)
 
     def is_over(self) -> bool:
         try:
@@ -185,31 +181,19 @@ class Chain:
             return False  # Nobody answers just now.
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--victim", choices=sorted(KINDS), default="scheduler")
-    parser.add_argument("--kills", type=int, default=10_000)
-    parser.add_argument("--minutes", type=float, default=120.0, help="stop before that many kills")
-    parser.add_argument("--tasks", type=int, default=1_000, help="task instances of each round")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    chain = Chain(options.victim, options.seed, options.tasks)
+def play_to_the_end(chain: Chain, lives: int, minutes: float) -> None:
+    """For scripts: what they leave on a failure, and what they say in the end."""
     begun = time.monotonic()
     try:
-        chain.go_on(options.kills, begun + 60 * options.minutes)
+        chain.go_on(lives, begun + 60 * minutes)
     except Exception:
         chain.cluster.show_logs()
         for daemon in chain.cluster.daemons:
             daemon.process.kill()
-        print(f"seed {options.seed}, round {chain.round}, {chain.kills.total()} kills; kept: {chain.cluster.directory}")
+        print(f"round {chain.round}, {chain.outcomes.total()} lives; kept: {chain.cluster.directory}")
         raise
-    for where, times in sorted(chain.kills.items()):
-        print(f"{times:>7}  {where}")
-    print(f"{chain.kills.total():>7}  kills of the {options.victim} in {chain.round - 1} rounds of {chain.instances} task "
+    for outcome, times in sorted(chain.outcomes.items()):
+        print(f"{times:>7}  {outcome}")
+    print(f"{chain.outcomes.total():>7}  lives of the {chain.victim} in {chain.round - 1} rounds of {chain.instances} task "
           f"instances, {time.monotonic() - begun:.0f} s: nothing lost, nothing committed twice")
     chain.close()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,16 +2,17 @@
 
 import unittest
 
-from kill_matrix import Chain
+from chain import Chain
+from kill_matrix import kills
 
 
 class KillMatrix(unittest.TestCase):
-    def walk(self, victim: str, kills: int) -> None:
-        chain = Chain(victim, seed=kills, instances=1_000)
+    def walk(self, victim: str, deaths: int) -> None:
+        chain = Chain(victim, kills(victim, seed=deaths), instances=1_000)
         self.addCleanup(chain.close)
-        chain.go_on(kills)
-        self.assertEqual(chain.kills.total(), kills)
-        self.assertGreater(len(chain.kills), 6, "it died at calls of several kinds, before and after them")
+        chain.go_on(deaths)
+        self.assertEqual(chain.outcomes.total(), deaths)
+        self.assertGreater(len(chain.outcomes), 6, "it died at calls of several kinds, before and after them")
 
     def test_a_scheduler_killed_at_any_call_loses_nothing_and_commits_nothing_twice(self) -> None:
         self.walk("scheduler", 200)

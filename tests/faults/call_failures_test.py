@@ -1,0 +1,26 @@
+"""A sample of the calls that can fail: `scripts/call-failures` is the whole of them."""
+
+import unittest
+
+from call_failures import FailingChain, count, failures
+
+STEPS = {"open": 83, "connect": 3, "write": 97, "sync": 29, "rename": 37, "send": 79, "malloc": 9973}
+
+
+class CallFailures(unittest.TestCase):
+    def walk(self, victim: str) -> None:
+        chain = FailingChain(victim, failures(STEPS), instances=600)
+        self.addCleanup(chain.close)
+        chain.go_on(count(STEPS))
+        self.assertGreater(sum(times for outcome, times in chain.outcomes.items() if "ended" in outcome), 0)
+        self.assertGreater(sum(times for outcome, times in chain.outcomes.items() if "went on" in outcome), 0)
+
+    def test_a_scheduler_survives_calls_that_fail_or_asks_to_be_started_again(self) -> None:
+        self.walk("scheduler")
+
+    def test_workers_survive_calls_that_fail_or_ask_to_be_started_again(self) -> None:
+        self.walk("worker")
+
+
+if __name__ == "__main__":
+    unittest.main()
