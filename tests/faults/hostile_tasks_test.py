@@ -91,13 +91,13 @@ class HostileTasks(unittest.TestCase):
         self.assertEqual((end["state"], end["reason"]), ("failed", "timeout"))
 
     def test_daemons_that_a_task_leaves_behind_die_with_it(self) -> None:
-        daemon = ("import os, signal, time\n"
+        daemon = ("import os, signal\n"
                   "if os.fork(): os._exit(0)\n"
                   "os.setsid()\n"
                   "if os.fork(): os._exit(0)\n"
                   "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
                   "open('daemon', 'w').close()\n"
-                  "time.sleep(1000)")
+                  "signal.pause()")
         end = self.end_of(f"cat > daemon.py <<'END'\n{daemon}\nEND\n"
                           "python3 daemon.py\nuntil [ -e daemon ]; do sleep 0.02; done", "kill_grace: 100ms")
         self.assertEqual(end["state"], "success", "it ended well, its output was still held open")
