@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
@@ -46,7 +47,9 @@ Result<void> Loop::run() {
       continue;
     }
     // The port was empty just now, and nothing was sent since: its descriptor will tell of the next message.
-    if (auto moved = parts_.store.checkpoint_if_due(); !moved) return moved;
+    if (!low_on_space_) {
+      if (auto moved = parts_.store.checkpoint_if_due(); !moved) return moved;
+    }
     if (!wait()) return {};
   }
 }
@@ -54,11 +57,25 @@ Result<void> Loop::run() {
 bool Loop::take_in() {
   inbox_.events.clear();
   inbox_.logs.clear();
+  low_on_space_ = parts_.space.is_low();
   const std::size_t messages = parts_.port.receive(inbox_, kMessagesMax);
   for (const std::string& complaint : parts_.port.take_complaints()) log::warn("{}", complaint);
+  if (low_on_space_) {
+    leave_out_what_needs_space();
+  } else {
+    for (Event& event : std::exchange(kept_, {})) inbox_.events.push_back(std::move(event));
+  }
   std::vector<Mail> mails = parts_.mailbox.take();
   for (Mail& mail : mails) take_mail(mail);
-  return messages > 0 || !mails.empty();
+  return messages > 0 || !mails.empty() || !inbox_.events.empty();
+}
+
+/// Workers stay known and keep their leases. Whatever else they tell they tell again until it is acknowledged.
+void Loop::leave_out_what_needs_space() {
+  std::erase_if(inbox_.events, [](const Event& event) {
+    return !std::holds_alternative<WorkerHeartbeat>(event) && !std::holds_alternative<WorkerJoined>(event) &&
+           !std::holds_alternative<WorkerLeft>(event);
+  });
 }
 
 void Loop::take_mail(Mail& mail) {
@@ -67,7 +84,7 @@ void Loop::take_mail(Mail& mail) {
   } else if (auto* query = std::get_if<Query>(&mail)) {
     queries_.push_back(std::move(*query));
   } else {
-    inbox_.events.push_back(std::move(std::get<Event>(mail)));
+    (low_on_space_ ? kept_ : inbox_.events).push_back(std::move(std::get<Event>(mail)));
   }
 }
 
@@ -87,6 +104,7 @@ bool Loop::answer_repeated(const Request& request) {
 }
 
 void Loop::add_request(Request& request) {
+  if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request)) return;
   const Ticket ticket{++last_ticket_.value};
   if (auto* retry = std::get_if<RetryRequested>(&request.event); retry != nullptr && !parts_.engine.knows(retry->run)) {
@@ -137,6 +155,8 @@ void Loop::carry_out(Effects& effects) {
 
 int Loop::timeout_ms() const {
   constexpr std::int64_t kLongest = 60'000;
+  constexpr std::int64_t kLookForSpace = 500;
+  if (low_on_space_) return static_cast<int>(kLookForSpace);
   if (!wake_at_) return static_cast<int>(kLongest);
   const std::int64_t us = (*wake_at_ - read_clocks().mono).count();
   return static_cast<int>(std::clamp<std::int64_t>((us + 999) / 1000, 0, kLongest));

@@ -15,6 +15,7 @@
 #include "engine/run/engine.h"
 #include "proto/transport/worker_port.h"
 #include "scheduler/api/log_hub.h"
+#include "scheduler/app/disk_space.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
 
@@ -37,6 +38,7 @@ class Loop {
     Publisher& publisher;
     Mailbox& mailbox;
     api::LogHub& logs;
+    DiskSpace& space;  ///< Of the store.
     int stop_fd = -1;  ///< Readable: stop.
   };
   explicit Loop(const Parts& parts) : parts_(parts) {}
@@ -50,6 +52,7 @@ class Loop {
   static constexpr std::uint64_t kPassesPerLook = 64;  ///< Under load, between two looks at `stop_fd`.
 
   bool take_in();
+  void leave_out_what_needs_space();
   void take_mail(Mail& mail);
   void add_request(Request& request);
   bool answer_repeated(const Request& request);
@@ -62,6 +65,8 @@ class Loop {
   Parts parts_;
   wire::WorkerSays inbox_;
   std::vector<Query> queries_;
+  std::vector<Event> kept_;  ///< News of our own threads, while there is no space: nobody would tell them again.
+  bool low_on_space_ = false;
   std::map<Ticket, api::Backend::Done> waiting_;
   Ticket last_ticket_;
   std::uint64_t passes_ = 0;

@@ -115,6 +115,8 @@ Result<void> announce(const StateDir& state, const std::string& api, const std::
 Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   auto state = open_state_dir(config.state_dir);
   if (!state) return fail(std::move(state.error()));
+  DiskSpace space(state->root);
+  space.wait_for_some(stop_fd);
   auto store = SqliteMetaStore::open(state->database());
   if (!store) return fail(std::move(store.error()));
   auto engine = restore_engine(config, **store);
@@ -139,7 +141,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
             engine->live_runs());
   auto reader = backend.open_reader();
   if (!reader) return fail(std::move(reader.error()));
-  Loop loop({*engine, **store, **reader, **port, publisher, mailbox, logs, stop_fd});
+  Loop loop({*engine, **store, **reader, **port, publisher, mailbox, logs, space, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;
