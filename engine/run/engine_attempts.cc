@@ -359,14 +359,14 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
   settle(run, index, std::move(row));
 }
 
-/// `passed`: how long the instance has been ready already.
+/// `passed`: how long the instance has been ready already; below 0 where the clock was set back.
 void EngineState::add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed) {
   const auto& queue_timeout = run.task(run.instances->task_of(index)).queue_timeout;
   if (!queue_timeout) return;
   const InstanceState& instance = run.states[index];
   // An attempt that is assigned, but has not started, has been waiting since before it had its number.
   const std::uint32_t attempt_no = instance.attempt_no - (instance.state == TaskState::kQueued ? 1U : 0U);
-  add_timer(std::max(*queue_timeout - passed, Duration(0)), Timer::Kind::kQueueTimeout,
+  add_timer(std::max(*queue_timeout - std::max(passed, Duration(0)), Duration(0)), Timer::Kind::kQueueTimeout,
             static_cast<std::uint64_t>(InstanceKey{run.row.seq, index}.row()),
             std::uint64_t{run.row.generation} << 32 | attempt_no);
 }

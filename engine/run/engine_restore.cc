@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/base/assert.h"
 #include "engine/run/engine_state.h"
@@ -119,13 +120,22 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
       adopt_committing(run, row);
       break;
     case TaskState::kUpForRetry:
-      add_timer(std::max(row.retry_at - now.wall, Duration(0)), Timer::Kind::kRetry,
-                static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
+      add_timer(rest_left(run, row), Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
       break;
     default:
       break;
   }
   return {};
+}
+
+/// Never more than the task can have asked for: the clock may have been set back while nobody was there.
+Duration EngineState::rest_left(const LiveRun& run, const TaskRow& row) const {
+  const Task& task = run.task(run.instances->task_of(row.key.index));
+  const bool infra = is_infrastructure(row.end.reason);
+  const Backoff& backoff = infra ? task.infra_retry.backoff : task.retry.backoff;
+  const std::uint32_t tries = std::max<std::uint32_t>(infra ? row.infra_tries : row.user_tries, 1);
+  const Duration longest = backoff_after(tries, backoff, std::nextafter(1.0, 0.0));
+  return std::clamp(row.retry_at - now.wall, Duration(0), longest);
 }
 
 Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {

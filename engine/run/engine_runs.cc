@@ -113,7 +113,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
   run.counts[static_cast<std::size_t>(TaskState::kNone)] = run.instances->size();
   ++running_by_dag[run.row.dag];
   if (run.dag->timeout) {
-    const Duration left = *run.dag->timeout - (now.wall - run.row.started_at);
+    const Duration left = *run.dag->timeout - std::max(now.wall - run.row.started_at, Duration(0));
     add_timer(std::max(left, Duration(0)), Timer::Kind::kRunTimeout,
               static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
   }

@@ -205,6 +205,7 @@ struct EngineState {
   Result<LiveRun*> adopt(StoredRun stored);
   Result<void> adopt_row(LiveRun& run, const TaskRow& row);
   Result<void> adopt_lease(LiveRun& run, const TaskRow& row);
+  Duration rest_left(const LiveRun& run, const TaskRow& row) const;
   void adopt_committing(LiveRun& run, const TaskRow& row);
 
   // ---- engine_explain.cc ----
