@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 
-def preloaded() -> str:
-    path = os.environ.get("CHAPPE_CALL_FAULTS", "")
+def library(name: str) -> str:
+    """One of tests/support/faults, built."""
+    path = os.path.join(os.environ.get("CHAPPE_FAULTS", ""), f"lib{name}.so")
     if not os.access(path, os.R_OK):
-        raise RuntimeError("set CHAPPE_CALL_FAULTS to the built library, such as build/dev/tests/libcall_faults.so")
+        raise RuntimeError("set CHAPPE_FAULTS to the directory of the built libraries, such as build/dev/tests")
     return os.path.abspath(path)
 
 
@@ -25,7 +26,7 @@ class Fault:
     def environment(self, told: Path) -> dict[str, str]:
         """For the daemon. `told` gets a line when it happens."""
         return {
-            "LD_PRELOAD": preloaded(),
+            "LD_PRELOAD": library("call_faults"),
             "CHAPPE_CALL_FAULT": f"{self.action} {self.kinds} {self.nth} {self.error}",
             "CHAPPE_CALL_FAULT_TOLD": str(told),
         }
