@@ -24,7 +24,8 @@ LOOK_EVERY = 0.5  # Seconds between two questions whether the run is over.
 
 DAG = """
 name: matrix
-params: {{round: {{type: integer, required: true}}}}
+params: {{round: {{type: integer, required: true}}, ledger: {{type: string, required: true}}}}
+env: {{LEDGER: "${{{{ params.ledger }}}}"}}
 defaults: {{infra_retry: {{limit: 1000, backoff: {{initial: 1ms, factor: 1, max: 1ms}}}}}}
 tasks:
   - id: begin
@@ -37,13 +38,13 @@ tasks:
     depends_on: [begin]
     foreach: {{sequence: {{count: {numbers}}}}}
     env: {{NUMBER: "${{{{ item }}}}"}}
-    run: echo "$NUMBER" > number
+    run: echo "$NUMBER" > number; echo "number $NUMBER" >> "$LEDGER"
     outputs: {{values: {{number: {{json: number, path: $}}}}}}
   - id: publish
     depends_on: [begin]
     foreach: {{sequence: {{count: {files}}}}}
     env: {{NUMBER: "${{{{ item }}}}"}}
-    run: echo "content of $NUMBER" > file; echo "published $NUMBER"
+    run: echo "content of $NUMBER" > file; echo "published $NUMBER"; echo "publish $NUMBER" >> "$LEDGER"
     outputs: {{artifacts: [{{name: file, path: file, asset: "matrix/${{{{ params.round }}}}/${{{{ item }}}}"}}]}}
   - id: gather
     depends_on: [publish, plain]
@@ -107,8 +108,16 @@ class Chain:
             found = self.play(lives - self.outcomes.total())
             if found.problems or not found.same_as(self.expected):
                 raise AssertionError(f"round {self.round} differs from an undisturbed one: {found.problems[:10]}")
-            if self.victim == "scheduler" and found.started_in_vain:
-                raise AssertionError(f"no worker died, but {found.started_in_vain} attempts started that did not win")
+            if self.victim == "scheduler":
+                self.expect_each_task_to_have_run_once(found)
+
+    def expect_each_task_to_have_run_once(self, found: EndState) -> None:
+        """As no worker died: what is not durable was not said, and what was said is not forgotten."""
+        if found.started_in_vain:
+            raise AssertionError(f"no worker died, but {found.started_in_vain} attempts started that did not win")
+        runs = collections.Counter(lines(self.ledger))
+        if again := {task: times for task, times in runs.items() if times > 1}:
+            raise AssertionError(f"no worker died, but these ran more than once: {again}")
 
     # ---- A round ----
 
@@ -116,7 +125,8 @@ class Chain:
         """One run from submission to its end, with at most so many lives under faults on the way."""
         self.round += 1
         self.start("scheduler")
-        self.run = self.cluster.submit(dag_of(self.instances), round=self.round)
+        self.ledger = self.cluster.directory / f"ledger-{self.round}"
+        self.run = self.cluster.submit(dag_of(self.instances), round=self.round, ledger=str(self.ledger))
         for name in WORKERS:
             self.start(name)
         if lives_max:
