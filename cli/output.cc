@@ -63,15 +63,6 @@ Output make_output(const std::string& format, bool no_colour) {
           .live = ::isatty(STDERR_FILENO) == 1};
 }
 
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-    out += control ? fmt::format("\\x{:02x}", static_cast<unsigned char>(c)) : std::string(1, c);
-  }
-  return out;
-}
-
 std::string coloured_state(std::string_view state, bool colour) {
   return colour ? fmt::format("{}{}{}", colour_of(state), state, kReset) : std::string(state);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/text.h"
 #include "engine/base/time.h"
 #include "engine/base/value.h"
 
@@ -25,8 +26,6 @@ struct Output {
 /// Looks at the terminal and NO_COLOR. `format`: "table" or "json".
 Output make_output(const std::string& format, bool no_colour);
 
-/// Text that a terminal shows as it is: control characters are shown as escapes, so that no name or message drives it.
-std::string printable(std::string_view text);
 /// The state's name in its colour.
 std::string coloured_state(std::string_view state, bool colour);
 std::string bold(std::string_view text, bool colour);

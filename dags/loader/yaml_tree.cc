@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/base/text.h"
+
 namespace chappe::yaml {
 namespace {
 
@@ -202,26 +204,11 @@ std::string_view remedy(const std::string& message, std::string_view line) {
   return "; look at the indentation and quotes of this line and the one above";
 }
 
-/// Bytes of the well-formed UTF-8 sequence at the start of `text`; 0 where there is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80) return 0;
-  }
-  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
-  const bool beyond = (lead == 0xED && byte(1) > 0x9F) || (lead == 0xF4 && byte(1) > 0x8F);
-  return overlong || beyond ? 0 : length;
-}
-
 /// yaml-cpp guesses other encodings and passes bad bytes on; JSON and protobuf refuse them later.
 std::optional<Problem> bad_character(std::string_view text) {
   Place place{1, 1};
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = sequence_length(text.substr(at));
+    const std::size_t length = character_length(text.substr(at));
     if (length == 0) return Problem{place, "this is not UTF-8"};
     if (text[at] == '\0') return Problem{place, "a NUL byte may not stand in a DAG file"};
     place = text[at] == '\n' ? Place{place.line + 1, 1}

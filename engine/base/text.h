@@ -1,5 +1,5 @@
 /// \file
-/// Help with people's spelling.
+/// Text from outside: people's spelling, UTF-8, and what may be shown of it.
 #pragma once
 
 #include <optional>
@@ -16,5 +16,14 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 
 /// True for `[A-Za-z_][A-Za-z0-9_]*` up to 200 characters: what a task, a parameter or an artifact may be called.
 bool is_identifier(std::string_view text);
+
+/// Bytes of the well-formed UTF-8 sequence (RFC 3629: no surrogates, shortest form) at the front; 0 where there is
+/// none. Requires: not empty.
+std::size_t character_length(std::string_view text);
+bool is_utf8(std::string_view text);
+
+/// One line that a terminal shows as it is: control characters but the tab, those of Latin-1 (U+0080 to U+009F) among
+/// them, and bytes that are no UTF-8 become `\xHH`. So no text can forge a line or drive a terminal.
+std::string printable(std::string_view text);
 
 }  // namespace chappe

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <string>
 
+#include "engine/base/text.h"
+
 namespace chappe::log {
 namespace {
 
@@ -17,21 +19,6 @@ struct Target {
 Target& target() {
   static Target the_target;
   return the_target;
-}
-
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-std::string printable(std::string_view message) {
-  std::string out;
-  out.reserve(message.size());
-  for (const char c : message) {
-    if (is_control(c) && c != '\t') {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 void write_to_stderr(Level level, std::string_view line) {

@@ -3,29 +3,10 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/text.h"
 
 namespace chappe::wire {
 namespace {
-
-/// Length of the UTF-8 character at the front of `text`; 0: none is there. Source: Unicode, table 3-7.
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;  // Longer than it needs to be.
-    if (first == 0xed && byte(1) > 0x9f) return 0;  // A surrogate.
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    if (first == 0xf0 && byte(1) < 0x90) return 0;
-    if (first == 0xf4 && byte(1) > 0x8f) return 0;  // Past U+10FFFF.
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 int digit_value(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';

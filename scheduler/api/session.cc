@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/base/text.h"
 #include "scheduler/api/target.h"
 
 namespace chappe::api {

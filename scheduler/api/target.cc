@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "engine/base/text.h"
+
 namespace chappe::api {
 namespace {
 
@@ -80,40 +82,7 @@ Result<TextPairs> parse_query(std::string_view rest) {
   return query;
 }
 
-/// Bytes that follow a lead byte, and the bounds of the first of them; 0 bytes with `least` 1: not a lead byte.
-struct Lead {
-  std::size_t more;
-  unsigned char least, most;
-};
-
-Lead lead_of(unsigned char c) {
-  if (c < 0x80) return {0, 0, 0};
-  if (c >= 0xc2 && c <= 0xdf) return {1, 0x80, 0xbf};
-  if (c == 0xe0) return {2, 0xa0, 0xbf};
-  if (c == 0xed) return {2, 0x80, 0x9f};
-  if (c >= 0xe1 && c <= 0xef) return {2, 0x80, 0xbf};
-  if (c == 0xf0) return {3, 0x90, 0xbf};
-  if (c >= 0xf1 && c <= 0xf3) return {3, 0x80, 0xbf};
-  if (c == 0xf4) return {3, 0x80, 0x8f};
-  return {0, 1, 0};
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const Lead lead = lead_of(static_cast<unsigned char>(text[i]));
-    if (lead.more == 0 && lead.least == 1) return false;
-    if (text.size() - i <= lead.more) return false;
-    for (std::size_t n = 1; n <= lead.more; ++n) {
-      const auto c = static_cast<unsigned char>(text[i + n]);
-      const bool first = n == 1;
-      if (c < (first ? lead.least : 0x80) || c > (first ? lead.most : 0xbf)) return false;
-    }
-    i += lead.more + 1;
-  }
-  return true;
-}
 
 Result<Target> parse_target(std::string_view text) {
   std::string_view rest = text;

@@ -27,7 +27,4 @@ Result<Target> parse_target(std::string_view text);
 /// The variables of `pattern` ("/api/v1/runs/{id}") where the path fits; nullopt where it does not.
 std::optional<TextPairs> match(std::string_view pattern, const std::vector<std::string>& segments);
 
-/// True for well-formed UTF-8 without surrogates.
-bool is_utf8(std::string_view text);
-
 }  // namespace chappe::api

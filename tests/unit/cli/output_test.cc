@@ -46,7 +46,5 @@ TEST(ShortSize, UsesBinaryUnits) {
   EXPECT_EQ(short_size(std::int64_t{3} << 30), "3.0 GiB");
 }
 
-TEST(Printable, LetsNoTextDriveTheTerminal) { EXPECT_EQ(printable("a\x1b[2J\nb\tc"), "a\\x1b[2J\\x0ab\tc"); }
-
 }  // namespace
 }  // namespace chappe::cli

@@ -24,5 +24,26 @@ TEST(Identifier, IsAWordOfAtMostTwoHundredCharacters) {
   for (const char* text : {"", "1a", "a-b", "a b", "\xc3\xa9"}) EXPECT_FALSE(is_identifier(text)) << text;
 }
 
+TEST(Utf8, KnowsWellFormedText) {
+  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+  for (const char* text : {"\x80", "\xc1\xbf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xfe"}) {
+    EXPECT_FALSE(is_utf8(text));
+  }
+}
+
+TEST(Printable, LetsNoTextForgeALineOrDriveATerminal) {
+  EXPECT_EQ(printable("a\x1b[2J\nb\tc\x7f"), "a\\x1b[2J\\x0ab\tc\\x7f");
+  EXPECT_EQ(printable("na\xc3\xafve \xc2\xa0\xf0\x9f\x98\x80"), "na\xc3\xafve \xc2\xa0\xf0\x9f\x98\x80");
+}
+
+TEST(Printable, KnowsTheControlCharactersOfLatin1) {
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "2J"),
+            "\\xc2\\x9b2J");  // CSI in one character.
+  EXPECT_EQ(printable("\x9b"
+                      "2J\xff"),
+            "\\x9b2J\\xff");
+}
+
 }  // namespace
 }  // namespace chappe

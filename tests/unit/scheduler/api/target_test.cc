@@ -62,12 +62,5 @@ TEST(Match, NeedsTheWholePath) {
   EXPECT_EQ(match("/runs", {}), std::nullopt);
 }
 
-TEST(Utf8, KnowsWellFormedText) {
-  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
-  for (const char* text : {"\x80", "\xc1\xbf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xfe"}) {
-    EXPECT_FALSE(is_utf8(text));
-  }
-}
-
 }  // namespace
 }  // namespace chappe::api
