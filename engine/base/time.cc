@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kDay = 86'400 * kSecond;
+constexpr std::int64_t kYearsBegin = -719'162 * kDay;  // 0001-01-01
+constexpr std::int64_t kYearsEnd = 2'932'897 * kDay;   // 10000-01-01
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -213,7 +215,10 @@ Result<WallTime> parse_iso8601(std::string_view text) {
   const auto clock = read_clock(in);
   const auto offset = clock ? read_offset(in) : std::nullopt;
   if (!offset || !in.done()) return wrong();
-  return WallTime{*date + *clock - *offset};
+  const std::int64_t us = *date + *clock - *offset;
+  // An offset may lead out of the years that can be written.
+  if (us < kYearsBegin || us >= kYearsEnd) return wrong();
+  return WallTime{us};
 }
 
 Result<Duration> parse_duration(std::string_view text) {

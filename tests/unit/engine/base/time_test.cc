@@ -57,8 +57,9 @@ TEST(WallTime, ReadsDatesOffsetsAndDecimals) {
 }
 
 TEST(WallTime, RefusesDatesThatAreNone) {
-  for (const char* text : {"", "2025", "2025-13-01", "2025-02-29", "2025-11-20T24:30:00Z", "2025-11-20T03:60:00Z",
-                           "2025-11-20T03:00:00Zx", "20 November 2025"}) {
+  for (const char* text :
+       {"", "2025", "2025-13-01", "2025-02-29", "2025-11-20T24:30:00Z", "2025-11-20T03:60:00Z", "2025-11-20T03:00:00Zx",
+        "20 November 2025", "0001-01-01T00:00:00+01:00", "9999-12-31T23:30:00-01:00"}) {
     EXPECT_FALSE(parse_iso8601(text)) << text;
   }
 }
