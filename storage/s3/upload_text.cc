@@ -48,7 +48,7 @@ Result<OpenUpload> parse_upload(std::string_view text) {
   if (error != std::errc{} || end != words[4].data() + words[4].size()) return refuse();
   for (const std::string_view word : split(words[7], ',')) {
     auto etag = http::percent_decode(word);
-    if (!etag) return refuse();
+    if (!etag || etag->empty()) return refuse();
     upload.part_etags.push_back(std::move(*etag));
   }
   return upload;

@@ -22,8 +22,9 @@ TEST(UploadText, ReadsBackWhatItWrote) {
 }
 
 TEST(UploadText, RefusesTextOfOthers) {
-  for (const std::string_view text : {"", "s3-1", "s3-1 b k id 1 m 0 ", "s3-1 b k id x m 0 e", "s3-2 b k id 1 m 0 e",
-                                      "s3-1 b %zz id 1 m 0 e", "s3-1  k id 1 m 0 e", "local1 b k id 1 m 0 e"}) {
+  for (const std::string_view text :
+       {"", "s3-1", "s3-1 b k id 1 m 0 ", "s3-1 b k id x m 0 e", "s3-2 b k id 1 m 0 e", "s3-1 b %zz id 1 m 0 e",
+        "s3-1  k id 1 m 0 e", "s3-1 b k id 1 m 0 e,,e", "local1 b k id 1 m 0 e"}) {
     EXPECT_FALSE(parse_upload(text).has_value()) << text;
   }
 }
