@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/base/assert.h"
@@ -38,6 +39,21 @@ bool is_worth(std::int64_t integer, double number) {
   return static_cast<double>(integer) == number && static_cast<std::int64_t>(number) == integer;
 }
 
+std::vector<const ValueMap::value_type*> sorted_members(const ValueMap& map) {
+  std::vector<const ValueMap::value_type*> members;
+  members.reserve(map.size());
+  for (const auto& member : map) members.push_back(&member);
+  std::ranges::sort(members, {}, [](const auto* member) -> const std::string& { return member->first; });
+  return members;
+}
+
+/// Not by looking each name up: a value from outside may have a hundred thousand.
+bool equal_maps(const ValueMap& one, const ValueMap& other) {
+  if (one.size() != other.size()) return false;
+  return std::ranges::equal(sorted_members(one), sorted_members(other),
+                            [](const auto* a, const auto* b) { return *a == *b; });
+}
+
 }  // namespace
 
 bool Value::operator==(const Value& other) const {
@@ -47,14 +63,7 @@ bool Value::operator==(const Value& other) const {
     return as_int() != nullptr ? is_worth(*as_int(), *other.as_float()) : is_worth(*other.as_int(), *as_float());
   }
   if (storage_.index() != other.storage_.index()) return false;
-  const ValueMap* mine = as_map();
-  if (mine == nullptr) return storage_ == other.storage_;
-  if (mine->size() != other.as_map()->size()) return false;
-  for (const auto& [key, value] : *mine) {
-    const Value* theirs = other.find(key);
-    if (theirs == nullptr || !(value == *theirs)) return false;
-  }
-  return true;
+  return as_map() == nullptr ? storage_ == other.storage_ : equal_maps(*as_map(), *other.as_map());
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -24,6 +24,16 @@ TEST(Value, MapsCompareWithoutOrderListsWithIt) {
   EXPECT_FALSE(Value(ValueList{1, 2}) == Value(ValueList{2, 1}));
 }
 
+/// Looking every name up in turn would take many times as long as making the maps.
+TEST(Value, WideMapsCompareWithoutOrder) {
+  ValueMap wide;
+  for (int i = 0; i < 10'000; ++i) wide.emplace_back("k" + std::to_string(i), i);
+  ValueMap reversed(wide.rbegin(), wide.rend());
+  EXPECT_TRUE(Value(wide) == Value(reversed));
+  reversed[7].second = -1;
+  EXPECT_FALSE(Value(wide) == Value(reversed));
+}
+
 TEST(Json, KeepsOrderAndEscapesWhatMustBe) {
   EXPECT_EQ(to_json(ValueMap{{"b", ValueList{1, Value(), true}}, {"a", "x"}}), R"({"b":[1,null,true],"a":"x"})");
   EXPECT_EQ(to_json("\"\\\n\x01\x7f\xc3\xa9"), "\"\\\"\\\\\\n\\u0001\x7f\xc3\xa9\"");
