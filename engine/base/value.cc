@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/base/assert.h"
+#include "engine/base/text.h"
 
 namespace chappe {
 
@@ -66,32 +67,54 @@ bool Value::operator==(const Value& other) const {
   return as_map() == nullptr ? storage_ == other.storage_ : equal_maps(*as_map(), *other.as_map());
 }
 
+namespace {
+
+/// A byte that is no UTF-8 becomes U+FFFD: JSON with such a byte in it is none (RFC 8259).
+std::string_view take_wide_character(std::string_view& text) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  const std::size_t length = character_length(text);
+  const std::string_view character = length > 0 ? text.substr(0, length) : kReplacement;
+  text.remove_prefix(std::max<std::size_t>(length, 1));
+  return character;
+}
+
+void append_ascii(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      if (c < 0x20) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<int>(c));
+      } else {
+        out += c;
+      }
+  }
+}
+
+}  // namespace
+
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<int>(c));
-        } else {
-          out += c;
-        }
+  while (!text.empty()) {
+    if (static_cast<unsigned char>(text[0]) >= 0x80) {
+      out += take_wide_character(text);
+      continue;
     }
+    append_ascii(out, text[0]);
+    text.remove_prefix(1);
   }
   out += '"';
 }

@@ -56,8 +56,8 @@ class Value {
   Storage storage_;
 };
 
-/// One line of JSON, members in their order. Floats in the shortest form that reads back equal; NaN and infinities,
-/// which JSON lacks, as null. Reading JSON is proto/json's work.
+/// One line of JSON, members in their order; bytes that are no UTF-8 as U+FFFD. Floats in the shortest form that reads
+/// back equal; NaN and infinities, which JSON lacks, as null. Reading JSON is proto/json's work.
 std::string to_json(const Value& value);
 void append_json(std::string& out, const Value& value);
 void append_json_string(std::string& out, std::string_view text);

@@ -34,6 +34,11 @@ TEST(Value, WideMapsCompareWithoutOrder) {
   EXPECT_FALSE(Value(wide) == Value(reversed));
 }
 
+TEST(Json, IsUtf8WhateverTheTextIs) {
+  EXPECT_EQ(to_json("a\xff\xc3 \xe2\x82"), "\"a\xef\xbf\xbd\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\"");
+  EXPECT_TRUE(parse_json(to_json(ValueMap{{"\x80", "\xed\xa0\x80"}})));
+}
+
 TEST(Json, KeepsOrderAndEscapesWhatMustBe) {
   EXPECT_EQ(to_json(ValueMap{{"b", ValueList{1, Value(), true}}, {"a", "x"}}), R"({"b":[1,null,true],"a":"x"})");
   EXPECT_EQ(to_json("\"\\\n\x01\x7f\xc3\xa9"), "\"\\\"\\\\\\n\\u0001\x7f\xc3\xa9\"");
