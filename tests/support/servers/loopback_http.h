@@ -34,6 +34,7 @@ class LoopbackHttp {
   explicit LoopbackHttp(std::function<Reply(const Received&)> answer);
   ~LoopbackHttp();
   std::string url() const;  ///< "http://127.0.0.1:PORT"
+  int port() const { return port_; }
   std::vector<Received> received() const;
   int connections() const { return connections_; }
 
