@@ -46,6 +46,7 @@ struct Exchange {
   std::size_t header_bytes = 0;
   bool headers_ended = false;
   std::size_t sent = 0;
+  bool head_told = false;
   bool body_too_long = false;
   bool source_gave_up = false;
 };
@@ -86,9 +87,17 @@ bool goes_to_sink(Exchange& exchange) {
   return wanted == 0 ? status >= 200 && status < 300 : status == wanted;
 }
 
+void tell_head(Exchange& exchange) {
+  long status = 0;
+  curl_easy_getinfo(exchange.easy, CURLINFO_RESPONSE_CODE, &status);
+  exchange.response.status = static_cast<int>(status);
+  exchange.request.on_head(exchange.response);
+}
+
 std::size_t take_body(char* data, std::size_t, std::size_t size, void* user) {
   Exchange& exchange = *static_cast<Exchange*>(user);
   if (goes_to_sink(exchange)) {
+    if (!std::exchange(exchange.head_told, true) && exchange.request.on_head) tell_head(exchange);
     if ((*exchange.sink)(std::as_bytes(std::span(data, size)))) return size;
     exchange.response.stopped = true;
     return CURL_WRITEFUNC_ERROR;

@@ -27,6 +27,10 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 using BodySource = std::function<std::optional<std::size_t>(std::span<std::byte>)>;
 /// Takes the next piece of the body; false stops the transfer (no error).
 using BodySink = std::function<bool(std::span<const std::byte>)>;
+struct Response;
+/// Is told status and headers when the first piece of a body is about to go to the sink: a transfer that breaks off
+/// later leaves no Response that would have them.
+using HeadSink = std::function<void(const Response& head)>;
 
 struct Request {
   std::string method = "GET";
@@ -44,6 +48,7 @@ struct Request {
   /// Of a body that is kept in Response::body. Longer: kInvalidInput. A sink has no bound.
   std::size_t body_bytes_max = std::size_t{64} << 20;
   int sink_status = 0;  ///< The one status whose body the sink takes; 0: any 2xx.
+  HeadSink on_head;     ///< May be empty.
 };
 
 struct Response {

@@ -26,11 +26,14 @@ bool bears_mark(const ObjectInfo& info, const std::string& mark) {
                      [&](const auto& pair) { return pair.first == kWriteMark && pair.second == mark; });
 }
 
-// What stands at the key, if it is the write of this mark.
-std::optional<ObjectInfo> own_write(S3Client& client, const Location& at, const std::string& mark, std::uint64_t size) {
+// What stands at the key, if it is the write of this mark. Errors: kUnavailable: nobody can tell now, and a guess would
+// be taken for the truth: a write of our own for another's, or a finished upload for a lost one.
+Result<std::optional<ObjectInfo>> own_write(S3Client& client, const Location& at, const std::string& mark,
+                                            std::uint64_t size) {
   auto info = head_object(client, at);
+  if (!info && info.error().code == ErrorCode::kUnavailable) return fail(std::move(info.error()));
   if (!info || info->size != size || !bears_mark(*info, mark)) return std::nullopt;
-  return std::move(*info);
+  return std::optional(std::move(*info));
 }
 
 // Told by the hash that its writer left with it, else by reading it.
@@ -100,7 +103,9 @@ Result<ObjectInfo> put_object(S3Client& client, const Location& at, const PutBod
   if (!answer) return fail(answer.error());
   if (answer->response.status == 412) {
     // A try before this one may have landed without our hearing of it.
-    if (auto ours = own_write(client, at, mark, body.bytes.size())) return std::move(*ours);
+    auto ours = own_write(client, at, mark, body.bytes.size());
+    if (!ours) return fail(std::move(ours.error()));
+    if (*ours) return std::move(**ours);
     return exists(at);
   }
   if (!answer->is_ok()) return fail(error_of(*answer, quoted("write", at)));
@@ -201,7 +206,9 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
             .error_in_200 = true};
   if (upload.if_absent) {
     // Servers that know If-None-Match on PUT but not here would overwrite: look first, then let the server decide.
-    if (const auto there = head_object(client, upload.at)) return judge_taken(client, upload, *there);
+    const auto there = head_object(client, upload.at);
+    if (there) return judge_taken(client, upload, *there);
+    if (there.error().code == ErrorCode::kUnavailable) return there;
     call.headers.emplace_back("if-none-match", "*");
   }
   const std::string body = complete_body(upload.part_etags);
@@ -209,7 +216,9 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
   bool is_gone = false;
   const auto answer = ask_to_complete(client, upload, call, is_gone);
   if (is_gone) {  // Completed before, or aborted.
-    if (auto ours = own_write(client, upload.at, upload.mark, upload.size)) return std::move(*ours);
+    auto ours = own_write(client, upload.at, upload.mark, upload.size);
+    if (!ours) return fail(std::move(ours.error()));
+    if (*ours) return std::move(**ours);
     return fail(ErrorCode::kNotFound, what + ": it is gone");
   }
   if (!answer) return fail(answer.error());
@@ -217,6 +226,8 @@ Result<ObjectInfo> complete_upload(S3Client& client, const OpenUpload& upload) {
     const auto there = head_object(client, upload.at);
     return there ? judge_taken(client, upload, *there) : there;
   }
+  // An ETag that was told wrongly: the upload can never be completed, and is as good as gone.
+  if (answer->error.code == "InvalidPart") return fail(ErrorCode::kNotFound, what + ": S3 does not know its parts");
   if (!answer->is_ok()) return fail(error_of(*answer, what));
   if (auto etag = read_etag(answer->response.body, "CompleteMultipartUploadResult"); !etag) return fail(etag.error());
   return head_object(client, upload.at);  // RGW leaves the ETag out of its answer.

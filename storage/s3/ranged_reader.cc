@@ -36,8 +36,9 @@ class Reader {
  public:
   Reader(S3Client& client, const Location& at) : client_(client), at_(at) {}
 
-  /// Streams a range; resumes where a transfer broke off, with what `sink` has already.
-  Result<Fetched> fetch(ByteRange range, const std::string& etag, const http::BodySink& sink) const {
+  /// Streams a range; resumes where a transfer broke off, with what `sink` has already. `etag`: of the version to read;
+  /// "": whichever is there, and then that one to the end.
+  Result<Fetched> fetch(ByteRange range, std::string etag, const http::BodySink& sink) const {
     std::uint64_t taken = 0;
     bool stopped = false;
     const http::BodySink counting = [&](std::span<const std::byte> bytes) {
@@ -55,11 +56,13 @@ class Reader {
   }
 
  private:
-  Result<Fetched> fetch_once(ByteRange range, const std::string& etag, const http::BodySink& sink) const {
+  /// `etag` is filled in from the head of the answer where it is "": also when the body breaks off.
+  Result<Fetched> fetch_once(ByteRange range, std::string& etag, const http::BodySink& sink) const {
     std::uint64_t taken = 0;
+    bool is_other = false;  // A server that does not know If-Match answered with another version.
     const http::BodySink counting = [&](std::span<const std::byte> bytes) {
       taken += bytes.size();
-      return sink(bytes);
+      return !is_other && sink(bytes);
     };
     Call call{.method = "GET",
               .bucket = at_.bucket,
@@ -68,7 +71,19 @@ class Reader {
               .sink = &counting,
               .sink_status = 206};
     if (!etag.empty()) call.headers.emplace_back("if-match", "\"" + etag + "\"");
-    return outcome(client_.call(call), range, taken);
+    call.on_head = [&](const http::Response& head) {
+      const std::string seen = without_quotes(head.header("etag"));
+      if (etag.empty()) etag = seen;
+      is_other = !seen.empty() && seen != etag;
+    };
+    const auto answer = client_.call(call);
+    if (is_other) return overwritten();
+    return outcome(answer, range, taken);
+  }
+
+  Failure overwritten() const {
+    return fail(ErrorCode::kConflict,
+                fmt::format("read \"s3://{}/{}\": it was overwritten meanwhile", at_.bucket, at_.key));
   }
 
   Result<Fetched> outcome(const Result<Answer>& answer, ByteRange range, const std::uint64_t& taken) const {
@@ -79,7 +94,7 @@ class Reader {
       if (!info) return fail(std::move(info.error()));
       return Fetched{std::move(*info)};
     }
-    if (answer->response.status == 412) return fail(ErrorCode::kConflict, what + ": it was overwritten meanwhile");
+    if (answer->response.status == 412) return overwritten();
     if (!answer->is_ok()) return fail(error_of(*answer, what));
     const auto total = total_of(answer->response);
     if (!total) return fail(ErrorCode::kUnsupported, what + ": the server does not answer to ranges");

@@ -18,7 +18,8 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t kAnswerBytesMax = 16 << 20;  // A page of 1,000 keys has at most some 4 MB.
 constexpr std::chrono::seconds kLongWork{900};
-constexpr std::uint32_t kSpeedMin = 1'024;  // Bytes a second, over half a minute.
+constexpr std::int64_t kSkewMaxSeconds = 900;  // More, and S3 refuses whatever is signed with such a clock.
+constexpr std::uint32_t kSpeedMin = 1'024;     // Bytes a second, over half a minute.
 
 double chance() {
   thread_local std::minstd_rand random(std::random_device{}());
@@ -36,6 +37,11 @@ std::optional<std::int64_t> date_of(const http::Response& response) {
   const std::string text(response.header("date"));
   if (::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc) == nullptr) return std::nullopt;
   return ::timegm(&utc);
+}
+
+std::int64_t system_seconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 bool is_one_of(std::string_view code, std::initializer_list<std::string_view> codes) {
@@ -88,10 +94,7 @@ S3Client::Target S3Client::target() const {
   return {config_.endpoint.value_or(aws_endpoint(region_)), region_};
 }
 
-std::int64_t S3Client::now_seconds() const {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count() + clock_offset_seconds_.load();
-}
+std::int64_t S3Client::now_seconds() const { return system_seconds() + clock_offset_seconds_.load(); }
 
 // TLS guards the bytes by itself; without it only the signed hash does.
 std::string S3Client::payload_hash(const Call& call, const Endpoint& endpoint) const {
@@ -122,8 +125,9 @@ Result<http::Request> S3Client::signed_request(const Call& call) {
                         .body_bytes_max = kAnswerBytesMax};
   request.headers.emplace_back("authorization", authorization(signable, *credentials, scope));
   request.sink_status = call.sink_status;
+  request.on_head = call.on_head;
   request.timeout = call.works_long ? kLongWork : std::chrono::seconds(0);
-  request.stall_timeout = std::chrono::seconds(call.works_long ? 0 : 30);
+  request.stall_timeout = call.works_long ? std::chrono::seconds(0) : config_.stall_timeout;
   request.speed_min = call.body.empty() && call.sink == nullptr ? 1 : kSpeedMin;
   return request;
 }
@@ -153,17 +157,20 @@ bool S3Client::learn_region(const Answer& answer) {
 }
 
 // A refusal that tells how to ask better.
-bool S3Client::learns_from(const Answer& answer, unsigned& lessons) {
+bool S3Client::learns_from(const Call& call, const Answer& answer, unsigned& lessons) {
   const std::string& code = answer.error.code;
   const int status = answer.response.status;
+  // Of a HEAD there is no body that could name the reason.
+  const bool is_mute = call.method == "HEAD" && code.empty();
   const auto is_new = [&](Lesson lesson) { return std::exchange(lessons, lessons | lesson) != (lessons | lesson); };
-  if (code == "RequestTimeTooSkewed") {
-    const auto date = date_of(answer.response);
+  const auto date = date_of(answer.response);
+  const bool is_far_off = date && std::abs(*date - now_seconds()) > kSkewMaxSeconds;
+  if (code == "RequestTimeTooSkewed" || (is_mute && status == 403 && is_far_off)) {
     if (!date || !is_new(kClock)) return false;
-    clock_offset_seconds_ += *date - now_seconds();
+    clock_offset_seconds_ = *date - system_seconds();
     return true;
   }
-  if (is_one_of(code, {"ExpiredToken", "TokenRefreshRequired"})) {
+  if (is_one_of(code, {"ExpiredToken", "TokenRefreshRequired"}) || (is_mute && status == 400)) {
     if (!is_new(kCredentials)) return false;
     credentials_->invalidate();
     return true;
@@ -184,7 +191,7 @@ Result<Answer> S3Client::call(const Call& call) {
     budget_.earn();
     auto answer = try_once(call, sink_has_bytes);
     if (answer) answer->was_repeated = was_repeated;
-    if (answer && learns_from(*answer, lessons)) continue;
+    if (answer && learns_from(call, *answer, lessons)) continue;
     const bool is_passing_answer =
         answer && !answer->is_ok() &&
         (answer->response.status < 300 || is_passing(answer->response.status, answer->error.code));

@@ -25,6 +25,7 @@ struct ClientConfig {
   std::string region = "us-east-1";
   std::string ca_file;
   RetryPolicy retry;
+  std::chrono::seconds stall_timeout{30};  ///< A transfer that is slower than 1 KiB/s for so long is broken off.
 };
 
 /// One request, as its caller thinks of it.
@@ -38,6 +39,7 @@ struct Call {
   std::string body_sha256{};  ///< Hex, where the caller knows it already.
   const http::BodySink* sink = nullptr;
   int sink_status = 0;          ///< As in http::Request.
+  http::HeadSink on_head{};     ///< As in http::Request.
   bool repeats = true;          ///< False: the caller repeats by itself.
   std::uint32_t tries_max = 0;  ///< Fewer than the policy's; 0: the policy's.
   bool works_long = false;      ///< The server may say nothing for minutes: copying, completing.
@@ -76,7 +78,7 @@ class S3Client {
   Target target() const;
   Result<Answer> try_once(const Call& call, bool& sink_has_bytes);
   Result<http::Request> signed_request(const Call& call);
-  bool learns_from(const Answer& answer, unsigned& lessons);
+  bool learns_from(const Call& call, const Answer& answer, unsigned& lessons);
   bool learn_region(const Answer& answer);
   std::int64_t now_seconds() const;
   std::string payload_hash(const Call& call, const Endpoint& endpoint) const;
