@@ -42,6 +42,7 @@ class CommandLine {
     add_run_commands();
     add_reading_commands();
     add_asset_commands();
+    add_access_commands();
     add("version", "Print the version")->callback([this] {
       command_ = [] {
         print(std::string(CHAPPE_VERSION) + "\n");
@@ -257,6 +258,30 @@ class CommandLine {
     does(aliases, [this] { return show_aliases(session_, alias_); });
   }
 
+  void add_access_commands() {
+    CLI::App* token = add("token", "Make, list or revoke tokens for the API");
+    token->require_subcommand(1);
+    CLI::App* create = token->add_subcommand("create", "Make a token; it is printed once and kept nowhere");
+    create->fallthrough();
+    create->add_option("name", token_.name, "What the audit log calls whoever uses it")->required();
+    create->add_option("--role", token_.role, "viewer, operator, author or admin; default: viewer")
+        ->check(CLI::IsMember({"viewer", "operator", "author", "admin"}));
+    create->add_option("--expires", token_.expires, "After this long, such as 30d, or never; default: 90d");
+    does(create, [this] { return create_token(session_, token_); });
+    CLI::App* list = token->add_subcommand("list", "List tokens by name");
+    list->fallthrough();
+    does(list, [this] { return list_tokens(session_); });
+    CLI::App* revoke = token->add_subcommand("revoke", "Let nobody in with this token any more");
+    revoke->fallthrough();
+    revoke->add_option("name", token_.name, "The token's name")->required();
+    does(revoke, [this] { return revoke_token(session_, token_.name); });
+
+    CLI::App* audit = add("audit", "Show who did what, or was refused it");
+    audit->add_option("--limit", list_.limit, "At most so many, newest first")->check(CLI::Range(1U, 1'000U));
+    audit->add_flag("--verify", verify_, "Check that every row is as it was written");
+    does(audit, [this] { return verify_ ? verify_audit(session_) : show_audit(session_, list_.limit); });
+  }
+
   CLI::App app_;
   std::function<int()> command_;
   Session session_;
@@ -269,6 +294,7 @@ class CommandLine {
   RunOptions run_;
   ListOptions list_;
   AliasOptions alias_;
+  TokenOptions token_;
   std::vector<std::string> files_;
   std::vector<std::string> tasks_;
   std::string run_id_;
@@ -279,6 +305,7 @@ class CommandLine {
   std::uint32_t depth_ = 20;
   bool all_ = false;
   bool follow_ = false;
+  bool verify_ = false;
 };
 
 }  // namespace

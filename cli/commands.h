@@ -78,4 +78,17 @@ int show_lineage(const Session& session, const std::string& asset, const std::st
 int show_aliases(const Session& session, const AliasOptions& options);
 int list_workers(const Session& session);
 
+// access.cc
+struct TokenOptions {
+  std::string name;
+  std::string role = "viewer";
+  std::string expires = "90d";
+};
+int create_token(const Session& session, const TokenOptions& options);
+int list_tokens(const Session& session);
+int revoke_token(const Session& session, const std::string& name);
+int show_audit(const Session& session, std::uint32_t limit);
+/// Exit code 1 where a row of the audit log is not as it was written.
+int verify_audit(const Session& session);
+
 }  // namespace chappe::cli

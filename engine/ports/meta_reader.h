@@ -41,6 +41,23 @@ struct AssetFilter {
 };
 
 /// One thread at a time; open one for each thread that reads.
+/// A row of the audit log as it is kept.
+struct AuditEntry {
+  std::uint64_t number = 0;  ///< Counts from 1, without gaps.
+  AuditRow row;
+  std::string hash;  ///< SHA-256 over the hash before it and this row; "" on rows from before there was a chain.
+  bool operator==(const AuditEntry&) const = default;
+};
+
+/// How far the audit log's chain holds.
+struct AuditVerdict {
+  std::uint64_t rows = 0;    ///< Rows that were looked at and are as they were written.
+  std::uint64_t last = 0;    ///< The last of them.
+  std::string head;          ///< Its hash: whoever keeps it elsewhere notices when rows are cut off the end.
+  std::uint64_t broken = 0;  ///< The first row that does not fit; 0: none.
+  std::string why;           ///< What is wrong with it.
+};
+
 class MetaReader {
  public:
   virtual ~MetaReader() = default;
@@ -84,7 +101,11 @@ class MetaReader {
   virtual Result<DagVersionRow> newest_dag_version(const std::string& dag) = 0;
   virtual Result<std::vector<WorkerRow>> workers(std::size_t limit) = 0;
   virtual Result<std::optional<WorkerRow>> worker(WorkerSeq seq) = 0;
-  virtual Result<std::vector<AuditRow>> audit(std::size_t limit) = 0;
+  /// The audit log, newest first; only rows before `before` where that is not 0.
+  virtual Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before = 0) = 0;
+  /// Follows the chain of the audit log over at most `limit` rows behind the row `after`, whose hash is trusted (0:
+  /// from the beginning).
+  virtual Result<AuditVerdict> verify_audit(std::uint64_t after, std::size_t limit) = 0;
 };
 
 }  // namespace chappe

@@ -27,6 +27,12 @@ Effects Engine::step(std::span<const Event> events, Now now) {
 bool Engine::knows(const RunId& run) const { return state_->run_ids.contains(run); }
 std::size_t Engine::live_runs() const { return state_->runs.size(); }
 
+std::vector<TokenRow> Engine::tokens() const {
+  std::vector<TokenRow> rows;
+  for (const auto& [name, row] : state_->tokens) rows.push_back(row);
+  return rows;
+}
+
 bool Engine::leased(ConnectionId connection, AttemptId attempt) const {
   const WorkerState* worker = state_->worker_on(connection);
   return worker != nullptr && worker->leased.contains(attempt);
@@ -105,9 +111,8 @@ void EngineState::reply(Ticket ticket, Result<Value> answer) {
   if (ticket) out.replies.push_back({ticket, std::move(answer)});
 }
 
-void EngineState::audit(const std::string& principal, const std::string& verb, const std::string& object,
-                        std::string detail) {
-  out.persist.audit.push_back({now.wall, principal, verb, object, std::move(detail)});
+void EngineState::audit(const Asked& asked, const std::string& verb, const std::string& object, std::string detail) {
+  out.persist.audit.push_back({now.wall, asked.by, verb, object, std::move(detail), asked.source});
 }
 
 double EngineState::chance(std::uint64_t salt) const {

@@ -38,6 +38,7 @@ struct EngineConfig {
   std::uint32_t pool_default_slots = 0;                      ///< Slots of a pool that is not configured; 0: unbounded.
   std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots.
   std::uint32_t runs_max = 100'000;                          ///< Runs that may be queued or running.
+  std::uint32_t tokens_max = 1'000;                          ///< Tokens of the API.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.
@@ -59,6 +60,7 @@ class Engine {
 
   bool knows(const RunId& run) const;  ///< The run is live here: queued or running.
   std::size_t live_runs() const;
+  std::vector<TokenRow> tokens() const;  ///< Of the API, by name; expired ones too.
   /// Whether the attempt is leased to the worker on this connection: nobody else may speak of it.
   bool leased(ConnectionId connection, AttemptId attempt) const;
 

@@ -181,7 +181,12 @@ std::string Engine::dump_json() const {
   for (const auto& [seq, worker] : state.workers) {
     leases.emplace_back(ValueMap{{"worker", number(seq.value)}, {"leased", number(worker.leased.size())}});
   }
-  return to_json(ValueMap{{"epoch", number(state.epoch)}, {"runs", std::move(runs)}, {"workers", std::move(leases)}});
+  ValueList tokens;
+  for (const auto& [name, row] : state.tokens) tokens.emplace_back(name);
+  return to_json(ValueMap{{"epoch", number(state.epoch)},
+                          {"runs", std::move(runs)},
+                          {"workers", std::move(leases)},
+                          {"tokens", std::move(tokens)}});
 }
 
 }  // namespace chappe

@@ -74,7 +74,7 @@ void EngineState::on(const RunRequested& event) {
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
 
   out.persist.dag_versions.push_back({row.dag_version, row.dag, event.dag->source, now.wall});
-  audit(row.requested_by, "run.submit", run_name(row),
+  audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
   if (running_by_dag[row.dag] < event.dag->max_runs) {
     row.state = RunState::kRunning;

@@ -57,6 +57,12 @@ struct Pool {
   std::uint32_t taken = 0;
 };
 
+/// Who asked, and from where.
+struct Asked {
+  const std::string& by;
+  const std::string& source;
+};
+
 struct KnownRequest {
   RunId run;
   RunState state = RunState::kQueued;  ///< Once the run is not live any more: how it ended.
@@ -90,6 +96,7 @@ struct EngineState {
 
   std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
   std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
+  std::map<std::string, TokenRow, std::less<>> tokens;             ///< Of the API, by name.
 
   // Of the step under way.
   Now now;
@@ -107,7 +114,8 @@ struct EngineState {
   LiveRun* find_run(const RunId& id);
   WorkerSend& send_to(ConnectionId connection);
   void reply(Ticket ticket, Result<Value> answer);
-  void audit(const std::string& principal, const std::string& verb, const std::string& object, std::string detail);
+  /// A row of the audit log: what somebody did.
+  void audit(const Asked& asked, const std::string& verb, const std::string& object, std::string detail);
 
   // ---- engine_workers.cc ----
   void on(const WorkerJoined& event);
@@ -170,6 +178,7 @@ struct EngineState {
   LeasedAttempt release(LiveRun& run, std::uint32_t index);
   LeasedAttempt* leased_by(ConnectionId connection, const HeldAttempt& what);
   bool has_won(const HeldAttempt& what);
+  bool is_held(const HeldAttempt& what);
   AttemptId new_attempt();
   Need need_of(const LiveRun& run, const ReadyClass& which) const;
   ReadyClass class_of(const Task& task);
@@ -188,6 +197,7 @@ struct EngineState {
   void on(const PublishFailed& event);
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
   bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
+  bool declares_all(const LiveRun& run, std::uint32_t index, std::span<const OutputObject> objects) const;
   void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
   void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
@@ -197,6 +207,9 @@ struct EngineState {
   void on(const CancelRequested& event);
   void on(const RetryRequested& event);
   void on(const AliasMoveRequested& event);
+  void on(const TokenRequested& event);
+  void on(const TokenRevokeRequested& event);
+  void on(const AccessDenied& event);
   Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);

@@ -116,12 +116,14 @@ struct RunRequested {
   WallTime logical_time;    ///< Not set: now.
   WallTime interval_start;  ///< Not set: equal to interval_end.
   WallTime interval_end;    ///< Not set: equal to logical_time.
+  std::string source;       ///< As AuditRow::source; so in all requests.
 };
 
 struct CancelRequested {
   Ticket ticket;
   RunId run;
   std::string requested_by;
+  std::string source;
 };
 
 /// Run failed tasks of a run again, and whatever did not run because of them. A new generation, audited.
@@ -131,6 +133,7 @@ struct RetryRequested {
   std::vector<std::string> tasks;  ///< Task ids to run again with all that depends on them; empty: all that failed.
   std::string requested_by;
   std::shared_ptr<StoredRun> stored;  ///< The run, where the engine has let go of it (Engine::knows()).
+  std::string source;
 };
 
 /// A person moves an alias to a version, or removes it (version 0).
@@ -140,11 +143,35 @@ struct AliasMoveRequested {
   std::string alias;
   std::optional<AssetVersion> version;
   std::string requested_by;
+  std::string source;
+};
+
+/// A person makes a token of the API. The engine fills in when; `token.created_by` asks.
+struct TokenRequested {
+  Ticket ticket;
+  TokenRow token;
+  std::string source;
+};
+
+struct TokenRevokeRequested {
+  Ticket ticket;
+  std::string name;
+  std::string requested_by;
+  std::string source;
+};
+
+/// Somebody was refused something. The API bounds how often it says so.
+struct AccessDenied {
+  Ticket ticket;
+  std::string principal;  ///< "anonymous" without a valid token.
+  std::string source;
+  std::string object;  ///< "GET /api/v1/tokens": the route that was asked for.
+  std::string detail;  ///< JSON.
 };
 
 using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                            AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested>;
+                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -159,6 +186,7 @@ struct RunContext {
   WallTime interval_start;
   WallTime interval_end;
   std::uint32_t generation = 1;
+  std::vector<std::string> secret_params;  ///< Names of those whose values must not be shown.
 };
 
 struct ResolvedInput {

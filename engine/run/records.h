@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/ids.h"
@@ -181,14 +182,44 @@ struct AliasRow {
   bool operator==(const AliasRow&) const = default;
 };
 
-/// Who did what. Kept for ever.
+/// Who did what, or was refused it. Kept for ever; a store chains the rows, so that a changed one shows.
 struct AuditRow {
   WallTime at;
   std::string principal;
-  std::string verb;    ///< "run.submit", "run.cancel", "run.retry", "alias.move" ...
-  std::string object;  ///< "run 01J...", "alias m@champion".
-  std::string detail;  ///< JSON.
+  std::string verb;           ///< "run.submit", "run.cancel", "run.retry", "alias.move", "token.create" ...
+  std::string object;         ///< "run 01J...", "alias m@champion".
+  std::string detail;         ///< JSON; "before" and "after" where something changed.
+  std::string source;         ///< The network address that asked; "" where there is none.
+  std::string result = "ok";  ///< "ok" or "denied".
   bool operator==(const AuditRow&) const = default;
+};
+
+/// What a token allows: each role may do all that those before it may. The numbers are stored: never renumber.
+enum class Role : std::uint8_t {
+  kViewer = 1,    ///< See runs, logs, assets.
+  kOperator = 2,  ///< Trigger, cancel, retry.
+  kAuthor = 3,    ///< Bring in DAGs; move aliases.
+  kAdmin = 4,     ///< Make and revoke tokens; read the audit log.
+};
+std::string_view name_of(Role role);
+std::optional<Role> parse_role(std::string_view name);
+
+/// A token of the API as the scheduler keeps it: not the token, its hash.
+struct TokenRow {
+  std::string name;
+  Role role = Role::kViewer;
+  std::string sha256;  ///< Of the token, 64 hex digits.
+  std::string created_by;
+  WallTime created_at;
+  WallTime expires_at;  ///< Not set: never.
+  bool operator==(const TokenRow&) const = default;
+};
+
+/// "There is this token now", or "there is none of this name any more".
+struct TokenChange {
+  TokenRow row;
+  bool revoked = false;
+  bool operator==(const TokenChange&) const = default;
 };
 
 /// All that one transaction writes.
@@ -205,6 +236,7 @@ struct Persist {
   std::vector<ValueRow> values;              ///< Insert.
   std::vector<AssetPublished> published;     ///< Update by id.
   std::vector<AliasRow> aliases;             ///< Insert.
+  std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
   std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
@@ -232,6 +264,7 @@ struct StoredState {
   std::vector<WorkerRow> workers;    ///< Those that an attempt of `runs` is assigned to.
   std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
   std::vector<AliasRow> aliases;     ///< Newest row of each.
+  std::vector<TokenRow> tokens;      ///< All, by name.
 };
 
 }  // namespace chappe

@@ -52,7 +52,8 @@ void request_move(Context& context, const Request& request, std::optional<AssetV
   context.backend.request(AliasMoveRequested{.model = request.variable("model"),
                                              .alias = request.variable("alias"),
                                              .version = std::move(version),
-                                             .requested_by = request.principal},
+                                             .requested_by = request.principal,
+                                             .source = request.source},
                           [respond = std::move(respond)](const Result<Value>& answer) {
                             respond(answer ? json_answer(*answer) : problem(answer.error()));
                           });

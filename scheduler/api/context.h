@@ -6,6 +6,7 @@
 #include "scheduler/api/backend.h"
 #include "scheduler/api/log_hub.h"
 #include "scheduler/api/run_views.h"
+#include "scheduler/api/token_book.h"
 #include "scheduler/api/watch.h"
 
 namespace chappe::api {
@@ -15,6 +16,7 @@ struct Context {
   LogHub& logs;
   RunViews& views;
   WatchBoard& watches;
+  std::shared_ptr<TokenBook> tokens;
   MetaReader& reader;  ///< Of this thread.
 };
 

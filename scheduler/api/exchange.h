@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/time.h"
 #include "engine/base/value.h"
 
 namespace chappe::api {
@@ -27,9 +28,11 @@ struct Request {
   TextPairs variables;  ///< What stood in the path for `{name}`, decoded.
   TextPairs query;      ///< Decoded, in order.
   std::string body;
-  std::string idempotency_key;  ///< "" where not given.
-  std::string if_none_match;    ///< "" where not given.
-  std::string principal;        ///< Who asks: "admin" for the token, "anonymous" for nobody.
+  std::string idempotency_key;          ///< "" where not given.
+  std::string if_none_match;            ///< "" where not given.
+  std::string principal = "anonymous";  ///< Who asks: "admin", the name of a token, "anonymous" for nobody.
+  std::string source;                   ///< The network address that asks.
+  WallTime at;                          ///< When its head was read.
 
   /// Requires: the route's pattern has it.
   const std::string& variable(std::string_view name) const;

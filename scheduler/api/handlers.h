@@ -54,9 +54,15 @@ Answer show_alias(Context& context, const Request& request);
 void move_alias(Context& context, const Request& request, Respond respond);
 void remove_alias(Context& context, const Request& request, Respond respond);
 
+// tokens.cc
+Answer list_tokens(Context& context, const Request& request);
+void create_token(Context& context, const Request& request, Respond respond);
+void revoke_token(Context& context, const Request& request, Respond respond);
+
 // service.cc
 void list_workers(Context& context, const Request& request, Respond respond);
 Answer list_audit(Context& context, const Request& request);
+Answer verify_audit(Context& context, const Request& request);
 Answer show_schema();
 Answer show_openapi();
 Answer health();

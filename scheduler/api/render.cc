@@ -177,6 +177,19 @@ Value alias_json(const AliasRow& row) {
                   {"at", time_json(row.at)}};
 }
 
+Value audit_json(const AuditEntry& entry) {
+  const AuditRow& row = entry.row;
+  return ValueMap{{"number", static_cast<std::int64_t>(entry.number)},
+                  {"at", time_json(row.at)},
+                  {"principal", row.principal},
+                  {"source", row.source},
+                  {"verb", row.verb},
+                  {"object", row.object},
+                  {"result", row.result},
+                  {"detail", row.detail},
+                  {"hash", entry.hash}};
+}
+
 Value dag_json(const DagVersionRow& row) {
   return ValueMap{{"name", row.dag}, {"version", row.version}, {"created_at", time_json(row.created_at)}};
 }

@@ -2,6 +2,7 @@
 /// Rows of the metadata store as the JSON that clients see. Times are ISO 8601 or null, ids are texts.
 #pragma once
 
+#include "engine/ports/meta_reader.h"
 #include "engine/run/instances.h"
 #include "engine/run/records.h"
 
@@ -22,6 +23,7 @@ Value artifact_json(const ArtifactRow& row);
 Value value_json(const ValueRow& row);
 Value asset_json(const AssetVersion& version);
 Value alias_json(const AliasRow& row);
+Value audit_json(const AuditEntry& entry);
 Value dag_json(const DagVersionRow& row);
 
 /// {"items": [...], "next": cursor or null}

@@ -22,6 +22,7 @@ constexpr auto kDelete = Method::kDelete;
 constexpr auto kRead = Permission::kRead;
 constexpr auto kOperate = Permission::kOperate;
 constexpr auto kAuthor = Permission::kAuthor;
+constexpr auto kAdminister = Permission::kAdminister;
 constexpr auto kMetadata = Lane::kMetadata;
 constexpr auto kObjects = Lane::kObjects;
 
@@ -52,7 +53,11 @@ constexpr Route kRoutes[] = {
     {kPut, "/api/v1/aliases/{model}/{alias}", kAuthor, kSmall, kMetadata, move_alias},
     {kDelete, "/api/v1/aliases/{model}/{alias}", kAuthor, kNoBody, kMetadata, remove_alias},
     {kGet, "/api/v1/workers", kRead, kNoBody, kMetadata, list_workers},
-    {kGet, "/api/v1/audit", kRead, kNoBody, kMetadata, list_audit},
+    {kGet, "/api/v1/audit", kAdminister, kNoBody, kMetadata, list_audit},
+    {kGet, "/api/v1/audit/verification", kAdminister, kNoBody, kMetadata, verify_audit},
+    {kGet, "/api/v1/tokens", kAdminister, kNoBody, kMetadata, list_tokens},
+    {kPost, "/api/v1/tokens", kAdminister, kSmall, kMetadata, create_token},
+    {kDelete, "/api/v1/tokens/{token}", kAdminister, kNoBody, kMetadata, revoke_token},
 };
 
 }  // namespace

@@ -12,12 +12,13 @@
 
 namespace chappe::api {
 
-/// What the one who asks must be allowed to do.
+/// What the one who asks must be allowed to do. In the order of the roles (token_book.h).
 enum class Permission : std::uint8_t {
-  kNone,     ///< Nothing: a health bit.
-  kRead,     ///< See runs, logs, assets.
-  kOperate,  ///< Trigger, cancel, retry.
-  kAuthor,   ///< Bring in DAGs; move aliases.
+  kNone,        ///< Nothing: a health bit.
+  kRead,        ///< See runs, logs, assets.
+  kOperate,     ///< Trigger, cancel, retry.
+  kAuthor,      ///< Bring in DAGs; move aliases.
+  kAdminister,  ///< Make and revoke tokens; read the audit log.
 };
 
 /// Which threads a handler may keep busy: a slow object store must not stand in the way of the metadata store.

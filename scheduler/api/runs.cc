@@ -65,6 +65,7 @@ Value recorded_params(const Dag& dag, const ValueMap& params) {
 /// Everything of a RunRequested but its DAG.
 Result<RunRequested> read_run_request(Context& context, const Request& request, const Value& body, const DagPtr& dag) {
   RunRequested event{.id = context.backend.new_run_id(), .dag = dag, .requested_by = request.principal};
+  event.source = request.source;
   const Value* given = body.find("params");
   auto params = resolve_params(dag->params, given == nullptr ? Value() : *given);
   if (!params) return fail(params.error());
@@ -242,7 +243,7 @@ void trigger_dag(Context& context, const Request& request, Respond respond) {
 void cancel_run(Context& context, const Request& request, Respond respond) {
   const auto run = find_run(context, request);
   if (!run) return respond(problem(run.error()));
-  context.backend.request(CancelRequested{.run = run->id, .requested_by = request.principal},
+  context.backend.request(CancelRequested{.run = run->id, .requested_by = request.principal, .source = request.source},
                           answer_with(std::move(respond)));
 }
 
@@ -251,7 +252,11 @@ void retry_run(Context& context, const Request& request, Respond respond) {
   if (!body) return respond(problem(400, body.error().message));
   const auto run = find_run(context, request);
   if (!run) return respond(problem(run.error()));
-  context.backend.request(RetryRequested{.run = run->id, .tasks = task_names(*body), .requested_by = request.principal},
+  context.backend.request(RetryRequested{.run = run->id,
+                                         .tasks = task_names(*body),
+                                         .requested_by = request.principal,
+                                         .stored = nullptr,
+                                         .source = request.source},
                           answer_with(std::move(respond)));
 }
 

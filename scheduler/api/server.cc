@@ -22,6 +22,7 @@ using net::ip::tcp;
 using Failed = boost::system::error_code;
 
 constexpr std::size_t kReaders = 2;
+constexpr std::chrono::seconds kWrongTokenRest{3};
 constexpr std::chrono::milliseconds kAcceptRest{100};  // When the process is out of descriptors.
 
 /// Whose connections are counted together: an IPv4 address, or the /64 of an IPv6 one.
@@ -61,11 +62,12 @@ struct Server::State {
                .views = {},
                .watches = {},
                .bounds = config.bounds,
-               .token_hash = {},
+               .tokens = std::make_shared<TokenBook>(config.token, config.tokens),
+               .denials = Denials(backend),
+               .wrong_tokens = Allowances({.burst = config.bounds.wrong_tokens_max, .one_more = kWrongTokenRest}),
                .mailbox = std::make_shared<Mailbox>(io)},
         metadata(backend, kReaders, config.bounds.queue_max),
         objects(backend, kReaders, config.bounds.queue_max) {
-    if (!config.token.empty()) shared.token_hash = sha256(config.token);
     shared.metadata = &metadata;
     shared.objects = &objects;
   }
@@ -113,7 +115,8 @@ struct Server::State {
     const std::string peer = peer_of(endpoint);
     if (!make_room(peer)) return;  // All its connections are at work; the socket closes with its owner.
     const std::uint64_t number = ++last_number;
-    auto session = std::make_shared<Session>(std::move(socket), shared, [this, number] { forget(number); });
+    auto session = std::make_shared<Session>(std::move(socket), endpoint.address().to_string(), shared,
+                                             [this, number] { forget(number); });
     sessions.emplace(number, Known{peer, session});
     ++by_peer[peer];
     count = sessions.size();

@@ -4,7 +4,7 @@
 /// Every connection lives under bounds and deadlines, so that no peer can hold memory, threads or other peers up:
 /// a head of at most 16 KiB and 100 fields within 5 s, a body as large as its route allows, with a Content-Length and
 /// no transfer coding, 64 connections an address and 512 in all. At a bound, the connection that has owed a request
-/// longest makes room for the new one. Nothing but the health bits is answered without the token.
+/// longest makes room for the new one. Nothing but the health bits is answered without a token whose role allows it.
 #pragma once
 
 #include <chrono>
@@ -12,8 +12,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
+#include "engine/run/records.h"
 #include "scheduler/api/backend.h"
 #include "scheduler/api/log_hub.h"
 
@@ -23,7 +25,8 @@ struct ServerBounds {
   std::size_t connections_max = 512;
   std::size_t connections_per_address_max = 64;
   std::size_t streams_max = 256;
-  std::size_t queue_max = 256;  ///< Requests that wait for a reader thread, in each pool.
+  std::size_t queue_max = 256;   ///< Requests that wait for a reader thread, in each pool.
+  double wrong_tokens_max = 20;  ///< Of one address at once; then one each three seconds. Past it: 429.
   std::uint32_t head_bytes_max = 16 * 1024;
   std::size_t head_fields_max = 100;
   std::chrono::milliseconds idle_time_max{60'000};    ///< Between two requests.
@@ -35,7 +38,8 @@ struct ServerBounds {
 
 struct ServerConfig {
   std::string listen = "127.0.0.1:0";  ///< "HOST:PORT", "[::1]:PORT"; an address or "localhost"; port 0: a free one.
-  std::string token;                   ///< "": no token is asked for; refused off loopback.
+  std::string token;                   ///< The admin's. "": no token is asked for; refused off loopback.
+  std::vector<TokenRow> tokens;        ///< All others.
   ServerBounds bounds;
 };
 

@@ -4,6 +4,11 @@
 #include "scheduler/api/routes.h"
 
 namespace chappe::api {
+namespace {
+
+constexpr std::size_t kVerifiedRowsMax = 100'000;  // A second's work at most.
+
+}  // namespace
 
 void list_workers(Context& context, const Request&, Respond respond) {
   context.backend.workers([respond = std::move(respond)](const Result<Value>& told) {
@@ -14,17 +19,28 @@ void list_workers(Context& context, const Request&, Respond respond) {
 Answer list_audit(Context& context, const Request& request) {
   const auto limit = request.number("limit", 100, 1, 1'000);
   if (!limit) return problem(400, limit.error().message);
-  const auto rows = context.reader.audit(*limit);
+  const auto before = request.number("after", 0, 1, INT64_MAX);
+  if (!before) return problem(400, before.error().message);
+  const auto rows = context.reader.audit(*limit, *before);
   if (!rows) return problem(rows.error());
   ValueList items;
-  for (const AuditRow& row : *rows) {
-    items.emplace_back(ValueMap{{"at", time_json(row.at)},
-                                {"principal", row.principal},
-                                {"verb", row.verb},
-                                {"object", row.object},
-                                {"detail", row.detail}});
-  }
-  return json_answer(page_json(std::move(items), Value()));
+  for (const AuditEntry& entry : *rows) items.push_back(audit_json(entry));
+  const bool more = rows->size() == *limit;
+  return json_answer(page_json(std::move(items), more ? Value(std::to_string(rows->back().number)) : Value()));
+}
+
+Answer verify_audit(Context& context, const Request& request) {
+  const auto after = request.number("after", 0, 0, INT64_MAX);
+  if (!after) return problem(400, after.error().message);
+  const auto verdict = context.reader.verify_audit(*after, kVerifiedRowsMax);
+  if (!verdict) return problem(verdict.error());
+  const bool broken = verdict->broken != 0;
+  const bool more = !broken && verdict->rows == kVerifiedRowsMax;
+  return json_answer(ValueMap{{"rows", static_cast<std::int64_t>(verdict->rows)},
+                              {"head", verdict->head},
+                              {"broken", broken ? Value(static_cast<std::int64_t>(verdict->broken)) : Value()},
+                              {"why", broken ? Value(verdict->why) : Value()},
+                              {"next", more ? Value(std::to_string(verdict->last)) : Value()}});
 }
 
 Answer show_schema() { return {.content_type = "application/schema+json", .body = std::string(dag_schema())}; }

@@ -26,12 +26,12 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-/// Takes the same time wherever two hashes differ.
-bool equal_hashes(const Sha256Bytes& one, const Sha256Bytes& other) {
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < one.size(); ++i) difference |= static_cast<unsigned>(one[i] ^ other[i]);
-  return difference == 0;
+template <typename Clock>
+std::int64_t clock_us() {
+  return std::chrono::duration_cast<Duration>(Clock::now().time_since_epoch()).count();
 }
+WallTime wall_now() { return {clock_us<std::chrono::system_clock>()}; }
+MonoTime mono_now() { return {clock_us<std::chrono::steady_clock>()}; }
 
 Answer unavailable() { return problem(503, "the server is busy: too many requests wait; try again"); }
 
@@ -60,8 +60,9 @@ void Mailbox::close() {
   io_ = nullptr;
 }
 
-Session::Session(net::ip::tcp::socket socket, Shared& shared, Closed closed)
+Session::Session(net::ip::tcp::socket socket, std::string address, Shared& shared, Closed closed)
     : socket_(std::move(socket)),
+      address_(std::move(address)),
       deadline_(socket_.get_executor()),
       rest_(socket_.get_executor()),
       shared_(shared),
@@ -191,19 +192,48 @@ std::optional<Answer> Session::find_route() {
   return answer;
 }
 
-std::optional<Answer> Session::refusal_of_caller() const {
-  if (route_->permission == Permission::kNone || !shared_.token_hash) return std::nullopt;
+std::optional<Answer> Session::refusal_of_caller() {
+  request_.source = address_;
+  request_.at = wall_now();
+  if (route_->permission == Permission::kNone) return std::nullopt;
   constexpr std::string_view kScheme = "Bearer ";
   std::string_view given = view(parser_->get()[http::field::authorization]);
-  if (given.starts_with(kScheme)) {
-    given.remove_prefix(kScheme.size());
-    if (equal_hashes(sha256(given), *shared_.token_hash)) return std::nullopt;
-  }
-  Answer answer = problem(401,
-                          "a valid token is needed: 'Authorization: Bearer TOKEN'; the scheduler keeps it in the "
-                          "file 'token' of its state directory");
+  const bool token_given = given.starts_with(kScheme);
+  given.remove_prefix(token_given ? kScheme.size() : given.size());
+  const Caller caller = shared_.tokens->identify(given, request_.at);
+  if (!caller.role) return refuse_stranger(caller, token_given);
+  request_.principal = caller.principal;
+  if (allows(caller.role, route_->permission)) return std::nullopt;
+  const std::string why = fmt::format("the token '{}' has the role {}; this needs {}", caller.principal,
+                                      name_of(*caller.role), name_of(role_for(route_->permission)));
+  record_denial(caller, 403, why);
+  return problem(403, why, {{"code", name_of(ErrorCode::kPermissionDenied)}});
+}
+
+/// Who shows wrong tokens again and again is told to stop, but a right one is always let in: 256 bits are not guessed,
+/// and a neighbour behind the same address must not be able to lock others out.
+Answer Session::refuse_stranger(const Caller& caller, bool token_given) {
+  const bool too_often = token_given && !shared_.wrong_tokens.take(address_, mono_now());
+  const int status = too_often ? 429 : 401;
+  record_denial(caller, status, caller.why);
+  Answer answer = too_often
+                      ? problem(429, "too many wrong tokens came from this address; wait a minute")
+                      : problem(401, fmt::format("a valid token is needed ({}): 'Authorization: Bearer TOKEN'; the "
+                                                 "scheduler keeps the admin's in the file 'token' of its state "
+                                                 "directory",
+                                                 caller.why));
+  if (too_often) answer.headers.emplace_back("Retry-After", "60");
   answer.headers.emplace_back("WWW-Authenticate", "Bearer");
   return answer;
+}
+
+void Session::record_denial(const Caller& caller, int status, const std::string& why) {
+  shared_.denials.record({.principal = caller.principal,
+                          .source = address_,
+                          .object = fmt::format("{} {}", name_of(route_->method), route_->pattern),
+                          .status = status,
+                          .why = why},
+                         mono_now());
 }
 
 std::optional<Answer> Session::refusal_of_body() const {
@@ -238,7 +268,6 @@ void Session::on_body(Failed failed) {
   request_.body = std::move(message.body());
   request_.idempotency_key = std::string(view(message["Idempotency-Key"]));
   request_.if_none_match = std::string(view(message[http::field::if_none_match]));
-  request_.principal = shared_.token_hash && route_->permission != Permission::kNone ? "admin" : "anonymous";
   if (!is_utf8(request_.idempotency_key)) return refuse(problem(400, "the Idempotency-Key is not UTF-8"));
   dispatch();
 }
@@ -259,7 +288,7 @@ void Session::dispatch() {
   const bool taken = pool.submit(
       [&shared = shared_, &route = *route_, request = request_, respond = make_respond()](MetaReader* reader) {
         if (reader == nullptr) return respond(problem(503, "the metadata store cannot be opened"));
-        Context context{shared.backend, shared.logs, shared.views, shared.watches, *reader};
+        Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader};
         if (const auto* deferred = std::get_if<Deferred>(&route.handler)) return (*deferred)(context, request, respond);
         respond(run_handler(route, context, request));
       });
@@ -285,6 +314,8 @@ void Session::fill_head(Response& response, const Answer& answer) const {
   response.set(http::field::server, "chappe");
   if (!answer.content_type.empty()) response.set(http::field::content_type, answer.content_type);
   response.set("X-Content-Type-Options", "nosniff");
+  response.set("Cross-Origin-Resource-Policy", "same-origin");
+  response.set("Referrer-Policy", "no-referrer");
   response.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
   response.set(http::field::cache_control, "no-store");
   for (const auto& [name, value] : answer.headers) response.set(name, value);
@@ -360,7 +391,7 @@ void Session::pull() {
       [&shared = shared_, stream = stream_, mailbox = shared_.mailbox, session = weak_from_this()](MetaReader* reader) {
         Stream::Piece piece{.last = true};
         if (reader != nullptr) {
-          Context context{shared.backend, shared.logs, shared.views, shared.watches, *reader};
+          Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader};
           piece = stream->next(context);
         }
         mailbox->post([session, piece = std::move(piece)]() mutable {

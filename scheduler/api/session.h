@@ -21,10 +21,10 @@
 #include <string>
 
 #include "scheduler/api/context.h"
+#include "scheduler/api/denials.h"
 #include "scheduler/api/reader_pool.h"
 #include "scheduler/api/routes.h"
 #include "scheduler/api/server.h"
-#include "storage/digest/digest.h"
 
 namespace chappe::api {
 
@@ -47,7 +47,9 @@ struct Shared {
   RunViews views;
   WatchBoard watches;
   ServerBounds bounds;
-  std::optional<Sha256Bytes> token_hash;  ///< Not set: no token is asked for.
+  std::shared_ptr<TokenBook> tokens;
+  Denials denials;
+  Allowances wrong_tokens;  ///< By network address.
   std::shared_ptr<Mailbox> mailbox;
   ReaderPool* metadata = nullptr;
   ReaderPool* objects = nullptr;
@@ -57,7 +59,8 @@ struct Shared {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   using Closed = std::function<void()>;
-  Session(boost::asio::ip::tcp::socket socket, Shared& shared, Closed closed);
+  /// `address`: of the peer, as the audit log shows it.
+  Session(boost::asio::ip::tcp::socket socket, std::string address, Shared& shared, Closed closed);
 
   void start();
   void close();
@@ -82,7 +85,9 @@ class Session : public std::enable_shared_from_this<Session> {
   /// What is wrong with the head as such; nullopt: nothing.
   std::optional<Answer> refusal_of_head() const;
   std::optional<Answer> find_route();
-  std::optional<Answer> refusal_of_caller() const;
+  std::optional<Answer> refusal_of_caller();
+  Answer refuse_stranger(const Caller& caller, bool token_given);
+  void record_denial(const Caller& caller, int status, const std::string& why);
   std::optional<Answer> refusal_of_body() const;
   void read_body();
   void send_continue();
@@ -106,6 +111,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void end_stream();
 
   boost::asio::ip::tcp::socket socket_;
+  const std::string address_;
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer rest_;
   Shared& shared_;

@@ -95,8 +95,9 @@ Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& 
 }
 
 Result<std::unique_ptr<api::Server>> start_api(const SchedulerConfig& config, const StateDir& state,
-                                               const Value& announced, api::Backend& backend, api::LogHub& logs) {
-  api::ServerConfig server{.listen = config.api_listen, .token = state.token};
+                                               std::vector<TokenRow> tokens, const Value& announced,
+                                               api::Backend& backend, api::LogHub& logs) {
+  api::ServerConfig server{.listen = config.api_listen, .token = state.token, .tokens = std::move(tokens)};
   const std::string before = port_of(announced, "api");
   if (config.api_listen.ends_with(":0") && !before.empty()) {
     server.listen = config.api_listen.substr(0, config.api_listen.size() - 1) + before;
@@ -133,7 +134,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   api::LogHub logs;
   Publisher publisher(**objects, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   LoopBackend backend(mailbox, state->database(), **objects);
-  auto server = start_api(config, *state, announced_before, backend, logs);
+  auto server = start_api(config, *state, engine->tokens(), announced_before, backend, logs);
   if (!server) return fail(std::move(server.error()));
   if (auto announced = announce(*state, (*server)->url(), (*port)->endpoint()); !announced) return announced;
   ready = true;

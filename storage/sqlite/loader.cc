@@ -100,6 +100,7 @@ StoredState load_state(Connection& connection) {
       "WHERE t.id IN (SELECT id FROM newest_asset_versions UNION SELECT asset_version FROM alias_moves a WHERE a.row = "
       "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
   state.aliases = read_all<AliasRow>(connection, kNewestAliases);
+  state.tokens = read_all<TokenRow>(connection, "ORDER BY t.name");
   return state;
 }
 

@@ -257,7 +257,31 @@ FROM alias_moves a JOIN asset_versions v ON v.id = a.asset_version
 WHERE a.row = (SELECT max(b.row) FROM alias_moves b WHERE b.model = a.model AND b.alias = a.alias);
 )sql";
 
-constexpr std::array kMigrations{Migration{1, "first schema", kSchema1}};
+// The audit log is a chain (audit_chain.h): rows are added, never changed. The triggers keep an honest hand from
+// slipping, the hashes show a dishonest one.
+constexpr char kSchema2[] = R"sql(
+CREATE TABLE roles (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO roles VALUES (1, 'viewer'), (2, 'operator'), (3, 'author'), (4, 'admin');
+CREATE TABLE tokens (
+  name TEXT PRIMARY KEY,
+  role INTEGER NOT NULL REFERENCES roles (id),
+  sha256 TEXT NOT NULL UNIQUE,
+  created_by TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  expires_at_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE audit ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN result TEXT NOT NULL DEFAULT 'ok';
+ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+CREATE TRIGGER audit_rows_stay BEFORE UPDATE ON audit
+BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_rows_are_kept BEFORE DELETE ON audit
+BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
+)sql";
+
+constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
+                                 Migration{2, "tokens, and a chain of audit rows", kSchema2}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

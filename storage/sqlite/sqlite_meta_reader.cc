@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "storage/sqlite/audit_chain.h"
 #include "storage/sqlite/loader.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/tables.h"
@@ -295,9 +296,16 @@ Result<std::optional<WorkerRow>> SqliteMetaReader::worker(WorkerSeq seq) {
   return call("find worker", [&] { return first<WorkerRow>("WHERE t.seq = ?1", seq); });
 }
 
-Result<std::vector<AuditRow>> SqliteMetaReader::audit(std::size_t limit) {
-  return call("list audit",
-              [&] { return all<AuditRow>("ORDER BY t.row DESC LIMIT ?1", std::min(limit, kAnswerRowsMax)); });
+Result<std::vector<AuditEntry>> SqliteMetaReader::audit(std::size_t limit, std::uint64_t before) {
+  return call("list audit", [&] {
+    const std::size_t rows = std::min(limit, kAnswerRowsMax);
+    return before == 0 ? all<AuditEntry>("ORDER BY t.row DESC LIMIT ?1", rows)
+                       : all<AuditEntry>("WHERE t.row < ?2 ORDER BY t.row DESC LIMIT ?1", rows, before);
+  });
+}
+
+Result<AuditVerdict> SqliteMetaReader::verify_audit(std::uint64_t after, std::size_t limit) {
+  return call("verify the audit log", [&] { return follow_chain(connection_, after, limit); });
 }
 
 std::map<std::string, std::string> SqliteMetaReader::plans() {

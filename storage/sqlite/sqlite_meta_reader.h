@@ -45,7 +45,8 @@ class SqliteMetaReader final : public MetaReader {
   Result<DagVersionRow> newest_dag_version(const std::string& dag) override;
   Result<std::vector<WorkerRow>> workers(std::size_t limit) override;
   Result<std::optional<WorkerRow>> worker(WorkerSeq seq) override;
-  Result<std::vector<AuditRow>> audit(std::size_t limit) override;
+  Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before) override;
+  Result<AuditVerdict> verify_audit(std::uint64_t after, std::size_t limit) override;
 
   /// What SQLite would do for each statement that was used so far: the statement, then its plan.
   std::map<std::string, std::string> plans();

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "engine/ports/meta_reader.h"
 #include "storage/sqlite/connection.h"
 
 namespace chappe::sqlite {
@@ -135,8 +136,28 @@ struct Table<AliasRow> {
 template <>
 struct Table<AuditRow> {
   static constexpr std::string_view kName = "audit";
-  static constexpr std::string_view kColumns = "at_us, principal, verb, object, detail";
-  static auto fields(auto& row) { return std::tie(row.at, row.principal, row.verb, row.object, row.detail); }
+  static constexpr std::string_view kColumns = "at_us, principal, verb, object, detail, source, result";
+  static auto fields(auto& row) {
+    return std::tie(row.at, row.principal, row.verb, row.object, row.detail, row.source, row.result);
+  }
+};
+
+template <>
+struct Table<AuditEntry> {
+  static constexpr std::string_view kName = "audit";
+  static constexpr std::string_view kColumns = "row, at_us, principal, verb, object, detail, source, result, hash";
+  static auto fields(auto& entry) {
+    return std::tuple_cat(std::tie(entry.number), Table<AuditRow>::fields(entry.row), std::tie(entry.hash));
+  }
+};
+
+template <>
+struct Table<TokenRow> {
+  static constexpr std::string_view kName = "tokens";
+  static constexpr std::string_view kColumns = "name, role, sha256, created_by, created_at_us, expires_at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.name, row.role, row.sha256, row.created_by, row.created_at, row.expires_at);
+  }
 };
 
 template <typename Row>

@@ -64,9 +64,12 @@ Writer::Writer(const Connection& connection)
               "INSERT INTO newest_asset_versions (uri, id) SELECT uri, id FROM asset_versions WHERE id = ?1 AND "
               "published_at_us <> 0 ON CONFLICT (uri) DO UPDATE SET id = excluded.id WHERE excluded.id > id"),
       alias_(connection, insert_sql<AliasRow>()),
-      audit_(connection, insert_sql<AuditRow>()),
+      token_(connection, insert_sql<TokenRow>()),
+      revoke_(connection, "DELETE FROM tokens WHERE name = ?1 AND sha256 = ?2"),
+      audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
-      run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2") {}
+      run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
+      audit_end_(end_of_audit(connection)) {}
 
 void Writer::write(const Persist& changes) {
   for (const DagVersionRow& row : changes.dag_versions) write(row);
@@ -81,7 +84,8 @@ void Writer::write(const Persist& changes) {
   for (const ValueRow& row : changes.values) write_row(value_, row);
   for (const AssetPublished& published : changes.published) write(published);
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
-  for (const AuditRow& row : changes.audit) write_row(audit_, row);
+  for (const TokenChange& change : changes.tokens) write(change);
+  for (const AuditRow& row : changes.audit) write(row);
 }
 
 void Writer::write(const DagVersionRow& row) { write_row(dag_version_, row); }
@@ -124,6 +128,19 @@ void Writer::write(const AssetPublished& published) {
     raise_conflict(fmt::format("asset version {}", published.id.value), "a row", "none");
   }
   newest_.run(published.id);
+}
+
+void Writer::write(const TokenChange& change) {
+  if (!change.revoked) return write_row(token_, change.row);
+  revoke_.run(change.row.name, change.row.sha256);
+  if (connection_.changes() != 1) raise_conflict("token " + change.row.name, "a row", "none, or another token");
+}
+
+/// What is kept of the end here is not undone with the transaction: a store whose commit failed writes nothing more.
+void Writer::write(const AuditRow& row) {
+  const std::uint64_t number = audit_end_.number + 1;
+  audit_end_ = {number, chain_hash(audit_end_.hash, number, row)};
+  write_row(audit_, AuditEntry{number, row, audit_end_.hash});
 }
 
 void Writer::conflict(const TaskChange& change) {

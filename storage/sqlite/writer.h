@@ -2,6 +2,7 @@
 /// What each part of a Persist does to the tables. Statements are prepared once.
 #pragma once
 
+#include "storage/sqlite/audit_chain.h"
 #include "storage/sqlite/connection.h"
 
 namespace chappe::sqlite {
@@ -20,6 +21,8 @@ class Writer {
   void write(const TaskChange& change);
   void write(const AssetVersion& row);
   void write(const AssetPublished& published);
+  void write(const TokenChange& change);
+  void write(const AuditRow& row);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
 
@@ -39,9 +42,12 @@ class Writer {
   Statement published_;
   Statement newest_;
   Statement alias_;
+  Statement token_;
+  Statement revoke_;
   Statement audit_;
   Statement task_now_;
   Statement run_now_;
+  AuditEnd audit_end_;
 };
 
 }  // namespace chappe::sqlite

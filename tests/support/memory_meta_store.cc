@@ -61,7 +61,17 @@ void MemoryMetaStore::apply(const Persist& changes) {
   append(tables_.values, changes.values);
   for (const AssetPublished& published : changes.published) apply(published);
   append(tables_.aliases, changes.aliases);
+  for (const TokenChange& change : changes.tokens) apply(change);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const TokenChange& change) {
+  const std::string name = "token " + change.row.name;
+  if (change.revoked) {
+    if (tables_.tokens.erase(change.row.name) != 1) broken(name, "a row", "none");
+  } else if (!tables_.tokens.try_emplace(change.row.name, change.row).second) {
+    broken(name, "no row", "one");
+  }
 }
 
 void MemoryMetaStore::apply(const RunRow& row) {
@@ -187,6 +197,7 @@ Result<StoredState> MemoryMetaStore::load() const {
     if (row.version) wanted.insert(row.version);
   }
   for (const AssetVersionId id : wanted) out.assets.push_back(tables_.asset_versions.at(id));
+  for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
   return out;
 }
 

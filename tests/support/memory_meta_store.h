@@ -24,6 +24,7 @@ struct StoredTables {
   std::vector<ArtifactRow> artifacts;
   std::vector<ValueRow> values;
   std::vector<AliasRow> aliases;
+  std::map<std::string, TokenRow> tokens;
   std::vector<AuditRow> audit;
 };
 
@@ -53,6 +54,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const WorkerRow& row);
   void apply(const TaskChange& change);
   void apply(const AssetPublished& published);
+  void apply(const TokenChange& change);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 

@@ -214,7 +214,8 @@ TEST_F(SqliteReader, FindsDagsWorkersAndAudit) {
   EXPECT_EQ(read->workers(1)->at(0).seq, WorkerSeq{2});
   EXPECT_EQ((*read->worker({1}))->incarnation, "i1");
   EXPECT_EQ(*read->worker({3}), std::nullopt);
-  EXPECT_EQ(read->audit(1)->at(0).verb, "b");
+  EXPECT_EQ(read->audit(1)->at(0).row.verb, "b");
+  EXPECT_EQ(read->audit(10, 2)->at(0).row.verb, "a");
 }
 
 TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {

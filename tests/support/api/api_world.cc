@@ -179,9 +179,14 @@ void ApiWorld::TearDown() {
 
 void ApiWorld::restart(const ServerBounds& bounds) {
   server_.reset();
-  auto server = Server::start({.listen = "127.0.0.1:0", .token = kToken, .bounds = bounds}, *backend_, *logs_);
+  auto server =
+      Server::start({.listen = "127.0.0.1:0", .token = kToken, .tokens = tokens_, .bounds = bounds}, *backend_, *logs_);
   ASSERT_TRUE(server) << server.error().message;
   server_ = *std::move(server);
+}
+
+TokenRow ApiWorld::token_row(const std::string& name, Role role, const std::string& token, WallTime expires_at) {
+  return {.name = name, .role = role, .sha256 = to_hex(sha256(token)), .created_by = "admin", .expires_at = expires_at};
 }
 
 std::string ApiWorld::head_of(const std::string& method, const std::string& path, const std::string& more) const {

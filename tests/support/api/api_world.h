@@ -83,7 +83,9 @@ class ApiWorld : public testing::Test {
   /// Starts the server anew, with other bounds.
   void restart(const ServerBounds& bounds);
 
-  /// One request on a connection of its own, with the token.
+  /// A token of `tokens_`: the one whose text is `token`.
+  static TokenRow token_row(const std::string& name, Role role, const std::string& token, WallTime expires_at = {});
+  /// One request on a connection of its own, with the admin's token.
   Reply call(const std::string& method, const std::string& path, const std::string& body = "",
              const std::string& more_head = "");
   Reply get(const std::string& path) { return call("GET", path); }
@@ -99,6 +101,7 @@ class ApiWorld : public testing::Test {
   std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<RecordingBackend> backend_;
   std::unique_ptr<LogHub> logs_;
+  std::vector<TokenRow> tokens_;  ///< Of the next start, besides the admin's.
   std::unique_ptr<Server> server_;
   std::uint32_t last_run_ = 0;
 };
