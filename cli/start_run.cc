@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -50,6 +51,17 @@ int say_refused(const ApiClient& client, const Error& error) {
   return complain(error);
 }
 
+/// All users of a machine can read the command lines of all.
+void warn_of_secrets_in_sight(const Dag& dag, const std::vector<std::string>& given) {
+  for (const ParamSpec& spec : dag.params) {
+    const auto names = [&](const std::string& param) { return param.starts_with(spec.name + "="); };
+    if (spec.secret && std::any_of(given.begin(), given.end(), names)) {
+      fmt::print(stderr, "chappe: warning: '{}' is secret, and others can read command lines: use --params-file\n",
+                 spec.name);
+    }
+  }
+}
+
 /// A file that is checked, with the parameters it will run with. Returns an exit code where it cannot run.
 struct Ready {
   DagFile file;
@@ -60,6 +72,7 @@ std::variant<Ready, int> make_ready(const Session& session, const RunOptions& op
   if (!file) return complain(file.error().message, kUsage);
   show_diagnostics(file->diagnostics, session.output);
   if (file->dag == nullptr) return kUsage;
+  warn_of_secrets_in_sight(*file->dag, options.params);
   auto params = read_params(file->dag.get(), options.params_file, options.params);
   if (!params) return complain(params.error());
   return Ready{*std::move(file), *std::move(params)};

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <span>
+
+#include "engine/model/secrets.h"
 
 namespace chappe {
 namespace {
@@ -95,7 +98,7 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
   };
   if (is_item(root) || root == "item" || root == "key" || root == "position") return problem_of_item(reference, site);
   if (root == "params") return site.params ? problem_of_param(reference, site) : not_here();
-  if (root == "env") return site.env ? problem_of_env(reference) : not_here();
+  if (root == "env") return site.env ? problem_of_env(reference, site) : not_here();
   if (root == "run") return site.run ? problem_of_run(reference) : not_here();
   if (root == "tasks") return site.tasks ? "" : not_here();
   if (root == "secrets") return "'secrets' is not supported by this version of Chappe";
@@ -117,7 +120,11 @@ std::string Names::problem_of_param(const Reference& reference, const Site& site
   return fmt::format("there is no parameter '{}'{}", reference.path[1], Reader::suggestion(reference.path[1], names));
 }
 
-std::string Names::problem_of_env(const Reference& reference) const {
+std::string Names::problem_of_env(const Reference& reference, const Site& site) const {
+  if (!site.secrets && names_secret(dag_, std::span(&reference, 1))) {
+    return fmt::format("'{}' holds a secret parameter, and what stands {} is recorded; pass it through env",
+                       dotted(reference), site.where);
+  }
   if (reference.path.size() < 2) return "";
   std::vector<std::string> names;
   for (const auto& [name, text] : dag_.env) names.push_back(name);

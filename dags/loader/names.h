@@ -73,7 +73,7 @@ class Names {
   std::string problem_of(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_param(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_run(const expr::Reference& reference) const;
-  std::string problem_of_env(const expr::Reference& reference) const;
+  std::string problem_of_env(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_item(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_unknown(const expr::Reference& reference) const;
   bool is_item(const std::string& root) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/assert.h"
+#include "engine/model/secrets.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -22,6 +23,14 @@ std::uint32_t& count_for(UpstreamCounts& counts, const Dependency& edge, TaskSta
 }
 
 std::string run_name(const RunRow& row) { return "run " + row.id.text(); }
+
+std::vector<std::string> secret_params(const Dag& dag) {
+  std::vector<std::string> names;
+  for (const ParamSpec& spec : dag.params) {
+    if (spec.secret) names.push_back(spec.name);
+  }
+  return names;
+}
 
 /// What the store keeps of the parameters: secret ones as null.
 std::string recorded_params(const Dag& dag, ValueMap params) {
@@ -106,7 +115,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
   run.graph = graph_of(run.dag);
   run.context = std::make_shared<const RunContext>(
       RunContext{run.row.seq, run.row.id, run.row.dag, run.row.dag_version, to_json(run.params), run.row.logical_time,
-                 run.row.interval_start, run.row.interval_end, run.row.generation});
+                 run.row.interval_start, run.row.interval_end, run.row.generation, secret_params(*run.dag)});
   run.tasks.assign(run.dag->tasks.size(), {});
   run.states.assign(run.instances->size(), {});
   run.counts = {};
@@ -274,7 +283,8 @@ bool EngineState::decide_when(LiveRun& run, std::uint32_t index) {
   if (answer) {
     settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone, "when is false: " + when.text());
   } else {
-    settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, "when: " + answer.error().message);
+    const Error told = without_secrets(*run.dag, run.params, when.references(), answer.error());
+    settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, "when: " + told.message);
   }
   return false;
 }
@@ -302,7 +312,9 @@ void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
       continue;
     }
     end.reason = Reason::kCheckFailed;
-    const std::string what = !answer ? answer.error().message : condition.message;
+    const std::string what =
+        !answer ? without_secrets(*run.dag, run.params, condition.expression.references(), answer.error()).message
+                : condition.message;
     end.message = fmt::format("{}is false: {}{}{}", condition.name.empty() ? "" : condition.name + " ",
                               condition.expression.text(), what.empty() ? "" : ": ", what);
     break;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/model/secrets.h"
+
 namespace chappe {
 namespace {
 
@@ -99,7 +101,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   }
   for (const auto& [name, value] : spec.env) {
     auto text = value.expand(scope);
-    if (!text) return fail(std::move(text.error()).in("env " + name));
+    if (!text)
+      return fail(without_secrets(*run.dag, run.params, value.references(), std::move(text.error())).in("env " + name));
     out.env.emplace_back(name, std::move(*text));
   }
   for (const InputArtifact& input : spec.inputs) {

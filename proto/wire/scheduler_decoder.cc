@@ -34,6 +34,7 @@ Complaint read(const v1::Run& from, RunContext& out) {
   out.interval_start = {from.interval_start()};
   out.interval_end = {from.interval_end()};
   out.generation = from.generation();
+  out.secret_params.assign(from.secret_params().begin(), from.secret_params().end());
   return nullptr;
 }
 

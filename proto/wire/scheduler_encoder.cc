@@ -20,6 +20,7 @@ void fill(v1::Run& out, const RunContext& run) {
   out.set_interval_start(run.interval_start.us);
   out.set_interval_end(run.interval_end.us);
   out.set_generation(run.generation);
+  for (const std::string& name : run.secret_params) out.add_secret_params(name);
 }
 
 void fill(v1::Input& out, const ResolvedInput& input) {

@@ -13,6 +13,7 @@
 #include "engine/base/assert.h"
 #include "engine/lineage/objects.h"
 #include "engine/ports/log.h"
+#include "worker/app/secret_mask.h"
 
 namespace chappe::worker {
 namespace {
@@ -72,6 +73,7 @@ struct Executor::Execution {
   bool transferring = false;
   exec::ProgramId program = 0;  ///< 0: none runs.
   AttemptLog log;
+  SecretMask mask;  ///< Between the program and its log.
   AttemptEnd end;
   std::shared_ptr<AttemptOutputs> outputs;
 
@@ -101,6 +103,7 @@ Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignm
     return nullptr;
   }
   execution.log = AttemptLog(folder->log(), parts_.log_bounds);
+  execution.mask = SecretMask(secrets_of(*what.run));
   execution.folder = std::move(*folder);
   return &execution;
 }
@@ -189,7 +192,14 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
 
 void Executor::take_output(exec::ProgramId program, std::span<const std::byte> bytes) {
   const auto found = by_program_.find(program);
-  if (found != by_program_.end()) found->second->log.append(bytes, parts_.now().mono);
+  if (found == by_program_.end()) return;
+  Execution& execution = *found->second;
+  if (execution.mask.hides_nothing()) return execution.log.append(bytes, parts_.now().mono);
+  append_text(execution.log, execution.mask.mask({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+}
+
+void Executor::append_text(AttemptLog& log, const std::string& text) {
+  if (!text.empty()) log.append(std::as_bytes(std::span(text)), parts_.now().mono);
 }
 
 void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& end) {
@@ -199,6 +209,7 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   by_program_.erase(found);
   execution.program = 0;
   if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
+  append_text(execution.log, execution.mask.rest());
   execution.end = end_of(execution, end);
   const Now ended = at(end.ended_at);
   parts_.agent.program_ended(execution.id(), ended);
@@ -309,7 +320,7 @@ void Executor::withdrawn(Execution& execution) {
 }
 
 void Executor::give_up_place(Execution& execution) {
-  if (execution.has_params) parts_.directory.release_params(execution.assignment->run->seq);
+  if (execution.has_params) parts_.directory.release_params(*execution.assignment->run);
   if (execution.folder && execution.log.in_file()) execution.folder->has_files = true;
   if (execution.folder && parts_.directory.release(*execution.folder)) {
     const auto remove = [root = execution.folder->root] {

@@ -71,6 +71,7 @@ class Executor {
   void run(Execution& execution);
   Result<exec::Launch> launch_of(Execution& execution);
   void take_output(exec::ProgramId program, std::span<const std::byte> bytes);
+  void append_text(AttemptLog& log, const std::string& text);
   void program_ended(exec::ProgramId program, const exec::ProcessEnd& end);
   AttemptEnd end_of(const Execution& execution, const exec::ProcessEnd& end);
   AttemptEnd not_started(const Execution& execution, const exec::ProcessEnd& end) const;

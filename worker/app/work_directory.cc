@@ -168,15 +168,19 @@ Result<std::string> WorkDirectory::acquire_params(const RunContext& run) {
   return failure;
 }
 
-void WorkDirectory::release_params(RunSeq run) {
-  const auto users = params_users_.find(run);
+void WorkDirectory::release_params(const RunContext& run) {
+  const auto users = params_users_.find(run.seq);
   if (users == params_users_.end() || --users->second > 0) return;
-  idle_runs_.push_back(run);
+  if (!run.secret_params.empty()) return forget_params(run.seq);
+  idle_runs_.push_back(run.seq);
   if (idle_runs_.size() <= kIdleRunsMax) return;
-  const RunSeq oldest = idle_runs_.front();
+  forget_params(idle_runs_.front());
   idle_runs_.pop_front();
-  params_users_.erase(oldest);
-  if (!keep_) (void)::unlink(params_file(oldest).c_str());
+}
+
+void WorkDirectory::forget_params(RunSeq run) {
+  params_users_.erase(run);
+  if (!keep_) (void)::unlink(params_file(run).c_str());
 }
 
 }  // namespace chappe::worker

@@ -51,11 +51,13 @@ class WorkDirectory {
 
   /// The file with the run's parameters; release_params() for each.
   Result<std::string> acquire_params(const RunContext& run);
-  void release_params(RunSeq run);
+  /// Where there are secrets among them, the file goes at once; else it may serve the run's next attempt.
+  void release_params(const RunContext& run);
 
  private:
   WorkDirectory(std::string path, int lock, bool keep);
   std::string params_file(RunSeq run) const;
+  void forget_params(RunSeq run);
 
   std::string path_;
   int lock_ = -1;

@@ -306,6 +306,23 @@ TEST(Loader, SecretsGoThroughTheEnvironmentOnly) {
   EXPECT_THAT(with("{id: a, foreach: {items: '${{ split(params.t, 1) }}'}, run: x}"), HasSubstr("secret"));
 }
 
+TEST(Loader, SecretsStayInTheEnvironmentWhenTheyGoThroughTheDagsOwn) {
+  const auto with = [](std::string_view task) {
+    const LoadedDag loaded =
+        load_dag(fmt::format("name: x\nparams: {{t: {{type: string, secret: true}}, u: {{type: string, default: v}}}}\n"
+                             "env: {{T: '-${{{{ params.t }}}}', U: '${{{{ params.u }}}}'}}\ntasks: [{}]\n",
+                             task),
+                 "dag.yaml");
+    return loaded.diagnostics.empty() ? "" : loaded.diagnostics[0].message;
+  };
+  EXPECT_EQ(with("{id: a, command: [x, '${{ env.U }}']}"), "");
+  EXPECT_EQ(with("{id: a, run: x, env: {V: '${{ env.T }}'}}"), "");
+  EXPECT_THAT(with("{id: a, command: [x, '${{ env.T }}']}"), HasSubstr("'env.T' holds a secret parameter"));
+  EXPECT_THAT(with("{id: a, command: [x, '${{ to_json(env) }}']}"), HasSubstr("secret"));
+  EXPECT_THAT(with("{id: a, run: x, outputs: {artifacts: [{name: o, path: o, asset: 'm/${{ env.T }}'}]}}"),
+              HasSubstr("secret"));
+}
+
 TEST(Version, IsOfTheMeaningNotOfTheText) {
   const std::string version = load("name: x\nparams: {a: 1, b: [1, 2]}\ntasks: [{id: t, run: echo}]\n")->version;
   EXPECT_EQ(version.size(), 64U);

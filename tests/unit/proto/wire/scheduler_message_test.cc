@@ -23,7 +23,8 @@ std::shared_ptr<const RunContext> full_run() {
                  .logical_time = {1},
                  .interval_start = {-2},
                  .interval_end = {3},
-                 .generation = 4};
+                 .generation = 4,
+                 .secret_params = {"token", "key"}};
   for (std::uint8_t i = 0; i < 16; ++i) run.id.bytes[i] = static_cast<std::uint8_t>(250 + i);
   return std::make_shared<const RunContext>(run);
 }
@@ -185,6 +186,7 @@ TEST(SchedulerMessage, CarriesAnAssignmentWhole) {
   EXPECT_EQ(one.run->interval_start, full_run()->interval_start);
   EXPECT_EQ(one.run->interval_end, full_run()->interval_end);
   EXPECT_EQ(one.run->generation, full_run()->generation);
+  EXPECT_EQ(one.run->secret_params, full_run()->secret_params);
   expect_equal(*one.work, *full_work());
 }
 
