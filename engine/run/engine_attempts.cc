@@ -268,6 +268,14 @@ bool EngineState::has_won(const HeldAttempt& what) {
          (instance.state == TaskState::kCommitting || instance.state == TaskState::kSuccess);
 }
 
+/// Somebody has the lease of just this attempt.
+bool EngineState::is_held(const HeldAttempt& what) {
+  const LiveRun* run = find_run(what.key.run);
+  if (run == nullptr || !run->started() || what.key.index >= run->states.size()) return false;
+  const InstanceState& instance = run->states[what.key.index];
+  return instance.attempt == what.attempt && holds_attempt(instance.state);
+}
+
 void EngineState::on(const AttemptStarted& event) {
   LeasedAttempt* leased = leased_by(event.connection, event.what);
   if (leased == nullptr) {
@@ -312,9 +320,11 @@ void EngineState::on(const AttemptFinished& event) {
   if (worker_on(event.connection) == nullptr) return;  // It says hello first, and then all of this again.
   send_to(event.connection).acknowledged.push_back(event.what.attempt);
   if (known == nullptr) {
-    // Ended already, by this very report or without it. Of a run that is over nobody knows here who won.
+    // Ended already, by this very report or without it; or it is another worker's, whose objects are not this one's to
+    // give up. Of a run that is over nobody knows here who won.
     const LiveRun* run = find_run(event.what.key.run);
-    if (run != nullptr && event.outputs && !has_won(event.what)) drop_outputs(*run, event.what, *event.outputs);
+    const bool unwanted = !has_won(event.what) && !is_held(event.what);
+    if (run != nullptr && event.outputs && unwanted) drop_outputs(*run, event.what, *event.outputs);
     return;
   }
   const std::uint32_t index = known->key.index;
@@ -328,6 +338,9 @@ void EngineState::on(const AttemptFinished& event) {
   if (event.outputs && !owns_all(run, event.what, event.outputs->objects)) {
     end.reason = Reason::kInvalidOutput;
     end.message = "the worker reported an object that is not the attempt's own";
+  } else if (event.outputs && !declares_all(run, index, event.outputs->objects)) {
+    end.reason = Reason::kInvalidOutput;
+    end.message = "the worker reported an output that the task does not declare so";
   }
   if (end.reason != Reason::kNone) {
     end_attempt(run, index, std::move(end), leased.queued_at);

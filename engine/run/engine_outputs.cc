@@ -16,6 +16,22 @@ bool EngineState::owns_all(const LiveRun& run, const HeldAttempt& what, std::spa
                      [&](const OutputObject& object) { return object.key.starts_with(prefix); });
 }
 
+/// A worker says what is in an output, not what others find it by: name and URI are the task's to say.
+bool EngineState::declares_all(const LiveRun& run, std::uint32_t index, std::span<const OutputObject> objects) const {
+  if (objects.empty()) return true;
+  const Task& task = run.task(run.instances->task_of(index));
+  if (task.work == nullptr) return false;
+  const auto& declared = task.work->outputs;
+  const RunScope scope(run, index);
+  return std::all_of(objects.begin(), objects.end(), [&](const OutputObject& object) {
+    const auto output = std::find_if(declared.begin(), declared.end(),
+                                     [&](const OutputArtifact& each) { return each.name == object.name; });
+    if (output == declared.end() || output->asset_name != object.asset_name) return false;
+    const auto uri = output->asset.expand(scope);
+    return uri && *uri == object.asset_uri;
+  });
+}
+
 void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs) {
   if (outputs.objects.empty() || !owns_all(run, what, outputs.objects)) return;
   out.drop.push_back({what, outputs.objects});

@@ -45,9 +45,17 @@ void add_policies(Chance& chance, Task& task) {
   if (chance.one_in(6)) task.queue_timeout = seconds(10 + chance.number(300));
 }
 
+void add_output(Chance& chance, Task& task) {
+  WorkSpec work = *task.work;
+  OutputArtifact& output = work.outputs.emplace_back(OutputArtifact{.name = "out", .path = "out"});
+  if (chance.one_in(2)) output.asset = expr::Template::parse(fmt::format("assets/{}", chance.number(3))).value();
+  task.work = std::make_shared<const WorkSpec>(std::move(work));
+}
+
 void add_work(Chance& chance, Task& task) {
   constexpr std::uint32_t kCpu[] = {500, 1000, 2000};
   if (!chance.one_in(3)) process(kCpu[chance.number(3)])(task);
+  if (task.work != nullptr && chance.one_in(2)) add_output(chance, task);
   if (chance.one_in(4)) task.pool = chance.one_in(2) ? "a" : "b";
   task.priority = static_cast<std::int32_t>(chance.number(3));
   if (chance.one_in(8)) task.when = expr::Expression::parse("false").value();

@@ -288,7 +288,9 @@ Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& wh
       OutputObject object{.name = artifact, .key = key + artifact, .size = 1, .sha256 = std::string(64, 'a')};
       if (name == "asset") {
         object.asset_uri = uri;
-        object.asset_name = cut(uri, '/').first;
+        for (const ResolvedOutput& output : what.work->outputs) {
+          if (output.name == artifact) object.asset_name = output.asset_name;
+        }
         object.upload = "upload of " + object.key;
       }
       outputs.objects.push_back(std::move(object));

@@ -262,11 +262,11 @@ class History {
 
   AttemptOutputs outputs_by_chance(const Assignment& what) {
     AttemptOutputs outputs;
-    if (chance_.one_in(2)) return outputs;
-    OutputObject& object = outputs.objects.emplace_back();
     const auto prefix = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
-    object = {.name = "out", .key = prefix + "out", .size = 1};
-    if (chance_.one_in(2)) object.asset_uri = "assets/" + std::to_string(chance_.number(3));
+    for (const ResolvedOutput& output : what.work->outputs) {
+      outputs.objects.push_back(
+          {.name = output.name, .key = prefix + output.name, .size = 1, .asset_uri = output.asset_uri});
+    }
     return outputs;
   }
 
