@@ -87,6 +87,15 @@ Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifac
   return out;
 }
 
+/// What goes to a program: beyond a NUL it would see nothing.
+Result<std::string> handed_over(const expr::Template& text, const RunScope& scope) {
+  auto expanded = text.expand(scope);
+  if (expanded && expanded->find('\0') != std::string::npos) {
+    return fail(ErrorCode::kInvalidInput, "the value holds a NUL character, which no program can be handed");
+  }
+  return expanded;
+}
+
 Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const WorkSpec& spec, const EngineState& state) {
   const RunScope scope(run, index);
   ResolvedWork out{.kind = spec.kind};
@@ -95,12 +104,12 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   out.script = std::move(*script);
   out.shell = spec.shell;
   for (const expr::Template& argument : spec.command) {
-    auto text = argument.expand(scope);
+    auto text = handed_over(argument, scope);
     if (!text) return fail(std::move(text.error()).in("command"));
     out.command.push_back(std::move(*text));
   }
   for (const auto& [name, value] : spec.env) {
-    auto text = value.expand(scope);
+    auto text = handed_over(value, scope);
     if (!text)
       return fail(without_secrets(*run.dag, run.params, value.references(), std::move(text.error())).in("env " + name));
     out.env.emplace_back(name, std::move(*text));
