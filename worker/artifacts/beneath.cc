@@ -136,7 +136,13 @@ Result<void> Folder::make_link(const std::string& path, const std::string& targe
 }
 
 Result<void> Folder::remove_file(const std::string& path) const {
-  if (!is_plain_path(path) || ::unlinkat(fd(), path.c_str(), 0) != 0) return failed("remove", path, errno);
+  if (!is_plain_path(path)) return failed("remove", path, EXDEV);
+  // unlinkat() alone would follow links on the way, wherever they lead.
+  const std::size_t slash = path.rfind('/');
+  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
+  const File folder = open_beneath(fd(), parent, O_PATH | O_DIRECTORY, 0);
+  const std::string name = path.substr(slash + 1);  // All of it where there is no slash.
+  if (!folder.is_open() || ::unlinkat(folder.fd(), name.c_str(), 0) != 0) return failed("remove", path, errno);
   return {};
 }
 
