@@ -145,6 +145,7 @@ Answer read_log(Context& context, const Request& request) {
                 .attempt_no = *attempt_no};
   if (const auto standing = where_it_stands(context.reader, wanted); !standing) return problem(standing.error());
   return {.content_type = "text/plain; charset=utf-8",
+          .headers = {{"Content-Disposition", "attachment; filename=\"log.txt\""}},
           .stream = std::make_shared<LogStream>(std::move(wanted), *follow, *offset)};
 }
 

@@ -1,0 +1,52 @@
+"""What is built into the command: the compiler's and the linker's protections, looked for in the file itself."""
+
+import re
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+
+from cluster import chappe_binary
+
+
+def cached(name: str) -> str:
+    """A setting of the build that the command is from; "" where it cannot be told."""
+    cache = Path(chappe_binary()).parent / "CMakeCache.txt"
+    found = re.search(rf"^{name}:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
+    return found[1] if found else ""
+
+
+@unittest.skipIf(shutil.which("readelf") is None, "SKIPPED: no readelf: the command's protections were not looked at")
+@unittest.skipIf(bool(cached("CHAPPE_SANITIZE")), "SKIPPED: a build with sanitizers has their protections instead")
+class Hardening(unittest.TestCase):
+    def readelf(self, *options: str) -> str:
+        command = ["readelf", "--wide", *options, chappe_binary()]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def test_it_is_loaded_at_a_random_address(self) -> None:
+        self.assertRegex(self.readelf("--file-header"), r"Type:\s+DYN \(Position-Independent Executable file\)")
+
+    def test_its_tables_are_bound_at_start_and_read_only_then(self) -> None:
+        self.assertIn("GNU_RELRO", self.readelf("--program-headers"))
+        self.assertRegex(self.readelf("--dynamic"), r"\((FLAGS|FLAGS_1)\).*NOW")
+
+    def test_no_memory_is_both_written_and_run(self) -> None:
+        segments = self.readelf("--program-headers")
+        self.assertRegex(segments, r"GNU_STACK(?:\s+0x[0-9a-f]+)+\s+RW\s", "the stack")
+        self.assertNotRegex(segments, r"LOAD(?:\s+0x[0-9a-f]+)+\s+RWE", "no segment")
+        self.assertNotIn("TEXTREL", self.readelf("--dynamic"))
+
+    def test_it_looks_for_libraries_where_the_system_has_them(self) -> None:
+        self.assertNotRegex(self.readelf("--dynamic"), r"\((RPATH|RUNPATH)\)")
+
+    def test_its_stack_frames_are_guarded(self) -> None:
+        self.assertIn("__stack_chk_fail", self.readelf("--dyn-syms"))
+
+    def test_an_optimized_build_checks_sizes_where_it_copies(self) -> None:
+        if cached("CMAKE_BUILD_TYPE") != "Release":
+            self.skipTest("SKIPPED: only an optimized build has these checks")
+        self.assertRegex(self.readelf("--dyn-syms"), r"__mem\w+_chk")
+
+
+if __name__ == "__main__":
+    unittest.main()
