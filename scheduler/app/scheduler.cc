@@ -1,9 +1,10 @@
 #include "scheduler/app/scheduler.h"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -24,20 +25,24 @@
 namespace chappe {
 namespace {
 
-/// SIGTERM and SIGINT become readable on a descriptor. Before any thread starts, so that all of them block the signals.
-int open_stop_signals() {
+/// Becomes readable at SIGTERM and SIGINT, and with `quit_with_parent` when the process that started this one is gone:
+/// a pidfd tells it from a parent that is process 1 of a container. Before any thread starts, so that all of them block
+/// the signals.
+int open_stop(bool quit_with_parent) {
+  const int stop = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event readable{.events = EPOLLIN, .data = {}};
+  if (quit_with_parent) {
+    const int parent = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
+    (void)epoll_ctl(stop, EPOLL_CTL_ADD, parent, &readable);
+  }
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   (void)std::signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-void follow_parent() {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() == 1) (void)raise(SIGTERM);  // It was gone before we asked.
+  (void)epoll_ctl(stop, EPOLL_CTL_ADD, signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), &readable);
+  return stop;
 }
 
 /// Runs whose stored text does not load any more must not keep the others from going on.
@@ -160,8 +165,7 @@ Result<void> serve_or_fail(const SchedulerConfig& config, int stop_fd, bool& rea
 }  // namespace
 
 int run_scheduler(const SchedulerConfig& config) {
-  const int stop_fd = open_stop_signals();
-  if (config.quit_with_parent) follow_parent();
+  const int stop_fd = open_stop(config.quit_with_parent);
   bool ready = false;
   const auto ended = serve_or_fail(config, stop_fd, ready);
   close(stop_fd);

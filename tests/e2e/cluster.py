@@ -146,9 +146,9 @@ class Cluster:
             command += ["--object-store", self.object_store]
         return self._start(name, command, environment)
 
-    def start_standalone(self) -> Daemon:
-        """One process that keeps a scheduler and a worker up."""
-        daemon = self._start("standalone", ["standalone", "--state-dir", str(self.state)])
+    def start_standalone(self, inside: tuple[str, ...] = ()) -> Daemon:
+        """One process that keeps a scheduler and a worker up. `inside`: a command that starts it."""
+        daemon = self._start("standalone", ["standalone", "--state-dir", str(self.state)], inside=inside)
         wait_until("the scheduler to be ready", lambda: self._is_ready(daemon))
         return daemon
 
@@ -166,9 +166,11 @@ class Cluster:
         except (OSError, ValueError):
             return {}
 
-    def _start(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> Daemon:
+    def _start(
+        self, name: str, command: list[str], environment: dict[str, str] | None = None, inside: tuple[str, ...] = ()
+    ) -> Daemon:
         log = self.directory / f"{name}.log"
-        daemon = Daemon(name, [chappe_binary(), *command], log, {**self.environment, **(environment or {})})
+        daemon = Daemon(name, [*inside, chappe_binary(), *command], log, {**self.environment, **(environment or {})})
         self.daemons.append(daemon)
         return daemon
 

@@ -1,6 +1,7 @@
 """kill -9, at bad moments: nothing is lost, nothing is visible twice, and the history says what happened."""
 
 import hashlib
+import subprocess
 import unittest
 
 from cluster import Cluster, Gate, wait_until
@@ -44,6 +45,15 @@ class Faults(unittest.TestCase):
         self.cluster.wait_for_run(run, "success")
         self.assertEqual(self.cluster.attempts(run, "make"), [(1, "failed", "lost_worker"), (2, "success", None)])
         self.expect_one_version()
+
+    def test_runs_as_process_one_of_a_container(self) -> None:
+        namespace = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+        if subprocess.run([*namespace, "true"], capture_output=True).returncode != 0:
+            self.skipTest("skipped: no process namespaces for this user")
+        cluster = Cluster.of(self)
+        cluster.start_standalone(namespace)
+        run = cluster.submit("{name: one, tasks: [{id: a, command: [/bin/true]}]}")
+        cluster.wait_for_run(run, "success")
 
     def test_another_worker_takes_over_when_the_lease_has_run_out(self) -> None:
         cluster = Cluster.of(self, lease="2s")
