@@ -119,6 +119,7 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
     if (!resolved) return fail(std::move(resolved.error()));
     out.inputs.push_back(std::move(*resolved));
   }
+  if (auto fits = check_fits(out.inputs); !fits) return fail(std::move(fits.error()));
   for (const OutputArtifact& output : spec.outputs) {
     auto resolved = resolve_output(scope, output);
     if (!resolved) return fail(std::move(resolved.error()));
@@ -132,6 +133,23 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
 }
 
 }  // namespace
+
+Result<void> check_fits(std::span<const ResolvedInput> inputs) {
+  constexpr std::size_t kAround = 64;  // Numbers, and what the encoding adds.
+  std::size_t objects = 0;
+  std::size_t bytes = 0;
+  for (const ResolvedInput& input : inputs) {
+    objects += input.objects.size();
+    for (const InputObject& object : input.objects) {
+      bytes += object.name.size() + object.path.size() + object.key.size() + object.sha256.size() + kAround;
+    }
+  }
+  if (bytes <= kInputTextMax) return {};
+  return fail(ErrorCode::kInvalidInput,
+              fmt::format("its {} input objects are more than a worker can be told of at once ({} MiB of names); read "
+                          "them in several tasks, or pack them",
+                          objects, kInputTextMax >> 20));
+}
 
 Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
   const WorkSpec& spec = *run.task(run.instances->task_of(index)).work;
