@@ -227,6 +227,11 @@ class Cluster:
         """Task instances by name."""
         return {task["name"]: task for task in self.get(f"/api/v1/runs/{run}/tasks")["items"]}
 
+    def unsuccessful(self, run: str) -> dict[str, str]:
+        """At most ten instances that did not succeed, and why."""
+        others = [task for task in self.tasks(run).values() if task["state"] != "success"]
+        return {task["name"]: f"{task['state']}: {task['reason']}: {task['message']}" for task in others[:10]}
+
     def states(self, run: str) -> dict[str, str]:
         return {name: task["state"] for name, task in self.tasks(run).items()}
 
@@ -249,7 +254,7 @@ class Cluster:
         def look() -> dict[str, Any]:
             found = self.run(run)
             if found["state"] in FINAL and found["state"] != state:
-                raise AssertionError(f"the run ended as {found['state']}: {found['message']}; {self.states(run)}")
+                raise AssertionError(f"the run ended as {found['state']}: {found['message']}; {self.unsuccessful(run)}")
             return found
 
         return wait_until(f"run {run} to be {state}", look, lambda found: found["state"] == state, seconds)

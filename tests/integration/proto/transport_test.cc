@@ -100,13 +100,17 @@ TEST_F(TransportTest, EachConnectionHasItsOwnNumberWhateverItsKey) {
   const auto one = link();
   const auto two = link();
   const auto three = link_with(other_keys_, scheduler_keys_.public_key);
-  for (SchedulerLink* each : {one.get(), two.get(), three.get()}) send(*each, encoder_.hello(hello("w")));
+  send(*one, encoder_.hello(hello("one")));
+  send(*two, encoder_.hello(hello("two")));
+  send(*three, encoder_.hello(hello("three")));
   serve_until({one.get(), two.get(), three.get()}, [&] { return events<WorkerJoined>().size() == 3; });
   std::set<ConnectionId> numbers;
   for (const WorkerJoined& joined : events<WorkerJoined>()) numbers.insert(joined.connection);
   EXPECT_THAT(numbers, SizeIs(3));
 
-  port_->send({.to = events<WorkerJoined>()[1].connection, .batch = 9});
+  for (const WorkerJoined& joined : events<WorkerJoined>()) {
+    if (joined.hello.name == "two") port_->send({.to = joined.connection, .batch = 9});
+  }
   serve_until({one.get(), two.get(), three.get()}, [&] { return !told_.empty(); });
   EXPECT_EQ(told_[0].first, two.get());
   EXPECT_THAT(told_, SizeIs(1));
