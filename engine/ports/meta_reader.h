@@ -68,6 +68,8 @@ class MetaReader {
   /// fit).
   virtual Result<RunRow> run(const std::string& id_or_prefix) = 0;
   virtual Result<RunRow> run_by_seq(RunSeq seq) = 0;
+  /// One run with all its rows, for who wants to run it again. Errors: kNotFound. Cost: O(its rows).
+  virtual Result<StoredRun> load_run(const RunId& run) = 0;
   virtual Result<std::optional<RunRow>> run_by_request(const std::string& request_id) = 0;
   /// Rows by state; instances without a row are counted as kNone.
   virtual Result<std::array<std::uint64_t, kTaskStates>> state_counts(const RunRow& run) = 0;

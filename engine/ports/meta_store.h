@@ -14,8 +14,6 @@ class MetaStore {
 
   /// Everything that is not final, counters, aliases. The epoch was raised, durably, when the store was opened.
   virtual Result<StoredState> load() = 0;
-  /// One run with all its rows, final or not. Errors: kNotFound.
-  virtual Result<StoredRun> load_run(const RunId& run) = 0;
 
   /// Writes all of it, durably, or nothing. Errors: kConflict: a guard did not hold, or another scheduler has a newer
   /// epoch; kUnavailable: disk full and the like. After any error the outcome is unknown: the caller must stop the

@@ -21,9 +21,9 @@ class Backend {
   virtual ~Backend() = default;
 
   using Done = std::function<void(Result<Value>)>;
-  /// Hands a request (RunRequested, CancelRequested, RetryRequested, AliasMoveRequested; `ticket` and `stored` are
-  /// filled in by the daemon) to the engine. `done` is called once, on the loop's thread, after the commit: it must
-  /// only pass the answer on. kUnavailable at once where the queue (1,024 requests) is full.
+  /// Hands a request (RunRequested, CancelRequested, RetryRequested, AliasMoveRequested; `ticket` is filled in by the
+  /// daemon) to the engine. `done` is called once, on the loop's thread, after the commit: it must only pass the answer
+  /// on. kUnavailable at once where the queue (1,024 requests) is full.
   virtual void request(Event event, Done done) = 0;
   /// Engine::explain() on the loop's thread. kNotFound for a run that is not live.
   virtual void explain(const RunId& run, std::string task, std::size_t limit, Done done) = 0;

@@ -7,6 +7,7 @@
 #include "proto/json/json.h"
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
+#include "scheduler/api/stored_run.h"
 
 namespace chappe::api {
 namespace {
@@ -252,10 +253,17 @@ void retry_run(Context& context, const Request& request, Respond respond) {
   if (!body) return respond(problem(400, body.error().message));
   const auto run = find_run(context, request);
   if (!run) return respond(problem(run.error()));
+  std::shared_ptr<StoredRun> stored;
+  if (is_final(run->state)) {
+    auto loaded = context.reader.load_run(run->id);
+    if (!loaded) return respond(problem(loaded.error()));
+    if (const auto completed = complete_stored_run(*loaded); !completed) return respond(problem(completed.error()));
+    stored = std::make_shared<StoredRun>(std::move(*loaded));
+  }
   context.backend.request(RetryRequested{.run = run->id,
                                          .tasks = task_names(*body),
                                          .requested_by = request.principal,
-                                         .stored = nullptr,
+                                         .stored = std::move(stored),
                                          .source = request.source},
                           answer_with(std::move(respond)));
 }

@@ -7,9 +7,7 @@
 #include <ctime>
 #include <utility>
 
-#include "dags/loader/loader.h"
 #include "engine/ports/log.h"
-#include "proto/json/json.h"
 
 namespace chappe {
 namespace {
@@ -23,19 +21,6 @@ std::int64_t clock_us(clockid_t clock) {
 }  // namespace
 
 Now read_clocks() { return {{clock_us(CLOCK_REALTIME)}, {clock_us(CLOCK_BOOTTIME)}}; }
-
-Result<void> complete_stored_run(StoredRun& run) {
-  LoadedDag loaded = load_dag(run.dag_source, run.row.dag);
-  if (loaded.dag == nullptr) {
-    return fail(ErrorCode::kCorrupt,
-                loaded.diagnostics.empty() ? "its DAG does not load" : loaded.diagnostics[0].text());
-  }
-  auto params = parse_json(run.row.params_json);
-  if (!params || params->as_map() == nullptr) return fail(ErrorCode::kCorrupt, "its parameters are not a JSON object");
-  run.dag = std::move(loaded.dag);
-  run.params = std::move(*params);
-  return {};
-}
 
 Result<void> Loop::run() {
   for (;;) {
@@ -103,16 +88,21 @@ bool Loop::answer_repeated(const Request& request) {
   return true;
 }
 
+/// What was read of a finished run, on another thread, is not what the store holds by now.
+bool Loop::is_out_of_date(const RetryRequested& retry) {
+  if (parts_.engine.knows(retry.run)) return false;
+  if (retry.stored == nullptr) return true;
+  const auto now = parts_.reader.run_by_seq(retry.stored->row.seq);
+  return !now || *now != retry.stored->row;
+}
+
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request)) return;
   const Ticket ticket{++last_ticket_.value};
-  if (auto* retry = std::get_if<RetryRequested>(&request.event); retry != nullptr && !parts_.engine.knows(retry->run)) {
-    auto stored = parts_.store.load_run(retry->run);
-    if (!stored) return request.done(fail(std::move(stored.error())));
-    if (auto completed = complete_stored_run(*stored); !completed)
-      return request.done(fail(std::move(completed.error())));
-    retry->stored = std::make_shared<StoredRun>(std::move(*stored));
+  const auto* retry = std::get_if<RetryRequested>(&request.event);
+  if (retry != nullptr && is_out_of_date(*retry)) {
+    return request.done(fail(ErrorCode::kConflict, "the run changed at this very moment; ask again"));
   }
   const auto set_ticket = [&](auto& event) {
     if constexpr (requires { event.ticket; }) event.ticket = ticket;

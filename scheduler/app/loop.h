@@ -24,10 +24,6 @@ namespace chappe {
 /// What the clocks of this machine say.
 Now read_clocks();
 
-/// Fills in what the store cannot know: the DAG of the run's version, and its parameters as values.
-/// Errors: kCorrupt: the stored text does not load.
-Result<void> complete_stored_run(StoredRun& run);
-
 class Loop {
  public:
   struct Parts {
@@ -56,6 +52,7 @@ class Loop {
   void take_mail(Mail& mail);
   void add_request(Request& request);
   bool answer_repeated(const Request& request);
+  bool is_out_of_date(const RetryRequested& retry);
   Result<void> pass();
   void carry_out(Effects& effects);
   bool wait();

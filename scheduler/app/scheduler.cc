@@ -15,6 +15,7 @@
 #include "engine/ports/log.h"
 #include "proto/json/json.h"
 #include "scheduler/api/server.h"
+#include "scheduler/api/stored_run.h"
 #include "scheduler/app/loop.h"
 #include "scheduler/app/loop_backend.h"
 #include "scheduler/app/state_dir.h"

@@ -133,6 +133,10 @@ Result<RunRow> SqliteMetaReader::run_by_seq(RunSeq seq) {
               [&] { return found(first<RunRow>("WHERE t.seq = ?1", seq), fmt::format("run {}", seq.value)); });
 }
 
+Result<StoredRun> SqliteMetaReader::load_run(const RunId& run) {
+  return call("load run", [&] { return sqlite::load_run(connection_, run); });
+}
+
 Result<std::optional<RunRow>> SqliteMetaReader::run_by_request(const std::string& request_id) {
   return call("find run", [&] { return first<RunRow>("WHERE t.request_id = ?1 AND t.request_id <> ''", request_id); });
 }

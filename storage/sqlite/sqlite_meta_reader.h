@@ -22,6 +22,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<RunRow>> runs(const RunFilter& filter) override;
   Result<RunRow> run(const std::string& id_or_prefix) override;
   Result<RunRow> run_by_seq(RunSeq seq) override;
+  Result<StoredRun> load_run(const RunId& run) override;
   Result<std::optional<RunRow>> run_by_request(const std::string& request_id) override;
   Result<std::array<std::uint64_t, kTaskStates>> state_counts(const RunRow& run) override;
   Result<std::vector<TaskRow>> tasks(RunSeq run, const TaskFilter& filter) override;

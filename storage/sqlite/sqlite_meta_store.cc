@@ -151,13 +151,6 @@ Result<StoredState> SqliteMetaStore::load() {
   });
 }
 
-Result<StoredRun> SqliteMetaStore::load_run(const RunId& run) {
-  return carry_out("load run", [&] {
-    Transaction snapshot(state_->connection, "BEGIN");
-    return sqlite::load_run(state_->connection, run);
-  });
-}
-
 Result<void> SqliteMetaStore::commit(const Persist& changes) {
   return carry_out("commit", [&] {
     state_->write(changes);

@@ -38,7 +38,6 @@ class SqliteMetaStore final : public MetaStore {
 
   ~SqliteMetaStore() override;
   Result<StoredState> load() override;
-  Result<StoredRun> load_run(const RunId& run) override;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override;
 

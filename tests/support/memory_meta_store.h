@@ -37,7 +37,7 @@ class MemoryMetaStore final : public MetaStore {
 
   Result<StoredState> load() override { return std::as_const(*this).load(); }
   Result<StoredState> load() const;
-  Result<StoredRun> load_run(const RunId& run) override;
+  Result<StoredRun> load_run(const RunId& run);
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 

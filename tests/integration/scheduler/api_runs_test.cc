@@ -124,6 +124,9 @@ TEST_F(ApiRuns, RetryNamesTasks) {
   const auto asked = std::get<RetryRequested>(backend_->requests().front());
   EXPECT_EQ(asked.run, run.id);
   EXPECT_EQ(asked.tasks, std::vector<std::string>{"train"});
+  ASSERT_NE(asked.stored, nullptr);  // What the engine has let go of is read on the API's thread.
+  EXPECT_EQ(asked.stored->row.seq, run.seq);
+  EXPECT_EQ(asked.stored->dag->name, "demo");
 }
 
 TEST_F(ApiRuns, ListsRunsInPages) {
