@@ -1,19 +1,8 @@
 #include "scheduler/app/publisher.h"
 
-#include <algorithm>
-
-#include "engine/model/policies.h"
-#include "engine/ports/log.h"
+#include <utility>
 
 namespace chappe {
-namespace {
-
-constexpr Backoff kRest{.initial = std::chrono::milliseconds(200), .factor = 2, .max = std::chrono::seconds(30)};
-
-/// Another try may end otherwise: the store is out of reach, or credentials are being renewed.
-bool may_pass(ErrorCode code) { return code == ErrorCode::kUnavailable || code == ErrorCode::kPermissionDenied; }
-
-}  // namespace
 
 Publisher::Publisher(ObjectStore& store, Report report, std::size_t threads)
     : store_(store), report_(std::move(report)) {
@@ -53,69 +42,15 @@ void Publisher::serve(const std::stop_token& stop) {
     }
     Errand errand = std::move(due_.extract(due_.begin()).mapped());
     lock.unlock();
-    carry_out(std::move(errand));
+    carry_out_one(std::move(errand));
     lock.lock();
   }
 }
 
-void Publisher::carry_out(Errand errand) {
-  if (const auto* drop = std::get_if<DropOutputs>(&errand.work)) return carry_out_drop(*drop);
-  carry_out_publish(std::move(errand));
-}
-
-void Publisher::carry_out_publish(Errand errand) {
-  auto& work = std::get<PublishAssets>(errand.work);
-  for (; errand.done < work.uploads.size(); ++errand.done) {
-    PublishAssets::Upload& upload = work.uploads[errand.done];
-    auto shown = show(upload.object, work.attempt, errand.restaged);
-    if (shown) {
-      errand.failures = 0;
-      errand.restaged = false;
-      errand.published.push_back({.id = upload.id, .etag = shown->etag, .store_version = shown->store_version});
-      continue;
-    }
-    const std::string what = "publish " + upload.object.asset_uri + ": " + shown.error().message;
-    if (!may_pass(shown.error().code)) {
-      give_up(std::span(work.uploads).subspan(errand.done));
-      return report_(PublishFailed{work.key, work.attempt, what});
-    }
-    const Duration rest = backoff_after(std::min(++errand.failures, 16U), kRest, 0.5);
-    log::warn("{}; trying again in {}", what, to_text(rest));
-    return add(std::move(errand), rest);
-  }
-  report_(AssetsPublished{work.key, work.attempt, std::move(errand.published)});
-}
-
-Result<ObjectInfo> Publisher::show(OutputObject& object, AttemptId attempt, bool& restaged) {
-  auto shown = store_.complete(object.upload);
-  if (shown || shown.error().code != ErrorCode::kNotFound || restaged) return shown;
-  log::info("publish {}: {}; staging it again", object.asset_uri, shown.error().message);
-  PutOptions options{.metadata = {{"chappe-attempt", to_text(attempt)}}, .sha256 = object.sha256};
-  if (object.packed) options.content_type = "application/zstd";
-  auto upload = store_.restage(object.upload, object.key, options);
-  if (!upload) return fail(std::move(upload.error()));
-  restaged = true;
-  object.upload = std::move(*upload);
-  return store_.complete(object.upload);
-}
-
-void Publisher::give_up(std::span<const PublishAssets::Upload> uploads) {
-  for (const PublishAssets::Upload& upload : uploads) {
-    // Nobody is waiting: what stays open shows nothing, and is swept like any other orphan.
-    if (auto aborted = store_.abort(upload.object.upload); !aborted)
-      log::debug("abort upload: {}", aborted.error().message);
-  }
-}
-
-void Publisher::carry_out_drop(const DropOutputs& work) {
-  for (const OutputObject& object : work.objects) {
-    // Nobody is waiting: what cannot be removed now is an orphan like any other.
-    if (!object.upload.empty()) {
-      if (auto aborted = store_.abort(object.upload); !aborted) log::debug("abort upload: {}", aborted.error().message);
-    }
-    if (auto removed = store_.remove(object.key); !removed)
-      log::debug("remove {}: {}", object.key, removed.error().message);
-  }
+void Publisher::carry_out_one(Errand errand) {
+  ErrandOutcome outcome = carry_out(store_, errand);
+  if (outcome.report) report_(std::move(*outcome.report));
+  if (outcome.again_after) add(std::move(errand), *outcome.again_after);
 }
 
 }  // namespace chappe

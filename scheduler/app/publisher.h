@@ -11,14 +11,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
-#include <span>
 #include <stop_token>
 #include <thread>
-#include <variant>
 #include <vector>
 
 #include "engine/ports/object_store.h"
 #include "engine/run/events.h"
+#include "scheduler/app/errand.h"
 
 namespace chappe {
 
@@ -34,23 +33,9 @@ class Publisher {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Errand {
-    std::variant<PublishAssets, DropOutputs> work;
-    std::size_t done = 0;   ///< Uploads completed.
-    bool restaged = false;  ///< The one after those was gone, and is staged again.
-    std::vector<AssetPublished> published;
-    std::uint32_t failures = 0;
-  };
   void add(Errand errand, Clock::duration after);
   void serve(const std::stop_token& stop);
-  void carry_out(Errand errand);
-  void carry_out_publish(Errand errand);
-  /// Completes the object's upload. What the engine commits it never aborts: an upload that is gone was swept by the
-  /// bucket's rules, or a newer version took its place after it was completed. Either way it is staged again from the
-  /// immutable object, once.
-  Result<ObjectInfo> show(OutputObject& object, AttemptId attempt, bool& restaged);
-  void give_up(std::span<const PublishAssets::Upload> uploads);
-  void carry_out_drop(const DropOutputs& work);
+  void carry_out_one(Errand errand);
 
   ObjectStore& store_;
   Report report_;

@@ -1,0 +1,83 @@
+#include "scheduler/app/errand.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "engine/model/policies.h"
+#include "engine/ports/log.h"
+
+namespace chappe {
+namespace {
+
+constexpr Backoff kRest{.initial = std::chrono::milliseconds(200), .factor = 2, .max = std::chrono::seconds(30)};
+
+/// Another try may end otherwise: the store is out of reach, or credentials are being renewed.
+bool may_pass(ErrorCode code) { return code == ErrorCode::kUnavailable || code == ErrorCode::kPermissionDenied; }
+
+/// Completes the object's upload. What the engine commits it never aborts: an upload that is gone was swept by the
+/// bucket's rules, or a newer version took its place after it was completed. Either way it is staged again from the
+/// immutable object, once.
+Result<ObjectInfo> show(ObjectStore& store, OutputObject& object, AttemptId attempt, bool& restaged) {
+  auto shown = store.complete(object.upload);
+  if (shown || shown.error().code != ErrorCode::kNotFound || restaged) return shown;
+  log::info("publish {}: {}; staging it again", object.asset_uri, shown.error().message);
+  PutOptions options{.metadata = {{"chappe-attempt", to_text(attempt)}}, .sha256 = object.sha256};
+  if (object.packed) options.content_type = "application/zstd";
+  auto upload = store.restage(object.upload, object.key, options);
+  if (!upload) return fail(std::move(upload.error()));
+  restaged = true;
+  object.upload = std::move(*upload);
+  return store.complete(object.upload);
+}
+
+void give_up(ObjectStore& store, std::span<const PublishAssets::Upload> uploads) {
+  for (const PublishAssets::Upload& upload : uploads) {
+    // Nobody is waiting: what stays open shows nothing, and is swept like any other orphan.
+    if (auto aborted = store.abort(upload.object.upload); !aborted)
+      log::debug("abort upload: {}", aborted.error().message);
+  }
+}
+
+ErrandOutcome publish(ObjectStore& store, PublishAssets& work, Errand& errand) {
+  for (; errand.done < work.uploads.size(); ++errand.done) {
+    PublishAssets::Upload& upload = work.uploads[errand.done];
+    auto shown = show(store, upload.object, work.attempt, errand.restaged);
+    if (shown) {
+      errand.failures = 0;
+      errand.restaged = false;
+      errand.published.push_back({.id = upload.id, .etag = shown->etag, .store_version = shown->store_version});
+      continue;
+    }
+    const std::string what = "publish " + upload.object.asset_uri + ": " + shown.error().message;
+    if (!may_pass(shown.error().code)) {
+      give_up(store, std::span(work.uploads).subspan(errand.done));
+      return {.report = PublishFailed{work.key, work.attempt, what}};
+    }
+    const Duration rest = backoff_after(std::min(++errand.failures, 16U), kRest, 0.5);
+    log::warn("{}; trying again in {}", what, to_text(rest));
+    return {.again_after = rest};
+  }
+  return {.report = AssetsPublished{work.key, work.attempt, std::move(errand.published)}};
+}
+
+void drop(ObjectStore& store, const DropOutputs& work) {
+  for (const OutputObject& object : work.objects) {
+    // Nobody is waiting: what cannot be removed now is an orphan like any other.
+    if (!object.upload.empty()) {
+      if (auto aborted = store.abort(object.upload); !aborted) log::debug("abort upload: {}", aborted.error().message);
+    }
+    if (auto removed = store.remove(object.key); !removed)
+      log::debug("remove {}: {}", object.key, removed.error().message);
+  }
+}
+
+}  // namespace
+
+ErrandOutcome carry_out(ObjectStore& store, Errand& errand) {
+  if (auto* work = std::get_if<PublishAssets>(&errand.work)) return publish(store, *work, errand);
+  drop(store, std::get<DropOutputs>(errand.work));
+  return {};
+}
+
+}  // namespace chappe

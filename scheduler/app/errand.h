@@ -1,0 +1,33 @@
+/// \file
+/// One errand at the object store on behalf of the engine: make an attempt's assets visible, or clean up after one that
+/// did not win. The steps and what their failures mean; threads and rests are the publisher's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "engine/ports/object_store.h"
+#include "engine/run/events.h"
+
+namespace chappe {
+
+struct Errand {
+  std::variant<PublishAssets, DropOutputs> work;
+  std::size_t done = 0;                   ///< Uploads completed.
+  bool restaged = false;                  ///< The one after those was gone, and is staged again.
+  std::vector<AssetPublished> published;  ///< What the completed ones are.
+  std::uint32_t failures = 0;             ///< In a row.
+};
+
+/// What one try came to. Neither: the errand is over, and nobody waits for it.
+struct ErrandOutcome {
+  std::optional<Event> report;          ///< AssetsPublished or PublishFailed: it is over.
+  std::optional<Duration> again_after;  ///< The store is out of reach: try again after a rest.
+};
+
+/// Goes on with the errand as far as the store lets it. Idempotent: whatever was done before is done once.
+ErrandOutcome carry_out(ObjectStore& store, Errand& errand);
+
+}  // namespace chappe
