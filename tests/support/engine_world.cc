@@ -34,8 +34,11 @@ void EngineWorld::restart() {
 std::optional<Effects> EngineWorld::decide(std::vector<Event>& events) {
   Effects effects = engine_->step(events, now);
   wake_at_ = effects.wake_at;
-  if (!effects.persist.empty() && !store_.commit(effects.persist)) return std::nullopt;
-  return effects;
+  if (effects.persist.empty()) return effects;
+  const auto committed = store_.commit(effects.persist);
+  if (committed) return effects;
+  ADD_FAILURE() << committed.error().message;
+  return std::nullopt;
 }
 
 Effects EngineWorld::step(std::vector<Event> events) {

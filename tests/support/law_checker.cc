@@ -5,7 +5,8 @@
 
 #include <algorithm>
 
-#include "proto/json/json.h"
+#include "tests/support/engine_dump.h"
+#include "tests/support/trigger_rules.h"
 
 namespace chappe::support {
 namespace {
@@ -16,17 +17,6 @@ const Task& task_of(const EngineWorld& world, InstanceKey key) {
 
 bool leased(const TaskRow& row) { return row.state == TaskState::kQueued || row.state == TaskState::kRunning; }
 
-/// One letter an upstream instance: s(uccess), f(ailed), u(pstream_failed), k (skipped), - (not ended).
-char letter(const Dependency& edge, const TaskRow* row) {
-  if (row == nullptr || !is_final(row->state)) return '-';
-  const bool success = row->state == TaskState::kSuccess || row->allowed;
-  const bool skipped = row->state == TaskState::kSkipped;
-  if (!edge.plain) return (success ? edge.on_succeeded : skipped ? edge.on_skipped : edge.on_failed) ? 's' : 'k';
-  if (success) return 's';
-  if (skipped) return 'k';
-  return row->state == TaskState::kUpstreamFailed ? 'u' : 'f';
-}
-
 std::string upstream_of(const EngineWorld& world, InstanceKey key) {
   const auto& rows = world.store().tables().tasks;
   const Instances& instances = world.instances(key.run);
@@ -34,7 +24,7 @@ std::string upstream_of(const EngineWorld& world, InstanceKey key) {
   for (const Dependency& edge : task_of(world, key).depends_on) {
     for (std::uint32_t i = 0; i < instances.count(edge.task); ++i) {
       const auto row = rows.find({key.run, instances.first(edge.task) + i});
-      letters += letter(edge, row == rows.end() ? nullptr : &row->second);
+      letters += row == rows.end() ? '-' : upstream_letter(edge, row->second.state, row->second.allowed);
     }
   }
   return letters;
@@ -43,37 +33,7 @@ std::string upstream_of(const EngineWorld& world, InstanceKey key) {
 }  // namespace
 
 bool rule_allows(const EngineWorld& world, InstanceKey key) {
-  const std::string up = upstream_of(world, key);
-  if (up.empty()) return true;
-  const auto some = [&](const char* letters) { return up.find_first_of(letters) != std::string::npos; };
-  const auto only = [&](const char* letters) { return up.find_first_not_of(letters) == std::string::npos; };
-  switch (task_of(world, key).trigger_rule) {
-    case TriggerRule::kAllSuccess:
-      return only("s");
-    case TriggerRule::kAllFailed:
-      return only("fu");
-    case TriggerRule::kAllDone:
-      return only("sfuk");
-    case TriggerRule::kAllDoneMinOneSuccess:
-      return only("sfuk") && some("s");
-    case TriggerRule::kAllSkipped:
-      return only("k");
-    case TriggerRule::kOneFailed:
-      return some("fu");
-    case TriggerRule::kOneSuccess:
-      return some("s");
-    case TriggerRule::kOneDone:
-      return some("sf");
-    case TriggerRule::kNoneFailed:
-      return only("sk");
-    case TriggerRule::kNoneFailedMinOneSuccess:
-      return only("sk") && some("s");
-    case TriggerRule::kNoneSkipped:
-      return only("sfu");
-    case TriggerRule::kAlways:
-      return true;
-  }
-  return false;
+  return rule_allows(task_of(world, key).trigger_rule, upstream_of(world, key));
 }
 
 void LawChecker::check(const Effects& effects) {
@@ -181,23 +141,11 @@ void LawChecker::check_pools() const {
 
 /// An engine that is made from what is durable stands where this one stands.
 void LawChecker::check_restored() const {
-  const auto runs_of = [](const Engine& engine) {
-    std::string text = to_json(*parse_json(engine.dump_json())->find("runs"));
-    // A rest that has passed is no change worth a write: the row says up_for_retry until it is assigned.
-    const std::string rests = "\"up_for_retry\"";
-    for (std::size_t at = text.find(rests); at != std::string::npos; at = text.find(rests)) {
-      text.replace(at, rests.size(), "\"scheduled\"");
-    }
-    for (std::size_t at = text.find("{\"task"); at != std::string::npos; at = text.find("{\"task", at + 2)) {
-      text.insert(at, "\n");  // So that a difference is shown by line.
-    }
-    return text;
-  };
   auto stored = world_.store().load();
   ASSERT_TRUE(stored) << stored.error().message;
   const auto restored = Engine::restore(std::move(*stored), world_.config(), world_.now);
   ASSERT_TRUE(restored) << restored.error().message;
-  EXPECT_EQ(runs_of(*restored), runs_of(world_.engine()));
+  EXPECT_EQ(dump_of_runs(*restored), dump_of_runs(world_.engine()));
 }
 
 void LawChecker::check_quiet() const {

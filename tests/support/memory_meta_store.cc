@@ -1,7 +1,6 @@
 #include "tests/support/memory_meta_store.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <set>
@@ -30,8 +29,7 @@ Result<void> MemoryMetaStore::commit(const Persist& changes) {
     return {};
   }
   lose_newest(0);  // All of a Persist or nothing.
-  ADD_FAILURE() << "a commit broke a guard: " << broken_;
-  return fail(ErrorCode::kConflict, broken_);
+  return fail(ErrorCode::kConflict, "a commit broke a guard: " + broken_);
 }
 
 void MemoryMetaStore::lose_newest(std::size_t commits) {
@@ -75,26 +73,26 @@ void MemoryMetaStore::apply(const TokenChange& change) {
 }
 
 void MemoryMetaStore::apply(const RunRow& row) {
-  const std::string name = fmt::format("run {}", row.seq.value);
+  const auto name = [&] { return fmt::format("run {}", row.seq.value); };
   for (const auto& [seq, other] : tables_.runs) {
-    if (other.id == row.id) broken(name, "a new id", other.id.text());
-    if (!row.request_id.empty() && other.request_id == row.request_id) broken(name, "a new request", row.request_id);
+    if (other.id == row.id) broken(name(), "a new id", other.id.text());
+    if (!row.request_id.empty() && other.request_id == row.request_id) broken(name(), "a new request", row.request_id);
   }
-  if (!tables_.dag_versions.contains(row.dag_version)) broken(name, "its DAG version", "none");
-  if (!tables_.runs.try_emplace(row.seq, row).second) broken(name, "no row", "one");
+  if (!tables_.dag_versions.contains(row.dag_version)) broken(name(), "its DAG version", "none");
+  if (!tables_.runs.try_emplace(row.seq, row).second) broken(name(), "no row", "one");
 }
 
 void MemoryMetaStore::apply(const RunChange& change) {
   const auto found = tables_.runs.find(change.row.seq);
-  const std::string name = fmt::format("run {}", change.row.seq.value);
-  if (found == tables_.runs.end()) return broken(name, std::string(name_of(change.expect_state)), "no row");
+  const auto name = [&] { return fmt::format("run {}", change.row.seq.value); };
+  if (found == tables_.runs.end()) return broken(name(), std::string(name_of(change.expect_state)), "no row");
   RunRow& row = found->second;
   if (row.state != change.expect_state) {
-    return broken(name, std::string(name_of(change.expect_state)), std::string(name_of(row.state)));
+    return broken(name(), std::string(name_of(change.expect_state)), std::string(name_of(row.state)));
   }
   const bool same = row.id == change.row.id && row.dag == change.row.dag && row.dag_version == change.row.dag_version &&
                     row.params_json == change.row.params_json;
-  if (!same) return broken(name, "id, DAG, version and parameters that never change", "others");
+  if (!same) return broken(name(), "id, DAG, version and parameters that never change", "others");
   row = change.row;
 }
 
@@ -108,21 +106,22 @@ void MemoryMetaStore::apply(const WorkerRow& row) {
 
 void MemoryMetaStore::apply(const TaskChange& change) {
   const InstanceKey key = change.row.key;
-  const std::string name = fmt::format("task instance {} of run {}", key.index, key.run.value);
+  const auto name = [&] { return fmt::format("task instance {} of run {}", key.index, key.run.value); };
   const auto found = tables_.tasks.find(key);
-  if (!tables_.runs.contains(key.run)) return broken(name, "its run", "none");
+  if (!tables_.runs.contains(key.run)) return broken(name(), "its run", "none");
   if (!change.expect_row) {
-    if (change.expect_state != TaskState::kNone || change.expect_attempt) return broken(name, "no row", "a guard");
-    if (found != tables_.tasks.end()) return broken(name, "no row", described(found->second));
+    if (change.expect_state != TaskState::kNone || change.expect_attempt) return broken(name(), "no row", "a guard");
+    if (found != tables_.tasks.end()) return broken(name(), "no row", described(found->second));
     tables_.tasks[key] = change.row;
     return;
   }
-  const std::string expected =
-      fmt::format("{} with attempt {}", name_of(change.expect_state), to_text(change.expect_attempt));
-  if (found == tables_.tasks.end()) return broken(name, expected, "no row");
+  const auto expected = [&] {
+    return fmt::format("{} with attempt {}", name_of(change.expect_state), to_text(change.expect_attempt));
+  };
+  if (found == tables_.tasks.end()) return broken(name(), expected(), "no row");
   TaskRow& row = found->second;
   if (row.state != change.expect_state || row.attempt != change.expect_attempt) {
-    return broken(name, expected, described(row));
+    return broken(name(), expected(), described(row));
   }
   if (row.attempt && row.attempt != change.row.attempt && row.end.ended_at.is_set()) {
     tables_.attempts.push_back({key, row.attempt, row.attempt_no, row.worker, row.queued_at, row.end});

@@ -1,6 +1,6 @@
 /// \file
-/// The metadata store as a value in memory, with every guard of a real one: a Persist that breaks one fails the test
-/// and names the row, what the change expected and what stands there.
+/// The metadata store as a value in memory, with every guard of a real one: a Persist that breaks one is refused, and
+/// the error names the row, what the change expected and what stands there.
 #pragma once
 
 #include <map>

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/run/trigger.h"
+#include "tests/support/trigger_rules.h"
 
 namespace chappe {
 namespace {
@@ -34,38 +35,6 @@ UpstreamCounts counts(const std::string& ends, std::size_t seen) {
   return out;
 }
 
-/// What each rule says once all upstream instances have ended, read from its description.
-Verdict read_rule(TriggerRule rule, const std::string& ends) {
-  const auto some = [&](const char* which) { return ends.find_first_of(which) != std::string::npos; };
-  const auto only = [&](const char* which) { return ends.find_first_not_of(which) == std::string::npos; };
-  const auto run_if = [](bool met, Verdict otherwise) { return met ? Verdict::kRun : otherwise; };
-  switch (rule) {
-    case TriggerRule::kAllSuccess:
-      return run_if(only("s"), some("fu") ? Verdict::kUpstreamFailed : Verdict::kSkip);
-    case TriggerRule::kAllFailed:
-      return run_if(only("fu"), Verdict::kSkip);
-    case TriggerRule::kAllDone:
-    case TriggerRule::kAlways:
-      return Verdict::kRun;
-    case TriggerRule::kAllDoneMinOneSuccess:
-    case TriggerRule::kOneSuccess:
-      return run_if(some("s"), only("k") ? Verdict::kSkip : Verdict::kUpstreamFailed);
-    case TriggerRule::kAllSkipped:
-      return run_if(only("k"), Verdict::kSkip);
-    case TriggerRule::kOneFailed:
-      return run_if(some("fu"), Verdict::kSkip);
-    case TriggerRule::kOneDone:
-      return run_if(some("sf"), Verdict::kSkip);
-    case TriggerRule::kNoneFailed:
-      return run_if(only("sk"), Verdict::kUpstreamFailed);
-    case TriggerRule::kNoneFailedMinOneSuccess:
-      return run_if(only("sk") && some("s"), some("fu") ? Verdict::kUpstreamFailed : Verdict::kSkip);
-    case TriggerRule::kNoneSkipped:
-      return run_if(only("sfu"), Verdict::kSkip);
-  }
-  return Verdict::kWait;
-}
-
 class TriggerLaws : public testing::TestWithParam<int> {
  protected:
   TriggerRule rule() const { return static_cast<TriggerRule>(GetParam()); }
@@ -75,7 +44,8 @@ class TriggerLaws : public testing::TestWithParam<int> {
 TEST_P(TriggerLaws, WhenAllHaveEndedTheVerdictIsWhatTheRuleSays) {
   for (std::size_t length = 1; length <= kLengthMax; ++length) {
     for (const std::string& ends : all_ends(length)) {
-      EXPECT_EQ(judge(rule(), counts(ends, length)), read_rule(rule(), ends)) << name_of(rule()) << " of " << ends;
+      EXPECT_EQ(judge(rule(), counts(ends, length)), support::read_rule(rule(), ends))
+          << name_of(rule()) << " of " << ends;
     }
   }
 }

@@ -1,0 +1,20 @@
+/// \file
+/// Trigger rules as dag-file.md describes them, read independently of engine/run. One letter stands for how an upstream
+/// instance ended: s(uccess), f(ailed), u(pstream_failed), k (skipped); '-': it has not.
+#pragma once
+
+#include <string_view>
+
+#include "engine/model/dag.h"
+#include "engine/run/trigger.h"
+
+namespace chappe::support {
+
+/// How an instance that ended counts along an edge.
+char upstream_letter(const Dependency& edge, TaskState state, bool allowed);
+/// May the task run, given the ends so far?
+bool rule_allows(TriggerRule rule, std::string_view ends);
+/// What the rule says once all upstream instances have ended.
+Verdict read_rule(TriggerRule rule, std::string_view ends);
+
+}  // namespace chappe::support
