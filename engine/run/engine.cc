@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -123,6 +125,9 @@ double EngineState::chance(std::uint64_t salt) const {
   mixed ^= mixed >> 31;
   return static_cast<double>(mixed >> 11) * 0x1.0p-53;
 }
+
+/// Of the wall clock, which may have been set back: nothing is in the future then.
+Duration EngineState::since(WallTime time) const { return std::max(now.wall - time, Duration(0)); }
 
 void EngineState::add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token) {
   timers.push({now.mono + after, kind, what, token});

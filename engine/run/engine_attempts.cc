@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a worker ahead of free capacity, ...
 constexpr double kAheadSeconds = 0.08;        ///< ... about as much as is done there in this time.
+constexpr int kAttemptCounterBits = 40;       ///< Of an attempt id; the epoch stands above them.
 constexpr std::uint32_t kNoopChunk = 256;     ///< No-ops for one worker before the next one gets some.
 
 bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
@@ -139,9 +140,12 @@ bool EngineState::try_assign(LiveRun& run, std::uint32_t index, std::size_t room
 }
 
 AttemptId EngineState::new_attempt() {
-  constexpr int kCounterBits = 40;
-  CHAPPE_ASSERT(++attempts_made < std::uint64_t{1} << kCounterBits);
-  return {(std::uint64_t{epoch} << kCounterBits) | attempts_made};
+  CHAPPE_ASSERT(++attempts_made < std::uint64_t{1} << kAttemptCounterBits);
+  return newest_attempt();
+}
+
+AttemptId EngineState::newest_attempt() const {
+  return {(std::uint64_t{epoch} << kAttemptCounterBits) | attempts_made};
 }
 
 void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
@@ -276,6 +280,12 @@ bool EngineState::is_held(const HeldAttempt& what) {
   return instance.attempt == what.attempt && holds_attempt(instance.state);
 }
 
+/// Its outputs are nobody's for sure. What won before a person ran the task again is still a version of its assets; and
+/// of what a newer scheduler made, this one knows nothing.
+bool EngineState::has_lost(const LiveRun& run, const HeldAttempt& what) {
+  return what.attempt > run.before_generation && what.attempt <= newest_attempt() && !has_won(what);
+}
+
 void EngineState::on(const AttemptStarted& event) {
   LeasedAttempt* leased = leased_by(event.connection, event.what);
   if (leased == nullptr) {
@@ -323,8 +333,8 @@ void EngineState::on(const AttemptFinished& event) {
     // Ended already, by this very report or without it; or it is another worker's, whose objects are not this one's to
     // give up. Of a run that is over nobody knows here who won.
     const LiveRun* run = find_run(event.what.key.run);
-    const bool unwanted = !has_won(event.what) && !is_held(event.what);
-    if (run != nullptr && event.outputs && unwanted) drop_outputs(*run, event.what, *event.outputs);
+    const bool unwanted = run != nullptr && has_lost(*run, event.what) && !is_held(event.what);
+    if (event.outputs && unwanted) drop_outputs(*run, event.what, *event.outputs);
     return;
   }
   const std::uint32_t index = known->key.index;

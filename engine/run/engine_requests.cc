@@ -38,6 +38,9 @@ void EngineState::on(const RetryRequested& event) {
   if (finished && event.stored == nullptr) {
     return reply(event.ticket, fail(ErrorCode::kNotFound, name + " is not known"));
   }
+  if (finished && !is_final(event.stored->row.state)) {
+    return reply(event.ticket, fail(ErrorCode::kConflict, name + " is another scheduler's, or was when it was read"));
+  }
   if (!finished && (run->row.state == RunState::kQueued || run->row.stop != Stop::kNone)) {
     return reply(event.ticket, fail(ErrorCode::kConflict, name + " has not started, or is being stopped"));
   }
@@ -147,8 +150,9 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
     const TaskState state = run.states[i].state;
     if (state != TaskState::kScheduled && state != TaskState::kQueued) continue;
     const WallTime ready_at = run.tasks[run.instances->task_of(i)].ready_at;
-    add_queue_timer(run, i, ready_at.is_set() ? now.wall - ready_at : Duration(0));
+    add_queue_timer(run, i, ready_at.is_set() ? since(ready_at) : Duration(0));
   }
+  run.before_generation = newest_attempt();
   auto context = *run.context;
   context.generation = run.row.generation;
   run.context = std::make_shared<const RunContext>(std::move(context));

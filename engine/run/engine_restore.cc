@@ -59,6 +59,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     return std::any_of(run.dag->params.begin(), run.dag->params.end(),
                        [&](const ParamSpec& spec) { return spec.secret && spec.name == param.first; });
   });
+  if (run.row.generation > 1) run.before_generation = newest_attempt();  // When it began was not recorded.
   const RunSeq seq = run.row.seq;
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
@@ -146,7 +147,7 @@ Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
                                                  run.instances->name_of(row.key.index), row.worker.value));
   }
   worker->second.leased[row.attempt] = {.key = row.key, .queued_at = row.queued_at, .started_at = row.end.started_at};
-  if (row.state == TaskState::kQueued) add_queue_timer(run, row.key.index, now.wall - row.queued_at);
+  if (row.state == TaskState::kQueued) add_queue_timer(run, row.key.index, since(row.queued_at));
   take_room(run, run.instances->task_of(row.key.index), worker->second);
   return {};
 }

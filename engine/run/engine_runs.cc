@@ -122,7 +122,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
   run.counts[static_cast<std::size_t>(TaskState::kNone)] = run.instances->size();
   ++running_by_dag[run.row.dag];
   if (run.dag->timeout) {
-    const Duration left = *run.dag->timeout - std::max(now.wall - run.row.started_at, Duration(0));
+    const Duration left = *run.dag->timeout - since(run.row.started_at);
     add_timer(std::max(left, Duration(0)), Timer::Kind::kRunTimeout,
               static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
   }
@@ -270,7 +270,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     }
     run.set_state(i, TaskState::kScheduled);
     range.end = i + 1;
-    add_queue_timer(run, i, now.wall - run.tasks[position].ready_at);
+    add_queue_timer(run, i, since(run.tasks[position].ready_at));
   }
   flush(0);
 }

@@ -180,6 +180,8 @@ struct EngineState {
   bool has_won(const HeldAttempt& what);
   bool is_held(const HeldAttempt& what);
   AttemptId new_attempt();
+  AttemptId newest_attempt() const;
+  bool has_lost(const LiveRun& run, const HeldAttempt& what);
   Need need_of(const LiveRun& run, const ReadyClass& which) const;
   ReadyClass class_of(const Task& task);
   std::uint32_t pool_id(const std::string& name);
@@ -189,6 +191,7 @@ struct EngineState {
   bool retry_later(LiveRun& run, std::uint32_t index, TaskRow& row);
   void on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token);
   void add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed);
+  Duration since(WallTime time) const;
   void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
   double chance(std::uint64_t salt) const;
 

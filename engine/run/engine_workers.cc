@@ -45,7 +45,7 @@ void EngineState::on(const WorkerJoined& event) {
   cancel_again(worker);
 }
 
-/// What was cancelled while nobody could tell the worker, or was told to a connection that broke.
+/// What was cancelled while nobody could tell the worker, or was told and may have got lost.
 void EngineState::cancel_again(WorkerState& worker) {
   std::vector<AttemptId> doomed;
   for (const auto& [attempt, leased] : worker.leased) {
@@ -127,6 +127,7 @@ void EngineState::on(const WorkerHeartbeat& event) {
   }
   hear(*worker);
   reconcile(*worker, event.held, event.batch_seen);
+  cancel_again(*worker);
 }
 
 void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen) {

@@ -69,6 +69,7 @@ struct LiveRun {
 
   std::uint32_t active = 0;     ///< Attempts assigned.
   bool failed = false;          ///< Some task failed that nothing allows.
+  AttemptId before_generation;  ///< Attempts up to this one may have won in an earlier generation. 0: there is none.
   double attempt_seconds = -1;  ///< Moving average of how long attempts run; below 0: none ended yet.
   std::vector<std::uint32_t> to_judge;
   std::deque<ReadyRange> parked;  ///< Ready, but the run has `max_active_tasks` already.

@@ -146,5 +146,35 @@ TEST(Engine, LosingTheNewestCommitsLeavesAStateThatItCanGoOnFrom) {
   EXPECT_EQ(world.state(request.id, "a"), "up_for_retry");
 }
 
+TEST(Engine, DoesNotRunAgainWhatAnotherSchedulerIsRunning) {
+  EngineWorld world;
+  const RunRequested request = world.request(DagBuilder("d").task("a").build());
+  world.step({request});
+  Engine replaced = Engine::restore({.epoch = 1}, {}, world.now).value();
+  const RetryRequested retry{.ticket = {1},
+                             .run = request.id,
+                             .stored = std::make_shared<StoredRun>(world.store().load_run(request.id).value())};
+  const Effects effects = replaced.step(std::vector<Event>{retry}, world.now);
+  ASSERT_EQ(effects.replies.size(), 1u);
+  EXPECT_EQ(effects.replies[0].answer.error().code, ErrorCode::kConflict);
+  EXPECT_TRUE(effects.persist.empty());
+}
+
+TEST(Engine, AWallClockThatIsSetBackDoesNotMakeARestLonger) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  world.step({world.join(worker)});
+  const RunRequested request = world.request(DagBuilder("d").task("a").build());
+  world.step({request});
+  world.step({world.finished(worker, worker.held.begin()->second, {.reason = Reason::kArtifactIo})});
+  worker.held.clear();
+  ASSERT_EQ(world.state(request.id, "a"), "up_for_retry");
+  world.now.wall = world.now.wall + -std::chrono::hours(2);
+  world.restart();
+  world.step({world.join(worker)});
+  world.pass(std::chrono::seconds(2));
+  EXPECT_EQ(world.state(request.id, "a"), "queued");
+}
+
 }  // namespace
 }  // namespace chappe
