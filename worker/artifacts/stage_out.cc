@@ -158,7 +158,8 @@ std::string output_key(const std::string& prefix, const std::string& name) {
 Staged<StagedOut> stage_out(const StagingPlace& place, const std::string& prefix, AttemptId attempt,
                             const ResolvedWork& work) {
   const Result<Folder> folder = Folder::open(place.directory);
-  if (!folder) return failed(Reason::kInvalidOutput, folder.error().message);
+  // The worker made it: that it is gone says nothing of the task.
+  if (!folder) return failed(Reason::kArtifactIo, folder.error().message);
   std::vector<Found> found;
   for (const ResolvedOutput& output : work.outputs) {
     auto one = find_output(*folder, output);
