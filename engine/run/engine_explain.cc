@@ -16,7 +16,7 @@ Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_
   state.now = now;
   ValueMap out{{"run", id.text()}, {"state", name_of(run->row.state)}};
   ValueList tasks;
-  if (!run->started()) {
+  if (run->row.state == RunState::kQueued) {
     out.emplace_back("waits_for", fmt::format("its turn: {} runs of {} are running, max_runs is {}",
                                               state.running_by_dag[run->row.dag], run->row.dag, run->dag->max_runs));
     out.emplace_back("tasks", std::move(tasks));

@@ -47,30 +47,40 @@ void EngineState::on(const RetryRequested& event) {
   if (finished) {
     auto adopted = adopt(*event.stored);
     if (!adopted) {
-      let_go(event.stored->row.seq);
+      forget_run(event.stored->row.seq);
       return reply(event.ticket, fail(std::move(adopted.error())));
     }
     run = *adopted;
   }
   auto again = chosen_for_retry(*run, event.tasks);
   if (!again) {
-    if (finished) let_go(run->row.seq);
+    if (finished) forget_run(run->row.seq);
     return reply(event.ticket, fail(std::move(again.error())));
   }
+  const bool has_place = !finished || running_by_dag[run->row.dag] < run->dag->max_runs;
+  const RunState state = has_place ? RunState::kRunning : RunState::kQueued;
   audit({event.requested_by, event.source}, "run.retry", name,
         to_json(ValueMap{{"before", name_of(run->row.state)},
-                         {"after", name_of(RunState::kRunning)},
+                         {"after", name_of(state)},
                          {"instances", static_cast<std::int64_t>(again->size())}}));
   change_run(*run, [&](RunRow& row) {
-    row.state = RunState::kRunning;
+    row.state = state;
     row.stop = Stop::kNone;
     row.ended_at = {};
     row.message.clear();
     ++row.generation;
-    if (finished) row.started_at = now.wall;
+    if (finished) row.started_at = has_place ? now.wall : WallTime{};
   });
   reset(*run, *again);
+  if (!has_place) {
+    queue_up(*run);
+  } else if (finished) {
+    begin(*run);
+  } else {
+    resume(*run);
+  }
   reply(event.ticket, Value(ValueMap{{"run", event.run.text()},
+                                     {"state", name_of(state)},
                                      {"generation", static_cast<std::int64_t>(run->row.generation)},
                                      {"instances", static_cast<std::int64_t>(again->size())}}));
 }
@@ -127,7 +137,13 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
   }
 }
 
-/// Makes the instances as if they had not run, in a new generation, and judges all tasks anew.
+/// A queued run waits for its turn. A restart finds the same order: that of the runs' numbers.
+void EngineState::queue_up(const LiveRun& run) {
+  std::deque<RunSeq>& queue = queued_by_dag[run.row.dag];
+  queue.insert(std::lower_bound(queue.begin(), queue.end(), run.row.seq), run.row.seq);
+}
+
+/// Makes the instances as if they had not run, in a new generation.
 void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes) {
   for (const std::uint32_t index : indexes) {
     if (!run.states[index].has_row) {
@@ -146,20 +162,21 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
     progress.judged = false;
     progress.ready_at = {};
   }
-  for (std::uint32_t i = 0; i < run.states.size(); ++i) {  // Their timers are of the generation before.
+  run.before_generation = newest_attempt();
+  auto context = *run.context;
+  context.generation = run.row.generation;
+  run.context = std::make_shared<const RunContext>(std::move(context));
+}
+
+/// Goes on in a new generation: timers were of the one before, and all tasks are judged anew.
+void EngineState::resume(LiveRun& run) {
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
     if (state != TaskState::kScheduled && state != TaskState::kQueued) continue;
     const WallTime ready_at = run.tasks[run.instances->task_of(i)].ready_at;
     add_queue_timer(run, i, ready_at.is_set() ? since(ready_at) : Duration(0));
   }
-  run.before_generation = newest_attempt();
-  auto context = *run.context;
-  context.generation = run.row.generation;
-  run.context = std::make_shared<const RunContext>(std::move(context));
-  if (run.dag->timeout) {
-    add_timer(*run.dag->timeout, Timer::Kind::kRunTimeout,
-              static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
-  }
+  if (run.dag->timeout) add_run_timer(run, *run.dag->timeout);
   recount(run);
   judge_due(run);
 }

@@ -64,10 +64,8 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
-  if (run.row.state == RunState::kQueued) {
-    queued_by_dag[run.row.dag].push_back(seq);
-    return &run;
-  }
+  if (run.row.state == RunState::kQueued) queue_up(run);
+  if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
   if (run.instances->size() != run.row.instances) {
     return fail(ErrorCode::kCorrupt, fmt::format("its DAG makes {} task instances, its row says {}",
@@ -81,7 +79,8 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     if (row.key.index >= run.states.size()) return fail(ErrorCode::kCorrupt, "it has a row of no task instance");
     if (auto adopted = adopt_row(run, row); !adopted) return fail(std::move(adopted.error()));
   }
-  if (is_final(run.row.state)) return &run;
+  if (run.row.state != RunState::kRunning) return &run;
+  enter(run);
   if (run.row.stop != Stop::kNone) {
     for (std::uint32_t i = 0; i < run.states.size(); ++i) {
       const TaskState state = run.states[i].state;

@@ -92,7 +92,7 @@ void EngineState::on(const RunRequested& event) {
     begin(run);
   } else {
     out.persist.runs.push_back(row);
-    queued_by_dag[row.dag].push_back(row.seq);
+    queue_up(run);
   }
   reply(event.ticket, Value(ValueMap{{"run", row.id.text()}, {"state", name_of(row.state)}}));
 }
@@ -120,19 +120,25 @@ Result<void> EngineState::prepare(LiveRun& run) {
   run.states.assign(run.instances->size(), {});
   run.counts = {};
   run.counts[static_cast<std::size_t>(TaskState::kNone)] = run.instances->size();
-  ++running_by_dag[run.row.dag];
-  if (run.dag->timeout) {
-    const Duration left = *run.dag->timeout - since(run.row.started_at);
-    add_timer(std::max(left, Duration(0)), Timer::Kind::kRunTimeout,
-              static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
-  }
   return {};
+}
+
+/// The run has a place among those of its DAG, and its time runs.
+void EngineState::enter(LiveRun& run) {
+  ++running_by_dag[run.row.dag];
+  if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
+}
+
+void EngineState::add_run_timer(const LiveRun& run, Duration left) {
+  add_timer(std::max(left, Duration(0)), Timer::Kind::kRunTimeout,
+            static_cast<std::uint64_t>(InstanceKey{run.row.seq, 0}.row()), run.row.generation);
 }
 
 /// Judges the tasks of a run whose row has just become kRunning.
 void EngineState::begin(LiveRun& run) {
-  const auto prepared = prepare(run);
+  const auto prepared = run.started() ? Result<void>() : prepare(run);
   CHAPPE_ASSERT(prepared.has_value());  // It was expanded when it was requested.
+  enter(run);
   recount(run);
   judge_due(run);
 }
@@ -462,13 +468,6 @@ void EngineState::change_run(LiveRun& run, const std::function<void(RunRow&)>& c
   const RunState before = run.row.state;
   change(run.row);
   out.persist.run_changes.push_back({run.row, before});
-}
-
-/// Undoes adopt(), also where it failed half-way.
-void EngineState::let_go(RunSeq seq) {
-  LiveRun& run = *runs.at(seq);
-  if (run.started()) --running_by_dag[run.row.dag];
-  forget_run(seq);
 }
 
 /// Who asked looks into the store first; this is for requests that crossed on their way.

@@ -136,6 +136,9 @@ struct EngineState {
   void on(const RunRequested& event);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
+  void enter(LiveRun& run);
+  void add_run_timer(const LiveRun& run, Duration left);
+  void queue_up(const LiveRun& run);
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
   void recount(LiveRun& run);
@@ -158,7 +161,6 @@ struct EngineState {
   void cancel_attempts(LiveRun& run);
   void finish_if_over(LiveRun& run);
   void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
-  void let_go(RunSeq seq);
   void remember_request(const RunRow& row);
   void forget_run(RunSeq seq);
 
@@ -216,6 +218,7 @@ struct EngineState {
   Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
+  void resume(LiveRun& run);
 
   // ---- engine_restore.cc ----
   Result<LiveRun*> adopt(StoredRun stored);
