@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 import processes
-from call_faults import library
+from call_faults import Fault, library
 from cluster import Cluster, Daemon, Gate, wait_until
 
 HOUR = 3600
@@ -103,6 +103,22 @@ class Pauses(unittest.TestCase):
         self.cluster.wait_for_run(self.run, "success")
         self.assertEqual(self.cluster.attempts(self.run, "make"), [(1, "failed", "lost_worker"), (2, "success", None)])
         self.expect_one_version_by(2)
+
+    def test_what_comes_after_a_long_silence_is_not_held_to_the_old_lease(self) -> None:
+        self.gate.open()
+        self.cluster.wait_for_run(self.run, "success")
+        slow = Fault("slow", "tell", 30).environment(self.cluster.directory / "told")  # Between starts, supervisors act.
+        self.cluster.start_worker("wide", "--cpus", "8", environment=slow)
+        forty = "{name: forty, tasks: [{id: one, foreach: {sequence: {count: 40}}, run: sleep 0.1}]}"
+        self.cluster.wait_for_run(self.cluster.submit(forty), "success")  # Their supervisors are there now.
+        self.pause([self.scheduler.process.pid])
+        self.stay_away_for(LEASE)
+        self.go_on([self.scheduler.process.pid])
+        run = self.cluster.submit(forty)
+        self.cluster.wait_for_run(run, "success")
+        attempts = [each for number in range(40) for each in self.cluster.task(run, f"one[{number}]")["attempts"]]
+        # Some may have been sent into a connection that was gone. But none has started for nothing.
+        self.assertEqual([each["message"] for each in attempts if each["reason"] == "lost_worker" and each["started_at"]], [])
 
     def stay_away_for(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -1,5 +1,6 @@
 """What /proc tells of a daemon and of what tasks left running."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,12 @@ def memory_of(pid: int, what: str = "VmRSS") -> int:
         if line.startswith(what + ":"):
             return int(line.split()[1]) * 1024
     raise AssertionError(f"no {what} in /proc/{pid}/status")
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds, user and system."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def running_with(mark: str) -> list[int]:

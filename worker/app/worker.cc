@@ -208,11 +208,12 @@ class Worker {
   }
 
   void carry_out(const agent::AgentOrders& orders) {
+    // First: what starts now rests on the word that just came, not on the lease before it, which may be over.
+    if (const auto fence = agent_.fence()) parts_.spawner->fence().set(fence->terminate_at, fence->kill_at);
     for (const AttemptId attempt : orders.withdraw) executor_.withdraw(attempt);
     for (const agent::StopOrder& order : orders.stop) executor_.stop(order);
     for (const auto& assignment : orders.start) executor_.start(assignment);
     for (const auto& [assignment, front] : orders.line_up) executor_.line_up(assignment, front);
-    if (const auto fence = agent_.fence()) parts_.spawner->fence().set(fence->terminate_at, fence->kill_at);
   }
 
   void tell_logs() {

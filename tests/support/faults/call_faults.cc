@@ -4,9 +4,10 @@
 //   CHAPPE_CALL_FAULT = ACTION KINDS NTH [ERRNO]     "kill-before sync,send 17", "fail write 3 28"
 //   CHAPPE_CALL_FAULT_TOLD = a file that gets a line when it happens: "kill-before send 17"
 //
-// Actions: kill-before and kill-after (SIGKILL to itself), fail (this one call; malloc gives null), count (at the exit,
-// tell how many there were). Kinds: sync (fsync, fdatasync), write (to regular files), rename (and link), open,
-// connect, send and receive (on TCP sockets), tell (on sockets of this machine), malloc.
+// Actions: kill-before and kill-after (SIGKILL to itself), fail (this one call; malloc gives null), slow (each call
+// takes NTH milliseconds more), count (at the exit, tell how many there were). Kinds: sync (fsync, fdatasync), write
+// (to regular files), rename (and link), open, connect, send and receive (on TCP sockets), tell (on sockets of this
+// machine), malloc.
 //
 // Counts in the process that was started and in its threads; not in what it forks.
 #include <dlfcn.h>
@@ -23,7 +24,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <initializer_list>
+#include <ctime>
 
 // What malloc is in this C library, under the name that nobody preloads.
 extern "C" {
@@ -38,7 +39,7 @@ enum Kind : unsigned { kSync, kWrite, kRename, kOpen, kConnect, kSend, kReceive,
 constexpr const char* kNames[] = {"sync", "write", "rename", "open", "connect", "send", "receive", "tell", "malloc"};
 static_assert(sizeof kNames / sizeof *kNames == kKinds);
 
-enum class Action { kNone, kKillBefore, kKillAfter, kFail, kCount };
+enum class Action { kNone, kKillBefore, kKillAfter, kFail, kSlow, kCount };
 
 Action action = Action::kNone;
 unsigned kinds = 0;  // A bit for each.
@@ -58,6 +59,13 @@ void tell(const char* kind, unsigned long call) {
   ::syscall(SYS_close, fd);
 }
 
+void rest() {
+  const int before = errno;
+  const timespec time{static_cast<time_t>(nth / 1000), static_cast<long>(nth % 1000) * 1'000'000};
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+  errno = before;
+}
+
 [[noreturn]] void die() {
   ::syscall(SYS_kill, ::getpid(), SIGKILL);
   for (;;) ::pause();
@@ -67,7 +75,7 @@ void tell(const char* kind, unsigned long call) {
 bool is_due(Kind kind) {
   if ((kinds & 1U << kind) == 0) return false;
   const unsigned long call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
-  if (call != nth || action == Action::kCount) return false;
+  if (call != nth || action == Action::kCount || action == Action::kSlow) return false;
   tell(kNames[kind], call);
   if (action == Action::kKillBefore) die();
   return true;
@@ -88,6 +96,7 @@ auto call(Kind kind, Run run) -> decltype(run()) {
   }
   const auto result = run();
   if (due) die();
+  if (action == Action::kSlow && (kinds & 1U << kind) != 0) rest();
   return result;
 }
 
@@ -135,6 +144,7 @@ Action action_of(const char* name) {
   if (std::strcmp(name, "kill-before") == 0) return Action::kKillBefore;
   if (std::strcmp(name, "kill-after") == 0) return Action::kKillAfter;
   if (std::strcmp(name, "fail") == 0) return Action::kFail;
+  if (std::strcmp(name, "slow") == 0) return Action::kSlow;
   return Action::kCount;
 }
 
