@@ -88,7 +88,7 @@ class Chain:
 
     def __init__(self, victim: str, faults: Iterator[Fault], instances: int) -> None:
         self.victim, self.faults, self.instances = victim, faults, instances
-        self.cluster = Cluster()
+        self.cluster = Cluster(lease="10m")  # A worker may not get a word in between two deaths of its scheduler.
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.faults_left = True
         self.round = 0
