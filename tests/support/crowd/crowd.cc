@@ -2,18 +2,19 @@
 //
 //   crowd ENDPOINT SERVER_KEY KEY_FILE COUNT NAME
 //
-// Prints a line each time when the last of them is welcome in an epoch of the scheduler: "epoch 2: 500 after 1.73 s",
-// the time from the first of them. Ends by a signal.
+// Prints a line each time when all of them are welcome in an epoch of the scheduler: "epoch 2: 250". Ends by a signal.
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace {
 using namespace chappe;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kSweepEvery = std::chrono::milliseconds(20);
+constexpr auto kSweepEvery = std::chrono::milliseconds(500);
 
 /// One worker of the crowd.
 class Member {
@@ -50,6 +51,7 @@ class Member {
     heartbeat_at_ = now + rest_;
   }
   std::uint32_t epoch() const { return epoch_; }
+  int fd() const { return link_->fd(); }
 
  private:
   std::unique_ptr<transport::SchedulerLink> link_;
@@ -78,22 +80,30 @@ std::vector<Member> gather(const transport::SchedulerLinkConfig& config, int cou
   return crowd;
 }
 
+/// Waits for news of some, at most kSweepEvery.
+void wait(const std::vector<Member>& crowd, std::vector<pollfd>& fds) {
+  fds.clear();
+  for (const Member& member : crowd) fds.push_back({member.fd(), POLLIN, 0});
+  (void)::poll(fds.data(), fds.size(), static_cast<int>(kSweepEvery.count()));
+}
+
 [[noreturn]] void live(std::vector<Member> crowd) {
   wire::WorkerEncoder encoder;
-  std::uint32_t whole = 0;   // The last epoch in which all were welcome,
-  std::uint32_t latest = 0;  // and the last in which one was,
-  Clock::time_point since;   // from then on.
-  for (;; std::this_thread::sleep_for(kSweepEvery)) {
-    std::size_t here = 0;
-    for (Member& member : crowd) {
-      member.turn(encoder, Clock::now());
-      if (member.epoch() > latest) latest = member.epoch(), since = Clock::now(), here = 0;
-      if (member.epoch() == latest && latest > 0) ++here;
+  std::vector<pollfd> fds(crowd.size(), pollfd{-1, 0, POLLIN});
+  Clock::time_point sweep_at;  // Descriptors do not tell of everything: now and then all have their turn.
+  std::uint32_t whole = 0;     // The last epoch in which all were welcome.
+  for (;; wait(crowd, fds)) {
+    const Clock::time_point now = Clock::now();
+    const bool sweep = now >= sweep_at;
+    if (sweep) sweep_at = now + kSweepEvery;
+    std::uint32_t earliest = std::numeric_limits<std::uint32_t>::max();
+    for (std::size_t i = 0; i < crowd.size(); ++i) {
+      if (sweep || fds[i].revents != 0) crowd[i].turn(encoder, now);
+      earliest = std::min(earliest, crowd[i].epoch());
     }
-    if (here < crowd.size() || whole == latest) continue;
-    whole = latest;
-    fmt::print("epoch {}: {} after {:.2f} s\n", whole, here,
-               std::chrono::duration<double>(Clock::now() - since).count());
+    if (earliest == whole) continue;
+    whole = earliest;
+    fmt::print("epoch {}: {}\n", whole, crowd.size());
     std::fflush(stdout);
   }
 }
