@@ -362,6 +362,24 @@ TEST(Spawner, BoundsTheProcessesOfEachProgramAndRemovesItsGroups) {
   EXPECT_FALSE(std::filesystem::exists(group));
 }
 
+TEST(Spawner, BoundsTheDataOfEachProcessWhereItMayMakeNoGroups) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody who may make no groups";
+  constexpr int kRefusedMemory = 17;
+  const pid_t nobody = ::fork();
+  if (nobody == 0) {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(1);
+    Desk desk;
+    const std::vector<std::string> hog{"python3", "-c",
+                                       "try:\n  x = bytearray(200 << 20)\nexcept MemoryError: exit(17)"};
+    if (desk.has_groups() || desk.end_of(desk.start_bounded(hog, 400 * kMiB)).code != 0) ::_exit(2);
+    ::_exit(desk.end_of(desk.start_bounded(hog, 64 * kMiB)).code);
+  }
+  int status = 0;
+  ::waitpid(nobody, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), kRefusedMemory);
+}
+
 TEST(Spawner, RunsManyAtATime) {
   Desk desk;
   for (int round = 0; round < 2; ++round) {
