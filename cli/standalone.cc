@@ -103,7 +103,7 @@ class Supervisor {
         child.pid = *pid;
       } else {
         log::error("{}", pid.error().message);
-        died(child);
+        died(child, true);
       }
     }
   }
@@ -144,18 +144,19 @@ class Supervisor {
       log::warn("{} {} {}", child->name(), pid,
                 WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status))
                                     : fmt::format("ended with code {}", WEXITSTATUS(status)));
-      died(*child);
+      died(*child, WIFEXITED(status));
     }
   }
 
-  void died(Child& child) {
+  /// `by_itself`: not by a signal.
+  void died(Child& child, bool by_itself) {
     const bool stable = Clock::now() - child.started_at > kStableAfter;
     child.rest = stable ? kRestFirst : std::min(child.rest * 2, kRestMost);
     child.deaths_in_a_row = stable ? 1 : child.deaths_in_a_row + 1;
     child.start_at = Clock::now() + (child.deaths_in_a_row == 1 ? kRestFirst : child.rest);
-    // A scheduler that never became ready has said why, and would only say it again.
-    const bool never_ready = &child == &children_.front() && announced_pid_ == 0;
-    if (child.deaths_in_a_row < kDeathsInARowMax && !never_ready) return;
+    // A scheduler that ended by itself before it was ready has said why, and would only say it again.
+    const bool gave_up = by_itself && &child == &children_.front() && announced_pid_ == 0;
+    if (child.deaths_in_a_row < kDeathsInARowMax && !gave_up) return;
     log::error("{} cannot be kept up: it ended {} times in a row", child.name(), child.deaths_in_a_row);
     stopping_ = true;
     code_ = kFailure;

@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from cluster import DEADLINE, Cluster, chappe_binary, wait_until
+from cluster import DEADLINE, Cluster, children, chappe_binary, wait_until
 
 FINE = "{name: fine, params: {n: {type: integer, default: 1}}, tasks: [{id: one, run: echo said}]}"
 FAILS = "{name: fails, tasks: [{id: bad, run: 'echo the last words; exit 3'}, {id: after, noop: true, depends_on: [bad]}]}"
@@ -216,6 +216,14 @@ class Standalone(unittest.TestCase):
         cluster.chappe("submit", str(dag), "--wait")
         self.assertEqual(standalone.stop(), 0)
         self.assertEqual(serving(), 0, "nothing is announced any more")
+
+    def test_a_scheduler_that_is_killed_before_it_is_ready_is_started_again(self) -> None:
+        cluster = Cluster.of(self)
+        standalone = cluster._start("standalone", ["standalone", "--state-dir", str(cluster.state)])
+        (first,) = wait_until("a scheduler", lambda: children(standalone.process.pid, "scheduler"))
+        os.kill(first, signal.SIGKILL)
+        wait_until("another one", lambda: children(standalone.process.pid, "scheduler"), lambda now: now not in ([], [first]))
+        wait_until("it to be ready", lambda: cluster._is_ready(standalone))
 
 
 if __name__ == "__main__":
