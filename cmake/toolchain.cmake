@@ -42,6 +42,7 @@ else()
     -ftrivial-auto-var-init=zero)
   add_link_options(-pie -Wl,-z,relro,-z,now,-z,noexecstack)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
-    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS)
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS
+      -fno-delete-null-pointer-checks -fno-strict-overflow)
   endif()
 endif()

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,6 +46,13 @@ int open_stop(bool quit_with_parent) {
   (void)std::signal(SIGPIPE, SIG_IGN);
   (void)epoll_ctl(stop, EPOLL_CTL_ADD, signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), &readable);
   return stop;
+}
+
+/// Keys, tokens' hashes and secret parameters are in this memory: no core file, and nobody of the same user looks in.
+void keep_memory_private() {
+  const rlimit none{0, 0};
+  (void)setrlimit(RLIMIT_CORE, &none);  // Neither can fail for what is less than before.
+  (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 /// Runs whose stored text does not load any more must not keep the others from going on.
@@ -166,6 +175,7 @@ Result<void> serve_or_fail(const SchedulerConfig& config, int stop_fd, bool& rea
 }  // namespace
 
 int run_scheduler(const SchedulerConfig& config) {
+  keep_memory_private();
   const int stop_fd = open_stop(config.quit_with_parent);
   bool ready = false;
   const auto ended = serve_or_fail(config, stop_fd, ready);

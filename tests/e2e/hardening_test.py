@@ -6,7 +6,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from cluster import chappe_binary
+from cluster import Cluster, chappe_binary
 
 
 def cached(name: str) -> str:
@@ -46,6 +46,19 @@ class Hardening(unittest.TestCase):
         if cached("CMAKE_BUILD_TYPE") != "Release":
             self.skipTest("SKIPPED: only an optimized build has these checks")
         self.assertRegex(self.readelf("--dyn-syms"), r"__mem\w+_chk")
+
+
+class Memory(unittest.TestCase):
+    def test_the_schedulers_memory_with_its_keys_goes_into_no_core_file(self) -> None:
+        cluster = Cluster.of(self)
+        scheduler = cluster.start_scheduler().process.pid
+        limits = Path(f"/proc/{scheduler}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size\s+0\s+0")
+        cluster.start_worker()
+        run = cluster.submit("{name: limits, tasks: [{id: a, run: ulimit -c}]}")
+        cluster.wait_for_run(run, "success")
+        expected = subprocess.run(["sh", "-c", "ulimit -c"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(cluster.log(run, "a"), expected, "tasks may leave one as before")
 
 
 if __name__ == "__main__":
