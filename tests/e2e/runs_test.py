@@ -56,6 +56,26 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.cluster.log(run, "all"), "s11 = model 11\ns3 = model 3\ns7 = model 7\n")
         self.assertEqual(self.cluster.values(run, "train[s7]"), {"size": 7})
 
+    def test_parameters_reach_programs_byte_for_byte(self) -> None:
+        hostile = [
+            "$(reboot)", "`reboot`", "; reboot", "a\nb", "'", '"', "\\", "\\n", "$HOME", "${IFS}", "~", "*", "--help", "-n", "",
+            " ", "\t", "%s", "%n", "{}", "${{ params.p0 }}", "@/etc/passwd", "../..", "\x1b[31m", "é\U0001f4a9", "()", "&&", "A=B",
+        ]
+        params = {f"p{number}": text for number, text in enumerate(hostile)}
+        arguments = ", ".join(f'"${{{{ params.{name} }}}}"' for name in params)
+        variables = ", ".join(f'V{number}: "${{{{ params.p{number} }}}}"' for number in range(len(hostile)))
+        script = "; ".join(f"printf '%s\\0' \"$V{number}\"" for number in range(len(hostile)))
+        run = self.cluster.submit(
+            "name: hostile\nparams: {" + ", ".join(f"{name}: {{type: string}}" for name in params) + "}\n"
+            "tasks:\n"
+            f"  - {{id: arguments, command: [printf, '%s\\0', {arguments}]}}\n"
+            f"  - id: variables\n    env: {{{variables}}}\n    run: |\n      {script}\n",
+            **params,
+        )
+        self.cluster.wait_for_run(run, "success")
+        for task in ("arguments", "variables"):
+            self.assertEqual(self.cluster.log(run, task).split("\0")[:-1], hostile, task)
+
     def test_retries_by_exit_code_and_keeps_the_log_of_each_attempt(self) -> None:
         run = self.cluster.submit("""
             name: retries
