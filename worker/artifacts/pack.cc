@@ -53,6 +53,8 @@ class Packer {
  public:
   explicit Packer(const ByteSink& write) : writer_(archive_write_new()), sink_{write} {
     archive_write_set_format_pax_restricted(writer_.get());
+    // Names are bytes: to translate them to UTF-8 fails for those of Latin-1, and for others by the process's locale.
+    archive_write_set_options(writer_.get(), "hdrcharset=BINARY");
     archive_write_add_filter_zstd(writer_.get());
     archive_write_set_bytes_per_block(writer_.get(), static_cast<int>(kPieceBytes));
     archive_write_set_bytes_in_last_block(writer_.get(), 1);
@@ -69,7 +71,7 @@ class Packer {
   Result<void> trouble() {
     if (!sink_.outcome) return std::move(sink_.outcome);
     const char* why = archive_error_string(writer_.get());
-    return fail(ErrorCode::kUnavailable, fmt::format("pack: {}", why != nullptr ? why : "libarchive fails"));
+    return fail(ErrorCode::kCorrupt, fmt::format("pack: {}", why != nullptr ? why : "libarchive fails"));
   }
 
   static Result<std::vector<std::string>> sorted_names(int folder, const std::string& path) {

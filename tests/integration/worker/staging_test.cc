@@ -128,6 +128,21 @@ TEST(Staging, CarriesDirectoriesWithTheirLinksAndPrograms) {
   EXPECT_FALSE(fs::exists(desk.work() / "in/tree.chappe-packed"));
 }
 
+TEST(Staging, CarriesDirectoriesWhoseNamesAreNoUtf8) {
+  Desk desk;
+  const std::string latin = "r\xe9sum\xe9.csv";
+  const std::string utf8 = "r\xc3\xa9sum\xc3\xa9.csv";
+  desk.write("out/" + latin, "latin");
+  desk.write("out/" + utf8, "utf8");
+  fs::create_symlink(latin, desk.work() / "out" / ("l\xe9" + std::string(150, 'n')));
+  desk.output("d", "out");
+  const auto bytes = desk.round_trip();
+  ASSERT_TRUE(bytes.has_value()) << bytes.error().message;
+  EXPECT_EQ(desk.read("in/d/" + latin), "latin");
+  EXPECT_EQ(desk.read("in/d/" + utf8), "utf8");
+  EXPECT_EQ(desk.read("in/d/l\xe9" + std::string(150, 'n')), "latin");
+}
+
 TEST(Staging, PacksEqualDirectoriesIntoEqualBytes) {
   Desk desk;
   for (const std::string folder : {"one", "two"}) {
