@@ -25,7 +25,8 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes) {
   return {};
 }
 
-/// Fetches one object into `file` and checks that it is the one that was recorded.
+/// Fetches one object into `file` and checks that it is the one that was recorded. Goes on where the store went out of
+/// reach: what was pieced together wrongly, the hash would tell.
 Result<void> fetch(const StagingPlace& place, const InputObject& object, int file) {
   Sha256 hash;
   std::uint64_t size = 0;
@@ -36,7 +37,14 @@ Result<void> fetch(const StagingPlace& place, const InputObject& object, int fil
     written = write_all(file, bytes);
     return written.has_value() && !place.stop.load(std::memory_order_relaxed);
   };
-  if (auto read = place.store.read(object.key, 0, std::nullopt, sink); !read) return fail(read.error());
+  Waiting waiting(place.patience, place.stop);
+  auto read = place.store.read(object.key, 0, std::nullopt, sink);
+  while (!read && read.error().code == ErrorCode::kUnavailable && waiting.rest()) {
+    const std::uint64_t before = size;
+    read = place.store.read(object.key, size, std::nullopt, sink);
+    if (size > before) waiting.succeeded();
+  }
+  if (!read) return fail(read.error());
   if (!written) return written;
   if (place.stop.load(std::memory_order_relaxed)) return fail(ErrorCode::kUnavailable, "stopped");
   const std::string sha256 = to_hex(hash.finish());

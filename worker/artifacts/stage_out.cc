@@ -70,6 +70,30 @@ class Staging {
       : place_(place), prefix_(prefix), attempt_(attempt) {}
 
   Result<void> upload(const Found& found) {
+    return once_reachable([&] { return upload_once(found); });
+  }
+
+  /// Prepares the assets' uploads: last, when nothing else can fail.
+  Result<void> stage(const Found& found) {
+    if (found.spec->asset_uri.empty()) return {};
+    return once_reachable([&] { return stage_once(found); });
+  }
+
+  void add(NamedValue value) { staged_.outputs.values.push_back(std::move(value)); }
+  StagedOut take() { return std::move(staged_); }
+  void undo() { discard(place_.store, staged_.outputs); }
+
+ private:
+  /// The whole transfer again, as long as it is the store that is out of reach.
+  template <typename Transfer>
+  Result<void> once_reachable(Transfer transfer) {
+    Waiting waiting(place_.patience, place_.stop);
+    Result<void> done = transfer();
+    while (!done && done.error().code == ErrorCode::kUnavailable && waiting.rest()) done = transfer();
+    return done;
+  }
+
+  Result<void> upload_once(const Found& found) {
     OutputObject object;
     object.name = found.spec->name;
     object.key = output_key(prefix_, object.name);
@@ -78,12 +102,14 @@ class Staging {
     object.asset_name = found.spec->asset_name;
     auto writer = place_.store.create(object.key, options(found), found.packed ? 0 : found.size);
     if (!writer) return fail(writer.error());
-    const auto sink = [&](std::span<const std::byte> bytes) {
-      return place_.stop.load(std::memory_order_relaxed) ? stopped() : (*writer)->write(bytes);
+    const auto sink = [&](std::span<const std::byte> bytes) -> Result<void> {
+      if (place_.stop.load(std::memory_order_relaxed)) return stopped();
+      auto written = (*writer)->write(bytes);
+      return written ? written : not_of_the_task(std::move(written.error()));
     };
     if (auto copied = found.packed ? pack_folder(found, sink) : copy_file(found, sink); !copied) return copied;
     Result<StoredObject> stored = (*writer)->finish();
-    if (!stored) return fail(stored.error());
+    if (!stored) return not_of_the_task(std::move(stored.error()));
     object.size = stored->size;
     object.sha256 = std::move(stored->sha256);
     object.etag = std::move(stored->etag);
@@ -92,9 +118,7 @@ class Staging {
     return {};
   }
 
-  /// Prepares the assets' uploads: last, when nothing else can fail.
-  Result<void> stage(const Found& found) {
-    if (found.spec->asset_uri.empty()) return {};
+  Result<void> stage_once(const Found& found) {
     for (OutputObject& object : staged_.outputs.objects) {
       if (object.name != found.spec->name) continue;
       PutOptions how = options(found);
@@ -107,16 +131,17 @@ class Staging {
     return {};
   }
 
-  void add(NamedValue value) { staged_.outputs.values.push_back(std::move(value)); }
-  StagedOut take() { return std::move(staged_); }
-  void undo() { discard(place_.store, staged_.outputs); }
-
- private:
   PutOptions options(const Found& found) const {
     PutOptions options;
     if (found.packed) options.content_type = "application/zstd";
     options.metadata = {{"chappe-attempt", to_text(attempt_)}};
     return options;
+  }
+
+  /// A store that refuses a request as malformed has not judged what the task wrote.
+  static Failure not_of_the_task(Error error) {
+    if (error.code == ErrorCode::kInvalidInput) error.code = ErrorCode::kUnsupported;
+    return fail(std::move(error));
   }
 
   static Failure stopped() { return fail(ErrorCode::kUnavailable, "stopped"); }
@@ -127,11 +152,12 @@ class Staging {
   }
 
   static Result<void> copy_file(const Found& found, const ByteSink& sink) {
+    if (::lseek(found.file.fd(), 0, SEEK_SET) != 0) return fail(ErrorCode::kCorrupt, std::strerror(errno));
     std::vector<std::byte> piece(std::min<std::uint64_t>(kPieceBytes, found.size + 1));
     for (;;) {
       const ssize_t got = ::read(found.file.fd(), piece.data(), piece.size());
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail(ErrorCode::kUnavailable, fmt::format("read: {}", std::strerror(errno)));
+      if (got < 0) return fail(ErrorCode::kCorrupt, fmt::format("read: {}", std::strerror(errno)));
       if (got == 0) return {};
       if (auto written = sink({piece.data(), static_cast<std::size_t>(got)}); !written) return written;
     }

@@ -10,6 +10,7 @@
 #include "engine/model/policies.h"
 #include "engine/ports/object_store.h"
 #include "engine/run/events.h"
+#include "worker/artifacts/patience.h"
 
 namespace chappe::artifacts {
 
@@ -29,11 +30,13 @@ class [[nodiscard]] Staged : public tl::expected<T, StagingFailure> {
   using tl::expected<T, StagingFailure>::expected;
 };
 
-/// Where and for whom. `stop` may be set by another thread: the call fails soon after.
+/// Where and for whom. `stop` may be set by another thread: the call fails soon after. While the store is out of reach
+/// (kUnavailable) a transfer waits for it.
 struct StagingPlace {
   ObjectStore& store;
   std::string directory;
   const std::atomic<bool>& stop;
+  Patience patience{};
 };
 
 /// Fetches every object, checks size and SHA-256 before the task sees it, and unpacks directories. Returns the bytes
