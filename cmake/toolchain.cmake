@@ -30,6 +30,13 @@ else()
   add_compile_options(-Wno-missing-field-initializers)
 endif()
 
+# The fuzz targets of tests/fuzz, and nothing else that is a test. Needs clang, which has libFuzzer.
+option(CHAPPE_FUZZ "Build the fuzz targets as libFuzzer programs" OFF)
+if(CHAPPE_FUZZ)
+  add_compile_options(-O1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+  add_compile_definitions(CHAPPE_FUZZ)
+endif()
+
 set(CHAPPE_SANITIZE "" CACHE STRING "address,undefined or thread")
 if(CHAPPE_SANITIZE)
   add_compile_options(-fsanitize=${CHAPPE_SANITIZE} -fno-omit-frame-pointer)

@@ -159,7 +159,8 @@ Complaint read(const v1::SchedulerMessage& from, WorkerSend& out) {
   out.batch = from.batch();
   out.hello_please = from.hello_please();
   if (from.has_welcome()) {
-    if (Complaint wrong = read(from.welcome(), out.welcome.emplace())) return wrong;
+    out.welcome = WorkerSend::Welcome{};
+    if (Complaint wrong = read(from.welcome(), *out.welcome)) return wrong;
   }
   out.acknowledged.reserve(static_cast<std::size_t>(from.acknowledged_size()));
   for (const std::uint64_t attempt : from.acknowledged()) out.acknowledged.push_back({attempt});

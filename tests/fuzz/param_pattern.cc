@@ -1,0 +1,20 @@
+// Patterns of parameters: the first line is the pattern of a DAG's author, the rest the text of whoever starts a run.
+// It is refused, or matches in time that does not explode.
+#include <string>
+
+#include "engine/model/dag.h"
+#include "tests/fuzz/target.h"
+
+namespace chappe::fuzz {
+
+FUZZ_TARGET(param_pattern) {
+  const std::string pattern(take_until(input, '\n'));
+  if (unfit_pattern(pattern)) return;
+  const ParamSpec spec{.name = "p", .pattern = pattern};
+  const bool is_fit = !unfit(spec, Value(input)).has_value();
+  CHAPPE_ASSERT(is_fit == !unfit(spec, Value(input)).has_value());
+  const auto resolved = resolve_params({spec}, Value(ValueMap{{"p", input}}));
+  CHAPPE_ASSERT(resolved.has_value() == is_fit);
+}
+
+}  // namespace chappe::fuzz
