@@ -8,18 +8,14 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "dags/loader/loader.h"
 #include "proto/json/json.h"
 #include "scheduler/api/session.h"
 #include "storage/digest/digest.h"
-#include "storage/local/local_object_store.h"
-#include "storage/sqlite/sqlite_meta_store.h"
+#include "tests/fuzz/api_stores.h"
 #include "tests/fuzz/target.h"
 
 namespace chappe::fuzz {
@@ -31,91 +27,18 @@ namespace net = boost::asio;
 
 constexpr std::size_t kInputMax = 32 * 1024;  // Fits the socket's buffer: nobody waits for anybody.
 constexpr auto kStuck = std::chrono::seconds(20);
-constexpr WallTime kSomeDay{1'790'000'000'000'000};
-constexpr AttemptId kAttempt{7};
-constexpr std::string_view kDag =
-    "name: d\nparams: {p: {type: string, pattern: '^a'}, s: {type: string, secret: true}}\n"
-    "tasks:\n  - {id: a, run: 'true'}\n  - {id: b, noop: true, foreach: {items: [x, é]}}\n";
-
-/// Says yes to everything.
-class Yes : public Backend {
- public:
-  Yes(std::filesystem::path database, ObjectStore& objects) : database_(std::move(database)), objects_(objects) {}
-  void request(Event, Done done) override { done(Value(ValueMap{{"state", "running"}})); }
-  void explain(const RunId& run, std::string task, std::size_t, Done done) override {
-    done(Value(ValueMap{{"run", run.text()}, {"task", task}}));
-  }
-  void workers(Done done) override { done(Value(ValueMap{{"workers", ValueList{}}})); }
-  Result<std::unique_ptr<MetaReader>> open_reader() override { return SqliteMetaStore::open_reader(database_); }
-  ObjectStore& objects() override { return objects_; }
-  RunId new_run_id() override { return RunId::make(kSomeDay, {}); }
-
- private:
-  std::filesystem::path database_;
-  ObjectStore& objects_;
-};
-
-Persist some_history(const Dag& dag) {
-  const RunRow run{.seq = {1},
-                   .id = RunId::make(kSomeDay, {1}),
-                   .dag = dag.name,
-                   .dag_version = dag.version,
-                   .params_json = R"({"p":"a"})",
-                   .trigger = "manual",
-                   .request_id = "r",
-                   .state = RunState::kRunning,
-                   .instances = 3,
-                   .created_at = kSomeDay};
-  TaskRow task{
-      .key = {run.seq, 0}, .state = TaskState::kRunning, .attempt = kAttempt, .attempt_no = 1, .queued_at = kSomeDay};
-  const AssetVersion version{.id = {1},
-                             .uri = "u/x",
-                             .name = "m",
-                             .key = "k",
-                             .sha256 = std::string(64, '0'),
-                             .producer = task.key,
-                             .attempt = kAttempt,
-                             .artifact = "o",
-                             .created_at = kSomeDay,
-                             .published_at = kSomeDay};
-  Persist changes;
-  changes.dag_versions.push_back({dag.version, dag.name, std::string(kDag), kSomeDay});
-  changes.runs.push_back(run);
-  changes.tasks.push_back({.row = task});
-  changes.asset_versions.push_back(version);
-  changes.aliases.push_back({.model = "m", .alias = "best", .version = {1}, .by = "x", .at = kSomeDay});
-  return changes;
-}
-
-/// Made once; left behind to the system's temporary directory only where the process is killed.
 class World {
  public:
   World() {
-    std::string name = (std::filesystem::temp_directory_path() / "chappe-fuzz-XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-    store_ = *SqliteMetaStore::open(directory_ / "db");
-    objects_ = *open_local_object_store((directory_ / "objects").string());
-    CHAPPE_ASSERT(store_->commit(some_history(*load_dag(kDag, "d").dag)));
-    logs_.append(kAttempt, 0, "hello\n");
-    logs_.finish(kAttempt);
-    backend_.emplace(directory_ / "db", *objects_);
-    metadata_.emplace(*backend_, 1, 64);
-    objects_pool_.emplace(*backend_, 1, 64);
-    shared_.reset(new Shared{.backend = *backend_,
-                             .logs = logs_,
+    shared_.reset(new Shared{.backend = stores_.backend(),
+                             .logs = stores_.logs,
                              .views = {},
                              .watches = {},
                              .bounds = {},
                              .token_hash = {},
                              .mailbox = std::make_shared<Mailbox>(io_),
-                             .metadata = &*metadata_,
-                             .objects = &*objects_pool_});
-  }
-  ~World() {
-    metadata_.reset();
-    objects_pool_.reset();
-    store_.reset();
-    std::filesystem::remove_all(directory_);
+                             .metadata = &metadata_,
+                             .objects = &objects_});
   }
 
   /// All that the peer of a connection hears that says `input` and no more.
@@ -156,15 +79,11 @@ class World {
     }
   }
 
-  std::filesystem::path directory_;
-  std::unique_ptr<SqliteMetaStore> store_;
-  std::unique_ptr<ObjectStore> objects_;
-  LogHub logs_;
-  std::optional<Yes> backend_;
   std::array<char, 65536> piece_{};
+  Stores stores_;
   net::io_context io_{1};
-  std::optional<ReaderPool> metadata_;
-  std::optional<ReaderPool> objects_pool_;
+  ReaderPool metadata_{stores_.backend(), 1, 64};
+  ReaderPool objects_{stores_.backend(), 1, 64};
   std::unique_ptr<Shared> shared_;  ///< It holds mutexes: it is made where it stays.
 };
 
