@@ -25,7 +25,8 @@ struct World {
   RunViews views;
   WatchBoard watches;
   std::unique_ptr<MetaReader> reader = *stores.backend().open_reader();
-  Context context{stores.backend(), stores.logs, views, watches, *reader};
+  std::shared_ptr<TokenBook> tokens = std::make_shared<TokenBook>("", std::vector<TokenRow>{});
+  Context context{stores.backend(), stores.logs, views, watches, tokens, *reader};
 };
 
 void check_answer(Context& context, const Answer& answer) {

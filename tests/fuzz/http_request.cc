@@ -35,7 +35,9 @@ class World {
                              .views = {},
                              .watches = {},
                              .bounds = {},
-                             .token_hash = {},
+                             .tokens = {},
+                             .denials = Denials(stores_.backend()),
+                             .wrong_tokens = Allowances({.burst = 1e12, .one_more = std::chrono::seconds(1)}),
                              .mailbox = std::make_shared<Mailbox>(io_),
                              .metadata = &metadata_,
                              .objects = &objects_});
@@ -43,7 +45,7 @@ class World {
 
   /// All that the peer of a connection hears that says `input` and no more.
   std::string answers(std::string_view input, bool with_token) {
-    shared_->token_hash = with_token ? std::optional(sha256("nobody knows this")) : std::nullopt;
+    shared_->tokens = std::make_shared<TokenBook>(with_token ? "nobody knows this" : "", std::vector<TokenRow>{});
     std::array<int, 2> ends{};
     CHAPPE_ASSERT(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     CHAPPE_ASSERT(::send(ends[0], input.data(), input.size(), 0) == static_cast<ssize_t>(input.size()));
@@ -59,7 +61,7 @@ class World {
     bool is_closed = false;
     net::ip::tcp::socket socket(io_);
     socket.assign(net::ip::tcp::v4(), ours);
-    const auto session = std::make_shared<Session>(std::move(socket), *shared_, [&] { is_closed = true; });
+    const auto session = std::make_shared<Session>(std::move(socket), "::1", *shared_, [&] { is_closed = true; });
     session->start();
     const auto end = std::chrono::steady_clock::now() + kStuck;
     while (!is_closed) {
@@ -95,10 +97,13 @@ struct Head {
 };
 
 Head read_head(std::string_view text) {
-  constexpr std::array<std::string_view, 14> kKnown = {"Server",
+  constexpr std::array<std::string_view, 17> kKnown = {"Server",
                                                        "Content-Type",
                                                        "X-Content-Type-Options",
                                                        "Content-Security-Policy",
+                                                       "Content-Disposition",
+                                                       "Cross-Origin-Resource-Policy",
+                                                       "Referrer-Policy",
                                                        "Cache-Control",
                                                        "Connection",
                                                        "Content-Length",
