@@ -104,7 +104,8 @@ void Statement::corrupt() const {
 
 void Statement::read_next(std::string& text) {
   const int column = column_++;
-  // As bytes: column_text() would end them with a NUL, and without memory for that return nothing, as if there were none.
+  // As bytes: column_text() would end them with a NUL, and without memory for that return nothing, as if there were
+  // none.
   const auto* begin = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
   const int size = sqlite3_column_bytes(handle_.get(), column);
   if (size > 0) text.assign(begin, static_cast<std::size_t>(size));

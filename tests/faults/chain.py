@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from call_faults import Fault, lines  # noqa: E402
-from cluster import DEADLINE, Answer, Cluster, Daemon  # noqa: E402
+from cluster import DEADLINE, Answer, Cluster, Daemon, wait_until  # noqa: E402
 from end_state import EndState  # noqa: E402
 
 WORKERS = ("w1", "w2")
@@ -131,7 +131,7 @@ class Chain:
             self.start(name)
         if lives_max:
             self.live(("scheduler",) if self.victim == "scheduler" else WORKERS, self.outcomes.total() + lives_max)
-        self.cluster.wait_for_run(self.run, "success", 5 * DEADLINE)
+        wait_until("the run to end", self.is_over, seconds=5 * DEADLINE)
         self.stop_all()
         return EndState(self.cluster.state, self.run, self.cluster.state / "objects")
 

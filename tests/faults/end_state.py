@@ -47,7 +47,7 @@ class EndState:
 
     def _check_tasks(self, store: sqlite3.Connection, instances: int) -> None:
         """Every instance has one attempt that succeeded: its last."""
-        tasks = store.execute(f"SELECT id, state, attempt, attempt_no FROM tasks WHERE {self._of_run('id')}").fetchall()
+        tasks = store.execute(f"SELECT id, state, attempt, message FROM tasks WHERE {self._of_run('id')}").fetchall()
         earlier = store.execute(
             f"SELECT task, attempt, reason, attempt_no, started_at_us FROM earlier_attempts WHERE {self._of_run('task')}"
         ).fetchall()
@@ -55,9 +55,9 @@ class EndState:
         self.winners = {task: attempt for task, _, attempt, _ in tasks}
         if len(tasks) != instances:
             self.problems.append(f"{len(tasks)} task rows of {instances} instances")
-        for task, state, _, _ in tasks:
+        for task, state, _, message in tasks:
             if state != SUCCESS:
-                self.problems.append(f"task {task & 0xFFFFFFFF} is in state {state}")
+                self.problems.append(f"task {task & 0xFFFFFFFF} is in state {state}: {message}")
         for task, attempt, reason, number, _ in earlier:
             if reason == 0:
                 self.problems.append(f"task {task & 0xFFFFFFFF}: attempt {number} succeeded, and a later one did too")

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -120,10 +121,16 @@ bool bound_memory(const std::string& group, bool unified, std::uint64_t bytes) {
 }
 
 bool bound_processes(const std::string& group) {
-  return write_text(group + "/pids.max", std::to_string(kProcessesMax));
+  return write_text(group + "/pids.max", std::to_string(processes_max()));
 }
 
 }  // namespace
+
+int processes_max() {
+  constexpr long kPerCore = 512;
+  constexpr long kAtLeast = 1024;
+  return static_cast<int>(std::max(kPerCore * ::sysconf(_SC_NPROCESSORS_ONLN), kAtLeast));
+}
 
 std::string group_directory(const std::string& cgroups, std::string_view controllers, const std::string& mount,
                             const std::string& file, bool (*exists)(const std::string&)) {
@@ -163,6 +170,7 @@ SupervisorGroups ControlGroups::enter(pid_t supervisor) const {
   if (pids_.empty()) return own;
   const std::string slot = fmt::format("{}/slot-{}", pids_, supervisor);
   const bool entered = make_directory(slot) && bound_processes(slot) && write_text(slot + "/cgroup.procs", "0");
+  if (entered) own.slot_ = slot;
   if (entered && unified_) own.slot_counter_ = slot + "/memory.events";
   return own;
 }
@@ -205,7 +213,14 @@ bool SupervisorGroups::begin(std::uint64_t memory_bytes) {
 
 bool SupervisorGroups::enter() const { return ::write(procs_, "0", 1) == 1; }
 
+void SupervisorGroups::forbid_forks() {
+  if (slot_.empty() || std::exchange(forks_forbidden_, true)) return;
+  (void)write_text(slot_ + "/pids.max", "0");
+  if (unified_ && procs_ >= 0) (void)write_text(bounded_ + "/pids.max", "0");
+}
+
 bool SupervisorGroups::end(bool succeeded) {
+  if (std::exchange(forks_forbidden_, false)) (void)bound_processes(slot_);
   if (procs_ >= 0) {
     ::close(std::exchange(procs_, -1));
     const std::string counter = bounded_ + (unified_ ? "/memory.events" : "/memory.oom_control");

@@ -20,8 +20,9 @@
 
 namespace chappe::exec {
 
-/// Processes and threads of one program. Far above what a task means to have, far below what a machine can have.
-inline constexpr int kProcessesMax = 4096;
+/// Processes and threads of one program: by the cores of the machine. Above what a task means to have, and few enough
+/// for a fork bomb to leave the machine something.
+int processes_max();
 
 /// The directory of the group that a process is in, from the text of its /proc/PID/cgroup: for `controllers` ("" means
 /// version 2) at `mount`. `file` is one that every such group has; "" where there is none.
@@ -40,6 +41,8 @@ class SupervisorGroups {
   bool enter() const;
   /// For the new process where there are no groups for memory: what RLIMIT_DATA has to bound. 0: nothing.
   std::uint64_t data_limit() const { return data_limit_; }
+  /// Before the program is killed: nothing in it can fork any more, so that killing comes to an end.
+  void forbid_forks();
   /// When nothing of the program is left. True: it failed, and the kernel had killed some of it for memory, as far as
   /// groups tell.
   bool end(bool succeeded);
@@ -47,8 +50,10 @@ class SupervisorGroups {
  private:
   friend class ControlGroups;
   std::string bounded_;       ///< Directory; made at begin(). "": no groups for memory.
+  std::string slot_;          ///< Directory. "": no groups for processes.
   std::string slot_counter_;  ///< The file that counts kills in the slot; "" where none does.
   bool unified_ = false;
+  bool forks_forbidden_ = false;
   int procs_ = -1;  ///< Of `bounded_`, while a program is in it.
   std::uint64_t slot_kills_ = 0;
   std::uint64_t data_limit_ = 0;

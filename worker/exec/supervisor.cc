@@ -352,6 +352,7 @@ class Supervisor {
   void kill() {
     if (!main_ended_) current_.end.terminated = true;
     terminating_ = killing_ = true;
+    groups_.forbid_forks();
   }
 
   void lose_worker() {

@@ -355,9 +355,9 @@ TEST(Spawner, BoundsTheProcessesOfEachProgramAndRemovesItsGroups) {
     if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
     group = group_of_program(desk, "pids", "/sys/fs/cgroup/pids");
     if (group.empty()) group = group_of_program(desk, "", "/sys/fs/cgroup");
-    std::string processes_max;
-    std::ifstream(group + "/pids.max") >> processes_max;
-    EXPECT_EQ(processes_max, std::to_string(kProcessesMax));
+    std::string bound;
+    std::ifstream(group + "/pids.max") >> bound;
+    EXPECT_EQ(bound, std::to_string(processes_max()));
   }
   EXPECT_FALSE(std::filesystem::exists(group));
 }

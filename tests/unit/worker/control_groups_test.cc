@@ -47,16 +47,20 @@ TEST_F(ControlGroupsTest, HandsMemoryAndProcessesOnInVersion2) {
   EXPECT_EQ(text("service/cgroup.subtree_control"), "+memory +pids");
   EXPECT_EQ(text("service/chappe-42/cgroup.subtree_control"), "+memory +pids");
   SupervisorGroups own = groups.enter(7);
-  EXPECT_EQ(text("service/chappe-42/slot-7/pids.max"), "4096");
+  EXPECT_EQ(text("service/chappe-42/slot-7/pids.max"), std::to_string(processes_max()));
   EXPECT_EQ(text("service/chappe-42/slot-7/cgroup.procs"), "0");
   EXPECT_TRUE(own.begin(1 << 20));
   EXPECT_TRUE(own.enter());
   EXPECT_EQ(text("service/chappe-42/bounded-7/memory.max"), "1048576");
   EXPECT_EQ(text("service/chappe-42/bounded-7/memory.swap.max"), "0");
-  EXPECT_EQ(text("service/chappe-42/bounded-7/pids.max"), "4096");
+  EXPECT_EQ(text("service/chappe-42/bounded-7/pids.max"), std::to_string(processes_max()));
   EXPECT_EQ(text("service/chappe-42/bounded-7/cgroup.procs"), "0");
   std::ofstream(mount / "service/chappe-42/bounded-7/memory.events") << "oom 1\noom_kill 1\n";
+  own.forbid_forks();
+  EXPECT_EQ(text("service/chappe-42/bounded-7/pids.max").front(), '0');
+  EXPECT_EQ(text("service/chappe-42/slot-7/pids.max").front(), '0');
   EXPECT_TRUE(own.end(false));
+  EXPECT_EQ(text("service/chappe-42/slot-7/pids.max"), std::to_string(processes_max()));
 }
 
 TEST_F(ControlGroupsTest, TellsAKillInTheSlotOnce) {
