@@ -321,8 +321,10 @@ void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
     const std::string what =
         !answer ? without_secrets(*run.dag, run.params, condition.expression.references(), answer.error()).message
                 : condition.message;
-    end.message = fmt::format("{}is false: {}{}{}", condition.name.empty() ? "" : condition.name + " ",
-                              condition.expression.text(), what.empty() ? "" : ": ", what);
+    const std::string values = told_values(run, index, condition.expression);
+    end.message = fmt::format("{}is false: {}{}{}{}", condition.name.empty() ? "" : condition.name + " ",
+                              condition.expression.text(), values.empty() ? "" : " (" + values + ")",
+                              what.empty() ? "" : ": ", what);
     break;
   }
   if (end.reason == Reason::kNone) end.message = std::move(passed);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/model/secrets.h"
+
 namespace chappe {
 namespace {
 
@@ -113,6 +115,22 @@ const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std:
     if (artifact.object.name == name) return &artifact;
   }
   return nullptr;
+}
+
+std::string told_values(const LiveRun& run, std::uint32_t index, const expr::Expression& expression) {
+  constexpr std::size_t kLengthMax = 200;
+  std::string told;
+  for (const expr::Reference& reference : expression.references()) {
+    const std::string name = fmt::format("{}", fmt::join(reference.path, "."));
+    const auto alone = expr::Expression::parse(name);
+    if (!alone || names_secret(*run.dag, {&reference, 1})) continue;
+    const auto value = alone->evaluate(RunScope(run, index));
+    if (!value) continue;
+    const std::string one = fmt::format("{}{} is {}", told.empty() ? "" : ", ", name, to_text(*value));
+    if (told.size() + one.size() > kLengthMax) break;
+    if (told.find(one) == std::string::npos) told += one;
+  }
+  return told;
 }
 
 Result<std::vector<std::uint32_t>> select_instances(const LiveRun& run, std::uint32_t task,

@@ -99,6 +99,10 @@ class RunScope : public expr::Scope {
   std::optional<std::uint32_t> index_;
 };
 
+/// What the names in an expression stand for, for people: "params.least is 0.9, ..."; secrets and what is absent are
+/// left out, and so is what comes after 200 characters.
+std::string told_values(const LiveRun& run, std::uint32_t index, const expr::Expression& expression);
+
 /// The value or metric of an instance; null pointer where it left none of that name.
 const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name);
 /// The asset version that an artifact with an asset is; its times are the caller's to say.
