@@ -40,7 +40,8 @@ struct WorkerState {
   MonoTime lease_until;
   std::map<std::string, std::string> labels;
   std::unordered_map<AttemptId, LeasedAttempt> leased;
-  std::size_t room = 0;  ///< Position in `rooms`; meaningful while connected.
+  std::size_t room = 0;                   ///< Position in `rooms`; meaningful while connected.
+  std::optional<MonoTime> impostor_told;  ///< When the audit log was last told of one.
 };
 
 struct Timer {
@@ -123,6 +124,8 @@ struct EngineState {
   void on(const WorkerDraining& event);
   void on(const WorkerHeartbeat& event);
   WorkerState* worker_on(ConnectionId connection);
+  WorkerState* robbed_by(const WorkerJoined& event);
+  void refuse(const WorkerJoined& event, WorkerState& robbed);
   void hear(WorkerState& worker);
   void connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello);
   void disconnect(WorkerState& worker);

@@ -16,8 +16,31 @@ WorkerState* EngineState::worker_on(ConnectionId connection) {
 /// Any message is a sign of life of all that the worker holds.
 void EngineState::hear(WorkerState& worker) { worker.lease_until = now.mono + config.lease; }
 
+/// The worker whose name or place this one claims with another key; nullptr: nobody's.
+WorkerState* EngineState::robbed_by(const WorkerJoined& event) {
+  const WorkerHello& hello = event.hello;
+  for (auto& [seq, worker] : workers) {
+    const WorkerRow& row = worker.row;
+    const bool claimed = row.incarnation == hello.incarnation || (row.name == hello.name && row.host == hello.host);
+    if (claimed && !row.key.empty() && row.key != event.worker_key) return &worker;
+  }
+  return nullptr;
+}
+
+/// It is not answered. Should it be in the right (the machine got a new key), it asks again with each heartbeat, and is
+/// let in when the lease of the other one has run out.
+void EngineState::refuse(const WorkerJoined& event, WorkerState& robbed) {
+  if (robbed.impostor_told && now.mono - *robbed.impostor_told < config.lease) return;
+  robbed.impostor_told = now.mono;
+  const std::string principal = "worker key " + event.worker_key;
+  audit({principal, ""}, "worker.join", fmt::format("worker {} on {}", robbed.row.name, robbed.row.host),
+        to_json(ValueMap{{"why", "it is held by a worker with another key"}}));
+  out.persist.audit.back().result = "denied";
+}
+
 void EngineState::on(const WorkerJoined& event) {
   const WorkerHello& hello = event.hello;
+  if (WorkerState* robbed = robbed_by(event)) return refuse(event, *robbed);
   // A connection speaks for one process: whoever spoke on it before is gone from it.
   if (WorkerState* before = worker_on(event.connection); before != nullptr) {
     if (before->row.incarnation != hello.incarnation) disconnect(*before);
@@ -39,6 +62,7 @@ void EngineState::on(const WorkerJoined& event) {
     add_timer(config.lease, Timer::Kind::kLease, seq.value, 0);
   }
   WorkerState& worker = workers.at(seq);
+  worker.row.key = event.worker_key;
   connect(worker, event.connection, hello);
   // What the hello does not name, the worker does not hold: nothing can be on its way to a new connection.
   reconcile(worker, hello.held, worker.batch);

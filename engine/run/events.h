@@ -46,6 +46,7 @@ struct WorkerHello {
 struct WorkerJoined {
   ConnectionId connection;
   WorkerHello hello;
+  std::string worker_key;  ///< The CURVE key that the connection has proven, in Z85; "" where there is none.
 };
 
 /// The worker says goodbye: it holds nothing any more and takes nothing.

@@ -132,6 +132,7 @@ struct WorkerRow {
   std::uint64_t memory_bytes = 0;
   WallTime joined_at;
   WallTime lost_at;  ///< Not set while it is held to be alive.
+  std::string key;   ///< As WorkerJoined::worker_key.
   bool operator==(const WorkerRow&) const = default;
 };
 

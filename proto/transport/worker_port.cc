@@ -136,14 +136,15 @@ class ZmqWorkerPort final : public WorkerPort {
     if (const Result<void> decoded = decoder_.decode(payload, out); !decoded) {
       return complain(session, decoded.error().message, now);
     }
-    for (std::size_t i = events_before; i < out.events.size(); ++i) set_connection(out.events[i], session.connection);
+    for (std::size_t i = events_before; i < out.events.size(); ++i) set_sender(out.events[i], session);
     for (std::size_t i = logs_before; i < out.logs.size(); ++i) out.logs[i].connection = session.connection;
   }
 
-  static void set_connection(Event& event, ConnectionId connection) {
+  static void set_sender(Event& event, const Session& session) {
     std::visit(
-        [connection](auto& one) {
-          if constexpr (requires { one.connection; }) one.connection = connection;
+        [&session](auto& one) {
+          if constexpr (requires { one.connection; }) one.connection = session.connection;
+          if constexpr (requires { one.worker_key; }) one.worker_key = session.key;
         },
         event);
   }

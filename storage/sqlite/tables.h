@@ -71,10 +71,10 @@ template <>
 struct Table<WorkerRow> {
   static constexpr std::string_view kName = "workers";
   static constexpr std::string_view kColumns =
-      "seq, incarnation, name, host, cpu_milli, memory_bytes, joined_at_us, lost_at_us";
+      "seq, incarnation, name, host, cpu_milli, memory_bytes, joined_at_us, lost_at_us, key";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.incarnation, row.name, row.host, row.cpu_milli, row.memory_bytes, row.joined_at,
-                    row.lost_at);
+                    row.lost_at, row.key);
   }
 };
 

@@ -46,10 +46,11 @@ Writer::Writer(const Connection& connection)
       run_change_(connection,
                   "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
                   "ended_at_us = ?8, message = ?9 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
-      worker_(connection, insert_sql<WorkerRow>() +
-                              " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
-                              "memory_bytes = excluded.memory_bytes, lost_at_us = excluded.lost_at_us WHERE "
-                              "incarnation = excluded.incarnation"),
+      worker_(connection,
+              insert_sql<WorkerRow>() +
+                  " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
+                  "memory_bytes = excluded.memory_bytes, lost_at_us = excluded.lost_at_us, key = excluded.key WHERE "
+                  "incarnation = excluded.incarnation"),
       task_(connection, insert_sql<TaskRow>() + " ON CONFLICT (id) DO NOTHING"),
       task_change_(connection, guarded_task_update()),
       attempt_(connection, insert_sql<AttemptRow>()),

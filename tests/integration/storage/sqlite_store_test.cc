@@ -16,7 +16,8 @@ WorkerRow some_worker() {
           .host = "h1",
           .cpu_milli = 2000,
           .memory_bytes = std::uint64_t{1} << 34,
-          .joined_at = {51}};
+          .joined_at = {51},
+          .key = std::string(40, 'k')};
 }
 ArtifactRow some_artifact(const TaskRow& task) {
   return {.key = task.key,

@@ -255,6 +255,74 @@ TEST_P(Ownership, ChangesNothingButByTheOwner) {
 INSTANTIATE_TEST_SUITE_P(Phases, Ownership, testing::Values("live", "cancelled", "restarted"),
                          [](const auto& phase) { return phase.param; });
 
+/// A worker at work, and another one with a key of its own.
+class Impostor : public testing::Test {
+ protected:
+  void SetUp() override {
+    world.step({join(worker, "key of w")});
+    world.step({world.request(dag_of(kOtherDag))});
+    ASSERT_EQ(worker.held.size(), 1U);
+  }
+  Event join(WorkerSide& side, const std::string& key) {
+    auto event = std::get<WorkerJoined>(world.join(side));
+    event.worker_key = key;
+    return event;
+  }
+  Event as(const std::string& incarnation, const std::string& name, const std::string& host) {
+    WorkerJoined event{.connection = {77}, .hello = worker.hello, .worker_key = "key of another"};
+    event.hello.incarnation = incarnation;
+    event.hello.name = name;
+    event.hello.host = host;
+    return event;
+  }
+  void expect_refused(Event hello) {
+    const std::string before = world.engine().dump_json();
+    const Effects effects = world.step({std::move(hello)});
+    EXPECT_TRUE(effects.send.empty());
+    EXPECT_TRUE(effects.persist.workers.empty());
+    EXPECT_EQ(world.engine().dump_json(), before);
+    EXPECT_TRUE(world.engine().leased(worker.connection, worker.held.begin()->first));
+  }
+
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w");
+};
+
+TEST_F(Impostor, WithAnotherKeyTakesNeitherASessionNorAPlace) {
+  expect_refused(as(worker.hello.incarnation, "x", "y"));
+  expect_refused(as(std::string(32, 'f'), worker.hello.name, worker.hello.host));
+  world.step({world.finished(worker, worker.held.begin()->second)});
+  EXPECT_TRUE(worker.held.empty()) << "the rightful one is heard";
+}
+
+TEST_F(Impostor, IsRefusedByAnEngineThatWasRestoredToo) {
+  world.restart();
+  const Effects effects = world.step({as(worker.hello.incarnation, worker.hello.name, worker.hello.host)});
+  EXPECT_TRUE(effects.send.empty());
+  world.step({join(worker, "key of w")});
+  EXPECT_TRUE(world.engine().leased(worker.connection, worker.held.begin()->first));
+}
+
+TEST_F(Impostor, IsToldOfInTheAuditLogOnceALease) {
+  std::size_t rows = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Effects effects = world.step({as(worker.hello.incarnation, "x", "y")});
+    for (const AuditRow& row : effects.persist.audit) {
+      EXPECT_EQ(row.result, "denied");
+      EXPECT_EQ(row.principal, "worker key key of another");
+      ++rows;
+    }
+  }
+  EXPECT_EQ(rows, 1U);
+}
+
+TEST_F(Impostor, IsLetInWhenThePlaceIsFree) {
+  worker.cut = true;
+  world.pass(world.config().lease + std::chrono::seconds(1));
+  EXPECT_EQ(world.step({as(std::string(32, 'f'), worker.hello.name, worker.hello.host)}).send.size(), 1U)
+      << "the machine got a new key";
+}
+
 TEST(OwnershipOfNames, AWorkerCannotPublishWhatItsTaskDoesNotDeclare) {
   for (const auto& [uri, name] :
        {std::pair("u/other", ""), std::pair("", ""), std::pair("u/o", "champion_of_others")}) {
