@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "proto/transport/keys.h"
 
 namespace chappe::cli {
 namespace {
@@ -90,6 +91,18 @@ int revoke_token(const Session& session, const std::string& name) {
     }
     return int{kOk};
   });
+}
+
+int make_worker_key(const std::string& name, const std::string& directory) {
+  const bool plain = !name.empty() && name.find_first_of("/ \t\r\n") == std::string::npos && name.front() != '.';
+  if (!plain) return complain("a key's name is one word without '/'", kUsage);
+  const auto keys = transport::load_or_make_keys(directory, name);
+  if (!keys) return complain(keys.error());
+  print(fmt::format("{} {}\n", keys->public_key, name));
+  return complain(fmt::format("{}/{}.key is for that worker alone; put the line above into the scheduler's "
+                              "authorized_workers and start the scheduler again",
+                              directory, name),
+                  kOk);
 }
 
 int show_audit(const Session& session, std::uint32_t limit) {

@@ -276,6 +276,11 @@ class CommandLine {
     revoke->add_option("name", token_.name, "The token's name")->required();
     does(revoke, [this] { return revoke_token(session_, token_.name); });
 
+    CLI::App* key = add("worker-key", "Make a key for one more worker, and print its line for authorized_workers");
+    key->add_option("name", token_.name, "Of the files NAME.key and NAME.pub")->required();
+    key->add_option("--directory", directory_, "Where to put them; default: here");
+    does(key, [this] { return make_worker_key(token_.name, directory_); });
+
     CLI::App* audit = add("audit", "Show who did what, or was refused it");
     audit->add_option("--limit", list_.limit, "At most so many, newest first")->check(CLI::Range(1U, 1'000U));
     audit->add_flag("--verify", verify_, "Check that every row is as it was written");
@@ -302,6 +307,7 @@ class CommandLine {
   std::string attempt_ = "latest";
   std::string asset_;
   std::string direction_ = "both";
+  std::string directory_ = ".";
   std::uint32_t depth_ = 20;
   bool all_ = false;
   bool follow_ = false;

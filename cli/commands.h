@@ -87,6 +87,8 @@ struct TokenOptions {
 int create_token(const Session& session, const TokenOptions& options);
 int list_tokens(const Session& session);
 int revoke_token(const Session& session, const std::string& name);
+/// A pair of CURVE keys for one more worker; prints its line for `authorized_workers`.
+int make_worker_key(const std::string& name, const std::string& directory);
 int show_audit(const Session& session, std::uint32_t limit);
 /// Exit code 1 where a row of the audit log is not as it was written.
 int verify_audit(const Session& session);

@@ -59,6 +59,17 @@ class Access(unittest.TestCase):
         self.command(kept, "runs")
         self.command(revoked, "runs", code=1)
 
+    def test_a_worker_gets_in_with_a_key_of_its_own_once_it_is_listed(self) -> None:
+        line = self.cluster.chappe("worker-key", "gpu1").stdout
+        self.assertRegex(line, r"^\S{40} gpu1\n$")
+        self.assertEqual((self.cluster.directory / "gpu1.key").stat().st_mode & 0o777, 0o600)
+        with (self.cluster.state / "keys" / "authorized_workers").open("a") as listed:
+            listed.write(line)
+        self.scheduler.stop()
+        self.cluster.start_scheduler()
+        self.cluster.start_worker("gpu1", "--key-file", str(self.cluster.directory / "gpu1.key"))
+        self.cluster.wait_for_run(self.cluster.submit("{name: d, tasks: [{id: a, run: 'true'}]}"), "success")
+
     def test_no_token_is_kept_anywhere(self) -> None:
         token = self.token("ci", "admin")
         self.command(token, "runs")
