@@ -15,7 +15,7 @@ class KillMatrix(unittest.TestCase):
         self.assertGreater(len(chain.outcomes), 6, "it died at calls of several kinds, before and after them")
 
     def test_a_scheduler_killed_at_any_call_loses_nothing_and_commits_nothing_twice(self) -> None:
-        self.walk("scheduler", 200)
+        self.walk("scheduler", 150)
 
     def test_workers_killed_at_any_call_lose_nothing_and_publish_nothing_twice(self) -> None:
         self.walk("worker", 100)
