@@ -70,7 +70,10 @@ void Agent::take(const WorkerSend& message, Now now) {
 void Agent::take_assignment(const Assignment& assignment, Now now) {
   CHAPPE_ASSERT(assignment.work != nullptr);
   if (held_.contains(assignment.attempt)) return;  // Said twice.
-  if (draining_ || held_.size() >= kHeldMax) {
+  // Said again when it is over already, or overtaken by a later one: it must not start, whoever has it by now.
+  const bool old = assignment.attempt <= newest_assigned_;
+  newest_assigned_ = std::max(newest_assigned_, assignment.attempt);
+  if (old || draining_ || held_.size() >= kHeldMax) {
     returned_.push_back({{}, {assignment.key, assignment.attempt}});
     return;
   }
@@ -108,6 +111,8 @@ void Agent::take_cancel(const CancelAttempt& cancel, Now now) {
 }
 
 void Agent::cancel_running(Held& held, const CancelAttempt& cancel) {
+  const std::optional<Doom>& doom = held.process->doom;
+  if (doom && (doom->forget || !cancel.forget)) return;  // Said again: it has its grace already.
   // Forgotten: somebody else may have it by now, so no time for a farewell.
   const Duration grace = cancel.forget ? 0s : held.process->assignment->work->kill_grace;
   stop(cancel.what.attempt, held, {cancel.reason, "", cancel.forget}, grace);

@@ -215,6 +215,7 @@ class Agent {
   std::optional<Duration> program_length_;  ///< A running average of how long programs take here.
   std::optional<MonoTime> next_deadline_;
 
+  AttemptId newest_assigned_;  ///< Attempt ids only grow.
   bool connected_ = false;
   bool hello_due_ = false;
   bool stale_scheduler_ = false;  ///< What this connection says comes from a scheduler that was replaced.

@@ -60,30 +60,30 @@ TEST(Agent, LetsResultsWaitForEachOtherWhileThereIsEnoughToDo) {
   Desk desk(two_cores(4));
   desk.join();
   desk.learn(1ms);
-  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5)}));
-  AgentOrders orders = desk.end(1);
+  (void)desk.hear(assign({task(11), task(12), task(13), task(14), task(15)}));
+  AgentOrders orders = desk.end(11);
   EXPECT_THAT(finished(orders), IsEmpty());
   EXPECT_LE(*orders.wake_at, desk.now().mono + kResultDelayMax);
-  EXPECT_THAT(finished(desk.end(2)), IsEmpty());
-  EXPECT_THAT(finished(desk.end(3)), ElementsAre(1, 2, 3));  // Nothing left to start: time for more.
+  EXPECT_THAT(finished(desk.end(12)), IsEmpty());
+  EXPECT_THAT(finished(desk.end(13)), ElementsAre(11, 12, 13));  // Nothing left to start: time for more.
 }
 
 TEST(Agent, TellsResultsOfLongerProgramsAtOnce) {
   Desk desk(two_cores(4));
   desk.join();
   desk.learn(kResultDelayMax);
-  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5)}));
-  EXPECT_THAT(finished(desk.end(1)), ElementsAre(1));
+  (void)desk.hear(assign({task(11), task(12), task(13), task(14), task(15)}));
+  EXPECT_THAT(finished(desk.end(11)), ElementsAre(11));
 }
 
 TEST(Agent, NeverLetsAResultWaitLong) {
   Desk desk(two_cores(4));
   desk.join();
   desk.learn(1ms);
-  (void)desk.hear(assign({task(1), task(2), task(3), task(4), task(5), task(6), task(7)}));
-  EXPECT_THAT(finished(desk.end(1)), IsEmpty());
+  (void)desk.hear(assign({task(11), task(12), task(13), task(14), task(15), task(16), task(17)}));
+  EXPECT_THAT(finished(desk.end(11)), IsEmpty());
   desk.pass(kResultDelayMax);
-  EXPECT_THAT(finished(desk.orders()), ElementsAre(1));
+  EXPECT_THAT(finished(desk.orders()), ElementsAre(11));
 }
 
 TEST(Agent, TellsThatAnAttemptStartedOnlyIfItLastsAWhile) {
@@ -154,6 +154,36 @@ TEST(Agent, IgnoresAnAssignmentThatComesTwice) {
   EXPECT_THAT(started(desk.hear(assign({task(1)}))), IsEmpty());
   (void)desk.end(1);
   EXPECT_THAT(started(desk.hear(assign({task(1)}))), IsEmpty());
+}
+
+TEST(Agent, GivesBackAnAssignmentThatComesAgainWhenItIsOver) {
+  Desk desk;
+  desk.join();
+  EXPECT_EQ(started(desk.hear(assign({task(7)}))), std::vector<std::uint64_t>{7});
+  (void)desk.end(7);
+  (void)desk.hear(acknowledge({7}));
+  const AgentOrders orders = desk.hear(assign({task(7)}));
+  EXPECT_TRUE(orders.start.empty()) << "an attempt that was over started again";
+  ASSERT_EQ(orders.returned.size(), 1U);
+  EXPECT_EQ(orders.returned[0].what, held(7));
+}
+
+TEST(Agent, GivesBackAnAssignmentThatALaterOneOvertook) {
+  Desk desk;
+  desk.join();
+  (void)desk.hear(assign({task(8)}, 2));
+  const AgentOrders orders = desk.hear(assign({task(7)}, 1));
+  EXPECT_TRUE(orders.start.empty());
+  EXPECT_EQ(orders.returned.size(), 1U);
+}
+
+TEST(Agent, LeavesAnAttemptItsGraceWhenTheCancelIsSaidAgain) {
+  Desk desk;
+  desk.join();
+  (void)desk.hear(assign({task(7)}));
+  EXPECT_EQ(desk.hear(cancel(7)).stop.size(), 1U);
+  EXPECT_TRUE(desk.hear(cancel(7)).stop.empty());
+  EXPECT_EQ(desk.hear(cancel(7, true)).stop.size(), 1U) << "it must be forgotten at once";
 }
 
 TEST(Agent, SendsAHeartbeatWithAllItHolds) {
