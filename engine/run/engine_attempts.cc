@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 #include "engine/run/resolve.h"
 
@@ -75,7 +76,7 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
   std::uint32_t quota = 0;  // How many more this worker takes before the choice is made anew.
   while (budget > 0) {
     const Pool& pool = pools[which.pool];
-    if (pool.slots > 0 && pool.taken + which.slots > pool.slots) return;
+    if (pool.slots > 0 && pool.taken + which.slots > pool.slots && !CHAPPE_MUTANT(kForgetsPools)) return;
     const auto key = queue.pop();
     if (!key) return;
     LiveRun* run = find_run(key->run);
@@ -97,13 +98,14 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
 
 /// True: the run or the task has as many attempts as it may; the instance waits aside until one ends.
 bool EngineState::park(LiveRun& run, std::uint32_t index) {
-  if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks) {
+  if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks && !CHAPPE_MUTANT(kForgetsMaxActive)) {
     run.parked.push_back({index, index + 1});
     return true;
   }
   const std::uint32_t task = run.instances->task_of(index);
   const auto& foreach = run.task(task).foreach;
   if (!foreach || foreach->max_parallel == 0 || run.tasks[task].active < foreach->max_parallel) return false;
+  if (CHAPPE_MUTANT(kForgetsMaxParallel)) return false;
   run.parked_by_task[task].push_back({index, index + 1});
   unpark_next(run, run.parked);  // The run has a place that this one cannot take.
   return true;
@@ -111,6 +113,7 @@ bool EngineState::park(LiveRun& run, std::uint32_t index) {
 
 /// An attempt ended: one of those that wait aside may go on.
 void EngineState::unpark(LiveRun& run, std::uint32_t task) {
+  if (CHAPPE_MUTANT(kForgetsParked)) return;
   unpark_next(run, run.parked);
   const auto parked = run.parked_by_task.find(task);
   if (parked == run.parked_by_task.end()) return;
@@ -145,6 +148,7 @@ AttemptId EngineState::new_attempt() {
 }
 
 AttemptId EngineState::newest_attempt() const {
+  if (CHAPPE_MUTANT(kAttemptIdsWithoutEpoch)) return {attempts_made};
   return {(std::uint64_t{epoch} << kAttemptCounterBits) | attempts_made};
 }
 
@@ -154,7 +158,7 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
   const Task& task = run.task(position);
   TaskRow row = row_of(run, index);
   row.attempt = new_attempt();
-  ++row.attempt_no;
+  if (!CHAPPE_MUTANT(kAttemptNumberStays)) ++row.attempt_no;
   row.state = TaskState::kQueued;
   row.worker = worker.row.seq;
   row.queued_at = now.wall;
@@ -162,7 +166,9 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
   store_row(run, index, std::move(row));
   const InstanceKey key{run.row.seq, index};
   for (const ResolvedInput& input : work->inputs) {
-    for (const InputObject& object : input.objects) out.persist.inputs.push_back({key, attempt, object});
+    for (const InputObject& object : input.objects) {
+      if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, attempt, object});
+    }
   }
   worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = worker.batch + 1};
   take_room(run, position, worker);
@@ -187,7 +193,7 @@ void EngineState::take_room(LiveRun& run, std::uint32_t position, WorkerState& w
     ++room.noops;
     return;
   }
-  room.taken.cpu_milli += task.work->resources.cpu_milli;
+  if (!CHAPPE_MUTANT(kForgetsTakenRoom)) room.taken.cpu_milli += task.work->resources.cpu_milli;
   room.taken.memory_bytes += task.work->resources.memory_bytes;
   room.taken.gpus += task.work->resources.gpus;
 }
@@ -201,7 +207,7 @@ LeasedAttempt EngineState::release(LiveRun& run, std::uint32_t index) {
   CHAPPE_ASSERT(found != worker.leased.end());
   const LeasedAttempt leased = found->second;
   worker.leased.erase(found);
-  pools[pool_id(task.pool)].taken -= task.slots;
+  if (!CHAPPE_MUTANT(kKeepsSlots)) pools[pool_id(task.pool)].taken -= task.slots;
   --run.active;
   --run.tasks[position].active;
   unpark(run, position);
@@ -260,6 +266,11 @@ LeasedAttempt* EngineState::leased_by(ConnectionId connection, const HeldAttempt
   }
   hear(*worker);
   const auto found = worker->leased.find(what.attempt);
+  if (CHAPPE_MUTANT(kTrustsForeignReports) && found == worker->leased.end()) {
+    for (auto& [seq, other] : workers) {
+      if (const auto theirs = other.leased.find(what.attempt); theirs != other.leased.end()) return &theirs->second;
+    }
+  }
   return found == worker->leased.end() ? nullptr : &found->second;
 }
 
@@ -268,7 +279,7 @@ bool EngineState::has_won(const HeldAttempt& what) {
   const LiveRun* run = find_run(what.key.run);
   if (run == nullptr || !run->started() || what.key.index >= run->states.size()) return false;
   const InstanceState& instance = run->states[what.key.index];
-  return instance.attempt == what.attempt &&
+  return instance.attempt == what.attempt && !CHAPPE_MUTANT(kForgetsWhoWon) &&
          (instance.state == TaskState::kCommitting || instance.state == TaskState::kSuccess);
 }
 
@@ -283,7 +294,9 @@ bool EngineState::is_held(const HeldAttempt& what) {
 /// Its outputs are nobody's for sure. What won before a person ran the task again is still a version of its assets; and
 /// of what a newer scheduler made, this one knows nothing.
 bool EngineState::has_lost(const LiveRun& run, const HeldAttempt& what) {
-  return what.attempt > run.before_generation && what.attempt <= newest_attempt() && !has_won(what);
+  const bool earlier = what.attempt <= run.before_generation && !CHAPPE_MUTANT(kForgetsFormerWinners);
+  const bool newer = what.attempt > newest_attempt() && !CHAPPE_MUTANT(kDropsWhatANewerSchedulerMade);
+  return !earlier && !newer && !has_won(what);
 }
 
 void EngineState::on(const AttemptStarted& event) {
@@ -314,7 +327,7 @@ void EngineState::on(const AttemptReturned& event) {
   TaskRow row = row_of(run, index);
   row.attempt = {};
   --row.attempt_no;
-  if (run.row.stop != Stop::kNone) {
+  if (run.row.stop != Stop::kNone && !CHAPPE_MUTANT(kReturnedGoesOnInStoppedRun)) {
     row.state = TaskState::kCancelled;
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = run.row.message};
     return settle(run, index, std::move(row));
@@ -322,13 +335,14 @@ void EngineState::on(const AttemptReturned& event) {
   if (!is_allowed_still(run, index)) return wait_again(run, index, std::move(row));
   row.state = TaskState::kScheduled;
   store_row(run, index, std::move(row));
+  if (CHAPPE_MUTANT(kForgetsReturned)) return;
   enqueue(run, run.instances->task_of(index), {index, index + 1});
 }
 
 void EngineState::on(const AttemptFinished& event) {
   const LeasedAttempt* known = leased_by(event.connection, event.what);
   if (worker_on(event.connection) == nullptr) return;  // It says hello first, and then all of this again.
-  send_to(event.connection).acknowledged.push_back(event.what.attempt);
+  if (!CHAPPE_MUTANT(kNeverAcknowledges)) send_to(event.connection).acknowledged.push_back(event.what.attempt);
   if (known == nullptr) {
     // Ended already, by this very report or without it; or it is another worker's, whose objects are not this one's to
     // give up. Of a run that is over nobody knows here who won.
@@ -345,16 +359,17 @@ void EngineState::on(const AttemptFinished& event) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
   AttemptEnd end = event.end;
-  if (event.outputs && !owns_all(run, event.what, event.outputs->objects)) {
+  if (event.outputs && !owns_all(run, event.what, event.outputs->objects) && !CHAPPE_MUTANT(kTrustsObjectKeys)) {
     end.reason = Reason::kInvalidOutput;
     end.message = "the worker reported an object that is not the attempt's own";
   } else if (event.outputs && !declares_all(run, index, event.outputs->objects)) {
     end.reason = Reason::kInvalidOutput;
     end.message = "the worker reported an output that the task does not declare so";
   }
-  if (end.reason != Reason::kNone) {
+  if (end.reason != Reason::kNone && !CHAPPE_MUTANT(kFailureIsSuccess)) {
     end_attempt(run, index, std::move(end), leased.queued_at);
     if (event.outputs) drop_outputs(run, event.what, *event.outputs);
+    if (CHAPPE_MUTANT(kFailureTellsNobody)) return;
     return judge_due(run);
   }
   TaskRow row = row_of(run, index);
@@ -397,18 +412,20 @@ void EngineState::add_queue_timer(const LiveRun& run, std::uint32_t index, Durat
 bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
   const Task& task = run.task(run.instances->task_of(index));
   Duration rest{};
-  if (is_infrastructure(row.end.reason)) {
-    if (++row.infra_tries > task.infra_retry.limit) return false;
+  if (is_infrastructure(row.end.reason) && !CHAPPE_MUTANT(kLossIsChargedToUser)) {
+    if (++row.infra_tries > task.infra_retry.limit && !CHAPPE_MUTANT(kInfraBudgetIsEndless)) return false;
     rest = backoff_after(row.infra_tries, task.infra_retry.backoff, chance(row.attempt.value));
   } else {
     if (row.end.reason == Reason::kQueueTimeout || !covers(task.retry, row.end)) return false;
-    if (++row.user_tries > task.retry.limit) return false;
+    if (++row.user_tries > task.retry.limit + (CHAPPE_MUTANT(kOneRetryTooMany) ? 1 : 0)) return false;
     rest = backoff_after(row.user_tries, task.retry.backoff, chance(row.attempt.value));
     const Duration elapsed = now.wall - row.ready_at + rest;
     if (task.retry.max_elapsed && row.ready_at.is_set() && elapsed > *task.retry.max_elapsed) return false;
   }
   row.state = TaskState::kUpForRetry;
   row.retry_at = now.wall + rest;
+  if (CHAPPE_MUTANT(kRestsNotAtAll)) rest = {};
+  if (CHAPPE_MUTANT(kRestsForEver)) return true;
   add_timer(rest, Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
   return true;
 }
@@ -417,7 +434,7 @@ void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint6
   const InstanceState& instance = run.states[index];
   const Task& task = run.task(run.instances->task_of(index));
   const std::uint32_t attempt_no = static_cast<std::uint32_t>(token);
-  if (token >> 32 != run.row.generation) return;
+  if (token >> 32 != run.row.generation && !CHAPPE_MUTANT(kQueueTimeoutOfAnotherGeneration)) return;
   if (instance.state == TaskState::kScheduled && instance.attempt_no == attempt_no) {
     settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout,
                            fmt::format("no attempt started within {}", to_text(*task.queue_timeout)));

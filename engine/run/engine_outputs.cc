@@ -1,6 +1,7 @@
 // Outputs of an attempt that won: recorded, published, remembered.
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -33,21 +34,21 @@ bool EngineState::declares_all(const LiveRun& run, std::uint32_t index, std::spa
 }
 
 void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs) {
-  if (outputs.objects.empty() || !owns_all(run, what, outputs.objects)) return;
+  if (outputs.objects.empty() || !owns_all(run, what, outputs.objects) || CHAPPE_MUTANT(kDropsNothing)) return;
   out.drop.push_back({what, outputs.objects});
 }
 
 void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs) {
   PublishAssets publish{.key = row.key, .attempt = row.attempt};
   if (outputs != nullptr) record_outputs(run, index, *outputs, publish);
-  if (publish.uploads.empty()) {
+  if (publish.uploads.empty() || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
     row.state = TaskState::kSuccess;
     return settle(run, index, std::move(row));
   }
   row.state = TaskState::kCommitting;
   run.committing[index] = row;
   store_row(run, index, std::move(row));
-  out.publish.push_back(std::move(publish));
+  if (!CHAPPE_MUTANT(kNeverPublishes)) out.publish.push_back(std::move(publish));
 }
 
 void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs,
@@ -63,7 +64,7 @@ void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const Attemp
       out.persist.asset_versions.push_back(std::move(version));
       publish.uploads.push_back({artifact.asset, object});
     }
-    out.persist.artifacts.push_back(artifact);
+    if (!CHAPPE_MUTANT(kForgetsManifest)) out.persist.artifacts.push_back(artifact);
     kept.artifacts.push_back(std::move(artifact));
   }
   for (const NamedValue& value : outputs.values) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -38,7 +39,7 @@ void EngineState::on(const RetryRequested& event) {
   if (finished && event.stored == nullptr) {
     return reply(event.ticket, fail(ErrorCode::kNotFound, name + " is not known"));
   }
-  if (finished && !is_final(event.stored->row.state)) {
+  if (finished && !is_final(event.stored->row.state) && !CHAPPE_MUTANT(kRunsAgainWhatAnotherRuns)) {
     return reply(event.ticket, fail(ErrorCode::kConflict, name + " is another scheduler's, or was when it was read"));
   }
   if (!finished && (run->row.state == RunState::kQueued || run->row.stop != Stop::kNone)) {
@@ -57,7 +58,8 @@ void EngineState::on(const RetryRequested& event) {
     if (finished) forget_run(run->row.seq);
     return reply(event.ticket, fail(std::move(again.error())));
   }
-  const bool has_place = !finished || running_by_dag[run->row.dag] < run->dag->max_runs;
+  const bool has_place =
+      !finished || running_by_dag[run->row.dag] < run->dag->max_runs || CHAPPE_MUTANT(kForgetsMaxRuns);
   const RunState state = has_place ? RunState::kRunning : RunState::kQueued;
   audit({event.requested_by, event.source}, "run.retry", name,
         to_json(ValueMap{{"before", name_of(run->row.state)},
@@ -68,7 +70,7 @@ void EngineState::on(const RetryRequested& event) {
     row.stop = Stop::kNone;
     row.ended_at = {};
     row.message.clear();
-    ++row.generation;
+    if (!CHAPPE_MUTANT(kRetryWithoutGeneration)) ++row.generation;
     if (finished) row.started_at = has_place ? now.wall : WallTime{};
   });
   reset(*run, *again);
@@ -130,6 +132,7 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
     roots.push_back(task);
   }
   const std::vector<bool> reached = run.graph->with_descendants(roots);
+  if (CHAPPE_MUTANT(kRetryForgetsWhatIsReady)) return;
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
     const bool waits = state == TaskState::kScheduled || state == TaskState::kUpForRetry;
@@ -153,7 +156,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
       row.attempt = {};
       row.state = TaskState::kNone;
       row.allowed = false;
-      row.user_tries = 0;
+      if (!CHAPPE_MUTANT(kRetryKeepsOldTries)) row.user_tries = 0;
       row.infra_tries = 0;
       store_row(run, index, std::move(row));
     }
@@ -189,7 +192,7 @@ void EngineState::on(const AliasMoveRequested& event) {
   row.at = now.wall;
   if (event.version) {
     row.version = event.version->id;
-    aliases[name] = *event.version;
+    if (!CHAPPE_MUTANT(kAliasesStayInMemory)) aliases[name] = *event.version;
   } else {
     aliases.erase(name);
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -23,7 +24,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     if (version.published_at.is_set()) state->remember_asset(version);
   }
   for (const AliasRow& alias : stored.aliases) {
-    if (!alias.version) continue;
+    if (!alias.version || CHAPPE_MUTANT(kRestoreForgetsAliases)) continue;
     const auto version = versions.find(alias.version);
     const std::string name = fmt::format("{}@{}", alias.model, alias.alias);
     if (version == versions.end()) {
@@ -37,7 +38,9 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     WorkerState& worker = state->workers[row.seq];
     state->by_incarnation[row.incarnation] = row.seq;
     worker.lease_until = now.mono + state->config.lease;
-    state->add_timer(state->config.lease, Timer::Kind::kLease, row.seq.value, 0);
+    if (!CHAPPE_MUTANT(kRestoreLeasesForEver)) {
+      state->add_timer(state->config.lease, Timer::Kind::kLease, row.seq.value, 0);
+    }
     worker.row = std::move(row);
   }
   for (StoredRun& run : stored.runs) {
@@ -64,7 +67,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
-  if (run.row.state == RunState::kQueued) queue_up(run);
+  if (run.row.state == RunState::kQueued && !CHAPPE_MUTANT(kRestoreForgetsQueuedRuns)) queue_up(run);
   if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
   if (run.instances->size() != run.row.instances) {
@@ -72,6 +75,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
                                                  run.instances->size(), run.row.instances));
   }
   for (ArtifactRow& artifact : stored.artifacts) {
+    if (CHAPPE_MUTANT(kRestoreForgetsOutputs)) continue;
     run.outputs[artifact.key.index].artifacts.push_back(std::move(artifact));
   }
   for (ValueRow& value : stored.values) run.outputs[value.key.index].values.push_back(std::move(value.value));
@@ -81,7 +85,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   }
   if (run.row.state != RunState::kRunning) return &run;
   enter(run);
-  if (run.row.stop != Stop::kNone) {
+  if (run.row.stop != Stop::kNone && !CHAPPE_MUTANT(kRestoreForgetsStops)) {
     for (std::uint32_t i = 0; i < run.states.size(); ++i) {
       const TaskState state = run.states[i].state;
       if (state == TaskState::kNone || state == TaskState::kScheduled) run.set_state(i, TaskState::kCancelled);
@@ -104,7 +108,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.attempt = row.attempt;
   instance.worker = row.worker;
   instance.attempt_no = row.attempt_no;
-  instance.user_tries = row.user_tries;
+  if (!CHAPPE_MUTANT(kRestoreForgetsTries)) instance.user_tries = row.user_tries;
   instance.infra_tries = row.infra_tries;
   instance.allowed = row.allowed;
   instance.stored = row.state;
@@ -121,6 +125,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
       adopt_committing(run, row);
       break;
     case TaskState::kUpForRetry:
+      if (CHAPPE_MUTANT(kRestoreForgetsRests)) break;
       add_timer(rest_left(run, row), Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
       break;
     default:
@@ -136,6 +141,7 @@ Duration EngineState::rest_left(const LiveRun& run, const TaskRow& row) const {
   const Backoff& backoff = infra ? task.infra_retry.backoff : task.retry.backoff;
   const std::uint32_t tries = std::max<std::uint32_t>(infra ? row.infra_tries : row.user_tries, 1);
   const Duration longest = backoff_after(tries, backoff, std::nextafter(1.0, 0.0));
+  if (CHAPPE_MUTANT(kTrustsTheWallClock)) return std::max(row.retry_at - now.wall, Duration(0));
   return std::clamp(row.retry_at - now.wall, Duration(0), longest);
 }
 
@@ -158,7 +164,7 @@ void EngineState::adopt_committing(LiveRun& run, const TaskRow& row) {
   for (const ArtifactRow& artifact : run.outputs[row.key.index].artifacts) {
     if (artifact.asset) publish.uploads.push_back({artifact.asset, artifact.object});
   }
-  out.publish.push_back(std::move(publish));
+  if (!CHAPPE_MUTANT(kRestoreForgetsToPublish)) out.publish.push_back(std::move(publish));
 }
 
 }  // namespace chappe

@@ -2,9 +2,10 @@
 /// The engine's insides: tables, and one function for each thing that it decides. Private to engine/run.
 ///
 ///   engine.cc    step(): events in, timers, effects out        engine_workers.cc  joining, leases, reconciling
-///   engine_runs.cc  runs begin, tasks are judged, runs end     engine_attempts.cc assigning, ends, retries
-///   engine_requests.cc  what people ask of runs                engine_outputs.cc  recording and publishing
-///   engine_restore.cc  from rows                               engine_explain.cc  for people
+///   engine_runs.cc  runs begin and end                         engine_attempts.cc assigning, ends, retries
+///   engine_judge.cc  tasks are judged                          engine_outputs.cc  recording and publishing
+///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
+///   engine_restore.cc  from rows
 #pragma once
 
 #include <deque>
@@ -141,9 +142,10 @@ struct EngineState {
   Result<void> prepare(LiveRun& run);
   void enter(LiveRun& run);
   void add_run_timer(const LiveRun& run, Duration left);
-  void queue_up(const LiveRun& run);
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
+
+  // ---- engine_judge.cc ----
   void recount(LiveRun& run);
   void judge_due(LiveRun& run);
   void judge_task(LiveRun& run, std::uint32_t task);
@@ -157,6 +159,8 @@ struct EngineState {
   Result<AliasRow> promote(LiveRun& run, const PromoteSpec& spec, AttemptId attempt, std::uint32_t index);
   void decide_empty(LiveRun& run, std::uint32_t index);
   void tell_children(LiveRun& run, std::uint32_t index);
+
+  // ---- engine_runs.cc, ends ----
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);
   void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
   void stop(LiveRun& run, Stop why, const std::string& message);
@@ -222,6 +226,7 @@ struct EngineState {
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void resume(LiveRun& run);
+  void queue_up(const LiveRun& run);
 
   // ---- engine_restore.cc ----
   Result<LiveRun*> adopt(StoredRun stored);

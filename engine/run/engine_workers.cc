@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -14,7 +15,9 @@ WorkerState* EngineState::worker_on(ConnectionId connection) {
 }
 
 /// Any message is a sign of life of all that the worker holds.
-void EngineState::hear(WorkerState& worker) { worker.lease_until = now.mono + config.lease; }
+void EngineState::hear(WorkerState& worker) {
+  if (!CHAPPE_MUTANT(kLeasesAreNotRenewed)) worker.lease_until = now.mono + config.lease;
+}
 
 /// The worker whose name or place this one claims with another key; nullptr: nobody's.
 WorkerState* EngineState::robbed_by(const WorkerJoined& event) {
@@ -71,6 +74,7 @@ void EngineState::on(const WorkerJoined& event) {
 
 /// What was cancelled while nobody could tell the worker, or was told and may have got lost.
 void EngineState::cancel_again(WorkerState& worker) {
+  if (CHAPPE_MUTANT(kCancelsOnce)) return;
   std::vector<AttemptId> doomed;
   for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);
@@ -139,7 +143,7 @@ void EngineState::on(const WorkerDraining& event) {
   WorkerState* worker = worker_on(event.connection);
   if (worker == nullptr) return;
   hear(*worker);
-  rooms[worker->room].draining = true;
+  rooms[worker->room].draining = !CHAPPE_MUTANT(kFeedsDrainingWorkers);
 }
 
 void EngineState::on(const WorkerHeartbeat& event) {
@@ -161,13 +165,15 @@ void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> he
     if (worker.leased.contains(each.attempt)) continue;
     if (has_won(each)) {
       send_to(worker.connection).acknowledged.push_back(each.attempt);  // The first acknowledgement was lost.
-    } else {
+    } else if (!CHAPPE_MUTANT(kForgetsNothing)) {
       send_to(worker.connection).cancel.push_back({.what = each, .forget = true});
     }
   }
   std::vector<InstanceKey> lost;
   for (const auto& [attempt, leased] : worker.leased) {
-    if (leased.batch <= batch_seen && !said.contains(attempt)) lost.push_back(leased.key);
+    if (CHAPPE_MUTANT(kMissesLostAssignments)) continue;
+    const bool arrived = leased.batch <= batch_seen || CHAPPE_MUTANT(kCountsAssignmentsOnTheirWayAsLost);
+    if (arrived && !said.contains(attempt)) lost.push_back(leased.key);
   }
   lose_attempts(std::move(lost), fmt::format("worker {} does not hold the attempt any more", worker.row.name));
 }
@@ -187,7 +193,9 @@ void EngineState::lose_attempts(std::vector<InstanceKey> lost, const std::string
 void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
   disconnect(worker);
   std::vector<InstanceKey> lost;
-  for (const auto& [attempt, leased] : worker.leased) lost.push_back(leased.key);
+  for (const auto& [attempt, leased] : worker.leased) {
+    if (!CHAPPE_MUTANT(kLosesWorkersWithoutTheirAttempts)) lost.push_back(leased.key);
+  }
   lose_attempts(std::move(lost), fmt::format("worker {} on {} {}", worker.row.name, worker.row.host, why));
   worker.row.lost_at = now.wall;
   out.persist.workers.push_back(worker.row);
@@ -203,7 +211,7 @@ void EngineState::on_lease_timer(WorkerSeq seq) {
     timers.push({worker.lease_until, Timer::Kind::kLease, seq.value, 0});
     return;
   }
-  lose_worker(worker, fmt::format("was silent for {}", to_text(config.lease)));
+  if (!CHAPPE_MUTANT(kLeasesNeverEnd)) lose_worker(worker, fmt::format("was silent for {}", to_text(config.lease)));
 }
 
 }  // namespace chappe

@@ -1,6 +1,7 @@
 #include "engine/run/trigger.h"
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 
 namespace chappe {
 
@@ -17,6 +18,7 @@ Verdict judge(TriggerRule rule, const UpstreamCounts& up) {
     case TriggerRule::kAllSuccess:
       // A skip waits for the rest: which of two ends came first must not decide what the run looks like.
       if (failures > 0) return Verdict::kUpstreamFailed;
+      if (CHAPPE_MUTANT(kStartsBeforeAllAreDone) && up.success > 0) return Verdict::kRun;
       return once_done(up.skipped > 0 ? Verdict::kSkip : Verdict::kRun);
     case TriggerRule::kAllFailed:
       if (up.success + up.skipped > 0) return Verdict::kSkip;
@@ -29,7 +31,7 @@ Verdict judge(TriggerRule rule, const UpstreamCounts& up) {
       return once_done(Verdict::kRun);
     case TriggerRule::kNoneFailedMinOneSuccess:
       if (failures > 0) return Verdict::kUpstreamFailed;
-      return once_done(up.success > 0 ? Verdict::kRun : Verdict::kSkip);
+      return once_done(up.success > 0 && !CHAPPE_MUTANT(kSkipsInsteadOfRunning) ? Verdict::kRun : Verdict::kSkip);
     case TriggerRule::kNoneSkipped:
       if (up.skipped > 0) return Verdict::kSkip;
       return once_done(Verdict::kRun);

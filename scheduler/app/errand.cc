@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/base/mutant.h"
 #include "engine/model/policies.h"
 #include "engine/ports/log.h"
 
@@ -20,7 +21,9 @@ bool may_pass(ErrorCode code) { return code == ErrorCode::kUnavailable || code =
 /// immutable object, once.
 Result<ObjectInfo> show(ObjectStore& store, OutputObject& object, AttemptId attempt, bool& restaged) {
   auto shown = store.complete(object.upload);
-  if (shown || shown.error().code != ErrorCode::kNotFound || restaged) return shown;
+  if (shown || shown.error().code != ErrorCode::kNotFound || restaged || CHAPPE_MUTANT(kErrandNeverStagesAgain)) {
+    return shown;
+  }
   log::info("publish {}: {}; staging it again", object.asset_uri, shown.error().message);
   PutOptions options{.metadata = {{"chappe-attempt", to_text(attempt)}}, .sha256 = object.sha256};
   if (object.packed) options.content_type = "application/zstd";
@@ -43,6 +46,10 @@ ErrandOutcome publish(ObjectStore& store, PublishAssets& work, Errand& errand) {
   for (; errand.done < work.uploads.size(); ++errand.done) {
     PublishAssets::Upload& upload = work.uploads[errand.done];
     auto shown = show(store, upload.object, work.attempt, errand.restaged);
+    if (!shown && CHAPPE_MUTANT(kErrandClaimsWhatItDidNot)) {
+      errand.published.push_back({.id = upload.id});
+      continue;
+    }
     if (shown) {
       errand.failures = 0;
       errand.restaged = false;
@@ -50,7 +57,7 @@ ErrandOutcome publish(ObjectStore& store, PublishAssets& work, Errand& errand) {
       continue;
     }
     const std::string what = "publish " + upload.object.asset_uri + ": " + shown.error().message;
-    if (!may_pass(shown.error().code)) {
+    if (!may_pass(shown.error().code) || CHAPPE_MUTANT(kErrandGivesUp)) {
       give_up(store, std::span(work.uploads).subspan(errand.done));
       return {.report = PublishFailed{work.key, work.attempt, what}};
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 
 namespace chappe::agent {
 namespace {
@@ -45,7 +46,7 @@ void Agent::connected(Now now) {
 
 bool Agent::take_welcome(const WorkerSend& message) {
   if (!message.welcome) return !stale_scheduler_;
-  stale_scheduler_ = message.welcome->epoch < epoch_;
+  stale_scheduler_ = message.welcome->epoch < epoch_ && !CHAPPE_MUTANT(kAgentObeysOldSchedulers);
   if (stale_scheduler_) return false;
   epoch_ = message.welcome->epoch;
   heartbeat_ = std::max<Duration>(message.welcome->heartbeat, 1ms);
@@ -61,6 +62,7 @@ void Agent::take(const WorkerSend& message, Now now) {
   if (message.hello_please) hello_due_ = true;
   for (const AttemptId attempt : message.acknowledged) {
     const auto held = held_.find(attempt);
+    if (CHAPPE_MUTANT(kAgentKeepsAcknowledged)) continue;
     if (held != held_.end() && held->second.phase == Phase::kEnded) held_.erase(held);
   }
   for (const CancelAttempt& cancel : message.cancel) take_cancel(cancel, now);
@@ -71,9 +73,9 @@ void Agent::take_assignment(const Assignment& assignment, Now now) {
   CHAPPE_ASSERT(assignment.work != nullptr);
   if (held_.contains(assignment.attempt)) return;  // Said twice.
   // Said again when it is over already, or overtaken by a later one: it must not start, whoever has it by now.
-  const bool old = assignment.attempt <= newest_assigned_;
+  const bool old = assignment.attempt <= newest_assigned_ && !CHAPPE_MUTANT(kAgentStartsTwice);
   newest_assigned_ = std::max(newest_assigned_, assignment.attempt);
-  if (old || draining_ || held_.size() >= kHeldMax) {
+  if (old || (draining_ && !CHAPPE_MUTANT(kAgentStartsWhileDraining)) || held_.size() >= kHeldMax) {
     returned_.push_back({{}, {assignment.key, assignment.attempt}});
     return;
   }
@@ -95,6 +97,8 @@ void Agent::take_assignment(const Assignment& assignment, Now now) {
 
 void Agent::take_cancel(const CancelAttempt& cancel, Now now) {
   const auto held = held_.find(cancel.what.attempt);
+  if (CHAPPE_MUTANT(kAgentIgnoresCancels) && !cancel.forget) return;
+  if (CHAPPE_MUTANT(kAgentForgetsNothing) && cancel.forget) return;
   if (held == held_.end()) return;  // Returned or acknowledged meanwhile; a heartbeat tells.
   if (held->second.phase == Phase::kRunning) return cancel_running(held->second, cancel);
   if (held->second.phase == Phase::kWaiting && held->second.process->front)
@@ -214,7 +218,7 @@ void Agent::withdrawn(AttemptId attempt, Now now) {
 }
 
 void Agent::free_room(Process& process, MonoTime now) {
-  if (!std::exchange(process.has_room, false)) return;
+  if (!std::exchange(process.has_room, false) || CHAPPE_MUTANT(kAgentLeaksRoom)) return;
   const Resources& need = process.assignment->work->resources;
   used_.cpu_milli -= need.cpu_milli;
   used_.memory_bytes -= need.memory_bytes;
@@ -303,7 +307,7 @@ AgentOrders Agent::orders(Now now, bool link_ready) {
 
 void Agent::enforce_fence(MonoTime now) {
   const std::optional<FenceTimes> times = fence();
-  if (!times || fenced_ || now < times->terminate_at) return;
+  if (!times || fenced_ || now < times->terminate_at || CHAPPE_MUTANT(kAgentHasNoFence)) return;
   fenced_ = true;
   const Duration grace = std::max<Duration>(times->kill_at - now, 0s);
   const std::string message = fmt::format("no word from the scheduler for {}", to_text(now - contact_));
@@ -312,7 +316,7 @@ void Agent::enforce_fence(MonoTime now) {
 }
 
 void Agent::enforce_timeouts(MonoTime now) {
-  if (!next_deadline_ || now < *next_deadline_) return;
+  if (!next_deadline_ || now < *next_deadline_ || CHAPPE_MUTANT(kAgentForgetsTimeouts)) return;
   next_deadline_.reset();
   for (const AttemptId attempt : running_) {
     Held& held = held_.at(attempt);
@@ -347,6 +351,7 @@ void Agent::return_waiting(MonoTime now) {
 
 bool Agent::fits(const Resources& need) const {
   const Resources& all = self_.capacity;
+  if (CHAPPE_MUTANT(kAgentOverbooks)) return true;
   return need.cpu_milli <= all.cpu_milli - used_.cpu_milli &&
          need.memory_bytes <= all.memory_bytes - used_.memory_bytes && need.gpus <= all.gpus - used_.gpus;
 }

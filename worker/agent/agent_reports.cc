@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "engine/base/mutant.h"
 #include "worker/agent/agent.h"
 
 namespace chappe::agent {
@@ -22,7 +23,7 @@ void Agent::tell(Now now, AgentOrders& orders) {
     orders.hello = self_;
     orders.hello->held = held_list();
     // Everything below follows the hello on the same connection, in order.
-    tell_all_results_again();
+    if (!CHAPPE_MUTANT(kAgentTellsResultsOnce)) tell_all_results_again();
     to_tell_started_.clear();
     for (const AttemptId attempt : running_) {
       held_.at(attempt).process->started_told = false;
@@ -30,7 +31,7 @@ void Agent::tell(Now now, AgentOrders& orders) {
     }
   }
   if (draining_ && !std::exchange(draining_told_, true)) orders.goodbye_draining = true;
-  if (now.mono >= results_again_at_) tell_all_results_again();
+  if (now.mono >= results_again_at_ && !CHAPPE_MUTANT(kAgentTellsResultsOnce)) tell_all_results_again();
   tell_started(now.mono, orders);
   tell_finished(now.mono, orders);
   orders.returned = std::exchange(returned_, {});
@@ -73,7 +74,9 @@ void Agent::tell_finished(MonoTime now, AgentOrders& orders) {
   orders.finished.reserve(results_.size());
   for (const AttemptId attempt : results_) {
     const auto held = held_.find(attempt);
-    if (held != held_.end()) orders.finished.push_back(result_of(attempt, held->second));
+    if (held == held_.end()) continue;
+    orders.finished.push_back(result_of(attempt, held->second));
+    if (CHAPPE_MUTANT(kAgentForgetsUnacknowledged)) held_.erase(held);
   }
   results_.clear();
   results_urgent_ = false;
@@ -101,7 +104,10 @@ void Agent::tell_all_results_again() {
 std::vector<HeldAttempt> Agent::held_list() const {
   std::vector<HeldAttempt> list;
   list.reserve(held_.size());
-  for (const auto& [attempt, held] : held_) list.push_back({held.key, attempt});
+  for (const auto& [attempt, held] : held_) {
+    const bool left_out = CHAPPE_MUTANT(kAgentHidesResults) && held.phase == Phase::kEnded;
+    if (!left_out) list.push_back({held.key, attempt});
+  }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
   return list;
 }

@@ -1,0 +1,123 @@
+/// \file
+/// Bugs on purpose. The simulator plants them one at a time, to see whether it finds them: a bug that it does not find
+/// is a law that is missing. Only the simulator's own build knows them; in every other build CHAPPE_MUTANT is the
+/// constant false, and nothing of a mutant is left.
+///
+/// tests/simulation/mutants.cc says of each what it breaks, and which law must find it.
+#pragma once
+
+#include <cstdint>
+
+namespace chappe {
+
+/// By the place in the code where it is planted.
+enum class Mutant : std::uint8_t {
+  kNone,
+  // The scheduler's shell and the store.
+  kTellsBeforeSaving,
+  kGoesOnAfterFailedCommit,
+  kStoreForgetsEpoch,
+  // The engine: placing.
+  kForgetsPools,
+  kForgetsMaxActive,
+  kForgetsMaxParallel,
+  kForgetsParked,
+  kAttemptIdsWithoutEpoch,
+  kAttemptNumberStays,
+  kForgetsInputs,
+  kForgetsTakenRoom,
+  kKeepsSlots,
+  // What workers report.
+  kTrustsForeignReports,
+  kForgetsWhoWon,
+  kForgetsFormerWinners,
+  kDropsWhatANewerSchedulerMade,
+  kForgetsReturned,
+  kReturnedGoesOnInStoppedRun,
+  kNeverAcknowledges,
+  kTrustsObjectKeys,
+  kFailureIsSuccess,
+  kFailureTellsNobody,
+  // Ends, retries, time.
+  kLossIsChargedToUser,
+  kInfraBudgetIsEndless,
+  kOneRetryTooMany,
+  kRestsNotAtAll,
+  kRestsForEver,
+  kQueueTimeoutOfAnotherGeneration,
+  // Outputs.
+  kSuccessBeforeVisible,
+  kForgetsManifest,
+  kDropsNothing,
+  kNeverPublishes,
+  // Workers and leases.
+  kLeasesAreNotRenewed,
+  kLeasesNeverEnd,
+  kLosesWorkersWithoutTheirAttempts,
+  kMissesLostAssignments,
+  kCountsAssignmentsOnTheirWayAsLost,
+  kForgetsNothing,
+  kFeedsDrainingWorkers,
+  kCancelsOnce,
+  // Runs and rules.
+  kForgetsMaxRuns,
+  kForgetsRequests,
+  kChildrenAreNotJudged,
+  kStoppedRunsGoOn,
+  kRetriesOvertakeTheirUpstream,
+  kForgetsFailFast,
+  kRunsEndEarly,
+  kFailedRunsSucceed,
+  kQueuedRunsStayQueued,
+  kCancelsOnPaperOnly,
+  kCancelsAreNotSaved,
+  kStartsBeforeAllAreDone,
+  kSkipsInsteadOfRunning,
+  // What people ask.
+  kRetryWithoutGeneration,
+  kRetryKeepsOldTries,
+  kRetryForgetsWhatIsReady,
+  kRunsAgainWhatAnotherRuns,
+  kAliasesStayInMemory,
+  // Restarts.
+  kRestoreForgetsAliases,
+  kRestoreForgetsQueuedRuns,
+  kRestoreForgetsStops,
+  kRestoreForgetsTries,
+  kRestoreForgetsRests,
+  kTrustsTheWallClock,
+  kRestoreForgetsToPublish,
+  kRestoreForgetsOutputs,
+  kRestoreLeasesForEver,
+  // The worker's agent.
+  kAgentStartsTwice,
+  kAgentObeysOldSchedulers,
+  kAgentKeepsAcknowledged,
+  kAgentStartsWhileDraining,
+  kAgentIgnoresCancels,
+  kAgentForgetsNothing,
+  kAgentHasNoFence,
+  kAgentForgetsTimeouts,
+  kAgentOverbooks,
+  kAgentLeaksRoom,
+  kAgentTellsResultsOnce,
+  kAgentForgetsUnacknowledged,
+  kAgentHidesResults,
+  // Publishing.
+  kErrandGivesUp,
+  kErrandNeverStagesAgain,
+  kErrandClaimsWhatItDidNot,
+  kCount,
+};
+
+#ifdef CHAPPE_MUTANTS
+extern Mutant planted_mutant;
+#endif
+
+}  // namespace chappe
+
+#ifdef CHAPPE_MUTANTS
+#define CHAPPE_MUTANT(name) (::chappe::planted_mutant == ::chappe::Mutant::name)
+#else
+#define CHAPPE_MUTANT(name) (static_cast<void>(::chappe::Mutant::name), false)
+#endif

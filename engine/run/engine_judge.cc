@@ -1,0 +1,253 @@
+// Tasks are judged: by their trigger rule, and those that the engine decides itself, by their conditions.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/assert.h"
+#include "engine/base/mutant.h"
+#include "engine/model/secrets.h"
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+namespace {
+
+/// How one ended instance counts for a child along one edge.
+std::uint32_t& count_for(UpstreamCounts& counts, const Dependency& edge, TaskState state, bool allowed) {
+  const bool success = state == TaskState::kSuccess || (state == TaskState::kFailed && allowed);
+  const bool skipped = state == TaskState::kSkipped;
+  if (!edge.plain) {
+    const bool met = success ? edge.on_succeeded : skipped ? edge.on_skipped : edge.on_failed;
+    return met ? counts.success : counts.skipped;
+  }
+  if (success) return counts.success;
+  if (skipped) return counts.skipped;
+  return state == TaskState::kUpstreamFailed ? counts.upstream_failed : counts.failed;
+}
+
+}  // namespace
+
+/// Counts all ends anew; every task that has not spoken is up for judgement.
+void EngineState::recount(LiveRun& run) {
+  run.to_judge.clear();
+  run.failed = false;
+  for (std::uint32_t task = 0; task < run.tasks.size(); ++task) {
+    run.tasks[task].upstream = {};
+    for (const Dependency& edge : run.task(task).depends_on) {
+      run.tasks[task].upstream.total += run.instances->count(edge.task);
+    }
+    run.to_judge.push_back(task);
+  }
+  for (std::uint32_t index = 0; index < run.states.size(); ++index) {
+    if (is_final(run.states[index].state)) tell_children(run, index);
+  }
+}
+
+void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
+  const InstanceState& ended = run.states[index];
+  if (ended.state == TaskState::kFailed && !ended.allowed) run.failed = true;
+  // A worker may say "cancelled" though nobody cancelled the run; what was asked for is then not done.
+  if (ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled) run.failed = true;
+  for (const ChildEdge& edge : run.graph->children(run.instances->task_of(index))) {
+    TaskProgress& child = run.tasks[edge.child];
+    const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
+    ++count_for(child.upstream, dependency, ended.state, ended.allowed);
+    if (!child.judged && !CHAPPE_MUTANT(kChildrenAreNotJudged)) run.to_judge.push_back(edge.child);
+  }
+}
+
+void EngineState::judge_due(LiveRun& run) {
+  // Judging a task may end instances, which puts more tasks at the end of the list: a loop, because a chain of skips
+  // may be a million tasks long.
+  for (std::size_t i = 0; i < run.to_judge.size(); ++i) judge_task(run, run.to_judge[i]);
+  run.to_judge.clear();
+}
+
+/// Names one of those that decided it, for people: "train[pairs] is failed (trigger_rule all_success)".
+std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict verdict) const {
+  const TriggerRule rule = run.task(task).trigger_rule;
+  const auto decided = [&](const InstanceState& ended) {
+    const bool failed =
+        (ended.state == TaskState::kFailed && !ended.allowed) || ended.state == TaskState::kUpstreamFailed;
+    if (verdict == Verdict::kUpstreamFailed) return failed;
+    const bool skipped = ended.state == TaskState::kSkipped;
+    if (rule == TriggerRule::kAllSuccess || rule == TriggerRule::kNoneSkipped) return skipped;
+    if (rule == TriggerRule::kAllFailed) return is_final(ended.state) && !failed;
+    return rule == TriggerRule::kAllSkipped && is_final(ended.state) && !skipped;
+  };
+  for (const Dependency& edge : run.task(task).depends_on) {
+    const std::uint32_t first = run.instances->first(edge.task);
+    for (std::uint32_t i = first; i < first + run.instances->count(edge.task); ++i) {
+      if (!decided(run.states[i])) continue;
+      return fmt::format("{} is {} (trigger_rule {})", run.instances->name_of(i), name_of(run.states[i].state),
+                         name_of(rule));
+    }
+  }
+  const UpstreamCounts& up = run.tasks[task].upstream;
+  return fmt::format("trigger_rule {}: {} of {} upstream succeeded, {} failed, {} skipped", name_of(rule), up.success,
+                     up.total, up.failed + up.upstream_failed, up.skipped);
+}
+
+void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
+  TaskProgress& progress = run.tasks[task];
+  if (progress.judged || run.row.stop != Stop::kNone) return;
+  const TriggerRule rule = run.task(task).trigger_rule;
+  const Verdict verdict = judge(rule, progress.upstream);
+  if (verdict == Verdict::kWait) return;
+  progress.judged = true;
+  if (!progress.ready_at.is_set()) progress.ready_at = now.wall;  // After a restart it is judged again.
+  if (verdict == Verdict::kRun) return make_ready(run, task);
+  const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
+  const std::string message = why_not(run, task, verdict);
+  const std::uint32_t first = run.instances->first(task);
+  for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
+    if (run.states[i].state == TaskState::kNone) settle_without_attempt(run, i, state, Reason::kUpstream, message);
+  }
+}
+
+/// False where a person runs again what it depends on, while it was under way itself.
+bool EngineState::is_allowed_still(const LiveRun& run, std::uint32_t index) const {
+  const std::uint32_t task = run.instances->task_of(index);
+  if (CHAPPE_MUTANT(kRetriesOvertakeTheirUpstream)) return true;
+  return judge(run.task(task).trigger_rule, run.tasks[task].upstream) == Verdict::kRun;
+}
+
+/// Its next attempt, whose row this becomes, waits for the upstream tasks as the first one did.
+void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
+  row.attempt = {};
+  row.state = TaskState::kNone;
+  store_row(run, index, std::move(row));
+  const std::uint32_t task = run.instances->task_of(index);
+  run.tasks[task].judged = false;
+  run.to_judge.push_back(task);
+  judge_due(run);
+}
+
+void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
+  const Task& task = run.task(position);
+  const std::uint32_t first = run.instances->first(position);
+  ReadyRange range{first, first};
+  const auto flush = [&](std::uint32_t next) {
+    if (range.next < range.end) enqueue(run, position, range);
+    range = {next, next};
+  };
+  for (std::uint32_t i = first; i < first + run.instances->count(position); ++i) {
+    const bool waits = run.states[i].state == TaskState::kNone && (task.when.empty() || decide_when(run, i));
+    const bool empty = task.foreach && !run.instances->mapped(position);
+    if (waits && empty) decide_empty(run, i);
+    if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
+    if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
+    if (run.states[i].state != TaskState::kNone || run.row.stop != Stop::kNone) {
+      flush(i + 1);
+      continue;
+    }
+    run.set_state(i, TaskState::kScheduled);
+    range.end = i + 1;
+    add_queue_timer(run, i, since(run.tasks[position].ready_at));
+  }
+  flush(0);
+}
+
+/// True: go on. False: the instance is settled.
+bool EngineState::decide_when(LiveRun& run, std::uint32_t index) {
+  const expr::Expression& when = run.task(run.instances->task_of(index)).when;
+  const auto answer = when.evaluate_condition(RunScope(run, index));
+  if (answer && *answer) return true;
+  if (answer) {
+    settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone, "when is false: " + when.text());
+  } else {
+    const Error told = without_secrets(*run.dag, run.params, when.references(), answer.error());
+    settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, "when: " + told.message);
+  }
+  return false;
+}
+
+void EngineState::decide_empty(LiveRun& run, std::uint32_t index) {
+  const ForEach& foreach = *run.task(run.instances->task_of(index)).foreach;
+  switch (foreach.on_empty) {
+    case ForEach::OnEmpty::kSkip:
+      return settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone, "foreach has no items");
+    case ForEach::OnEmpty::kSucceed:
+      return settle_without_attempt(run, index, TaskState::kSuccess, Reason::kNone, "foreach has no items");
+    case ForEach::OnEmpty::kFail:
+      return settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, "foreach has no items");
+  }
+}
+
+void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
+  const Task& task = run.task(run.instances->task_of(index));
+  AttemptEnd end{.started_at = now.wall, .ended_at = now.wall};
+  std::string passed;
+  for (const CheckCondition& condition : task.checks) {
+    const auto answer = condition.expression.evaluate_condition(RunScope(run, index));
+    if (answer && *answer) {
+      passed += fmt::format("{}{}", passed.empty() ? "" : "; ", condition.expression.text());
+      continue;
+    }
+    end.reason = Reason::kCheckFailed;
+    const std::string what =
+        !answer ? without_secrets(*run.dag, run.params, condition.expression.references(), answer.error()).message
+                : condition.message;
+    const std::string values = told_values(run, index, condition.expression);
+    end.message = fmt::format("{}is false: {}{}{}{}", condition.name.empty() ? "" : condition.name + " ",
+                              condition.expression.text(), values.empty() ? "" : " (" + values + ")",
+                              what.empty() ? "" : ": ", what);
+    break;
+  }
+  if (end.reason == Reason::kNone) end.message = std::move(passed);
+  TaskRow row = row_of(run, index);
+  row.attempt = new_attempt();
+  ++row.attempt_no;
+  row.queued_at = now.wall;
+  row.end = std::move(end);
+  row.state = row.end.reason == Reason::kNone ? TaskState::kSuccess : TaskState::kFailed;
+  row.allowed = row.state == TaskState::kFailed && task.allow_failure.always;
+  settle(run, index, std::move(row));
+}
+
+void EngineState::decide_promote(LiveRun& run, std::uint32_t index) {
+  const Task& task = run.task(run.instances->task_of(index));
+  TaskRow row = row_of(run, index);
+  row.attempt = new_attempt();
+  ++row.attempt_no;
+  row.queued_at = now.wall;
+  row.end = {.started_at = now.wall, .ended_at = now.wall};
+  auto moved = promote(run, *task.promote, row.attempt, index);
+  if (moved) {
+    row.end.message = fmt::format("{}@{} is version {} now (it was {})", moved->model, moved->alias,
+                                  moved->version.value, moved->previous.value);
+    row.state = TaskState::kSuccess;
+    out.persist.aliases.push_back(std::move(*moved));
+  } else {
+    row.end.reason = Reason::kLaunchFailed;
+    row.end.message = moved.error().message;
+    row.state = TaskState::kFailed;
+    row.allowed = task.allow_failure.always;
+  }
+  settle(run, index, std::move(row));
+}
+
+Result<AliasRow> EngineState::promote(LiveRun& run, const PromoteSpec& spec, AttemptId attempt, std::uint32_t index) {
+  auto chosen = select_instances(run, spec.from_task, spec.select);
+  if (!chosen) return fail(std::move(chosen.error()));
+  const std::string source = fmt::format("{}.{}", run.task(spec.from_task).id, spec.from_artifact);
+  if (chosen->size() != 1) {
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("{} comes from {} instances; say which with select", source, chosen->size()));
+  }
+  const ArtifactRow* artifact = output_artifact(run, chosen->front(), spec.from_artifact);
+  if (artifact == nullptr || !artifact->asset) {
+    return fail(ErrorCode::kNotFound, fmt::format("{} left no asset version to promote", source));
+  }
+  const std::string name = fmt::format("{}@{}", spec.model, spec.alias);
+  const auto before = aliases.find(name);
+  AliasRow row{.model = spec.model, .alias = spec.alias, .version = artifact->asset};
+  if (before != aliases.end()) row.previous = before->second.id;
+  row.by_task = {run.row.seq, index};
+  row.by_attempt = attempt;
+  row.by = "run " + run.row.id.text();
+  row.at = now.wall;
+  aliases[name] = version_of(*artifact);
+  return row;
+}
+
+}  // namespace chappe

@@ -1,0 +1,212 @@
+/// \file
+/// The laws, in one place: what must hold whatever goes wrong. Checked from outside, by what is durable, what was sent
+/// and what programs really did; never by asking the engine. docs/design/correctness.md says them in words, under the
+/// same numbers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/run/events.h"
+#include "tests/simulation/objects.h"
+#include "tests/simulation/people.h"
+#include "worker/agent/agent.h"
+
+namespace chappe::simulation {
+
+enum class Law : std::uint8_t {
+  kAssertion = 0,          ///< No assertion of the product breaks.
+  kOneWinner = 1,          ///< At most one attempt of a task instance commits, in each generation.
+  kManifestExists = 2,     ///< What a commit names is there, has the hash it says, and is that attempt's own.
+  kDependenciesFirst = 3,  ///< No attempt is assigned before its trigger rule allows it, by what is durable.
+  kSaveThenTell = 4,       ///< Nothing leaves before what it follows from is durable.
+  kEdges = 5,              ///< States change along the known edges only; a final one only when a person runs it again.
+  kBudgets = 6,            ///< Attempts are numbered without gaps; each failure is charged to the right budget, once.
+  kFence = 7,              ///< Attempt ids only grow; only the current attempt changes its instance.
+  kEpoch = 8,              ///< A scheduler that was replaced commits nothing.
+  kOverlap = 9,            ///< Two programs of one instance run side by side for at most a lease.
+  kReadsCommitted = 10,    ///< A program reads committed objects only, exactly those that were recorded as its inputs.
+  kLineage = 11,           ///< Manifests, inputs and asset versions belong to committed attempts, once; no cycles.
+  kRequests = 12,          ///< What a person was told stays true; a request takes effect once.
+  kRoom = 13,              ///< Pools, workers, `max_active_tasks`, `max_parallel` and `max_runs` are never exceeded.
+  kOneVersion = 14,        ///< A run keeps its DAG version.
+  kKeepsWinners = 15,      ///< No object of an attempt that won, or may yet win, is cleaned up.
+  kRestore = 16,           ///< An engine made from the rows thinks what the one that wrote them thought.
+  kSelfFence = 18,         ///< A worker without word from the scheduler starts nothing.
+  kOwnAttemptsOnly = 19,   ///< Nobody ends an attempt but the worker it is leased to; its end is what its program did.
+  kBounds = 20,            ///< Loops, queues and messages keep their bounds.
+  kRunsEnd = 21,           ///< When faults stop, every run ends in bounded time.
+  kQuiet = 22,             ///< Then nothing is left: leases, slots, held attempts, unpublished or orphaned outputs.
+  kNoCrashLoop = 23,       ///< When faults stop, no scheduler dies any more.
+  kForetold = 24,          ///< Runs of deterministic tasks end as they do without faults, with the same contents.
+  kCalm = 25,              ///< Where nothing goes wrong, nothing is lost, returned to the queue or asked for twice.
+  kRests = 26,             ///< No attempt comes before the rest between two tries has passed.
+  kAliases = 27,           ///< An alias moves in one transaction with its reason, from what it was.
+  kVisibleOnce = 28,       ///< Outputs become visible after their commit, at most once, and are visible in the end.
+  kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
+  kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
+};
+
+std::string_view name_of(Law law);  ///< "one_winner"
+
+struct Violation {
+  Law law = Law::kAssertion;
+  std::string message;
+};
+
+class World;
+
+class Laws {
+ public:
+  explicit Laws(World& world) : world_(world) {}
+
+  /// The first one counts.
+  void broken(Law law, std::string message);
+  const std::optional<Violation>& violation() const { return violation_; }
+
+  // ---- What happens ----
+  void requested(const RunId& id, std::uint32_t story) { asked_[id] = story; }
+  void granted(const Request& request, const RunId& run);
+  void stepped(const std::vector<Event>& events, const Effects& effects, bool newest);
+  /// Before the store applies it.
+  void committed(std::uint32_t epoch, bool newest, const Persist& persist);
+  /// `newest`: by the scheduler of the newest epoch.
+  void told(const WorkerSend& send, bool newest);
+  void publishes(const PublishAssets& publish);
+  void drops(const DropOutputs& drop);
+  void restored(const std::string& before, const std::string& after);
+
+  void worker_hears(std::uint32_t worker, const WorkerSend& send);
+  void agent_acted(std::size_t held, const agent::AgentOrders& orders);
+  void starts(std::uint32_t worker, const Assignment& what, bool fenced, bool draining);
+  void program_begins(std::uint32_t worker, const Assignment& what);
+  void program_ends(AttemptId attempt);
+  void program_freezes(AttemptId attempt);
+  void program_thaws(AttemptId attempt);
+  void reads(const Assignment& what, const InputObject& object, const std::string& content);
+  void input_missing(const Assignment& what, const InputObject& object, const Error& error);
+  void came_to(const Assignment& what, const AttemptEnd& end, const AttemptOutputs* outputs);
+
+  void object_stored(const std::string& key);
+  void object_removed(const std::string& key);
+  void shown(const std::string& uri, const std::string& key);
+
+  // ---- In the end ----
+  void check_quiet();
+  bool all_runs_ended() const;
+  /// What has not come to its end, for people.
+  std::string unfinished() const;
+  bool ended(const RunId& run) const;
+
+  // ---- For those who lie and meddle ----
+  std::optional<HeldAttempt> some_leased_attempt(const std::string& but_of_incarnation) const;
+  std::optional<std::string> some_committed_object(AttemptId but_of) const;
+  std::optional<AssetVersion> some_published_version() const;
+  std::uint32_t user_tries(InstanceKey key) const;
+  std::uint32_t generation(RunSeq run) const;
+  const Story* story_of(RunSeq run) const;
+
+ private:
+  struct RunView {
+    const Story* story = nullptr;
+    RunRow row;
+    std::uint32_t active = 0;
+    std::vector<std::uint32_t> active_by_task;
+    bool generation_rose = false;  ///< In the commit under way.
+  };
+  struct LiveProgram {
+    InstanceKey key;
+    std::uint32_t worker = 0;
+    std::uint32_t cpu_milli = 0;
+    bool frozen = false;
+  };
+  struct Together {
+    std::uint32_t running = 0;
+    MonoTime since;  ///< With two or more.
+  };
+  struct Truth {
+    Reason reason = Reason::kNone;
+    std::vector<OutputObject> objects;
+  };
+
+  // laws_commit.cc
+  void commit_run(const RunRow& row);
+  void commit_run_change(const RunChange& change);
+  void commit_task(const TaskChange& change);
+  void check_edge(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_attempt(RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_assigned(RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_budgets(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_result_kept(const TaskRow& old, const TaskRow& row);
+  void check_charge(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_won(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_fail_fast(const RunView& run, const TaskRow& row);
+  void check_run_verdict(const RunView& run);
+  void commit_lease(RunView& run, const TaskRow& row, bool takes);
+  void commit_input(const InputRow& row);
+  void commit_artifact(const ArtifactRow& row);
+  void commit_asset_version(const AssetVersion& version);
+  void commit_published(const AssetPublished& published);
+  void commit_alias(const AliasRow& row);
+  void check_queue_timeout(const TaskRow& row);
+  void forget_winner(const TaskRow& row);
+  void note_end(const TaskRow& old, const TaskRow& row);
+  std::string upstream_ends(const RunView& run, std::uint32_t task) const;
+  std::string name(InstanceKey key) const;
+  const Task& task_of(const RunView& run, InstanceKey key) const;
+
+  // laws.cc
+  static AttemptId attempt_of(const std::string& key);
+  bool leased(AttemptId attempt) const;
+  /// The incarnation that it is leased to.
+  std::string holder(AttemptId attempt) const;
+  void check_answered(const AttemptFinished& finished, const Effects& effects, bool newest);
+  void apart(LiveProgram& program);
+  void together(LiveProgram& program);
+
+  // laws_quiet.cc
+  void check_rows();
+  void check_objects();
+  void check_foretold(const RunView& run);
+  void check_processes();
+
+  World& world_;
+  std::optional<Violation> violation_;
+
+  std::map<RunId, std::uint32_t> asked_;
+  std::set<std::uint32_t> stories_submitted_;
+  std::map<RunSeq, RunView> runs_;
+  std::map<std::string, std::uint32_t> running_by_dag_;
+  std::map<InstanceKey, TaskRow> rows_;
+  std::unordered_map<AttemptId, InstanceKey> attempts_;
+  std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.
+  std::set<AttemptId> won_;                  ///< Ever.
+  std::set<AttemptId> unpublishable_;        ///< Won, until the object store refused their assets for good.
+  std::map<InstanceKey, MonoTime> rests_until_;
+  AttemptId newest_attempt_;
+  std::map<std::string, std::int64_t> pool_taken_;
+  std::map<WorkerSeq, std::int64_t> cpu_taken_;
+  std::set<ConnectionId> draining_;
+
+  std::set<AttemptId> begun_;
+  std::map<AttemptId, LiveProgram> live_;
+  std::map<InstanceKey, Together> together_;
+  std::map<std::uint32_t, std::int64_t> cpu_running_;  ///< By worker.
+  std::map<AttemptId, Truth> truth_;
+  std::map<std::string, AttemptId> committed_objects_;  ///< By key.
+  std::set<std::pair<AttemptId, std::string>> inputs_;
+  std::set<std::string> shown_;                ///< Keys.
+  std::map<std::string, std::string> stands_;  ///< Key of what each URI shows.
+  std::map<AssetVersionId, AssetVersion> versions_;
+  std::map<std::string, AssetVersionId> aliases_;
+  std::set<AttemptId> published_;  ///< Asked for at least once.
+};
+
+}  // namespace chappe::simulation

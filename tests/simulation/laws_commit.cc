@@ -1,0 +1,382 @@
+// The laws over what becomes durable: each commit is read before the store applies it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tests/simulation/laws.h"
+#include "tests/simulation/world.h"
+#include "tests/support/trigger_rules.h"
+
+namespace chappe::simulation {
+namespace {
+
+bool holds_lease(TaskState state) { return state == TaskState::kQueued || state == TaskState::kRunning; }
+bool has_won(TaskState state) { return state == TaskState::kCommitting || state == TaskState::kSuccess; }
+bool is_program(const Task& task) { return task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop; }
+
+}  // namespace
+
+std::string Laws::name(InstanceKey key) const {
+  const Story* story = story_of(key.run);
+  return fmt::format("run {} {}", key.run.value, story == nullptr ? "?" : story->instances->name_of(key.index));
+}
+
+const Task& Laws::task_of(const RunView& run, InstanceKey key) const {
+  return run.story->dag->tasks[run.story->instances->task_of(key.index)];
+}
+
+void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
+  ++world_.seen.commits;
+  if (!newest) broken(Law::kEpoch, fmt::format("epoch {} commits after it was replaced", epoch));
+  for (const RunRow& row : persist.runs) commit_run(row);
+  for (const RunChange& change : persist.run_changes) commit_run_change(change);
+  for (const TaskChange& change : persist.tasks) commit_task(change);
+  for (const AssetVersion& version : persist.asset_versions) commit_asset_version(version);
+  for (const ArtifactRow& row : persist.artifacts) commit_artifact(row);
+  for (const InputRow& row : persist.inputs) commit_input(row);
+  for (const AssetPublished& published : persist.published) commit_published(published);
+  for (const AliasRow& row : persist.aliases) commit_alias(row);
+  for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
+  for (const RunChange& change : persist.run_changes) {
+    RunView& run = runs_.at(change.row.seq);
+    run.generation_rose = false;
+    if (is_final(run.row.state)) check_run_verdict(run);
+  }
+}
+
+// ---- Runs ----
+
+void Laws::commit_run(const RunRow& row) {
+  const auto story = asked_.find(row.id);
+  if (story == asked_.end()) return broken(Law::kRequests, "a run that nobody asked for");
+  if (!stories_submitted_.insert(story->second).second) broken(Law::kRequests, "one request makes two runs");
+  RunView& run = runs_[row.seq];
+  run.story = &world_.stories[story->second];
+  run.row = row;
+  run.active_by_task.assign(run.story->dag->tasks.size(), 0);
+  if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
+  if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
+  if (++running_by_dag_[row.dag] > run.story->dag->max_runs) broken(Law::kRoom, "more runs of a DAG than max_runs");
+}
+
+void Laws::commit_run_change(const RunChange& change) {
+  const auto found = runs_.find(change.row.seq);
+  if (found == runs_.end()) return broken(Law::kRequests, "a run changes that does not exist");
+  RunView& run = found->second;
+  const RunRow& old = run.row;
+  const RunRow& row = change.row;
+  if (row.dag_version != old.dag_version) broken(Law::kOneVersion, "a run changes its DAG version");
+  const bool again = row.generation == old.generation + 1;
+  if (!again && row.generation != old.generation) broken(Law::kEdges, "a run's generation jumps");
+  if (is_final(old.state) && !again) broken(Law::kEdges, "a run changes that is over");
+  if (old.stop == Stop::kCancel && row.stop != Stop::kCancel && !again) broken(Law::kRequests, "a cancel is undone");
+  if (old.stop != Stop::kNone && row.stop == Stop::kNone && !again) broken(Law::kEdges, "a stop is undone");
+  if (again) run.generation_rose = true;
+  if (row.stop != old.stop && row.stop == Stop::kFailFast) world_.saw(Sight::kRunStoppedByFailFast);
+  if (row.stop != old.stop && row.stop == Stop::kTimeout) world_.saw(Sight::kRunStoppedByTimeout);
+  const bool ran = old.state == RunState::kRunning;
+  const bool runs = row.state == RunState::kRunning;
+  if (ran && !runs) --running_by_dag_[row.dag];
+  // A person who runs a finished run again does not stand in line.
+  if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && !again) {
+    broken(Law::kRoom, "more runs of a DAG than max_runs");
+  }
+  run.row = row;
+}
+
+void Laws::check_run_verdict(const RunView& run) {
+  bool failed = run.row.stop == Stop::kFailFast || run.row.stop == Stop::kTimeout;
+  std::uint32_t rows = 0;
+  for (auto it = rows_.lower_bound({run.row.seq, 0}); it != rows_.end() && it->first.run == run.row.seq; ++it) {
+    const TaskRow& row = it->second;
+    const bool unmoved = row.state == TaskState::kNone && run.row.stop != Stop::kNone;
+    if (!is_final(row.state) && !unmoved) {
+      return broken(Law::kRunVerdict, fmt::format("a run is over, and {} is {}", name(row.key), name_of(row.state)));
+    }
+    ++rows;
+    failed = failed || (row.state == TaskState::kFailed && !row.allowed) || row.state == TaskState::kUpstreamFailed ||
+             row.state == TaskState::kCancelled;
+  }
+  if (rows < run.story->instances->size() && run.row.stop == Stop::kNone) {
+    return broken(Law::kRunVerdict, "a run is over, and some of its instances never had their turn");
+  }
+  const bool cancelled = run.row.stop == Stop::kCancel;
+  const RunState verdict = cancelled ? RunState::kCancelled : failed ? RunState::kFailed : RunState::kSuccess;
+  if (run.row.state != verdict) {
+    broken(Law::kRunVerdict, fmt::format("a run is {}, not {}", name_of(run.row.state), name_of(verdict)));
+  }
+  world_.saw(cancelled ? Sight::kRunCancelled : failed ? Sight::kRunFailed : Sight::kRunSucceeded);
+}
+
+// ---- Task instances ----
+
+void Laws::commit_task(const TaskChange& change) {
+  const TaskRow& row = change.row;
+  const auto run = runs_.find(row.key.run);
+  if (run == runs_.end()) return broken(Law::kLineage, "a task instance of no run");
+  const auto [place, fresh] = rows_.try_emplace(row.key, TaskRow{.key = row.key});
+  TaskRow& old = place->second;
+  if (change.expect_row == fresh || change.expect_state != old.state || change.expect_attempt != old.attempt) {
+    return broken(Law::kFence, fmt::format("{} is changed by who does not know how it stands", name(row.key)));
+  }
+  check_edge(run->second, old, row);
+  check_attempt(run->second, old, row);
+  check_budgets(run->second, old, row);
+  if (has_won(row.state) && !has_won(old.state)) check_won(run->second, old, row);
+  if (is_final(old.state) && row.state == TaskState::kNone) winner_.erase(row.key);
+  if (old.state == TaskState::kCommitting && row.state == TaskState::kFailed) forget_winner(row);
+  if (holds_lease(old.state)) commit_lease(run->second, old, false);
+  if (holds_lease(row.state)) commit_lease(run->second, row, true);
+  note_end(old, row);
+  if (row.state == TaskState::kUpForRetry) {
+    rests_until_[row.key] = world_.time.now() + (row.retry_at - world_.wall());
+  }
+  old = row;
+}
+
+/// Its assets cannot be published: its outputs count for nothing.
+void Laws::forget_winner(const TaskRow& row) {
+  winner_.erase(row.key);
+  won_.erase(row.attempt);
+  unpublishable_.insert(row.attempt);
+  std::erase_if(committed_objects_, [&](const auto& each) { return each.second == row.attempt; });
+}
+
+void Laws::note_end(const TaskRow& old, const TaskRow& row) {
+  ++world_.seen.edges[static_cast<std::size_t>(old.state)][static_cast<std::size_t>(row.state)];
+  if (!row.end.ended_at.is_set() || row.state == old.state) return;
+  if (row.state != TaskState::kUpForRetry && !is_final(row.state)) return;
+  ++world_.seen.reasons[static_cast<std::size_t>(row.end.reason)];
+  world_.journal.note("ends", row.key.run.value, row.key.index, static_cast<std::uint64_t>(row.end.reason));
+  if (row.state == TaskState::kFailed && !row.allowed) world_.people.see_failure(story_of(row.key.run)->number);
+  if (row.end.reason == Reason::kQueueTimeout) check_queue_timeout(row);
+  if (row.end.reason == Reason::kTimeout) world_.saw(Sight::kProgramTimedOut);
+  if (row.end.reason == Reason::kLostWorker && row.end.message.starts_with("no word")) world_.saw(Sight::kFenced);
+  if (row.end.reason == Reason::kCheckFailed) world_.saw(Sight::kCheckFailed);
+}
+
+void Laws::check_queue_timeout(const TaskRow& row) {
+  const auto& most = task_of(runs_.at(row.key.run), row.key).queue_timeout;
+  if (!most || !row.ready_at.is_set() || world_.plan.knows(Fault::kWallJump)) return;
+  const Duration waited = row.end.ended_at - row.ready_at;
+  if (waited + std::chrono::milliseconds(1) >= *most) return;
+  broken(Law::kRests,
+         fmt::format("{} waited {}, and its queue_timeout is {}", name(row.key), to_text(waited), to_text(*most)));
+}
+
+void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  const bool reset = run.generation_rose && row.state == TaskState::kNone && !holds_attempt(old.state);
+  const bool known = is_edge(old.state, row.state) && (!is_final(old.state) || run.generation_rose);
+  if (reset || known) return;
+  broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
+}
+
+void Laws::check_attempt(RunView& run, const TaskRow& old, const TaskRow& row) {
+  if (row.attempt == old.attempt || !row.attempt) return;
+  if (row.attempt <= newest_attempt_) {
+    broken(Law::kFence, fmt::format("{} gets attempt {}, which is not new", name(row.key), to_text(row.attempt)));
+  }
+  newest_attempt_ = row.attempt;
+  attempts_[row.attempt] = row.key;
+  if (row.attempt_no != old.attempt_no + 1) {
+    broken(Law::kBudgets, fmt::format("{} gets attempt #{} after #{}", name(row.key), row.attempt_no, old.attempt_no));
+  }
+  const Task& task = task_of(run, row.key);
+  if (row.state == TaskState::kQueued) return check_assigned(run, old, row);
+  if (is_program(task)) broken(Law::kEdges, name(row.key) + " has an attempt that nobody was given");
+  if (task.kind == TaskKind::kCheck && row.state == TaskState::kSuccess) world_.saw(Sight::kCheckPassed);
+}
+
+void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) {
+  const std::uint32_t position = run.story->instances->task_of(row.key.index);
+  const std::string ends = upstream_ends(run, position);
+  if (!support::rule_allows(run.story->dag->tasks[position].trigger_rule, ends)) {
+    broken(Law::kDependenciesFirst, fmt::format("{} is assigned with upstream '{}'", name(row.key), ends));
+  }
+  if (run.row.state != RunState::kRunning || run.row.stop != Stop::kNone) {
+    broken(Law::kRequests, name(row.key) + " is assigned, and its run is over or stopped");
+  }
+  const auto rests = rests_until_.find(row.key);
+  if (old.state != TaskState::kUpForRetry || rests == rests_until_.end() || world_.plan.knows(Fault::kWallJump)) return;
+  if (world_.time.now() + std::chrono::milliseconds(1) < rests->second) {
+    broken(Law::kRests,
+           fmt::format("{} is tried again {} too early", name(row.key), to_text(rests->second - world_.time.now())));
+  }
+}
+
+void Laws::check_budgets(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  const Task& task = task_of(run, row.key);
+  if (run.generation_rose && row.state == TaskState::kNone) {
+    if (row.user_tries + row.infra_tries > 0) broken(Law::kBudgets, name(row.key) + " begins anew with old tries");
+    return;
+  }
+  const bool ends =
+      holds_attempt(old.state) && (row.state == TaskState::kUpForRetry || row.state == TaskState::kFailed);
+  if (ends) return check_charge(run, old, row);
+  if (row.user_tries != old.user_tries || row.infra_tries != old.infra_tries) {
+    broken(Law::kBudgets, name(row.key) + " is charged for nothing");
+  }
+  if (row.user_tries > task.retry.limit + 1 || row.infra_tries > task.infra_retry.limit + 1) {
+    broken(Law::kBudgets, name(row.key) + " is past its budget");
+  }
+}
+
+/// Where a worker is taken at its word that it does not hold an attempt, it must not have its result.
+void Laws::check_result_kept(const TaskRow& old, const TaskRow& row) {
+  const bool believed = row.end.message.find("does not hold the attempt") != std::string::npos;
+  if (!believed || !world_.plan.honest()) return;
+  const std::string incarnation = holder(old.attempt);
+  for (const auto& worker : world_.workers) {
+    const bool has_it = worker->alive() && worker->incarnation() == incarnation && worker->owes(old.attempt);
+    if (has_it) broken(Law::kKeepsResults, fmt::format("{} is lost, and its worker has its result", name(old.key)));
+  }
+}
+
+void Laws::check_charge(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  const Task& task = task_of(run, row.key);
+  const int users = row.user_tries - old.user_tries;
+  const int infra = row.infra_tries - old.infra_tries;
+  const bool lost = is_infrastructure(row.end.reason);
+  if (users < 0 || infra < 0 || users + infra > 1 || (lost ? users : infra) != 0) {
+    broken(Law::kBudgets, fmt::format("{}: {} is charged to the wrong budget", name(row.key), name_of(row.end.reason)));
+  }
+  if (row.state == TaskState::kUpForRetry && users + infra != 1) {
+    broken(Law::kBudgets, name(row.key) + " is tried again at nobody's expense");
+  }
+  const bool again = row.state == TaskState::kUpForRetry;
+  const bool past = lost ? row.infra_tries > task.infra_retry.limit : row.user_tries > task.retry.limit;
+  if (again && past) broken(Law::kBudgets, name(row.key) + " is tried again past its budget");
+  const bool stopped = run.row.stop != Stop::kNone;
+  if (lost && !again && !past && !stopped) broken(Law::kBudgets, name(row.key) + " is given up before its budget");
+  if (lost && !again && past) world_.saw(Sight::kInfraBudgetUsedUp);
+  if (!lost) return;
+  if (row.end.reason == Reason::kLostWorker) world_.saw(Sight::kAttemptLost);
+  check_result_kept(old, row);
+  if (world_.plan.calm()) broken(Law::kCalm, fmt::format("{} is lost: {}", name(row.key), row.end.message));
+}
+
+std::string Laws::upstream_ends(const RunView& run, std::uint32_t task) const {
+  std::string ends;
+  for (const Dependency& edge : run.story->dag->tasks[task].depends_on) {
+    const std::uint32_t first = run.story->instances->first(edge.task);
+    for (std::uint32_t i = first; i < first + run.story->instances->count(edge.task); ++i) {
+      const auto row = rows_.find({run.row.seq, i});
+      ends += row == rows_.end() ? '-' : support::upstream_letter(edge, row->second.state, row->second.allowed);
+    }
+  }
+  return ends;
+}
+
+void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  const Task& task = task_of(run, row.key);
+  if (!row.attempt) return;  // A fan-out over nothing.
+  if (!winner_.try_emplace(row.key, row.attempt).second) {
+    broken(Law::kOneWinner,
+           fmt::format("{}: {} commits after {}", name(row.key), to_text(row.attempt), to_text(winner_.at(row.key))));
+  }
+  won_.insert(row.attempt);
+  if (task.kind != TaskKind::kRun) return;
+  if (row.attempt != old.attempt)
+    broken(Law::kFence, name(row.key) + " is won by an attempt that is not its current one");
+  const auto truth = truth_.find(row.attempt);
+  if (truth == truth_.end() || truth->second.reason != Reason::kNone) {
+    broken(Law::kOwnAttemptsOnly, name(row.key) + " succeeds, and its program did not");
+  }
+  if (truth == truth_.end()) return;
+  const bool open = std::any_of(truth->second.objects.begin(), truth->second.objects.end(),
+                                [](const OutputObject& object) { return !object.upload.empty(); });
+  if (open && row.state == TaskState::kSuccess) {
+    broken(Law::kVisibleOnce, name(row.key) + " is a success before its assets are visible");
+  }
+}
+
+void Laws::check_fail_fast(const RunView& run, const TaskRow& row) {
+  const bool failed = row.state == TaskState::kFailed && !row.allowed && rows_.at(row.key) == row;
+  if (!failed || run.story->dag->fail_fast == FailFast::kOff || run.generation_rose) return;
+  if (run.row.stop == Stop::kNone && !is_final(run.row.state)) {
+    broken(Law::kRunVerdict, name(row.key) + " failed, and fail_fast does not stop the run");
+  }
+}
+
+/// What an attempt takes while it is assigned: a pool's slots, room at a worker, a place among its run's and task's.
+void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
+  const Task& task = task_of(run, row.key);
+  const std::uint32_t position = run.story->instances->task_of(row.key.index);
+  const std::int64_t sign = takes ? 1 : -1;
+  const auto count = [&](std::uint32_t& counter) { counter = static_cast<std::uint32_t>(counter + sign); };
+  count(run.active);
+  count(run.active_by_task[position]);
+  std::int64_t& pool = pool_taken_[task.pool];
+  pool += sign * task.slots;
+  std::int64_t& cpu = cpu_taken_[row.worker];
+  const std::int64_t need = task.kind == TaskKind::kRun ? task.work->resources.cpu_milli : 0;
+  cpu += sign * need;
+  if (!takes) return;
+  const auto over = [&](const char* what) { broken(Law::kRoom, fmt::format("{}: more than {}", name(row.key), what)); };
+  if (task.pool == "a" && pool > 1) over("pool a has slots");
+  if (task.pool == "b" && pool > 2) over("pool b has slots");
+  const Dag& dag = *run.story->dag;
+  if (dag.max_active_tasks > 0 && run.active > dag.max_active_tasks) over("max_active_tasks");
+  const std::uint32_t parallel = task.foreach ? task.foreach->max_parallel : 0;
+  if (parallel > 0 && run.active_by_task[position] > parallel) over("max_parallel");
+  constexpr std::int64_t kCores = 2000;
+  if (need > 0 && cpu > kCores * (1 + world_.plan.prefetch)) over("the worker takes ahead");
+}
+
+// ---- Lineage ----
+
+void Laws::commit_input(const InputRow& row) {
+  const auto task = rows_.find(row.key);
+  if (task == rows_.end() || task->second.attempt != row.attempt) {
+    return broken(Law::kLineage, "an input is recorded of an attempt that is not the current one");
+  }
+  inputs_.insert({row.attempt, row.object.key});
+  const auto source = committed_objects_.find(row.object.key);
+  if (source == committed_objects_.end()) {
+    broken(Law::kReadsCommitted, name(row.key) + " is handed an object that nobody committed");
+  }
+  if (row.object.producer_attempt >= row.attempt) broken(Law::kLineage, name(row.key) + " reads what came after it");
+}
+
+void Laws::commit_artifact(const ArtifactRow& row) {
+  const auto task = rows_.find(row.key);
+  if (task == rows_.end() || task->second.attempt != row.attempt || !has_won(task->second.state)) {
+    return broken(Law::kLineage, "a manifest is recorded of an attempt that did not win");
+  }
+  if (!committed_objects_.try_emplace(row.object.key, row.attempt).second) {
+    broken(Law::kLineage, row.object.key + " is committed twice");
+  }
+  const auto& objects = world_.objects.objects();
+  const auto object = objects.find(row.object.key);
+  if (object == objects.end() || object->second.sha256 != row.object.sha256) {
+    broken(Law::kManifestExists, row.object.key + " is committed, and is not there");
+  }
+  if (row.object.key.find("/" + to_text(row.attempt) + "/") == std::string::npos) {
+    broken(Law::kManifestExists, row.object.key + " is committed by another attempt");
+  }
+}
+
+void Laws::commit_asset_version(const AssetVersion& version) {
+  if (!won_.contains(version.attempt)) broken(Law::kLineage, "an asset version of an attempt that did not win");
+  versions_[version.id] = version;
+}
+
+void Laws::commit_published(const AssetPublished& published) {
+  const auto found = versions_.find(published.id);
+  if (found == versions_.end()) return broken(Law::kLineage, "an asset version is published that does not exist");
+  const AssetVersion& version = found->second;
+  const auto* upload = world_.objects.shown_at(version.uri);
+  const bool visible = shown_.contains(version.key) || (upload != nullptr && upload->sha256 == version.sha256);
+  if (!visible) broken(Law::kVisibleOnce, version.key + " is said to be published, and was never visible");
+}
+
+void Laws::commit_alias(const AliasRow& row) {
+  AssetVersionId& stands = aliases_[row.model + "@" + row.alias];
+  if (row.previous != stands) broken(Law::kAliases, "an alias moves from where it does not stand");
+  stands = row.version;
+  if (!row.by_attempt) return;
+  world_.saw(Sight::kAliasMovedByTask);
+  if (!won_.contains(row.by_attempt)) broken(Law::kAliases, "an alias moves, and its task did not succeed");
+}
+
+}  // namespace chappe::simulation

@@ -1,0 +1,204 @@
+#include "tests/simulation/mutants.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+namespace chappe::simulation {
+
+// A row of the list: the mutant, what it does wrong, and the laws of which one must find it.
+#define BUG(name, breaks, ...)                      \
+  {                                                 \
+    Mutant::k##name, #name, breaks, { __VA_ARGS__ } \
+  }
+
+namespace {
+
+const std::vector<PlantedBug> kBugs{
+    // The scheduler's shell and the store.
+    BUG(TellsBeforeSaving, "messages go out before the commit", Law::kSaveThenTell),
+    BUG(GoesOnAfterFailedCommit, "a commit that failed does not end the process", Law::kSaveThenTell, Law::kFence),
+    BUG(StoreForgetsEpoch, "a scheduler that was replaced may still write", Law::kEpoch),
+    // The engine: placing.
+    BUG(ForgetsPools, "a pool gives out more slots than it has", Law::kRoom),
+    BUG(ForgetsMaxActive, "a run has more attempts than max_active_tasks", Law::kRoom),
+    BUG(ForgetsMaxParallel, "a fan-out has more attempts than max_parallel", Law::kRoom),
+    BUG(ForgetsParked, "what waits for its run's turn never gets it", Law::kRunsEnd),
+    BUG(AttemptIdsWithoutEpoch, "attempt ids begin anew with each scheduler", Law::kFence),
+    BUG(AttemptNumberStays, "a new attempt has the number of the last one", Law::kBudgets),
+    BUG(ForgetsInputs, "what an attempt was handed is not recorded", Law::kReadsCommitted),
+    BUG(ForgetsTakenRoom, "what runs on a worker does not count", Law::kRoom),
+    BUG(KeepsSlots, "a pool's slots are not given back", Law::kRunsEnd, Law::kQuiet),
+    // What workers report.
+    BUG(TrustsForeignReports, "a worker may end the attempt of another one", Law::kOwnAttemptsOnly),
+    BUG(ForgetsWhoWon, "the winner's outputs are dropped when its result comes again", Law::kKeepsWinners),
+    BUG(ForgetsFormerWinners, "outputs that won before a person's retry are dropped", Law::kKeepsWinners),
+    BUG(DropsWhatANewerSchedulerMade, "a replaced scheduler drops what the newer one may accept", Law::kKeepsWinners),
+    BUG(ForgetsReturned, "what a worker gives back is not given to another", Law::kRunsEnd),
+    BUG(ReturnedGoesOnInStoppedRun, "what a worker gives back starts again in a stopped run", Law::kRequests),
+    BUG(NeverAcknowledges, "results are never acknowledged", Law::kSaveThenTell),
+    BUG(TrustsObjectKeys, "a report may name objects of others", Law::kManifestExists, Law::kLineage),
+    BUG(FailureIsSuccess, "a failed attempt counts as a success", Law::kOwnAttemptsOnly),
+    BUG(FailureTellsNobody, "what waits for a failure is not judged", Law::kRunsEnd),
+    // Ends, retries, time.
+    BUG(LossIsChargedToUser, "a lost worker is charged to the user's retries", Law::kBudgets),
+    BUG(InfraBudgetIsEndless, "losses are retried past their budget", Law::kBudgets),
+    BUG(OneRetryTooMany, "failures are retried once too often", Law::kBudgets),
+    BUG(RestsNotAtAll, "the next try comes at once", Law::kRests),
+    BUG(RestsForEver, "the next try never comes", Law::kRunsEnd),
+    BUG(QueueTimeoutOfAnotherGeneration, "a timer from before a retry ends what was retried", Law::kRests),
+    // Outputs.
+    BUG(SuccessBeforeVisible, "a task is a success before its assets are visible", Law::kVisibleOnce),
+    BUG(ForgetsManifest, "a success without a manifest", Law::kReadsCommitted),
+    BUG(DropsNothing, "outputs of attempts that did not win are left", Law::kQuiet),
+    BUG(NeverPublishes, "assets of a winner are never made visible", Law::kRunsEnd),
+    // Workers and leases.
+    BUG(LeasesAreNotRenewed, "a worker that speaks is lost all the same", Law::kCalm, Law::kRunsEnd),
+    BUG(LeasesNeverEnd, "a worker that is silent is never lost", Law::kRunsEnd),
+    BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell),
+    BUG(MissesLostAssignments, "an assignment that never arrived is never missed", Law::kRunsEnd),
+    BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm),
+    BUG(ForgetsNothing, "a worker is not told to forget what is over", Law::kOverlap, Law::kRunsEnd),
+    BUG(FeedsDrainingWorkers, "a worker that drains is given attempts", Law::kRoom),
+    BUG(CancelsOnce, "a cancel that a broken connection lost is not told again", Law::kRunsEnd),
+    // Runs and rules.
+    BUG(ForgetsMaxRuns, "more runs of a DAG than max_runs", Law::kRoom),
+    BUG(ForgetsRequests, "the same request makes two runs", Law::kRequests),
+    BUG(ChildrenAreNotJudged, "the end of a task does not start the next", Law::kRunsEnd),
+    BUG(StoppedRunsGoOn, "a stopped run starts tasks", Law::kRequests),
+    BUG(RetriesOvertakeTheirUpstream, "a retry starts while its upstream is run again", Law::kDependenciesFirst),
+    BUG(ForgetsFailFast, "fail_fast does not stop the run", Law::kRunVerdict),
+    BUG(RunsEndEarly, "a run ends before its last task", Law::kRunVerdict),
+    BUG(FailedRunsSucceed, "a run with a failed task succeeds", Law::kRunVerdict),
+    BUG(QueuedRunsStayQueued, "a run that waits for its turn never gets it", Law::kRunsEnd),
+    BUG(CancelsOnPaperOnly, "a cancelled run's attempts are not told", Law::kRunsEnd),
+    BUG(CancelsAreNotSaved, "a cancel is told before it is durable", Law::kRequests),
+    BUG(StartsBeforeAllAreDone, "all_success does not wait for all", Law::kDependenciesFirst),
+    BUG(SkipsInsteadOfRunning, "none_failed_min_one_success skips what it should run", Law::kForetold),
+    // What people ask.
+    BUG(RetryWithoutGeneration, "a person's retry does not raise the generation", Law::kEdges),
+    BUG(RetryKeepsOldTries, "a person's retry does not give new tries", Law::kBudgets),
+    BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
+    BUG(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion),
+    BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
+    // Restarts.
+    BUG(RestoreForgetsAliases, "after a restart aliases stand nowhere", Law::kAliases),
+    BUG(RestoreForgetsQueuedRuns, "after a restart queued runs never start", Law::kRunsEnd),
+    BUG(RestoreForgetsStops, "after a restart a stopped run goes on", Law::kRestore),
+    BUG(RestoreForgetsTries, "after a restart tries are counted anew", Law::kBudgets, Law::kRestore),
+    BUG(RestoreForgetsRests, "after a restart what rests is never tried again", Law::kRunsEnd),
+    BUG(TrustsTheWallClock, "a wall clock that is set back makes rests longer", Law::kRunsEnd),
+    BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
+    BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
+    BUG(RestoreLeasesForEver, "after a restart a worker that does not come back is never lost", Law::kRunsEnd),
+    // The worker's agent.
+    BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
+    BUG(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced", Law::kEpoch),
+    BUG(AgentKeepsAcknowledged, "a worker keeps results that were acknowledged", Law::kKeepsResults),
+    BUG(AgentStartsWhileDraining, "a worker that drains starts what it is given", Law::kRoom),
+    BUG(AgentIgnoresCancels, "a worker goes on with what is cancelled", Law::kRunsEnd),
+    BUG(AgentForgetsNothing, "a worker goes on with what it must forget", Law::kOverlap, Law::kRunsEnd, Law::kQuiet),
+    BUG(AgentHasNoFence, "a worker without word does not stop its tasks", Law::kSelfFence, Law::kOverlap, Law::kBounds),
+    BUG(AgentForgetsTimeouts, "a program that passes its timeout goes on", Law::kRunsEnd, Law::kBounds),
+    BUG(AgentOverbooks, "a worker runs more than it has room for", Law::kRoom),
+    BUG(AgentLeaksRoom, "a worker never has the room of an ended program back", Law::kRunsEnd),
+    BUG(AgentTellsResultsOnce, "a result that got lost is not told again", Law::kRunsEnd),
+    BUG(AgentForgetsUnacknowledged, "a worker forgets a result before it is acknowledged", Law::kKeepsResults),
+    BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
+    // Publishing.
+    BUG(ErrandGivesUp, "an object store that is out of reach fails the task", Law::kForetold),
+    BUG(ErrandNeverStagesAgain, "an upload that was swept fails the task", Law::kForetold),
+    BUG(ErrandClaimsWhatItDidNot, "an upload that failed is reported as published", Law::kVisibleOnce),
+};
+
+}  // namespace
+
+#undef BUG
+
+std::span<const PlantedBug> planted_bugs() { return kBugs; }
+
+std::string_view name_of(Mutant mutant) {
+  for (const PlantedBug& bug : planted_bugs()) {
+    if (bug.mutant == mutant) return bug.name;
+  }
+  return "none";
+}
+
+std::optional<Mutant> parse_mutant(std::string_view name) {
+  for (const PlantedBug& bug : planted_bugs()) {
+    if (bug.name == name) return bug.mutant;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+constexpr std::uint64_t kSeedsMax = 50'000;   ///< Past these, a bug has survived.
+constexpr std::uint64_t kApart = 10'000'000;  ///< From one start to the next.
+
+struct Score {
+  std::vector<std::uint64_t> seeds;  ///< It took, by start.
+  std::set<Law> laws;
+  bool survived = false;
+};
+
+Score hunt(const PlantedBug& bug, BatchPlan plan, std::uint32_t starts) {
+  Score score;
+  if (plan.seeds == 0) plan.seeds = kSeedsMax;
+  plan.mutant = bug.mutant;
+  plan.quiet = true;
+  plan.seconds_max = 60;
+  for (std::uint32_t start = 0; start < starts; ++start, plan.from += kApart) {
+    const BatchResult result = run_batch(plan);
+    if (!result.finding) {
+      score.survived = true;
+      continue;
+    }
+    score.seeds.push_back(result.finding->seed - plan.from + 1);
+    score.laws.insert(result.finding->violation.law);
+  }
+  std::sort(score.seeds.begin(), score.seeds.end());
+  return score;
+}
+
+/// False: it survived, or something else was found than it was planted for.
+bool print(const PlantedBug& bug, const Score& score) {
+  std::string laws;
+  for (const Law law : score.laws) laws += fmt::format("{}{}", laws.empty() ? "" : ", ", name_of(law));
+  const auto expected = [&](Law law) {
+    return std::find(bug.found_by.begin(), bug.found_by.end(), law) != bug.found_by.end();
+  };
+  const bool as_expected = std::all_of(score.laws.begin(), score.laws.end(), expected);
+  const bool found = !score.survived && as_expected;
+  const std::uint64_t median = score.seeds.empty() ? 0 : score.seeds[score.seeds.size() / 2];
+  const std::uint64_t worst = score.seeds.empty() ? 0 : score.seeds.back();
+  fmt::print("{:<34} {:>6} {:>6}  {}{}\n", bug.name, median, worst, laws,
+             score.survived ? "  SURVIVED"
+             : as_expected  ? ""
+                            : "  (another law than the list says)");
+  return found;
+}
+
+}  // namespace
+
+int run_mutants(const BatchPlan& plan, std::uint32_t starts) {
+  std::size_t found = 0;
+  std::size_t tried = 0;
+  std::vector<std::uint64_t> medians;
+  fmt::print("{:<34} {:>6} {:>6}  found by\n", "planted bug", "median", "worst");
+  for (const PlantedBug& bug : planted_bugs()) {
+    if (plan.mutant != Mutant::kNone && plan.mutant != bug.mutant) continue;
+    const Score score = hunt(bug, plan, starts);
+    ++tried;
+    if (print(bug, score)) ++found;
+    if (!score.seeds.empty()) medians.push_back(score.seeds[score.seeds.size() / 2]);
+  }
+  std::sort(medians.begin(), medians.end());
+  const std::uint64_t median = medians.empty() ? 0 : medians[medians.size() / 2];
+  fmt::print("mutation score {}/{}, median {} seeds\n", found, tried, median);
+  return found == tried ? 0 : 1;
+}
+
+}  // namespace chappe::simulation

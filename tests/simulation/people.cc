@@ -1,0 +1,124 @@
+#include "tests/simulation/people.h"
+
+#include <algorithm>
+
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/world.h"
+
+namespace chappe::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+}  // namespace
+
+void People::plan() {
+  runs_.resize(world_.stories.size());
+  meddled_.resize(world_.stories.size());
+  for (std::uint32_t story = 0; story < world_.stories.size(); ++story) {
+    world_.time.after(world_.up_to(world_.plan.safety / 2), [this, story] { ask({.story = story}); });
+  }
+}
+
+void People::ask(Request request) {
+  requests_.push_back(std::move(request));
+  send(static_cast<std::uint32_t>(requests_.size() - 1));
+}
+
+/// Whoever has no answer after a while asks again: the answer may have been lost, or the question.
+void People::send(std::uint32_t number) {
+  Request& request = requests_[number];
+  if (request.answered) return;
+  if (request.asked++ > 0) world_.saw(Sight::kRequestRepeated);
+  if (const auto scheduler = world_.scheduler_to_meet()) {
+    world_.journal.note("asks", number, static_cast<std::uint64_t>(request.kind), request.story);
+    world_.schedulers[*scheduler]->take(Asked{number, event_of(request)});
+    if (world_.happens(Fault::kRepeatRequest)) world_.schedulers[*scheduler]->take(Asked{number, event_of(request)});
+  }
+  world_.time.after(2s + world_.up_to(5s), [this, number] { send(number); });
+}
+
+Event People::event_of(const Request& request) {
+  const Story& story = world_.stories[request.story];
+  switch (request.kind) {
+    case Request::Kind::kSubmit: {
+      std::array<std::uint8_t, 10> random{};
+      ++ids_;
+      for (std::size_t i = 0; i < 4; ++i) random[9 - i] = static_cast<std::uint8_t>(ids_ >> (8 * i));
+      RunRequested event{.id = RunId::make(world_.wall(), random), .dag = story.dag, .requested_by = "ann"};
+      event.request_id = story.request_id;
+      world_.laws.requested(event.id, request.story);
+      return event;
+    }
+    case Request::Kind::kCancel:
+      return CancelRequested{.run = *runs_[request.story], .requested_by = "ann"};
+    case Request::Kind::kRetry:
+      return RetryRequested{.run = *runs_[request.story], .tasks = request.tasks, .requested_by = "ann"};
+    case Request::Kind::kMoveAlias:
+      break;
+  }
+  return AliasMoveRequested{
+      .model = "m0", .alias = "best", .version = world_.laws.some_published_version(), .requested_by = "ann"};
+}
+
+std::optional<std::uint32_t> People::some_story() const {
+  std::vector<std::uint32_t> known;
+  for (std::uint32_t story = 0; story < runs_.size(); ++story) {
+    if (runs_[story]) known.push_back(story);
+  }
+  if (known.empty()) return std::nullopt;
+  return world_.chance.pick(known);
+}
+
+void People::cancel(std::uint32_t story) {
+  meddled_[story] = true;
+  ask({.kind = Request::Kind::kCancel, .story = story});
+}
+
+void People::cancel_some_run() {
+  if (const auto story = some_story()) cancel(*story);
+}
+
+void People::retry_some_run() {
+  const auto story = some_story();
+  if (!story) return;
+  meddled_[*story] = true;
+  std::vector<std::string> tasks;
+  if (world_.chance.one_in(2)) {
+    const Instances& instances = *world_.stories[*story].instances;
+    const std::uint32_t index = world_.chance.number(instances.size());
+    tasks.push_back(world_.chance.one_in(2) ? instances.name_of(index)
+                                            : world_.stories[*story].dag->tasks[instances.task_of(index)].id);
+  }
+  ask({.kind = Request::Kind::kRetry, .story = *story, .tasks = std::move(tasks)});
+}
+
+void People::see_failure(std::uint32_t story) {
+  constexpr std::uint32_t kHastyMax = 4;
+  if (hasty_ == kHastyMax || !runs_[story] || !world_.happens(Fault::kRetryRun)) return;
+  ++hasty_;
+  meddled_[story] = true;
+  world_.time.after(world_.up_to(2s), [this, story] { ask({.kind = Request::Kind::kRetry, .story = story}); });
+}
+
+void People::move_some_alias() { ask({.kind = Request::Kind::kMoveAlias}); }
+
+void People::answered(std::uint32_t number, const RunId& run) {
+  Request& request = requests_[number];
+  world_.journal.note("answered", number);
+  request.answered = request.granted = true;
+  if (request.kind == Request::Kind::kSubmit) runs_[request.story] = run;
+  world_.laws.granted(request, run);
+}
+
+void People::refused(std::uint32_t number) {
+  world_.journal.note("refused", number);
+  world_.saw(Sight::kRequestRefused);
+  requests_[number].answered = true;
+}
+
+bool People::all_answered() const {
+  return std::all_of(requests_.begin(), requests_.end(), [](const Request& request) { return request.answered; });
+}
+
+}  // namespace chappe::simulation

@@ -1,0 +1,63 @@
+/// \file
+/// The people and programs that ask for things over the API. Whoever gets no answer asks again, in the same words.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/run/events.h"
+#include "tests/simulation/stories.h"
+
+namespace chappe::simulation {
+
+class World;
+
+struct Request {
+  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias } kind = Kind::kSubmit;
+  std::uint32_t story = 0;
+  std::vector<std::string> tasks;  ///< Of a retry.
+  bool answered = false;
+  bool granted = false;
+  std::uint32_t asked = 0;  ///< How often.
+};
+
+class People {
+ public:
+  explicit People(World& world) : world_(world) {}
+
+  /// Plans all that will be asked for while faults go on.
+  void plan();
+  void cancel_some_run();
+  void retry_some_run();
+  void move_some_alias();
+  void cancel(std::uint32_t story);
+  /// Something of the run failed: somebody may run it again at once.
+  void see_failure(std::uint32_t story);
+
+  void answered(std::uint32_t request, const RunId& run);
+  void refused(std::uint32_t request);
+
+  const std::vector<Request>& requests() const { return requests_; }
+  bool all_answered() const;
+  /// The run of a story, once somebody was told of it.
+  std::optional<RunId> run_of(std::uint32_t story) const { return runs_[story]; }
+  /// A cancel or a retry of the run was asked for: it need not end as foretold.
+  bool meddled_with(std::uint32_t story) const { return meddled_[story]; }
+
+ private:
+  void ask(Request request);
+  void send(std::uint32_t number);
+  Event event_of(const Request& request);
+  std::optional<std::uint32_t> some_story() const;
+
+  World& world_;
+  std::vector<Request> requests_;
+  std::vector<std::optional<RunId>> runs_;  ///< By story.
+  std::vector<bool> meddled_;
+  std::uint32_t ids_ = 0;
+  std::uint32_t hasty_ = 0;  ///< Retries at the first failure.
+};
+
+}  // namespace chappe::simulation

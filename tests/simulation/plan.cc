@@ -1,0 +1,116 @@
+#include "tests/simulation/plan.h"
+
+#include <algorithm>
+
+#include "tests/support/random_dag.h"
+
+namespace chappe::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::array<std::string_view, kFaults> kFaultNames{
+    "lose_message",       "duplicate_message",   "replay_message",      "reorder_message", "delay_message",
+    "break_link",         "clog_link",           "swizzle_clog",        "partition_link",  "crash_worker",
+    "pause_worker",       "suspend_worker",      "drain_worker",        "kill_program",    "crash_scheduler",
+    "pause_scheduler",    "second_scheduler",    "crash_before_commit", "commit_lost",     "commit_unknown",
+    "crash_after_commit", "crash_among_effects", "object_unavailable",  "object_timeout",  "object_outage",
+    "sweep_uploads",      "crash_among_objects", "wall_jump",           "drift",           "cancel_run",
+    "retry_run",          "move_alias",          "repeat_request",      "foreign_report",  "foreign_object"};
+
+/// Once in how many occasions a fault comes: about so often in one life of a world that it is seen, and survived.
+std::uint32_t usual_rate(Fault fault) {
+  switch (fault) {
+    case Fault::kLoseMessage:
+    case Fault::kDuplicateMessage:
+    case Fault::kReorderMessage:
+    case Fault::kReplayMessage:
+      return 30;
+    case Fault::kDelayMessage:
+    case Fault::kObjectUnavailable:
+    case Fault::kObjectTimeout:
+      return 12;
+    case Fault::kCrashBeforeCommit:
+    case Fault::kCommitLost:
+    case Fault::kCommitUnknown:
+    case Fault::kCrashAfterCommit:
+    case Fault::kCrashAmongEffects:
+      return 60;
+    case Fault::kCrashAmongObjects:
+    case Fault::kForeignReport:
+    case Fault::kForeignObject:
+    case Fault::kKillProgram:
+      return 15;
+    case Fault::kRepeatRequest:
+      return 3;
+    default:
+      return 1;  // Comes by time, with its share of all that do.
+  }
+}
+
+void draw_faults(support::Chance& chance, Plan& plan) {
+  const bool calm = chance.one_in(16);
+  const bool honest = chance.one_in(3);
+  const std::uint32_t density = 1 + chance.number(6);  // Sixths of the faults that this seed knows.
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    const std::uint32_t rate = usual_rate(static_cast<Fault>(i)) * (1 + chance.number(3));
+    if (!calm && chance.number(6) < density) plan.one_in[i] = rate;
+  }
+  if (!honest) return;
+  for (const Fault fault : {Fault::kDuplicateMessage, Fault::kReplayMessage, Fault::kReorderMessage,
+                            Fault::kForeignReport, Fault::kForeignObject, Fault::kSecondScheduler}) {
+    plan.one_in[static_cast<std::size_t>(fault)] = 0;
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Fault fault) { return kFaultNames[static_cast<std::size_t>(fault)]; }
+
+std::optional<Fault> parse_fault(std::string_view name) {
+  const auto found = std::find(kFaultNames.begin(), kFaultNames.end(), name);
+  if (found == kFaultNames.end()) return std::nullopt;
+  return static_cast<Fault>(found - kFaultNames.begin());
+}
+
+bool Plan::calm() const {
+  return std::all_of(one_in.begin(), one_in.end(), [](std::uint32_t rate) { return rate == 0; });
+}
+
+bool Plan::honest() const {
+  return !knows(Fault::kDuplicateMessage) && !knows(Fault::kReplayMessage) && !knows(Fault::kReorderMessage) &&
+         !knows(Fault::kForeignReport) && !knows(Fault::kForeignObject);
+}
+
+Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
+  support::Chance chance(seed * 0x9E3779B97F4A7C15U + 1);
+  Plan plan{.seed = seed};
+  const bool large = chance.one_in(50);
+  plan.workers = 1 + chance.number(large ? 8 : 3);
+  plan.runs = 1 + chance.number(large ? 5 : 3);
+  plan.tasks_max = large ? 40 : 2 + chance.number(7);
+  plan.prefetch = chance.number(4);
+  plan.noop_depth = 1 + chance.number(4);
+  plan.batch_max = chance.one_in(3) ? 1 : 1 + chance.number(16);
+  constexpr Duration kLeases[] = {12s, 24s, 60s};
+  plan.lease = kLeases[chance.number(3)];
+  plan.heartbeat = plan.lease / 12;
+  plan.safety = plan.lease * (2 + chance.number(6));
+  plan.latency_min = Duration(50 + chance.number(2'000));
+  plan.latency_spread = Duration(1 + chance.number(chance.one_in(4) ? 500'000 : 5'000));
+  const Duration lengths[] = {10ms, 500ms, 5s, plan.lease * 2};
+  plan.program_max = lengths[chance.number(4)];
+  plan.trouble_every = plan.safety / (2 + chance.number(14));
+  plan.wire = chance.one_in(8);
+  plan.patient = chance.one_in(2);
+  plan.timeless = chance.one_in(2);
+  draw_faults(chance, plan);
+
+  plan.workers = std::min(plan.workers, reduction.workers_max.value_or(plan.workers));
+  plan.runs = std::min(plan.runs, reduction.runs_max.value_or(plan.runs));
+  plan.tasks_max = std::min(plan.tasks_max, reduction.tasks_max.value_or(plan.tasks_max));
+  for (const Fault fault : reduction.without) plan.one_in[static_cast<std::size_t>(fault)] = 0;
+  return plan;
+}
+
+}  // namespace chappe::simulation

@@ -1,0 +1,279 @@
+#include "tests/simulation/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/assert.h"
+#include "engine/base/mutant.h"
+#include "tests/simulation/world.h"
+#include "tests/support/engine_dump.h"
+
+namespace chappe::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kPassesAtOnceMax = 1000;
+
+}  // namespace
+
+Scheduler::Scheduler(World& world, std::uint32_t number) : world_(world), number_(number) {
+  clock_.start_us = 1'000'000 + world.chance.number(1'000'000'000);
+}
+
+Now Scheduler::now() const {
+  Now now = clock_.now(world_.time.now());
+  now.wall = world_.wall();
+  return now;
+}
+
+void Scheduler::boot(const std::optional<std::string>& before) {
+  epoch_ = world_.store.open();
+  world_.journal.note("scheduler boots", number_, epoch_);
+  auto stored = world_.store.load();
+  CHAPPE_ASSERT(stored.has_value());
+  stored->epoch = epoch_;
+  auto engine = Engine::restore(std::move(*stored), world_.engine_config(), now());
+  if (!engine) return world_.laws.broken(Law::kRestore, "restore: " + engine.error().message);
+  engine_.emplace(std::move(*engine));
+  if (before) world_.laws.restored(*before, support::dump_of_runs(*engine_));
+  alive_ = true;
+  pass_soon(world_.time.now());
+}
+
+/// The machine goes on; what was in this process' memory and sockets is gone.
+void Scheduler::die() {
+  if (!alive_) return;
+  world_.journal.note("scheduler dies", number_, epoch_);
+  alive_ = paused_ = false;
+  ++pauses_;
+  ++passes_;
+  pass_at_.reset();
+  mail_.clear();
+  waiting_.clear();
+  errands_.clear();
+  engine_.reset();
+  world_.network.hang_up_all(number_);
+  world_.scheduler_died(number_);
+}
+
+std::optional<std::string> Scheduler::thoughts() const {
+  if (!alive_) return std::nullopt;
+  return support::dump_of_runs(*engine_);
+}
+
+void Scheduler::pause(Duration time) {
+  if (!alive_ || paused_) return;
+  paused_ = true;
+  world_.journal.note("scheduler stands still", number_);
+  world_.time.after(time, [this, pause = ++pauses_] {
+    if (pause == pauses_) resume();
+  });
+}
+
+void Scheduler::resume() {
+  if (!alive_ || !paused_) return;
+  paused_ = false;
+  world_.journal.note("scheduler goes on", number_);
+  pass_soon(world_.time.now());
+}
+
+// ---- What arrives ----
+
+void Scheduler::take(Packet packet) {
+  if (alive_) post(std::move(packet));
+}
+
+void Scheduler::take(Asked asked) {
+  if (alive_) post(std::move(asked));
+}
+
+void Scheduler::post(Mail mail) {
+  mail_.push_back(std::move(mail));
+  pass_soon(world_.time.now() + world_.up_to(2ms));
+}
+
+void Scheduler::pass_soon(MonoTime at) {
+  if (pass_at_ && *pass_at_ <= at) return;
+  pass_at_ = at;
+  world_.time.at(at, [this, number = ++passes_] {
+    if (number != passes_) return;
+    pass_at_.reset();
+    if (alive_ && !paused_) pass();
+  });
+}
+
+std::vector<Event> Scheduler::take_in() {
+  std::vector<Event> events;
+  for (std::uint32_t i = 0; i < world_.plan.batch_max && !mail_.empty(); ++i) {
+    Mail mail = std::move(mail_.front());
+    mail_.pop_front();
+    if (auto* packet = std::get_if<Packet>(&mail)) {
+      take_in(*packet, events);
+    } else if (auto* asked = std::get_if<Asked>(&mail)) {
+      take_in(*asked, events);
+    } else {
+      events.push_back(std::move(std::get<Event>(mail)));
+    }
+  }
+  return events;
+}
+
+/// As the port does: events have the connection that they came by.
+void Scheduler::take_in(Packet& packet, std::vector<Event>& events) {
+  std::vector<Event> said;
+  if (auto* values = std::get_if<std::vector<Event>>(&packet.payload)) {
+    said = std::move(*values);
+  } else {
+    wire::WorkerSays says;
+    const std::string& bytes = std::get<std::string>(packet.payload);
+    const auto decoded = world_.wire.worker_decoder.decode(std::as_bytes(std::span(bytes)), says);
+    if (!decoded) return world_.laws.broken(Law::kOwnAttemptsOnly, "a worker's message does not decode");
+    said = std::move(says.events);
+  }
+  for (Event& event : said) {
+    std::visit(
+        [&](auto& each) {
+          if constexpr (requires { each.connection; }) each.connection = packet.connection;
+        },
+        event);
+    events.push_back(std::move(event));
+  }
+}
+
+/// As the loop does: what the engine has let go of, the store knows.
+void Scheduler::take_in(Asked& asked, std::vector<Event>& events) {
+  if (answer_repeated(asked)) return;
+  if (auto* retry = std::get_if<RetryRequested>(&asked.event); retry != nullptr && !engine_->knows(retry->run)) {
+    auto stored = world_.store.load_run(retry->run);
+    if (!stored) return world_.people.refused(asked.request);
+    retry->stored = std::make_shared<StoredRun>(std::move(*stored));
+  }
+  const Ticket ticket{++last_ticket_.value};
+  std::visit(
+      [&](auto& each) {
+        if constexpr (requires { each.ticket; }) each.ticket = ticket;
+      },
+      asked.event);
+  waiting_[ticket] = asked.request;
+  events.push_back(std::move(asked.event));
+}
+
+bool Scheduler::answer_repeated(const Asked& asked) {
+  const auto* wanted = std::get_if<RunRequested>(&asked.event);
+  if (wanted == nullptr) return false;
+  const RunRow* known = world_.store.run_by_request(wanted->request_id);
+  if (known == nullptr || engine_->knows(known->id)) return false;
+  world_.saw(Sight::kRequestAnsweredFromStore);
+  world_.people.answered(asked.request, known->id);
+  return true;
+}
+
+// ---- One pass ----
+
+void Scheduler::pass() {
+  same_time_ = world_.time.now() == last_pass_ ? same_time_ + 1 : 0;
+  last_pass_ = world_.time.now();
+  if (same_time_ > kPassesAtOnceMax) return world_.laws.broken(Law::kBounds, "the engine asks to be woken for ever");
+  const std::vector<Event> events = take_in();
+  Effects effects = engine_->step(events, now());
+  world_.journal.note("pass", number_, events.size(), effects.persist.tasks.size());
+  world_.laws.stepped(events, effects, epoch_ == world_.store.epoch());
+  if (CHAPPE_MUTANT(kTellsBeforeSaving) && !tell(effects)) return;
+  if (!effects.persist.empty() && !commit(effects.persist)) return;
+  if (!CHAPPE_MUTANT(kTellsBeforeSaving) && !tell(effects)) return;
+  carry_out(effects);
+  if (!alive_) return;
+  if (!mail_.empty()) return pass_soon(world_.time.now() + 1us);
+  if (effects.wake_at) pass_soon(clock_.truth(std::max(*effects.wake_at, now().mono)));
+}
+
+bool Scheduler::commit(const Persist& persist) {
+  if (world_.happens(Fault::kCrashBeforeCommit)) return die(), false;
+  if (world_.happens(Fault::kCommitLost)) {
+    world_.saw(Sight::kCommitFailed);
+    if (CHAPPE_MUTANT(kGoesOnAfterFailedCommit)) return true;
+    return die(), false;
+  }
+  const auto committed = world_.store.commit(epoch_, persist);
+  if (!committed) return die(), false;
+  if (world_.happens(Fault::kCommitUnknown)) {
+    world_.saw(Sight::kCommitFailed);
+    return die(), false;
+  }
+  if (world_.happens(Fault::kCrashAfterCommit)) return die(), false;
+  return true;
+}
+
+bool Scheduler::goes_on() {
+  if (!alive_) return false;
+  if (world_.happens(Fault::kCrashAmongEffects)) die();
+  return alive_;
+}
+
+bool Scheduler::tell(const Effects& effects) {
+  for (const WorkerSend& send : effects.send) {
+    if (!goes_on()) return false;
+    world_.laws.told(send, epoch_ == world_.store.epoch());
+    world_.network.send_to_worker(number_, send);
+  }
+  return true;
+}
+
+void Scheduler::carry_out(Effects& effects) {
+  for (PublishAssets& publish : effects.publish) {
+    if (!goes_on()) return;
+    world_.laws.publishes(publish);
+    begin({.work = std::move(publish)}, {});
+  }
+  for (DropOutputs& drop : effects.drop) {
+    if (!goes_on()) return;
+    world_.laws.drops(drop);
+    begin({.work = std::move(drop)}, {});
+  }
+  for (const Reply& each : effects.replies) {
+    if (!goes_on()) return;
+    reply(each);
+  }
+}
+
+void Scheduler::reply(const Reply& reply) {
+  const auto waiting = waiting_.extract(reply.ticket);
+  if (!waiting) return;
+  if (!reply.answer) return world_.people.refused(waiting.mapped());
+  const Value* run = reply.answer->find("run");
+  world_.people.answered(waiting.mapped(), run == nullptr ? RunId{} : RunId::parse(*run->as_string()).value());
+}
+
+// ---- The publisher ----
+
+void Scheduler::begin(Errand errand, Duration rest) {
+  const std::uint64_t number = ++last_errand_;
+  errands_.emplace(number, std::move(errand));
+  world_.time.after(rest + 1ms + world_.up_to(300ms), [this, number] { carry_out(number); });
+}
+
+/// One try of an errand. The process may die between any two of its requests.
+void Scheduler::carry_out(std::uint64_t number) {
+  const auto found = errands_.find(number);
+  if (found == errands_.end()) return;
+  if (paused_) {
+    world_.time.after(100ms, [this, number] { carry_out(number); });
+    return;
+  }
+  Errand errand = std::move(found->second);
+  errands_.erase(found);
+  const bool dies = world_.happens(Fault::kCrashAmongObjects);
+  if (dies) world_.objects.die_after(1 + world_.chance.number(3));
+  ErrandOutcome outcome = chappe::carry_out(world_.objects, errand);
+  const bool dead = dies && world_.objects.died();
+  world_.objects.live();
+  if (dead) return die();
+  if (outcome.report) post(std::move(*outcome.report));
+  if (outcome.again_after) {
+    world_.saw(Sight::kPublishRested);
+    begin(std::move(errand), *outcome.again_after);
+  }
+}
+
+}  // namespace chappe::simulation

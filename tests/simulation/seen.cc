@@ -1,0 +1,138 @@
+#include "tests/simulation/seen.h"
+
+#include <fmt/format.h>
+
+namespace chappe::simulation {
+namespace {
+
+constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
+                                                            "run_failed",
+                                                            "run_cancelled",
+                                                            "run_queued_behind_another",
+                                                            "run_stopped_by_fail_fast",
+                                                            "run_stopped_by_timeout",
+                                                            "run_tried_again",
+                                                            "request_repeated",
+                                                            "request_answered_from_store",
+                                                            "request_refused",
+                                                            "hello_asked_for",
+                                                            "forget_sent",
+                                                            "cancel_sent",
+                                                            "winner_acknowledged_again",
+                                                            "attempt_lost",
+                                                            "attempt_returned",
+                                                            "late_result",
+                                                            "outputs_dropped",
+                                                            "publish_repeated",
+                                                            "publish_restaged",
+                                                            "shown_again",
+                                                            "publish_failed",
+                                                            "publish_rested",
+                                                            "upload_swept",
+                                                            "old_epoch_refused",
+                                                            "commit_failed",
+                                                            "stale_scheduler",
+                                                            "fenced",
+                                                            "killed_by_fence",
+                                                            "lined_up",
+                                                            "lined_up_started",
+                                                            "withdrawn",
+                                                            "withdrawn_too_late",
+                                                            "program_timed_out",
+                                                            "two_attempts_at_once",
+                                                            "worker_left",
+                                                            "worker_gone_for_good",
+                                                            "infra_budget_used_up",
+                                                            "orphan_left",
+                                                            "wire_used",
+                                                            "calm_seed",
+                                                            "oracle_compared",
+                                                            "restored_compared",
+                                                            "alias_moved_by_task",
+                                                            "alias_moved_by_person",
+                                                            "check_passed",
+                                                            "check_failed"};
+
+constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
+                                   Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,
+                                   Reason::kLostWorker, Reason::kArtifactIo,   Reason::kInvalidOutput,
+                                   Reason::kCancelled,  Reason::kCheckFailed,  Reason::kUpstream};
+
+template <typename Visit>
+void each_edge(const Visit& visit) {
+  for (std::size_t from = 0; from < kTaskStates; ++from) {
+    for (std::size_t to = 0; to < kTaskStates; ++to) {
+      if (is_edge(static_cast<TaskState>(from), static_cast<TaskState>(to))) visit(from, to);
+    }
+  }
+}
+
+std::string edge_name(std::size_t from, std::size_t to) {
+  return fmt::format("{} -> {}", name_of(static_cast<TaskState>(from)), name_of(static_cast<TaskState>(to)));
+}
+
+}  // namespace
+
+std::string_view name_of(Sight sight) { return kSightNames[static_cast<std::size_t>(sight)]; }
+
+bool is_edge(TaskState from, TaskState to) {
+  using enum TaskState;
+  switch (from) {
+    case kNone:
+      return to == kQueued || is_final(to);
+    case kScheduled:  // Stored only when a worker gave an attempt back.
+      return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
+    case kQueued:
+      return to != kQueued && to != kWaiting && to != kSkipped && to != kUpstreamFailed;
+    case kRunning:
+      return to == kCommitting || to == kUpForRetry || to == kSuccess || to == kFailed || to == kCancelled;
+    case kCommitting:
+      return to == kSuccess || to == kFailed;
+    case kUpForRetry:
+      return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
+    case kWaiting:
+      return false;  // Nothing waits in this way yet.
+    default:
+      return to == kNone;  // A person runs it again.
+  }
+}
+
+void Seen::add(const Seen& other) {
+  for (std::size_t i = 0; i < kFaults; ++i) faults[i] += other.faults[i];
+  for (std::size_t i = 0; i < kSights; ++i) sights[i] += other.sights[i];
+  for (std::size_t i = 0; i < reasons.size(); ++i) reasons[i] += other.reasons[i];
+  each_edge([&](std::size_t from, std::size_t to) { edges[from][to] += other.edges[from][to]; });
+  events += other.events;
+  commits += other.commits;
+  simulated_us += other.simulated_us;
+}
+
+std::vector<std::string> Seen::missing(std::uint64_t least) const {
+  std::vector<std::string> out;
+  const auto look = [&](std::uint64_t count, std::string name) {
+    if (count < least) out.push_back(fmt::format("{} ({} times)", name, count));
+  };
+  for (std::size_t i = 0; i < kFaults; ++i) look(faults[i], fmt::format("fault {}", name_of(static_cast<Fault>(i))));
+  for (std::size_t i = 0; i < kSights; ++i) look(sights[i], std::string(kSightNames[i]));
+  for (const Reason reason : kReasonsSeen) {
+    look(reasons[static_cast<std::size_t>(reason)], fmt::format("reason {}", name_of(reason)));
+  }
+  each_edge([&](std::size_t from, std::size_t to) { look(edges[from][to], edge_name(from, to)); });
+  return out;
+}
+
+std::string Seen::table() const {
+  std::string out;
+  const auto line = [&](std::uint64_t count, const std::string& name) {
+    out += fmt::format("{:>12}  {}\n", count, name);
+  };
+  for (std::size_t i = 0; i < kFaults; ++i) line(faults[i], fmt::format("fault {}", name_of(static_cast<Fault>(i))));
+  for (std::size_t i = 0; i < kSights; ++i) line(sights[i], std::string(kSightNames[i]));
+  for (const Reason reason : kReasonsSeen) {
+    line(reasons[static_cast<std::size_t>(reason)], fmt::format("reason {}", name_of(reason)));
+  }
+  each_edge([&](std::size_t from, std::size_t to) { line(edges[from][to], edge_name(from, to)); });
+  return out;
+}
+
+}  // namespace chappe::simulation

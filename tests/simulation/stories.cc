@@ -1,0 +1,261 @@
+#include "tests/simulation/stories.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/assert.h"
+#include "tests/support/random_dag.h"
+#include "tests/support/trigger_rules.h"
+
+namespace chappe::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t kPatience = 1000;  ///< More losses than a world has time for.
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t mixed = a + b * 0x9E3779B97F4A7C15U;
+  mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9U;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBU;
+  return mixed ^ (mixed >> 31);
+}
+
+std::uint64_t mix(std::uint64_t a, std::string_view text) {
+  for (const char letter : text) a = mix(a, static_cast<unsigned char>(letter));
+  return a;
+}
+
+bool runs_program(const Task& task) { return task.kind == TaskKind::kRun; }
+
+const OutputArtifact* output_of(const Task& task) {
+  return runs_program(task) && !task.work->outputs.empty() ? &task.work->outputs.front() : nullptr;
+}
+
+void add_inputs(support::Chance& chance, const Dag& dag, const Task& task, WorkSpec& work) {
+  for (const Dependency& edge : task.depends_on) {
+    const Task& upstream = dag.tasks[edge.task];
+    if (output_of(upstream) == nullptr || !chance.one_in(2)) continue;
+    InputArtifact& input = work.inputs.emplace_back();
+    input.name = "from_" + upstream.id;
+    input.path = "in/" + upstream.id;
+    input.from_task = edge.task;
+    input.from_artifact = output_of(upstream)->name;
+    input.optional = true;  // Not every rule waits for success.
+  }
+}
+
+void add_asset(support::Chance& chance, OutputArtifact& output, bool& comparable) {
+  output.asset = expr::Template::literal(fmt::format("data/{}.bin", chance.number(3)));
+  if (chance.one_in(2)) output.asset_name = fmt::format("m{}", chance.number(2));
+  if (!chance.one_in(6)) return;
+  output.immutable = true;  // Whoever comes first wins.
+  comparable = false;
+}
+
+/// By then all its upstream has come to an end: what it reads does not depend on who was quick.
+bool waits_for_all(TriggerRule rule) {
+  return rule != TriggerRule::kAlways && rule != TriggerRule::kOneSuccess && rule != TriggerRule::kOneFailed &&
+         rule != TriggerRule::kOneDone;
+}
+
+/// Makes a program of the task: what it reads, leaves behind, and how long it may take.
+void add_files(support::Chance& chance, const Plan& plan, const Dag& dag, Task& task, bool& comparable) {
+  WorkSpec work = *task.work;
+  work.kill_grace = std::chrono::seconds(chance.number(10));
+  if (chance.one_in(5)) work.timeout = plan.program_max * 2 + 5s;
+  if (waits_for_all(task.trigger_rule)) add_inputs(chance, dag, task, work);
+  if (chance.one_in(8)) {
+    InputArtifact& input = work.inputs.emplace_back();
+    input.name = "asset";
+    input.path = "in/asset";
+    input.asset = expr::Template::literal(chance.one_in(2) ? "data/0.bin" : "m0@best");
+    input.optional = true;
+    comparable = false;  // Whatever stands there by then.
+  }
+  if (chance.one_in(2)) {
+    OutputArtifact& output = work.outputs.emplace_back();
+    output.name = "out";
+    output.path = "out.bin";
+    if (chance.one_in(2)) add_asset(chance, output, comparable);
+  }
+  task.work = std::make_shared<const WorkSpec>(std::move(work));
+}
+
+/// Some tasks are decided in the engine itself.
+void decide_in_engine(support::Chance& chance, const Dag& dag, Task& task) {
+  for (const Dependency& edge : task.depends_on) {
+    const Task& upstream = dag.tasks[edge.task];
+    const OutputArtifact* output = output_of(upstream);
+    if (output == nullptr || output->asset.text().empty() || upstream.foreach) continue;
+    if (!waits_for_all(task.trigger_rule)) continue;
+    task.kind = TaskKind::kPromote;
+    task.promote = PromoteSpec{.model = "m0", .alias = "best", .from_task = edge.task, .from_artifact = output->name};
+    task.work = nullptr;
+    return;
+  }
+  static const expr::Expression kTrue = expr::Expression::parse("1 < 2").value();
+  static const expr::Expression kFalse = expr::Expression::parse("2 < 1").value();
+  task.kind = TaskKind::kCheck;
+  task.work = nullptr;
+  task.checks.push_back({.expression = chance.one_in(3) ? kFalse : kTrue});
+}
+
+/// Takes every bound on time away, so that how the run ends does not depend on when things happen.
+void make_timeless(Dag& dag) {
+  dag.timeout.reset();
+  dag.fail_fast = FailFast::kOff;
+  for (Task& task : dag.tasks) {
+    task.queue_timeout.reset();
+    task.retry.max_elapsed.reset();
+  }
+}
+
+}  // namespace
+
+Story make_story(const Plan& plan, std::uint32_t number) {
+  support::Chance chance(mix(plan.seed, 1000 + number));
+  Story story{.seed = plan.seed, .number = number, .program_max = plan.program_max};
+  story.request_id = fmt::format("request-{}", number);
+  Dag dag = *support::random_dag(chance, plan.tasks_max);
+  story.comparable = plan.timeless && plan.patient;
+  story.endless = chance.one_in(6);
+  for (Task& task : dag.tasks) {
+    if (plan.patient) task.infra_retry.limit = kPatience;
+    task.infra_retry.backoff.max = 20s;
+    if (runs_program(task)) add_files(chance, plan, dag, task, story.comparable);
+    if (!runs_program(task) && !task.foreach && chance.one_in(3)) decide_in_engine(chance, dag, task);
+  }
+  if (plan.timeless) make_timeless(dag);
+  dag.version = fmt::format("{}-{}", dag.name, number);
+  story.dag = std::make_shared<const Dag>(std::move(dag));
+  story.instances = Instances::expand(story.dag, {}).value();
+  story.comparable = story.comparable && !story.endless;
+  return story;
+}
+
+Behaviour Story::behaviour(std::uint32_t index, std::uint32_t tries, std::uint32_t generation) const {
+  const std::uint64_t nature = mix(mix(mix(seed, number), index), generation);  // Of the task.
+  const std::uint64_t luck = mix(nature, 77 + tries);                           // Of this try.
+  const Task& task = dag->tasks[instances->task_of(index)];
+  Behaviour out;
+  out.length = Duration(1 + static_cast<std::int64_t>(mix(luck, 1) % static_cast<std::uint64_t>(program_max.count())));
+  constexpr int kLong = 50;  // Among short programs a worker takes more than it has room for: some turn out long.
+  if (program_max < 100ms && mix(luck, 5) % 6 == 0) out.length *= kLong;
+  const bool broken = nature % 12 == 0;
+  if (endless && nature % 3 == 0) {
+    out.endless = true;
+    return out;
+  }
+  if (!broken && luck % 4 != 0) return out;
+  constexpr Reason kReasons[] = {Reason::kExitCode, Reason::kExitCode, Reason::kSignal, Reason::kOom,
+                                 Reason::kInvalidOutput};
+  out.reason = kReasons[mix(luck, 2) % 5];
+  if (out.reason == Reason::kExitCode) out.exit_code = 1 + static_cast<std::int32_t>(mix(luck, 3) % 3);
+  if (task.work != nullptr && task.work->timeout && mix(luck, 4) % 2 == 0) {
+    out.reason = Reason::kTimeout;
+    out.exit_code = 0;
+    out.endless = true;
+  }
+  return out;
+}
+
+std::string Story::content(std::string_view instance, std::string_view output,
+                           const std::vector<std::string>& inputs) const {
+  std::uint64_t hash = mix(mix(mix(seed, number), instance), output);
+  for (const std::string& input : inputs) hash = mix(hash, input);
+  return fmt::format("{:016x}{:016x}{:016x}{:016x}", hash, mix(hash, 1), mix(hash, 2), mix(hash, 3));
+}
+
+namespace {
+
+class Foretelling {
+ public:
+  explicit Foretelling(const Story& story) : story_(story), out_(story.instances->size()) {}
+
+  std::vector<Expected> tell() {
+    for (std::uint32_t task = 0; task < story_.dag->tasks.size(); ++task) tell_task(task);
+    return std::move(out_);
+  }
+
+ private:
+  void tell_task(std::uint32_t position) {
+    const Task& task = story_.dag->tasks[position];
+    const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(task));
+    CHAPPE_ASSERT(verdict != Verdict::kWait);
+    const std::uint32_t first = story_.instances->first(position);
+    for (std::uint32_t i = first; i < first + story_.instances->count(position); ++i) {
+      if (verdict == Verdict::kSkip) out_[i].state = TaskState::kSkipped;
+      if (verdict == Verdict::kUpstreamFailed) out_[i].state = TaskState::kUpstreamFailed;
+      if (verdict == Verdict::kRun) tell_instance(task, position, i);
+    }
+  }
+
+  std::string ends_of(const Task& task) const {
+    std::string ends;
+    for (const Dependency& edge : task.depends_on) {
+      const std::uint32_t first = story_.instances->first(edge.task);
+      for (std::uint32_t i = first; i < first + story_.instances->count(edge.task); ++i) {
+        ends += support::upstream_letter(edge, out_[i].state, out_[i].allowed);
+      }
+    }
+    return ends;
+  }
+
+  void tell_instance(const Task& task, std::uint32_t position, std::uint32_t index) {
+    Expected& out = out_[index];
+    if (!task.when.empty()) {  // The only condition that random_dag() writes is "false".
+      out.state = TaskState::kSkipped;
+    } else if (task.foreach && !story_.instances->mapped(position)) {
+      constexpr TaskState kEmpty[] = {TaskState::kSkipped, TaskState::kSuccess, TaskState::kFailed};
+      out.state = kEmpty[static_cast<std::size_t>(task.foreach->on_empty)];
+    } else if (task.kind == TaskKind::kRun) {
+      tell_program(task, index);
+    } else if (task.kind == TaskKind::kCheck) {
+      out.state = task.checks[0].expression.text() == "1 < 2" ? TaskState::kSuccess : TaskState::kFailed;
+    } else if (task.kind == TaskKind::kPromote) {
+      const Expected& source = out_[story_.instances->first(task.promote->from_task)];
+      out.state = source.outputs.empty() ? TaskState::kFailed : TaskState::kSuccess;
+    } else {
+      out.state = TaskState::kSuccess;
+    }
+    if (out.state == TaskState::kFailed && task.allow_failure.always) out.allowed = true;
+  }
+
+  void tell_program(const Task& task, std::uint32_t index) {
+    for (std::uint32_t tries = 0;; ++tries) {
+      const Behaviour behaviour = story_.behaviour(index, tries, 1);
+      if (behaviour.reason == Reason::kNone) return succeed(task, index);
+      const auto& on = task.retry.on;
+      const bool covered = on.empty() || std::find(on.begin(), on.end(), behaviour.reason) != on.end();
+      if (covered && tries < task.retry.limit) continue;
+      out_[index].state = TaskState::kFailed;
+      return;
+    }
+  }
+
+  void succeed(const Task& task, std::uint32_t index) {
+    std::vector<std::string> inputs;
+    for (const InputArtifact& input : task.work->inputs) {
+      const std::uint32_t first = story_.instances->first(*input.from_task);
+      for (std::uint32_t i = first; i < first + story_.instances->count(*input.from_task); ++i) {
+        const auto found = out_[i].outputs.find(input.from_artifact);
+        if (found != out_[i].outputs.end()) inputs.push_back(found->second);
+      }
+    }
+    out_[index].state = TaskState::kSuccess;
+    for (const OutputArtifact& output : task.work->outputs) {
+      out_[index].outputs[output.name] = story_.content(story_.instances->name_of(index), output.name, inputs);
+    }
+  }
+
+  const Story& story_;
+  std::vector<Expected> out_;
+};
+
+}  // namespace
+
+std::vector<Expected> foretell(const Story& story) { return Foretelling(story).tell(); }
+
+}  // namespace chappe::simulation

@@ -1,0 +1,54 @@
+/// \file
+/// The runs that people ask for in one world, and how each of their programs would behave: all a function of the seed.
+/// So one can say how a run must end without running it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/run/instances.h"
+#include "tests/simulation/plan.h"
+
+namespace chappe::simulation {
+
+/// What one program would do if nobody disturbed it.
+struct Behaviour {
+  Reason reason = Reason::kNone;
+  std::int32_t exit_code = 0;
+  Duration length{};
+  bool endless = false;  ///< Ends only when somebody stops it.
+};
+
+/// One run that people ask for.
+struct Story {
+  std::uint64_t seed = 0;
+  std::uint32_t number = 0;  ///< From 0.
+  Duration program_max{};
+  DagPtr dag;
+  std::optional<Instances> instances;
+  std::string request_id;
+  bool endless = false;     ///< Some task never ends: people cancel the run in the end.
+  bool comparable = false;  ///< How it ends is known beforehand, unless people meddle.
+
+  /// `tries`: failures that were charged to the user's retries so far.
+  Behaviour behaviour(std::uint32_t index, std::uint32_t tries, std::uint32_t generation) const;
+  /// What the bytes of an output are, told by what they were made of. 64 hex digits.
+  std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
+};
+
+Story make_story(const Plan& plan, std::uint32_t number);
+
+/// How an instance must end where nothing but its own program decides.
+struct Expected {
+  TaskState state = TaskState::kNone;
+  bool allowed = false;
+  std::map<std::string, std::string> outputs;  ///< Name to content.
+};
+
+/// Requires: `story.comparable`. Independent of the engine: walks the DAG in the order of its tasks.
+std::vector<Expected> foretell(const Story& story);
+
+}  // namespace chappe::simulation
