@@ -11,10 +11,12 @@ std::string escaped(std::string_view segment) {
   return out;
 }
 
-// A cut must not part "%25": text_of_name() reads each piece by itself, and a piece that ends in "%" goes on.
+// A cut must not part "%25": text_of_name() reads each piece by itself, and a piece that ends in "%" goes on. Nor may
+// it leave dots alone, which name a folder.
 std::size_t piece_length(std::string_view rest) {
   if (rest.size() <= kPieceBytesMax) return rest.size();
-  std::size_t length = kPieceBytesMax;
+  const std::string_view left = rest.substr(kPieceBytesMax);
+  const std::size_t length = left == "." || left == ".." ? kPieceBytesMax - 2 : kPieceBytesMax;
   for (std::size_t back = 1; back <= 2; ++back) {
     if (rest[length - back] == '%') return length - back;
   }

@@ -35,6 +35,14 @@ TEST(LocalPaths, LeadBackToTheKey) {
   }
 }
 
+TEST(LocalPaths, HaveNoNameOfDotsAlone) {
+  for (const std::string& key : {std::string(250, 'k') + ".", std::string(250, 'k') + "..", std::string(252, '.')}) {
+    const std::string path = path_of_key(key);
+    EXPECT_FALSE(path.ends_with("/.") || path.ends_with("/..")) << path;
+    EXPECT_EQ(key_of_path(path), key);
+  }
+}
+
 TEST(LocalPaths, HaveNoNameThatIsTooLong) {
   for (const std::string& key : {std::string(900, 'k'), std::string(900, '%'), std::string(251, 'k')}) {
     const std::string path = path_of_key(key);
