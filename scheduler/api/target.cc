@@ -39,6 +39,7 @@ Result<std::string> decode(std::string_view text, bool plus_is_space) {
     if (is_control(out.back())) return refuse("the path or query has a control character");
   }
   if (!is_utf8(out)) return refuse("the path or query is not UTF-8");
+  if (printable(out) != out) return refuse("the path or query has a control character");  // Of Latin-1.
   return out;
 }
 
