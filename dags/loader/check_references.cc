@@ -90,6 +90,10 @@ class ReferenceCheck {
       complaints_.error(*source.node, fmt::format("'{}.{}' is no asset: an alias needs an output with 'asset'", from.id,
                                                   source.artifact));
     }
+    if (source.promote && !artifact->asset_name.empty() && artifact->asset_name != source.model) {
+      complaints_.error(*source.node, fmt::format("'{}.{}' is a version of '{}', not of the model '{}'", from.id,
+                                                  source.artifact, artifact->asset_name, source.model));
+    }
   }
 
   void check_select(const SourceMention& source, const Task& from) {

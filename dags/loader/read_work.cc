@@ -386,6 +386,7 @@ void TaskReader::read_promote(Task& task, const Node& node) {
       source->select = out.select;
       source->select_node = node.find("select");
       source->promote = true;
+      source->model = out.model;
       sources_.push_back(std::move(*source));
     }
   }

@@ -33,6 +33,7 @@ struct SourceMention {
   std::optional<Select> select;
   bool optional = false;
   bool promote = false;
+  std::string model;  ///< That is promoted.
   const yaml::Node* node = nullptr;
   const yaml::Node* select_node = nullptr;
 };

@@ -164,16 +164,23 @@ TEST_F(ApiAssets, ShowsWhereAliasesStandAndStood) {
 }
 
 TEST_F(ApiAssets, MovesAnAliasToAKnownVersion) {
-  EXPECT_EQ(call("PUT", "/api/v1/aliases/m/champion", R"({"version":1})").status, 200);
+  EXPECT_EQ(call("PUT", "/api/v1/aliases/m/champion", R"({"version":2})").status, 200);
   EXPECT_EQ(call("PUT", "/api/v1/aliases/m/shadow", R"({"version":"m@champion"})").status, 200);
   EXPECT_EQ(call("DELETE", "/api/v1/aliases/m/champion").status, 200);
   const auto requests = backend_->requests();
   ASSERT_EQ(requests.size(), 3U);
-  EXPECT_EQ(std::get<AliasMoveRequested>(requests[0]).version->id, AssetVersionId{1});
+  EXPECT_EQ(std::get<AliasMoveRequested>(requests[0]).version->id, AssetVersionId{2});
   EXPECT_EQ(std::get<AliasMoveRequested>(requests[1]).version->id, AssetVersionId{2});
   EXPECT_EQ(std::get<AliasMoveRequested>(requests[2]).version, std::nullopt);
   EXPECT_EQ(call("PUT", "/api/v1/aliases/m/champion", R"({"version":99})").status, 404);
   EXPECT_EQ(call("PUT", "/api/v1/aliases/m/champion", "{}").status, 400);
+}
+
+TEST_F(ApiAssets, MovesNoAliasToAVersionOfSomethingElse) {
+  const Reply reply = call("PUT", "/api/v1/aliases/m/champion", R"({"version":1})");
+  EXPECT_EQ(reply.status, 409);
+  EXPECT_EQ(*reply.json().find("detail"), Value("version 1 is of raw, not of m"));
+  EXPECT_TRUE(backend_->requests().empty());
 }
 
 TEST_F(ApiAssets, TellsWhatARunLeftBehind) {
