@@ -106,7 +106,8 @@ class HostileTasks(unittest.TestCase):
         self.need("processes by control groups")
         end = self.end_of("bomb() { bomb | bomb & }\nbomb\nwhile :; do sleep 0.05; done",
                           "timeout: 2s\n                kill_grace: 0s", seconds=150.0)
-        self.assertEqual((end["state"], end["reason"]), ("failed", "timeout"))
+        # Its own shell may be the one that cannot fork any more.
+        self.assertIn((end["state"], end["reason"]), (("failed", "timeout"), ("failed", "exit_code")))
 
     def test_a_task_that_outgrows_its_memory_is_killed_alone(self) -> None:
         self.need("memory by control groups")
