@@ -1,6 +1,7 @@
 """What a run came to, read from the store and the object store after all daemons are gone; and the laws it must keep."""
 
 import collections
+import contextlib
 import hashlib
 import sqlite3
 from pathlib import Path
@@ -23,7 +24,7 @@ class EndState:
     def __init__(self, state: Path, run: str, objects: Path) -> None:
         self.problems: list[str] = []
         self.objects = objects
-        with open_store(state) as store:
+        with contextlib.closing(open_store(state)) as store:
             self.seq, self.state, instances = self._one(
                 store, "SELECT r.seq, s.name, r.instances FROM runs r JOIN run_states s ON s.id = r.state WHERE r.id = ?", run
             )
@@ -38,7 +39,7 @@ class EndState:
         return row
 
     def _of_run(self, column: str) -> str:
-        return f"{column} >> 32 = {self.seq}"
+        return f"{column} BETWEEN {self.seq << 32} AND {(self.seq << 32) + 0xFFFFFFFF}"
 
     def _check_pages(self, store: sqlite3.Connection) -> None:
         (verdict,) = self._one(store, "PRAGMA integrity_check")
