@@ -129,6 +129,7 @@ struct EngineState {
   void refuse(const WorkerJoined& event, WorkerState& robbed);
   void hear(WorkerState& worker);
   void connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello);
+  void welcome(const WorkerState& worker);
   void disconnect(WorkerState& worker);
   void reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen);
   void cancel_again(WorkerState& worker);

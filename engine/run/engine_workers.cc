@@ -65,10 +65,16 @@ void EngineState::on(const WorkerJoined& event) {
     add_timer(config.lease, Timer::Kind::kLease, seq.value, 0);
   }
   WorkerState& worker = workers.at(seq);
-  worker.row.key = event.worker_key;
-  connect(worker, event.connection, hello);
-  // What the hello does not name, the worker does not hold: nothing can be on its way to a new connection.
-  reconcile(worker, hello.held, worker.batch);
+  if (worker.connection == event.connection) {
+    // It was asked twice. What it was told since its first hello may still be on its way.
+    hear(worker);
+    welcome(worker);
+  } else {
+    worker.row.key = event.worker_key;
+    connect(worker, event.connection, hello);
+  }
+  // What it was told on earlier connections and the hello does not name, it does not hold.
+  reconcile(worker, hello.held, 0);
   cancel_again(worker);
 }
 
@@ -120,7 +126,11 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   }
   worker.room = rooms.size();
   rooms.push_back(room);
-  send_to(connection).welcome = {worker.row.seq, epoch, config.heartbeat, config.lease};
+  welcome(worker);
+}
+
+void EngineState::welcome(const WorkerState& worker) {
+  send_to(worker.connection).welcome = {worker.row.seq, epoch, config.heartbeat, config.lease};
 }
 
 void EngineState::disconnect(WorkerState& worker) {

@@ -63,6 +63,7 @@ bool waits_for_all(TriggerRule rule) {
 /// Makes a program of the task: what it reads, leaves behind, and how long it may take.
 void add_files(support::Chance& chance, const Plan& plan, const Dag& dag, Task& task, bool& comparable) {
   WorkSpec work = *task.work;
+  work.outputs.clear();  // Of a story's tasks it is known what they leave.
   work.kill_grace = std::chrono::seconds(chance.number(10));
   if (chance.one_in(5)) work.timeout = plan.program_max * 2 + 5s;
   if (waits_for_all(task.trigger_rule)) add_inputs(chance, dag, task, work);

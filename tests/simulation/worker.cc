@@ -450,7 +450,9 @@ void Worker::line_up(const agent::LineUpOrder& order) {
   program.assignment = order.assignment;
   program.stage = Stage::kLinedUp;
   Program* front = find(order.front);
-  if (front == nullptr || front->stage != Stage::kRunning || front->ended || front->behind) {
+  const bool waits_or_runs =
+      front != nullptr && !front->ended && (front->stage == Stage::kRunning || front->stage == Stage::kLinedUp);
+  if (!waits_or_runs || front->behind) {
     programs_.erase(attempt);
     return agent_->withdrawn(attempt, now());
   }
@@ -468,7 +470,7 @@ void Worker::take_back(AttemptId attempt) {
     return;
   }
   for (auto& [other, front] : programs_) {
-    if (front.behind == attempt) front.behind = {};
+    if (front.behind == attempt) front.behind = program->behind;
   }
   programs_.erase(attempt);
   world_.saw(Sight::kWithdrawn);

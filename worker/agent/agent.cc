@@ -58,7 +58,8 @@ void Agent::take(const WorkerSend& message, Now now) {
   if (left_ || !take_welcome(message)) return;
   contact_ = std::max(contact_, now.mono);
   fenced_ = false;
-  batch_seen_ = std::max(batch_seen_, message.batch);
+  // A scheduler that was started anew, or had forgotten us, counts from 1: from the hello on, not only from its answer.
+  batch_seen_ = message.welcome || message.hello_please ? message.batch : std::max(batch_seen_, message.batch);
   if (message.hello_please) hello_due_ = true;
   for (const AttemptId attempt : message.acknowledged) {
     const auto held = held_.find(attempt);

@@ -210,6 +210,19 @@ TEST(Agent, CountsBatchesAnewOnEachConnection) {
   EXPECT_EQ(desk.orders().heartbeat->batch_seen, 0U);
 }
 
+TEST(Agent, CountsBatchesAnewFromTheHelloThatItIsAskedFor) {
+  Desk desk;
+  desk.join();
+  WorkerSend late;
+  late.batch = 9;
+  (void)desk.hear(late);
+  WorkerSend stranger;
+  stranger.hello_please = true;
+  EXPECT_TRUE(desk.hear(stranger).hello.has_value());
+  desk.pass(6s);
+  EXPECT_EQ(desk.orders().heartbeat->batch_seen, 0U);  // What it saw of the last scheduler's means nothing to this one.
+}
+
 TEST(Agent, CancelsARunningAttemptAndTellsTheReasonItWasGiven) {
   Desk desk;
   desk.join();

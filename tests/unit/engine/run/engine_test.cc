@@ -24,6 +24,20 @@ TEST(Engine, AssignsAtMostSoManyInOneTransactionAndAsksToGoOn) {
   EXPECT_EQ(world.step().persist.tasks.size(), 1u);
 }
 
+TEST(Engine, LosesNothingThatIsOnItsWayWhenAWorkerSaysHelloTwice) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  const Event hello = world.join(worker);
+  world.step({hello});
+  const RunRequested request = world.request(DagBuilder("d").task("a").build());
+  world.step({request});
+  const Effects again = world.step({hello});  // Said before the assignment reached it: it was asked twice.
+  EXPECT_EQ(world.state(request.id, "a"), "queued");
+  ASSERT_EQ(again.send.size(), 1u);
+  EXPECT_TRUE(again.send[0].welcome.has_value());
+  EXPECT_EQ(again.send[0].batch, 3u);  // Counted on: the connection is the same.
+}
+
 TEST(Engine, TakesNoMoreRunsThanItsBound) {
   EngineWorld world({.runs_max = 1});
   const DagPtr dag = DagBuilder("d").task("a").build();
