@@ -1,7 +1,6 @@
 #include "cli/state_dir.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -9,6 +8,7 @@
 #include <fstream>
 
 #include "proto/json/json.h"
+#include "storage/sqlite/sqlite_meta_store.h"
 
 namespace chappe::cli {
 namespace {
@@ -30,7 +30,10 @@ ErrorCode code_of_errno(int number) {
   return number == EACCES ? ErrorCode::kPermissionDenied : ErrorCode::kInvalidInput;
 }
 
-bool is_gone(int pid) { return pid <= 0 || (::kill(pid, 0) != 0 && errno == ESRCH); }
+/// Asks the store, not the system: a process with this id may be another by now, or a dead one that nobody reaped.
+bool is_serving(int pid, const std::filesystem::path& state_dir) {
+  return SqliteMetaStore::find_writer(state_dir / "chappe.db") == pid;
+}
 
 }  // namespace
 
@@ -61,7 +64,7 @@ std::optional<Endpoint> read_endpoint(const std::filesystem::path& state_dir) {
   Endpoint endpoint{text_of(*json, "api"), text_of(*json, "workers")};
   const Value* pid = json->find("pid");
   if (pid != nullptr && pid->as_int() != nullptr) endpoint.pid = static_cast<int>(*pid->as_int());
-  if (endpoint.api.empty() || is_gone(endpoint.pid)) return std::nullopt;
+  if (endpoint.api.empty() || !is_serving(endpoint.pid, state_dir)) return std::nullopt;
   return endpoint;
 }
 

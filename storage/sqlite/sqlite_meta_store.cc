@@ -125,6 +125,10 @@ Result<std::unique_ptr<SqliteMetaStore>> SqliteMetaStore::open(const std::filesy
   });
 }
 
+std::optional<int> SqliteMetaStore::find_writer(const std::filesystem::path& path) {
+  return sqlite::StoreLock::find_holder(directory_of(path) / "lock");
+}
+
 Result<std::unique_ptr<MetaReader>> SqliteMetaStore::open_reader(const std::filesystem::path& path,
                                                                  const SqliteOptions& options) {
   return sqlite::catching("open metadata store " + path.native() + " to read", [&]() -> std::unique_ptr<MetaReader> {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "engine/ports/meta_reader.h"
 #include "engine/ports/meta_store.h"
@@ -35,6 +36,9 @@ class SqliteMetaStore final : public MetaStore {
   /// store.
   static Result<std::unique_ptr<MetaReader>> open_reader(const std::filesystem::path& path,
                                                          const SqliteOptions& options = {});
+
+  /// The process that has the store at `path` open for writing; nullopt: none, or there is no store.
+  static std::optional<int> find_writer(const std::filesystem::path& path);
 
   ~SqliteMetaStore() override;
   Result<StoredState> load() override;

@@ -8,18 +8,36 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 namespace chappe::sqlite {
 namespace {
 
-std::string holder_of(int descriptor) {
+constexpr int kLooksMax = 20;  // A holder that only looked is gone by the second.
+constexpr std::chrono::milliseconds kLookRest{5};
+
+std::optional<int> pid_in(int descriptor) {
   char text[32] = {};
   const ssize_t size = pread(descriptor, text, sizeof text - 1, 0);
   int pid = 0;
-  if (size <= 0 || std::from_chars(text, text + size, pid).ec != std::errc()) return "another process";
-  return fmt::format("process {}", pid);
+  if (size <= 0 || std::from_chars(text, text + size, pid).ec != std::errc()) return std::nullopt;
+  return pid;
+}
+
+std::string holder_of(int descriptor) {
+  const auto pid = pid_in(descriptor);
+  return pid ? fmt::format("process {}", *pid) : "another process";
+}
+
+bool lock_soon(int descriptor) {
+  for (int look = 1; flock(descriptor, LOCK_EX | LOCK_NB) != 0; ++look) {
+    if (look == kLooksMax) return false;
+    std::this_thread::sleep_for(kLookRest);
+  }
+  return true;
 }
 
 }  // namespace
@@ -29,7 +47,7 @@ Result<StoreLock> StoreLock::take(const std::filesystem::path& file) {
   if (lock.descriptor_ < 0) {
     return fail(ErrorCode::kUnavailable, fmt::format("open lock file {}: {}", file.native(), std::strerror(errno)));
   }
-  if (flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock_soon(lock.descriptor_)) {
     return fail(ErrorCode::kConflict, fmt::format("{} has this store open (lock file {}): stop it first",
                                                   holder_of(lock.descriptor_), file.native()));
   }
@@ -38,6 +56,12 @@ Result<StoreLock> StoreLock::take(const std::filesystem::path& file) {
     return fail(ErrorCode::kUnavailable, fmt::format("write lock file {}: {}", file.native(), std::strerror(errno)));
   }
   return lock;
+}
+
+std::optional<int> StoreLock::find_holder(const std::filesystem::path& file) {
+  const StoreLock look(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (look.descriptor_ < 0 || flock(look.descriptor_, LOCK_SH | LOCK_NB) == 0) return std::nullopt;
+  return pid_in(look.descriptor_);
 }
 
 StoreLock::~StoreLock() {

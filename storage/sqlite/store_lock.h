@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "engine/base/result.h"
 
@@ -12,6 +13,9 @@ class StoreLock {
  public:
   /// Takes the lock and writes this process's id into the file. Errors: kConflict naming the process that holds it.
   static Result<StoreLock> take(const std::filesystem::path& file);
+  /// The process that holds the lock now, as it calls itself; nullopt: nobody does, or there is no such file, and none
+  /// is made. A look holds the lock for a moment, which take() waits out.
+  static std::optional<int> find_holder(const std::filesystem::path& file);
   StoreLock(StoreLock&& other) noexcept : descriptor_(other.descriptor_) { other.descriptor_ = -1; }
   StoreLock& operator=(StoreLock&&) = delete;
   ~StoreLock();
