@@ -21,8 +21,9 @@ struct Session {
 };
 
 /// Runs `command` with the server that serves the state directory or was named; reading goes to the files themselves
-/// where there is none. Returns its exit code, or one for the error that kept it from starting.
-enum class Need : std::uint8_t { kScheduler, kReading };
+/// where there is none, and kOwn starts one for the time of `command`. Returns its exit code, or one for the error that
+/// kept it from starting.
+enum class Need : std::uint8_t { kScheduler, kOwn, kReading };
 int with_server(const Session& session, Need need, const std::function<int(ApiClient&)>& command);
 
 /// How a run is asked for and waited for.
@@ -46,6 +47,10 @@ int print_schema();
 int run_file(const Session& session, const RunOptions& options);
 int submit_file(const Session& session, const RunOptions& options);
 int trigger_dag(const Session& session, const RunOptions& options);
+/// Where nobody serves the state directory, these serve it themselves, until the run is over.
+int cancel_run(const Session& session, const std::string& run);
+int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
+              const RunOptions& options);
 /// Follows a run to its end and shows what came of it.
 int follow_and_show(const Session& session, const std::string& run, const RunOptions& options);
 
@@ -59,9 +64,6 @@ int list_runs(const Session& session, const ListOptions& options);
 int list_dags(const Session& session);
 int show_run(const Session& session, const std::string& run, const std::string& task, bool all);
 int explain_run(const Session& session, const std::string& run, const std::string& task);
-int cancel_run(const Session& session, const std::string& run);
-int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
-              const RunOptions& options);
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
              bool follow);
 /// What a run left behind, on stdout: result, assets, values, and what to do next. `client` may be any server.

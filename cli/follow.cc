@@ -179,9 +179,7 @@ class Follower {
         if (const auto code = interrupted(number)) return *code;
       }
       if (options_.timeout && Clock::now() - began_ > *options_.timeout) {
-        return complain(fmt::format("run {} is still going; waiting for it was given up. Go on with: chappe show {}",
-                                    options_.run, options_.run),
-                        kTimedOut);
+        return complain(fmt::format("run {} is still going; waiting for it was given up", options_.run), kTimedOut);
       }
       progress_.draw();
     }

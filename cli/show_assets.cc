@@ -155,7 +155,7 @@ std::string alias_path(const std::string& model, const std::string& alias) {
 int change_alias(const Session& session, const AliasOptions& options) {
   const auto [model, alias] = split_alias(options.alias);
   if (alias.empty()) return complain("name the alias as MODEL@ALIAS", kUsage);
-  return with_server(session, Need::kScheduler, [&, path = alias_path(model, alias)](ApiClient& client) {
+  return with_server(session, Need::kOwn, [&, path = alias_path(model, alias)](ApiClient& client) {
     const auto answer = options.remove ? client.send("DELETE", path, Value())
                                        : client.send("PUT", path, ValueMap{{"version", options.move_to}});
     if (!answer) return complain(answer.error());

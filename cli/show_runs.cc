@@ -306,39 +306,6 @@ int explain_run(const Session& session, const std::string& run, const std::strin
   });
 }
 
-int cancel_run(const Session& session, const std::string& run) {
-  return with_server(session, Need::kScheduler, [&](ApiClient& client) {
-    const auto answer = client.send("POST", run_path(run) + "/cancel", ValueMap{});
-    if (!answer) return complain(answer.error());
-    if (session.output.json) {
-      print_json(*answer);
-    } else {
-      print(fmt::format("run {} is being cancelled\n", text_of(*answer, "run")));
-    }
-    return int{kOk};
-  });
-}
-
-int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
-              const RunOptions& options) {
-  std::string id;
-  const int code = with_server(session, Need::kScheduler, [&](ApiClient& client) {
-    ValueMap body;
-    if (!tasks.empty()) body.emplace_back("tasks", ValueList(tasks.begin(), tasks.end()));
-    const auto answer = client.send("POST", run_path(run) + "/retry", body);
-    if (!answer) return complain(answer.error());
-    id = text_of(*answer, "run");
-    if (options.wait) return int{kOk};
-    if (session.output.json) {
-      print_json(*answer);
-    } else {
-      print(fmt::format("run {} goes on: {} task instances run again\n", id, text_of(*answer, "instances")));
-    }
-    return int{kOk};
-  });
-  return code != kOk || !options.wait ? code : follow_and_show(session, id, options);
-}
-
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
              bool follow) {
   const std::string path = run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log";

@@ -1,29 +1,19 @@
 #include <fmt/format.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "cli/commands.h"
 #include "cli/dag_file.h"
 #include "cli/exit_code.h"
 #include "cli/follow.h"
-#include "cli/processes.h"
-#include "cli/state_dir.h"
+#include "cli/own_server.h"
 #include "storage/digest/digest.h"
 
 namespace chappe::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::seconds kStartMax{30};
-constexpr std::chrono::milliseconds kLook{5};
-constexpr std::uintmax_t kLogFileMax = std::uintmax_t{10} << 20;
 constexpr std::size_t kRequestIdBytes = 16;
 constexpr int kTriesMax = 3;
 
@@ -87,77 +77,6 @@ Result<std::string> submit(ApiClient& client, const Ready& ready, const RunOptio
   return text_of(*answer, "id");
 }
 
-/// A standalone Chappe for the time of one command.
-class Companion {
- public:
-  /// Errors: kUnavailable with the end of its log.
-  static Result<std::unique_ptr<Companion>> start(const Session& session, const std::filesystem::path& state_dir,
-                                                  std::uint32_t workers) {
-    std::error_code failed;
-    std::filesystem::create_directories(state_dir, failed);
-    if (failed)
-      return fail(ErrorCode::kPermissionDenied, fmt::format("make {}: {}", state_dir.string(), failed.message()));
-    std::filesystem::permissions(state_dir, std::filesystem::perms::owner_all, failed);
-    const std::filesystem::path log = state_dir / "standalone.log";
-    if (std::filesystem::file_size(log, failed) > kLogFileMax && !failed) std::filesystem::remove(log, failed);
-    std::vector<std::string> words{"standalone",         "--state-dir", state_dir.string(),
-                                   "--quit-with-parent", "--workers",   std::to_string(workers)};
-    if (!session.object_store.empty()) words.insert(words.end(), {"--object-store", session.object_store});
-    const auto pid = spawn_self({.arguments = std::move(words), .log = log});
-    if (!pid) return fail(pid.error());
-    std::unique_ptr<Companion> companion(new Companion(*pid));
-    if (auto ready = companion->wait_until_ready(state_dir, log); !ready) return fail(ready.error());
-    return companion;
-  }
-
-  bool is_alive() {
-    if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
-    return pid_ > 0;
-  }
-
-  /// Two different signals: the second says not to wait for what runs.
-  void hurry() const {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGTERM);
-    ::kill(pid_, SIGINT);
-  }
-
-  ~Companion() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGTERM);
-    (void)::waitpid(pid_, nullptr, 0);  // It bounds its own end.
-  }
-
- private:
-  explicit Companion(int pid) : pid_(pid) {}
-
-  Result<void> wait_until_ready(const std::filesystem::path& state_dir, const std::filesystem::path& log) {
-    const auto deadline = Clock::now() + kStartMax;
-    while (!read_endpoint(state_dir)) {
-      if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-        pid_ = 0;
-        return fail(ErrorCode::kUnavailable, "the scheduler did not start: " + last_line(log));
-      }
-      if (Clock::now() > deadline)
-        return fail(ErrorCode::kUnavailable,
-                    fmt::format("the scheduler is not ready after {} s; see {}", kStartMax.count(), log.string()));
-      std::this_thread::sleep_for(kLook);
-    }
-    return {};
-  }
-
-  static std::string last_line(const std::filesystem::path& log) {
-    std::ifstream in(log);
-    std::string last = "see " + log.string();
-    for (std::string line; std::getline(in, line);) {
-      if (!line.empty()) last = line;
-    }
-    return last;
-  }
-
-  int pid_;
-};
-
 Result<std::optional<Duration>> parse_timeout(const std::string& text) {
   if (text.empty()) return std::optional<Duration>();
   auto duration = parse_duration(text);
@@ -189,45 +108,38 @@ int follow_and_show(const Session& session, const RunOptions& options, FollowOpt
   return followed.code == kOk ? shown : followed.code;
 }
 
-/// A scheduler and workers for the time of one run, where nobody else serves the state directory.
-class OwnServer {
- public:
-  OwnServer(const Session& session, std::uint32_t workers) : session_(session), workers_(workers) {}
-
-  /// The server there is, or one that is started now. Two commands that start at once share one; should its owner end
-  /// first, the other starts its own and the run goes on.
-  Result<ApiClient> find_or_start() {
-    auto client = ApiClient::find(session_.server);
-    if (client || client.error().code != ErrorCode::kNotFound || !session_.server.server.empty()) return client;
-    const auto state_dir = find_state_dir(session_.server.state_dir);
-    if (!state_dir) return fail(state_dir.error());
-    companion_.reset();
-    auto started = Companion::start(session_, *state_dir, workers_);
-    if (!started) return fail(started.error());
-    companion_ = *std::move(started);
-    return ApiClient::find(session_.server);
+/// Follows a run for which `server` was started, or may have to be. Ctrl-C cancels it.
+int follow_with(OwnServer& server, const Session& session, const std::string& run, const RunOptions& options) {
+  const int code = follow_and_show(
+      session, options, {.run = run, .cancel_on_interrupt = true, .when_away = [&server] { server.revive(); }});
+  if (code == kTimedOut) {
+    fmt::print(
+        stderr, "{}\n",
+        server.is_ours()
+            ? fmt::format("Its scheduler ends with this command: it rests until the next 'chappe run' or 'chappe "
+                          "standalone'. To stop it: chappe cancel {}",
+                          run)
+            : fmt::format("Go on with: chappe show {}", run));
   }
+  const bool over = code == kOk || code == kRunFailed || code == kRunCancelled;
+  if (!over) server.leave_at_once();
+  return code;
+}
 
-  /// Starts one where none serves, unless ours is about to bring its scheduler back.
-  void revive() {
-    if (companion_ == nullptr || !companion_->is_alive()) (void)find_or_start();  // Asked again while it fails.
+void tell_change(const Session& session, const Value& answer, const std::string& text) {
+  if (session.output.json) {
+    print_json(answer);
+  } else {
+    print(text + "\n");
   }
-
-  /// Tasks that still run are killed, and tried again when somebody serves the state directory next.
-  void leave_at_once() {
-    if (companion_ != nullptr) companion_->hurry();
-  }
-
- private:
-  const Session& session_;
-  const std::uint32_t workers_;
-  std::unique_ptr<Companion> companion_;
-};
+}
 
 }  // namespace
 
 int follow_and_show(const Session& session, const std::string& run, const RunOptions& options) {
-  return follow_and_show(session, options, {.run = run});
+  const int code = follow_and_show(session, options, {.run = run});
+  if (code == kTimedOut) fmt::print(stderr, "Go on with: chappe show {}\n", run);
+  return code;
 }
 
 int run_file(const Session& session, const RunOptions& options) {
@@ -241,11 +153,7 @@ int run_file(const Session& session, const RunOptions& options) {
   if (!client) return complain(client.error());
   const auto run = submit(*client, ready, options);
   if (!run) return say_refused(*client, run.error());
-  const int code = follow_and_show(
-      session, options, {.run = *run, .cancel_on_interrupt = true, .when_away = [&server] { server.revive(); }});
-  const bool over = code == kOk || code == kRunFailed || code == kRunCancelled;
-  if (!over) server.leave_at_once();
-  return code;
+  return follow_with(server, session, *run, options);
 }
 
 int submit_file(const Session& session, const RunOptions& options) {
@@ -276,6 +184,46 @@ int trigger_dag(const Session& session, const RunOptions& options) {
     return options.wait ? int{kOk} : tell_submitted(session, *answer);
   });
   return code != kOk || !options.wait ? code : follow_and_show(session, run, options);
+}
+
+int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
+              const RunOptions& options) {
+  block_interrupts();
+  OwnServer server(session, options.workers);
+  auto client = server.find_or_start();
+  if (!client) return complain(client.error());
+  ValueMap body;
+  if (!tasks.empty()) body.emplace_back("tasks", ValueList(tasks.begin(), tasks.end()));
+  const auto answer = client->send("POST", "/runs/" + segment(run) + "/retry", body);
+  if (!answer) return complain(answer.error());
+  const std::string id = text_of(*answer, "run");
+  // Without us there is nobody to carry it on.
+  if (server.is_ours()) return follow_with(server, session, id, options);
+  if (options.wait) return follow_and_show(session, id, options);
+  tell_change(session, *answer,
+              fmt::format("run {} goes on: {} task instances run again", id, text_of(*answer, "instances")));
+  return kOk;
+}
+
+int cancel_run(const Session& session, const std::string& run) {
+  block_interrupts();
+  OwnServer server(session, 1);
+  auto client = server.find_or_start();
+  if (!client) return complain(client.error());
+  const auto answer = client->send("POST", "/runs/" + segment(run) + "/cancel", ValueMap{});
+  if (!answer) return complain(answer.error());
+  const std::string id = text_of(*answer, "run");
+  if (!server.is_ours()) {
+    tell_change(session, *answer, fmt::format("run {} is being cancelled", id));
+    return kOk;
+  }
+  const Followed followed = follow_run({.run = id,
+                                        .when_away = [&server] { server.revive(); },
+                                        .find_server = [choice = session.server] { return ApiClient::find(choice); }},
+                                       session.output);
+  if (followed.code != kRunCancelled) return followed.code;
+  tell_change(session, *answer, fmt::format("run {} is cancelled", id));
+  return kOk;
 }
 
 }  // namespace chappe::cli

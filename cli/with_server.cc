@@ -1,12 +1,14 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/offline.h"
+#include "cli/own_server.h"
 #include "cli/state_dir.h"
 
 namespace chappe::cli {
 
 int with_server(const Session& session, Need need, const std::function<int(ApiClient&)>& command) {
-  auto client = ApiClient::find(session.server);
+  OwnServer server(session, 1);
+  auto client = need == Need::kOwn ? server.find_or_start() : ApiClient::find(session.server);
   if (client) return command(*client);
   const bool look_at_files = need == Need::kReading && client.error().code == ErrorCode::kNotFound;
   if (!look_at_files) return complain(client.error());

@@ -85,6 +85,21 @@ class Command(unittest.TestCase):
     def test_waiting_that_is_given_up(self) -> None:
         done = self.cluster.chappe("run", self.file(SLOW), "--timeout", "1s", code=4)
         self.assertIn("still going", done.stderr)
+        self.assertIn("it rests until the next 'chappe run'", done.stderr)
+        self.assertIn("is cancelled", self.cluster.chappe("cancel", "latest").stdout)
+        self.assertEqual(self.json_of("show", "latest")["state"], "cancelled")
+
+    def test_retry_brings_its_own_scheduler_where_none_serves(self) -> None:
+        self.cluster.chappe("run", self.file(FAILS), code=3)
+        self.cluster.chappe("retry", "latest", code=3)
+        self.assertEqual(len(self.json_of("show", "latest", "bad")["attempts"]), 2)
+
+    def test_a_killed_schedulers_address_is_no_scheduler(self) -> None:
+        self.cluster.chappe("run", self.file(FINE))
+        announced = self.state_dir() / "endpoint.json"
+        announced.write_text(json.dumps({"api": "http://127.0.0.1:9", "workers": "tcp://127.0.0.1:9", "pid": os.getpid()}))
+        self.assertEqual(len(self.json_of("runs")["items"]), 1)
+        self.cluster.chappe("run", self.file(FINE))
 
     def test_an_interrupt_cancels_the_run(self) -> None:
         process = self.start("run", self.file(SLOW))
@@ -111,7 +126,7 @@ class Command(unittest.TestCase):
         self.assertEqual(len(self.json_of("runs")["items"]), 1)
         self.assertEqual(self.json_of("show", "latest", "one")["attempts"][0]["state"], "success")
         self.assertIn("there is no asset", self.cluster.chappe("assets").stderr)
-        refused = self.cluster.chappe("cancel", "latest", code=1).stderr
+        refused = self.cluster.chappe("submit", self.file(FINE), code=1).stderr
         self.assertIn("start one with 'chappe standalone'", refused)
 
     def test_nothing_is_there_yet(self) -> None:
