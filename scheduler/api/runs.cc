@@ -147,8 +147,8 @@ std::vector<std::string> task_names(const Value& body) {
 
 Value explain_end(const TaskRow& row, const Instances& instances) {
   std::string why(row.end.reason == Reason::kNone ? "" : name_of(row.end.reason));
-  if (row.end.reason == Reason::kExitCode) why += fmt::format(" {}", row.end.exit_code);
-  if (!row.end.message.empty()) why += (why.empty() ? "" : ": ") + row.end.message;
+  if (row.end.reason == Reason::kExitCode) why = fmt::format("exit code {}", row.end.exit_code);
+  if (!row.end.message.empty() && row.end.message != why) why += (why.empty() ? "" : ": ") + row.end.message;
   return ValueMap{{"task", instances.name_of(row.key.index)},
                   {"state", name_of(row.state)},
                   {"attempt", std::int64_t{row.attempt_no}},
@@ -205,7 +205,11 @@ Result<RunRow> find_run(Context& context, const Request& request) {
     return fail(ErrorCode::kNotFound,
                 fmt::format("no run '{}': give at least {} characters of its id", id, kShortIdMin));
   }
-  return context.reader.run(id);
+  auto run = context.reader.run(id);
+  if (!run && run.error().code == ErrorCode::kNotFound) {
+    return fail(ErrorCode::kNotFound, fmt::format("there is no run '{}'; see 'chappe runs'", id));
+  }
+  return run;
 }
 
 void submit_run(Context& context, const Request& request, Respond respond) {

@@ -66,7 +66,7 @@ class Command(unittest.TestCase):
         self.assertIn("bad failed, exit code 3", done.stderr)
         self.assertIn("the last words", done.stdout)
         self.assertIn("chappe retry", done.stdout)
-        self.assertRegex(self.cluster.chappe("explain", "latest").stdout, r"bad +failed +exit_code 3")
+        self.assertRegex(self.cluster.chappe("explain", "latest").stdout, r"bad +failed +exit code 3\n")
 
     def test_files_with_mistakes(self) -> None:
         path = self.file("name: x\ntasks:\n  - id: a\n    retrys: 1\n    run: exit 0\n")
@@ -81,6 +81,10 @@ class Command(unittest.TestCase):
                           ["run", self.file(FINE), "-p", "n"], ["runs", "--output", "xml"]):
             with self.subTest(arguments=arguments):
                 self.cluster.chappe(*arguments, code=2)
+
+    def test_a_run_that_there_is_not(self) -> None:
+        self.cluster.chappe("run", self.file(FINE))
+        self.assertIn("there is no run 'nope'; see 'chappe runs'", self.cluster.chappe("show", "nope", code=1).stderr)
 
     def test_waiting_that_is_given_up(self) -> None:
         done = self.cluster.chappe("run", self.file(SLOW), "--timeout", "1s", code=4)
@@ -176,6 +180,7 @@ class Served(unittest.TestCase):
         self.assertEqual(first["state"], "success")
         second = self.json_of("trigger", "fine", "-p", "n=7", "--wait")
         self.assertEqual(second["params"], {"n": 7})
+        self.assertIn("there is no DAG 'fin'; did you mean 'fine'?", self.cluster.chappe("trigger", "fin", code=1).stderr)
         self.assertIn("did you mean 'n'?", self.cluster.chappe("trigger", "fine", "-p", "m=7", code=2).stderr)
 
     def test_the_same_request_makes_one_run(self) -> None:

@@ -308,7 +308,7 @@ TEST_F(ApiRuns, ExplainsARunThatIsOverFromItsRows) {
   set_task(run, 1, TaskState::kUpstreamFailed, {.reason = Reason::kUpstream, .ended_at = kEnd});
   const Value told = get("/api/v1/runs/latest/explain").json();
   EXPECT_EQ(to_json(*told.find("tasks")),
-            R"([{"task":"first","state":"failed","attempt":1,"reason":"exit_code 3: no data"},)"
+            R"([{"task":"first","state":"failed","attempt":1,"reason":"exit code 3: no data"},)"
             R"({"task":"train[a]","state":"upstream_failed","attempt":1,"reason":"upstream"}])");
   EXPECT_EQ(get("/api/v1/runs/latest/explain?task=train").json().find("tasks")->as_list()->size(), 1U);
 }
