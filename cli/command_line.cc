@@ -226,7 +226,7 @@ class CommandLine {
 
     CLI::App* logs = add("logs", "Print what a task wrote");
     logs->add_option("run", run_id_, kRunHelp)->required();
-    logs->add_option("task", task_, "A task: train, or train[KEY]")->required();
+    logs->add_option("task", task_, "A task: train, or train[KEY]; default: the first that failed and wrote something");
     logs->add_option("--attempt", attempt_, "Its number; default: the latest");
     logs->add_flag("-f,--follow", follow_, "Go on until the attempt ends");
     does(logs, [this] { return show_log(session_, run_id_, task_, attempt_, follow_); });

@@ -171,20 +171,49 @@ std::string_view last_lines(std::string_view text, std::size_t count) {
   return begin == std::string_view::npos || begin == 0 ? text : text.substr(begin + 1);
 }
 
-/// The last lines of the first failed task's log: most people's next question.
+std::string log_path(const std::string& run, const std::string& task, const std::string& attempt) {
+  return run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log";
+}
+
+/// What the first failed task that wrote something wrote. Its end is most people's next question.
+struct TaskLog {
+  std::string task;  ///< "": there is none.
+  std::string text;
+};
+TaskLog find_failed_log(ApiClient& client, const std::string& run) {
+  const auto failed = client.get(run_path(run) + fmt::format("/tasks?state=failed&limit={}", kItemsShownMax));
+  if (!failed) return {};
+  for (const Value& one : list_of(*failed, "items")) {
+    const std::string task = text_of(one, "name");
+    auto log = client.get_text(log_path(run, task, "latest"));
+    if (log && !log->empty()) return {task, *std::move(log)};
+  }
+  return {};
+}
+
 void print_failure(ApiClient& client, const std::string& run, const Output& output) {
-  const auto failed = client.get(run_path(run) + "/tasks?state=failed&limit=1");
-  if (!failed || list_of(*failed, "items").empty()) return;
-  const std::string task = text_of(list_of(*failed, "items").front(), "name");
-  const auto log = client.get_text(run_path(run) + "/tasks/" + segment(task) + "/attempts/latest/log");
-  if (!log || log->empty()) return;
+  const auto [task, log] = find_failed_log(client, run);
+  if (task.empty()) return;
   print(fmt::format("\n{}\n", bold(fmt::format("The end of the log of {}", printable(task)), output.colour_out)));
-  std::string_view rest = last_lines(*log, kLogTailLines);
+  std::string_view rest = last_lines(log, kLogTailLines);
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     print("  " + printable(rest.substr(0, end)) + "\n");
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
+}
+
+/// Which task's log is meant where none was named: of the first that failed and wrote something. Complains with the
+/// tasks that there are where none did.
+int choose_task(ApiClient& client, const std::string& run, std::string& chosen) {
+  chosen = find_failed_log(client, run).task;
+  if (!chosen.empty()) return kOk;
+  const auto tasks = client.get(run_path(run) + fmt::format("/tasks?limit={}", kItemsShownMax));
+  if (!tasks) return complain(tasks.error());
+  std::string names;
+  for (const Value& task : list_of(*tasks, "items")) names += (names.empty() ? "" : ", ") + text_of(task, "name");
+  const bool more = !text_of(*tasks, "next").empty();
+  return complain(fmt::format("name one of the run's tasks: {}{}", names, more ? ", ..." : ""), kUsage);
 }
 
 /// The last instance of the file that ran: what it wrote is often the result.
@@ -194,7 +223,9 @@ std::string last_task_of(ApiClient& client, const Value& run) {
   const auto page = client.get(run_path(text_of(run, "id")) + fmt::format("/tasks?limit=1&after={}", count - 1));
   if (!page || list_of(*page, "items").empty()) return "";
   const Value& task = list_of(*page, "items").front();
-  return number_of(task, "attempt_no") > 0 ? text_of(task, "name") : "";
+  const std::string name = text_of(task, "name");
+  const auto log = client.get_text(log_path(text_of(run, "id"), name, "latest"));
+  return log && !log->empty() ? name : "";  // A gate or a promotion writes nothing.
 }
 
 /// As a shell takes it.
@@ -308,7 +339,13 @@ int explain_run(const Session& session, const std::string& run, const std::strin
 
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
              bool follow) {
-  const std::string path = run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log";
+  if (task.empty()) {
+    std::string chosen;
+    const int code =
+        with_server(session, Need::kReading, [&](ApiClient& client) { return choose_task(client, run, chosen); });
+    return code == kOk ? show_log(session, run, chosen, attempt, follow) : code;
+  }
+  const std::string path = log_path(run, task, attempt);
   std::size_t printed = 0;
   const auto stream = [&](ApiClient& client) {
     const std::string query = follow ? fmt::format("?follow=1&offset={}", printed) : "";

@@ -82,6 +82,17 @@ class Command(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.cluster.chappe(*arguments, code=2)
 
+    def test_the_log_of_a_failure_is_one_that_says_something(self) -> None:
+        done = self.cluster.chappe("run", self.file(
+            "{name: quiet, tasks: [{id: first, run: exit 4}, {id: second, run: 'echo the last words; exit 3'}]}"), code=3)
+        self.assertIn("The end of the log of second\n  the last words", done.stdout)
+        self.assertEqual(self.cluster.chappe("logs", "latest").stdout, "the last words\n")
+
+    def test_a_last_task_that_wrote_nothing_offers_no_log(self) -> None:
+        done = self.cluster.chappe("run", self.file("{name: gates, tasks: [{id: one, run: echo x}, {id: two, noop: true, depends_on: [one]}]}"))
+        self.assertNotIn("chappe logs", done.stdout)
+        self.assertIn("name one of the run's tasks: one, two", self.cluster.chappe("logs", "latest", code=2).stderr)
+
     def test_a_run_that_there_is_not(self) -> None:
         self.cluster.chappe("run", self.file(FINE))
         self.assertIn("there is no run 'nope'; see 'chappe runs'", self.cluster.chappe("show", "nope", code=1).stderr)
