@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/commands.h"
@@ -13,6 +16,7 @@
 #include "cli/log_to_stderr.h"
 #include "cli/standalone.h"
 #include "cli/state_dir.h"
+#include "engine/base/text.h"
 
 #ifndef CHAPPE_VERSION
 #define CHAPPE_VERSION "0.1.0"
@@ -23,6 +27,15 @@ namespace {
 
 constexpr const char* kRunHelp = "A run's id, a unique beginning of it, or 'latest'";
 constexpr std::uint32_t kWorkersMax = 64;
+
+/// What people who know other schedulers type first.
+struct ForeignCommand {
+  std::string_view theirs;
+  std::string_view ours;
+};
+constexpr ForeignCommand kForeignCommands[] = {{"status", "show"},      {"list", "runs"},  {"ps", "runs"},
+                                               {"clear", "retry"},      {"log", "logs"},   {"stop", "cancel"},
+                                               {"backfill", "trigger"}, {"kill", "cancel"}};
 
 /// Everything that the arguments can set, and the command that they name.
 class CommandLine {
@@ -55,14 +68,38 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      const int code = app_.exit(error);
-      return code == 0 ? kOk : kUsage;
+      if (error.get_exit_code() != 0) {
+        if (const std::string wrong = describe_stray_word(); !wrong.empty()) return complain(wrong, kUsage);
+      }
+      return app_.exit(error) == 0 ? kOk : kUsage;
     }
     session_.output = make_output(format_, no_colour_);
     return command_();
   }
 
  private:
+  /// What is wrong with the first word that nobody took, as it was typed; "": there is none.
+  std::string describe_stray_word() const {
+    const CLI::App* command = &app_;
+    while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
+    std::vector<std::string> stray = app_.remaining(true);
+    if (stray.empty()) return "";
+    const bool is_option = stray.front().starts_with('-');
+    const std::string word = is_option ? stray.front().substr(0, stray.front().find('=')) : stray.front();
+    if (is_option && command->get_option_no_throw(word) != nullptr) {
+      return fmt::format("'{}' is an option of '{}': give it behind that word", word, command->get_name());
+    }
+    if (is_option) return fmt::format("'{}' is not an option of '{}'", word, command->get_name());
+    std::vector<std::string> names;
+    for (const CLI::App* one : command->get_subcommands({})) names.push_back(one->get_name());
+    if (names.empty()) return fmt::format("'{}' is one word too many for '{}'", word, command->get_name());
+    const auto foreign = std::ranges::find(kForeignCommands, word, &ForeignCommand::theirs);
+    const bool is_foreign = command == &app_ && foreign != std::end(kForeignCommands);
+    const auto near = is_foreign ? std::optional(std::string(foreign->ours)) : nearest(word, names);
+    return fmt::format("there is no command '{}'; {}", word,
+                       near ? fmt::format("did you mean '{}'?", *near) : "'chappe --help' lists them");
+  }
+
   CLI::App* add(const std::string& name, const std::string& help) {
     CLI::App* command = app_.add_subcommand(name, help);
     command->fallthrough();

@@ -82,6 +82,18 @@ class Command(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.cluster.chappe(*arguments, code=2)
 
+    def test_a_stray_word_is_named_as_typed(self) -> None:
+        for typed, said in (
+            ("status latest", "there is no command 'status'; did you mean 'show'?"),
+            ("rnu dag.yaml", "there is no command 'rnu'; did you mean 'run'?"),
+            ("token crate", "there is no command 'crate'; did you mean 'create'?"),
+            ("runs --status=failed", "'--status' is not an option of 'runs'"),
+            ("runs one two", "'one' is one word too many for 'runs'"),
+            ("--limit 5 runs", "'--limit' is an option of 'runs': give it behind that word"),
+        ):
+            with self.subTest(typed=typed):
+                self.assertEqual(self.cluster.chappe(*typed.split(), code=2).stderr, f"chappe: {said}\n")
+
     def test_the_log_of_a_failure_is_one_that_says_something(self) -> None:
         done = self.cluster.chappe("run", self.file(
             "{name: quiet, tasks: [{id: first, run: exit 4}, {id: second, run: 'echo the last words; exit 3'}]}"), code=3)
