@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/store_lock.h"
@@ -212,6 +214,24 @@ TEST_F(SqliteFiles, OnAFullDiskLoseNothingThatWasAcknowledged) {
   EXPECT_EQ(ask("PRAGMA integrity_check"), "ok");
   store.reset();
   EXPECT_EQ(umount(disk.c_str()), 0);
+}
+
+TEST_F(SqliteFiles, AreLockedWhileOthersLookWhoHasThem) {
+  const std::filesystem::path file = directory / "lock";
+  EXPECT_FALSE(sqlite::StoreLock::find_holder(file));
+  EXPECT_FALSE(std::filesystem::exists(file)) << "looking makes nothing";
+  std::atomic<bool> done = false;
+  std::thread looker([&] {
+    while (!done) (void)sqlite::StoreLock::find_holder(file);
+  });
+  for (int i = 0; i < 300; ++i) {
+    const auto lock = sqlite::StoreLock::take(file);
+    EXPECT_TRUE(lock);
+    EXPECT_EQ(sqlite::StoreLock::find_holder(file), getpid());
+  }
+  done = true;
+  looker.join();
+  EXPECT_FALSE(sqlite::StoreLock::find_holder(file));
 }
 
 }  // namespace
