@@ -46,6 +46,14 @@ void Complaints::add(yaml::Place place, std::string message, bool warning) {
 }
 
 void Complaints::error(const yaml::Node& scalar, std::size_t offset, std::string message) {
+  add(place_in(scalar, offset), std::move(message), false);
+}
+
+void Complaints::warn(const yaml::Node& scalar, std::size_t offset, std::string message) {
+  add(place_in(scalar, offset), std::move(message), true);
+}
+
+yaml::Place Complaints::place_in(const yaml::Node& scalar, std::size_t offset) {
   yaml::Place place = scalar.place;
   const std::string_view first = line(place.line);
   const std::string_view rest = first.substr(std::min<std::size_t>(first.size(), place.column - 1));
@@ -63,7 +71,7 @@ void Complaints::error(const yaml::Node& scalar, std::size_t offset, std::string
   } else if (rest.size() > text.size() && rest.substr(1).starts_with(text)) {
     place.column += static_cast<std::uint32_t>(offset) + 1;  // Behind the quote.
   }
-  add(place, std::move(message), false);
+  return place;
 }
 
 bool Complaints::Before::operator()(const Diagnostic& a, const Diagnostic& b) const {

@@ -25,6 +25,7 @@ class Complaints {
   /// `offset` bytes into the text of a scalar.
   void error(const yaml::Node& scalar, std::size_t offset, std::string message);
   void warn(const yaml::Node& node, std::string message) { add(node.place, std::move(message), true); }
+  void warn(const yaml::Node& scalar, std::size_t offset, std::string message);
 
   bool failed() const { return errors_ > 0; }
   std::size_t errors() const { return errors_; }  ///< Repeated ones counted each time.
@@ -33,6 +34,7 @@ class Complaints {
 
  private:
   void add(yaml::Place place, std::string message, bool warning);
+  yaml::Place place_in(const yaml::Node& scalar, std::size_t offset);
   std::string_view line(std::uint32_t number);
 
   std::string_view text_;

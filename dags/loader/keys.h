@@ -52,7 +52,10 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"dagrun_timeout", "timeout"},
                                           {"max_active_runs", "concurrency: {max_runs: N}"},
                                           {"parallelism", "max_active_tasks"}};
-inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+inline constexpr Word kDagOfSchedules[] = {
+    "schedule",   "schedule_interval", "timetable", "cron",           "timezone",        "dst",
+    "start_date", "end_date",          "catchup",   "catchup_window", "max_catchup_runs"};
+inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign, kDagOfSchedules};
 
 inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <span>
 
+#include "dags/loader/jinja.h"
 #include "engine/model/secrets.h"
 
 namespace chappe {
@@ -48,6 +49,10 @@ std::optional<expr::Template> Names::parse_template(const Node& node, const Site
     return std::nullopt;
   }
   for (const Reference& reference : parsed->references()) check(reference, node, 0, site);
+  // A warning: the text may be for a program that knows such templates, and old runs must load.
+  for (Jinja& jinja : find_jinja(node.text, site.where == site::kRun.where)) {
+    reader_.complaints().warn(node, jinja.offset, std::move(jinja.message));
+  }
   return std::move(*parsed);
 }
 
@@ -68,6 +73,8 @@ std::optional<expr::Expression> Names::parse_expression(const Node& node, const 
   }
   auto parsed = expr::Expression::parse(text);
   if (!parsed) {
+    const auto jinja = find_jinja(text, false);
+    if (!jinja.empty()) parsed.error() = {jinja[0].offset, jinja[0].message};
     reader_.complaints().error(node, offset + parsed.error().offset, std::move(parsed.error().message));
     return std::nullopt;
   }

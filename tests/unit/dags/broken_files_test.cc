@@ -1,5 +1,5 @@
 // Every file in broken/ gets exactly the complaints that stand in the .txt beside it, in order and all in one go.
-// To accept new ones: CHAPPE_BLESS=1 build/dev/tests/unit_dags --gtest_filter='BrokenFiles*', and read the diff.
+// To accept new ones: CHAPPE_BLESS=1 build/dev/tests/unit_dags --gtest_filter='*BrokenFiles*', and read the diff.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -254,6 +254,27 @@ TEST(Loader, WarnsOfNumbersThatLookLikeTexts) {
   EXPECT_NE(loaded.dag, nullptr);
 }
 
+TEST(Loader, WarnsOfTheTemplatesOfAirflow) {
+  const auto warnings = [](const std::string& task) {
+    const LoadedDag loaded = load_dag("name: x\nparams: {n: 1}\ntasks:\n  - id: t\n    " + task + "\n", "dag.yaml");
+    EXPECT_NE(loaded.dag, nullptr) << task;
+    std::string out;
+    for (const Diagnostic& one : loaded.diagnostics) out += one.text() + "\n";
+    return out;
+  };
+  EXPECT_EQ(warnings(R"(run: echo "{{ ds }}")"),
+            "dag.yaml:5:16: warning: '{{ ds }}' is no expression here: write ${{ run.date }}\n");
+  EXPECT_EQ(
+      warnings("run: |\n      set -e\n      echo {{ params.n }}"),
+      "dag.yaml:7:12: warning: '{{ params.n }}' is no expression here: pass it through env: {VALUE: \"${{ params.n "
+      "}}\"}, and write \"$VALUE\"\n");
+  EXPECT_EQ(
+      warnings("command: [echo, '{{ ti.xcom_pull() }}']"),
+      "dag.yaml:5:22: warning: '{{ ti.xcom_pull() }}' is no expression here: write ${{ tasks.ID.outputs.NAME }}\n");
+  EXPECT_EQ(warnings("run: docker ps --format '{{.Names}}' '{{ dsx }}' '{{' '{{}}' '{{ ds'"), "");
+  EXPECT_EQ(warnings("run: echo '$${{ ds }}' ${{ '{{ ds }}' }} {{{ds}}}"), "");
+}
+
 TEST(Loader, ColumnsCountCharacters) {
   EXPECT_EQ(complaint("[{id: a, description: \"\xc3\xa9t\xc3\xa9\", rnu: x}]"),
             "dag.yaml:2:37: error: unknown key 'rnu' in a task; did you mean 'run'?");
