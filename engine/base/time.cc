@@ -213,6 +213,9 @@ Result<WallTime> parse_iso8601(std::string_view text) {
   if (in.done()) return WallTime{*date};
   if (!in.skip('T') && !in.skip(' ')) return wrong();
   const auto clock = read_clock(in);
+  if (clock && in.done()) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("'{0}': the zone is missing: write {0}Z or {0}+01:00", text));
+  }
   const auto offset = clock ? read_offset(in) : std::nullopt;
   if (!offset || !in.done()) return wrong();
   const std::int64_t us = *date + *clock - *offset;

@@ -62,6 +62,8 @@ TEST(WallTime, RefusesDatesThatAreNone) {
         "20 November 2025", "0001-01-01T00:00:00+01:00", "9999-12-31T23:30:00-01:00"}) {
     EXPECT_FALSE(parse_iso8601(text)) << text;
   }
+  EXPECT_EQ(parse_iso8601("2026-11-26T03:00:00").error().message,
+            "'2026-11-26T03:00:00': the zone is missing: write 2026-11-26T03:00:00Z or 2026-11-26T03:00:00+01:00");
 }
 
 }  // namespace
