@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "dags/loader/keys.h"
 #include "dags/loader/scalar.h"
@@ -187,6 +188,39 @@ void read_as(Reader& reader, const Node& node, ForEach& out) {
   out.as = std::move(*name);
 }
 
+/// What a key may name that is the same in all runs.
+class ItemScope : public expr::Scope {
+ public:
+  ItemScope(const ForEach& foreach, std::size_t position) : foreach_(foreach), position_(position) {}
+
+  std::optional<Value> resolve(std::span<const std::string> path) const override {
+    if (path[0] == foreach_.as) return foreach_.items[position_];
+    if (path[0] == "position") return Value(static_cast<std::int64_t>(position_));
+    return std::nullopt;
+  }
+
+ private:
+  const ForEach& foreach_;
+  std::size_t position_;
+};
+
+/// Of items that stand in the file. What cannot be told before a run has its parameters, the run tells.
+void check_keys_differ(Reader& reader, const Node& key, const Node* items, const ForEach& foreach) {
+  const auto references = foreach.key.references();
+  const auto of_params = [](const expr::Reference& reference) { return reference.path[0] == "params"; };
+  if (std::any_of(references.begin(), references.end(), of_params)) return;
+  std::map<std::string, std::size_t> first;
+  for (std::size_t i = 0; i < foreach.items.size(); ++i) {
+    const auto text = foreach.key.expand(ItemScope(foreach, i));
+    if (!text) return;
+    const auto [same, added] = first.emplace(*text, i);
+    if (added) continue;
+    const Node& place = items != nullptr && i < items->children.size() ? *items->children[i] : key;
+    reader.complaints().error(
+        place, fmt::format("items {} and {} of 'foreach' have the same key '{}'", same->second + 1, i + 1, *text));
+  }
+}
+
 }  // namespace
 
 RetryPolicy read_retry(Reader& reader, const Node& node) {
@@ -288,7 +322,10 @@ ForEach read_foreach(Reader& reader, Names& names, std::uint32_t task, const Nod
   }
   if (const Node* key = node.find("key")) {
     names.enter_task(task, &out);
-    if (auto text = names.parse_template(*key, site::kKey, "key")) out.key = std::move(*text);
+    if (auto text = names.parse_template(*key, site::kKey, "key")) {
+      out.key = std::move(*text);
+      check_keys_differ(reader, *key, items, out);
+    }
     names.enter_task(task, nullptr);
     if (sequence != nullptr) reader.complaints().error(*key, "a sequence takes no 'key': its numbers are the keys");
   }
