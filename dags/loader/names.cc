@@ -7,6 +7,7 @@
 #include <span>
 
 #include "dags/loader/jinja.h"
+#include "engine/expr/types.h"
 #include "engine/model/secrets.h"
 
 namespace chappe {
@@ -79,7 +80,22 @@ std::optional<expr::Expression> Names::parse_expression(const Node& node, const 
     return std::nullopt;
   }
   for (const Reference& reference : parsed->references()) check(reference, node, offset, site);
+  check_types(*parsed, node, offset);
   return std::move(*parsed);
+}
+
+/// Warnings, so that old runs load. Only parameters have types before a run.
+void Names::check_types(const expr::Expression& condition, const Node& node, std::size_t offset) {
+  const auto declared = [&](std::span<const std::string> path) -> std::optional<expr::Declared> {
+    if (path.size() != 2 || path[0] != "params") return std::nullopt;
+    for (const ParamSpec& spec : dag_.params) {
+      if (spec.name == path[1]) return expr::Declared{name_of(spec.type), spec.enumeration};
+    }
+    return std::nullopt;
+  };
+  for (std::string& mistake : expr::type_mistakes(condition, declared)) {
+    reader_.complaints().warn(node, offset, std::move(mistake));
+  }
 }
 
 void Names::check(const Reference& reference, const Node& node, std::size_t offset, const Site& site) {

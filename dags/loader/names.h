@@ -60,7 +60,7 @@ class Names {
 
   /// Any scalar; nothing is "". nullopt after a complaint.
   std::optional<expr::Template> parse_template(const yaml::Node& node, const Site& site, std::string_view what);
-  /// An expression, bare or as one whole `${{ }}`.
+  /// A condition, bare or as one whole `${{ }}`.
   std::optional<expr::Expression> parse_expression(const yaml::Node& node, const Site& site, std::string_view what);
 
   /// What was said of other tasks.
@@ -70,6 +70,7 @@ class Names {
 
  private:
   void check(const expr::Reference& reference, const yaml::Node& node, std::size_t offset, const Site& site);
+  void check_types(const expr::Expression& condition, const yaml::Node& node, std::size_t offset);
   std::string problem_of(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_param(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_run(const expr::Reference& reference) const;

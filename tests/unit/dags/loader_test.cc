@@ -275,6 +275,33 @@ TEST(Loader, WarnsOfTheTemplatesOfAirflow) {
   EXPECT_EQ(warnings("run: echo '$${{ ds }}' ${{ '{{ ds }}' }} {{{ds}}}"), "");
 }
 
+TEST(Loader, WarnsOfConditionsThatNoParameterMakesRight) {
+  const auto warning = [](const std::string& when) {
+    const LoadedDag loaded = load_dag(
+        "name: x\nparams: {n: 1, s: a, flag: true, mode: {type: string, enum: [full, delta]}}\n"
+        "tasks:\n  - id: t\n    noop: {}\n    when: " +
+            when + "\n",
+        "dag.yaml");
+    EXPECT_NE(loaded.dag, nullptr) << when;
+    return loaded.diagnostics.empty() ? "" : loaded.diagnostics[0].text();
+  };
+  EXPECT_EQ(warning("params.n"),
+            "dag.yaml:6:11: warning: a condition is true or false, and 'params.n' is of type integer");
+  EXPECT_EQ(warning("params.flag && !params.n"),
+            "dag.yaml:6:11: warning: a condition is true or false, and 'params.n' is of type integer");
+  EXPECT_EQ(warning("params.s > 2"),
+            "dag.yaml:6:11: warning: '>' needs two numbers or two texts; 'params.s' is of type string, '2' of type "
+            "integer");
+  EXPECT_EQ(warning("${{ params.n == '1' }}"),
+            "dag.yaml:6:14: warning: 'params.n' is of type integer, and '1' of type string: they are never equal");
+  EXPECT_EQ(warning("params.flag || params.mode == 'fulll'"),
+            "dag.yaml:6:11: warning: 'params.mode' is never 'fulll': its 'enum' does not have it");
+  for (const char* right : {"params.flag", "params.n > 1.5", "params.s == null", "params.mode != 'full'",
+                            "(params.n ?? 2) > 1", "params.n + 1 == 2", "len(params.s) > 2", "params.s < 'b'"}) {
+    EXPECT_EQ(warning(right), "");
+  }
+}
+
 TEST(Loader, ColumnsCountCharacters) {
   EXPECT_EQ(complaint("[{id: a, description: \"\xc3\xa9t\xc3\xa9\", rnu: x}]"),
             "dag.yaml:2:37: error: unknown key 'rnu' in a task; did you mean 'run'?");
