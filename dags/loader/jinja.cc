@@ -50,9 +50,11 @@ std::string remedy(const std::string& expression, bool in_script) {
 
 std::vector<Jinja> find_jinja(std::string_view text, bool in_script) {
   constexpr std::size_t kShownMax = 60;
+  constexpr std::size_t kFoundMax = 20;  ///< Of one text; who mends these sees the next.
   std::vector<Jinja> out;
-  for (std::size_t at = 0; (at = text.find("{{", at)) != std::string_view::npos;) {
-    const std::size_t close = text.find("}}", at);
+  std::size_t close = 0;
+  for (std::size_t at = 0; out.size() < kFoundMax && (at = text.find("{{", at)) != std::string_view::npos;) {
+    if (close < at + 2) close = text.find("}}", at + 2);
     if (close == std::string_view::npos) break;
     const std::size_t start = text.find_first_not_of(" -", at + 2);
     const std::string_view name = text.substr(start, text.find_first_not_of(kNameCharacters, start) - start);

@@ -209,10 +209,11 @@ void check_keys_differ(Reader& reader, const Node& key, const Node* items, const
   const auto references = foreach.key.references();
   const auto of_params = [](const expr::Reference& reference) { return reference.path[0] == "params"; };
   if (std::any_of(references.begin(), references.end(), of_params)) return;
+  constexpr std::size_t kKeyMax = 200;  // No run takes a longer one.
   std::map<std::string, std::size_t> first;
   for (std::size_t i = 0; i < foreach.items.size(); ++i) {
     const auto text = foreach.key.expand(ItemScope(foreach, i));
-    if (!text) return;
+    if (!text || text->size() > kKeyMax) return;
     const auto [same, added] = first.emplace(*text, i);
     if (added) continue;
     const Node& place = items != nullptr && i < items->children.size() ? *items->children[i] : key;

@@ -273,6 +273,10 @@ TEST(Loader, WarnsOfTheTemplatesOfAirflow) {
       "dag.yaml:5:22: warning: '{{ ti.xcom_pull() }}' is no expression here: write ${{ tasks.ID.outputs.NAME }}\n");
   EXPECT_EQ(warnings("run: docker ps --format '{{.Names}}' '{{ dsx }}' '{{' '{{}}' '{{ ds'"), "");
   EXPECT_EQ(warnings("run: echo '$${{ ds }}' ${{ '{{ ds }}' }} {{{ds}}}"), "");
+  std::string many = "run: echo ";
+  for (int i = 0; i < 1000; ++i) many += "{{ds}}";
+  const std::string told = warnings(many);
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 20);
 }
 
 TEST(Loader, WarnsOfConditionsThatNoParameterMakesRight) {
