@@ -207,7 +207,7 @@ void Laws::apart(LiveProgram& program) {
   Together& together = together_[program.key];
   if (together.running-- != 2) return;
   const Duration overlap = world_.time.now() - together.since;
-  if (overlap <= world_.plan.lease) return;
+  if (overlap <= world_.plan.lease + world_.network.longest_way()) return;
   broken(Law::kOverlap, fmt::format("two programs of {} ran side by side for {}", name(program.key), to_text(overlap)));
 }
 

@@ -81,6 +81,7 @@ void Network::send_to_worker(std::uint32_t scheduler, WorkerSend send_) {
 }
 
 void Network::send(Packet packet) {
+  packet.sent_at = world_.time.now();
   const Link& link = links_[packet.worker];
   if (link.cut_until[side(packet.direction)] > world_.time.now()) return;
   if (world_.happens(Fault::kLoseMessage)) return;
@@ -123,6 +124,7 @@ void Network::deliver(Packet packet) {
 void Network::deliver_to_worker(const Packet& packet) {
   const Link& link = links_[packet.worker];
   if (!link.up || link.connection != packet.connection) return;
+  longest_way_ = std::max<Duration>(longest_way_, world_.time.now() - packet.sent_at);
   Worker& worker = *world_.workers[packet.worker];
   if (const auto* send = std::get_if<WorkerSend>(&packet.payload)) return worker.take(*send);
   const std::string& bytes = std::get<std::string>(packet.payload);

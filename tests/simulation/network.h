@@ -29,11 +29,15 @@ struct Packet {
   ConnectionId connection;
   Direction direction = Direction::kToScheduler;
   Payload payload;
+  MonoTime sent_at{};
 };
 
 class Network {
  public:
   Network(World& world, std::uint32_t workers);
+
+  /// The longest time that a message for a worker was under way. On its arrival it counts as word of the scheduler.
+  Duration longest_way() const { return longest_way_; }
 
   /// The worker looks for a scheduler from now on, until it has a connection.
   void seek(std::uint32_t worker);
@@ -65,6 +69,8 @@ class Network {
     std::array<MonoTime, 2> cut_until{};
     std::array<MonoTime, 2> last_arrival{};
   };
+
+  Duration longest_way_{};
 
   void look(std::uint32_t worker, std::uint64_t seek);
   void send(Packet packet);
