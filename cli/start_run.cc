@@ -221,6 +221,7 @@ int cancel_run(const Session& session, const std::string& run) {
                                         .when_away = [&server] { server.revive(); },
                                         .find_server = [choice = session.server] { return ApiClient::find(choice); }},
                                        session.output);
+  server.leave_at_once();  // Other runs that went on meanwhile rest again.
   if (followed.code != kRunCancelled) return followed.code;
   tell_change(session, *answer, fmt::format("run {} is cancelled", id));
   return kOk;
