@@ -139,7 +139,8 @@ void move_alias(Context& context, const Request& request, Respond respond) {
   if (!version) return respond(problem(version.error()));
   const std::string& model = request.variable("model");
   if (!version->name.empty() && version->name != model) {
-    return respond(problem(409, fmt::format("version {} is of {}, not of {}", version->id.value, version->name, model)));
+    return respond(
+        problem(409, fmt::format("version {} is of {}, not of {}", version->id.value, version->name, model)));
   }
   request_move(context, request, *std::move(version), std::move(respond));
 }

@@ -193,8 +193,8 @@ TEST(Agent, ClosesTheGapThatAnAttemptLeavesInALine) {
   Desk desk(two_cores(64));
   desk.join();
   desk.learn(1ms);
-  (void)desk.hear(assign(
-      {task(11, {}, {2000, 0, 0}), task(12, {}, {2000, 0, 0}), task(13, {}, {2000, 0, 0}), task(14, {}, {2000, 0, 0})}));
+  (void)desk.hear(assign({task(11, {}, {2000, 0, 0}), task(12, {}, {2000, 0, 0}), task(13, {}, {2000, 0, 0}),
+                          task(14, {}, {2000, 0, 0})}));
   desk.agent.program_started({11}, desk.now());
   EXPECT_EQ(lined_up(desk.orders()), (Pairs{{12, 11}, {13, 12}, {14, 13}}));
   EXPECT_THAT(desk.hear(cancel(13, true)).withdraw, ElementsAre(AttemptId{13}));
