@@ -211,6 +211,15 @@ class CommandLine {
     add_params(plan);
     does(plan, [this] { return plan_file(session_, run_); });
 
+    CLI::App* cron = add("cron", "Show when a cron expression fires next");
+    cron->add_option("expression", cron_.expression, "Five fields in one word: '30 3 * * 1', or @daily and the like")
+        ->required();
+    cron->add_option("--timezone", cron_.timezone, "As in Europe/Paris; default: UTC");
+    cron->add_option("--from", cron_.from, "From this time on, local to the zone unless it names one; default: now");
+    cron->add_option("--count", cron_.count, "How many times")->check(CLI::Range(1U, 10'000U));
+    cron->add_option("--dst", cron_.dst, "gap=shift|skip,fold=once|twice; default: gap=shift,fold=once");
+    does(cron, [this] { return show_cron(session_, cron_); });
+
     does(add("schema", "Print the JSON Schema of DAG files"), [] { return print_schema(); });
   }
 
@@ -336,6 +345,7 @@ class CommandLine {
   RunOptions run_;
   ListOptions list_;
   AliasOptions alias_;
+  CronOptions cron_;
   TokenOptions token_;
   std::vector<std::string> files_;
   std::vector<std::string> tasks_;

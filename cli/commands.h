@@ -43,6 +43,17 @@ int validate_files(const Session& session, const std::vector<std::string>& files
 int plan_file(const Session& session, const RunOptions& options);
 int print_schema();
 
+// cron.cc
+struct CronOptions {
+  std::string expression;
+  std::string timezone = "UTC";
+  std::string from;
+  std::uint32_t count = 10;
+  std::string dst;
+};
+/// The next times of a cron expression, one a line.
+int show_cron(const Session& session, const CronOptions& options);
+
 // start_run.cc
 int run_file(const Session& session, const RunOptions& options);
 int submit_file(const Session& session, const RunOptions& options);

@@ -1,0 +1,139 @@
+#include "engine/calendar/zone.h"
+
+#include <date/tz.h>
+namespace Posix {
+using date::hh_mm_ss;  // The next header was written before std::chrono had one, too.
+}
+#include <date/ptz.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <vector>
+
+#include "engine/base/text.h"
+
+namespace chappe::calendar {
+
+/// The library reads a zone's table of changes, which ends in 2037. What holds after it stands in the last line of the
+/// zone's file, as a rule of POSIX.
+struct Zone::Rules {
+  const date::time_zone* table = nullptr;  ///< Null: UTC, for which no database is needed.
+  std::optional<Posix::time_zone> afterwards;
+};
+
+namespace {
+
+constexpr std::int64_t kMinute = 60, kHour = 3600, kDay = 86'400;
+constexpr std::int64_t kEndOfTime = 253'402'300'800;  // Of the year 9999.
+constexpr std::int64_t kLongestOffset = 26 * kHour;
+
+date::sys_seconds as_seconds(std::int64_t seconds) { return date::sys_seconds(std::chrono::seconds(seconds)); }
+
+Stretch to_stretch(const date::sys_info& info) {
+  return {info.begin.time_since_epoch().count(), info.end.time_since_epoch().count(), info.offset.count()};
+}
+
+/// The last line of a zone's file; "" where it has none.
+std::string rule_of_file(const std::string& name) {
+  constexpr long kLongestRule = 128;
+  std::FILE* file = std::fopen(("/usr/share/zoneinfo/" + name).c_str(), "rb");
+  if (file == nullptr) return "";
+  std::array<char, kLongestRule> tail{};
+  std::size_t size = 0;
+  if (std::fseek(file, -kLongestRule, SEEK_END) == 0) size = std::fread(tail.data(), 1, tail.size(), file);
+  std::fclose(file);
+  std::string_view text(tail.data(), size);
+  if (text.empty() || text.back() != '\n') return "";
+  text.remove_suffix(1);
+  const std::size_t begin = text.rfind('\n');
+  return begin == std::string_view::npos ? "" : std::string(text.substr(begin + 1));
+}
+
+std::optional<Posix::time_zone> parse_rule(const std::string& rule) {
+  if (rule.find(',') == std::string::npos) return std::nullopt;  // No changes: the table's last offset stays.
+  try {
+    return Posix::time_zone(rule);
+  } catch (...) {  // The table alone, then.
+    return std::nullopt;
+  }
+}
+
+std::string unknown_zone(std::string_view name) {
+  std::vector<std::string> names;
+  for (const date::time_zone& zone : date::get_tzdb().zones) names.push_back(zone.name());
+  const auto near = nearest(name, names);
+  return fmt::format("there is no time zone '{}'; {}", printable(name),
+                     near ? fmt::format("did you mean '{}'?", *near) : "zones are named as in Europe/Paris, or UTC");
+}
+
+}  // namespace
+
+ZonePtr Zone::utc() { return std::make_shared<const Zone>("UTC", std::make_shared<const Rules>()); }
+
+Result<ZonePtr> Zone::find(std::string_view name) {
+  constexpr std::size_t kNameMax = 64;
+  if (name == "UTC") return utc();
+  if (name.empty() || name.size() > kNameMax) return fail(ErrorCode::kInvalidInput, "this is no name of a time zone");
+  try {
+    auto rules = std::make_shared<Rules>();
+    const auto& zones = date::get_tzdb().zones;
+    const auto found = std::ranges::find(zones, name, [](const date::time_zone& zone) { return zone.name(); });
+    if (found == zones.end()) return fail(ErrorCode::kInvalidInput, unknown_zone(name));
+    rules->table = &*found;
+    (void)found->get_info(as_seconds(0));  // Reads its file.
+    rules->afterwards = parse_rule(rule_of_file(found->name()));
+    return std::make_shared<const Zone>(std::string(name), std::move(rules));
+  } catch (...) {
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("the time zone '{}' cannot be read: is the package tzdata installed?", printable(name)));
+  }
+}
+
+Stretch Zone::at(std::int64_t seconds) const {
+  if (rules_->table == nullptr) return {-kEndOfTime, kEndOfTime, 0};
+  Stretch stretch = to_stretch(rules_->table->get_info(as_seconds(seconds)));
+  if (stretch.end < kEndOfTime || !rules_->afterwards) return stretch;
+  const Stretch ruled = to_stretch(rules_->afterwards->get_info(as_seconds(seconds)));
+  return {std::max(ruled.begin, stretch.begin), ruled.end, ruled.offset};
+}
+
+std::int64_t Zone::to_utc(std::int64_t local) const {
+  Stretch stretch = at(local - kLongestOffset);
+  while (local - stretch.offset >= stretch.end) {
+    const std::int64_t end = stretch.end;
+    stretch = at(end);
+    if (local - stretch.offset < end) return end;  // A gap.
+  }
+  return local - stretch.offset;
+}
+
+std::string to_iso8601(WallTime time, const Zone& zone) {
+  const std::int64_t seconds = time.us / 1'000'000;
+  const std::int64_t offset = zone.at(seconds).offset;
+  std::string text = chappe::to_iso8601(WallTime{(seconds + offset) * 1'000'000}).substr(0, 19);
+  if (zone.name() == "UTC") return text + "Z";
+  const std::int64_t size = std::abs(offset);
+  text += fmt::format("{}{:02}:{:02}", offset < 0 ? '-' : '+', size / kHour, size % kHour / kMinute);
+  return size % kMinute == 0 ? text : text + fmt::format(":{:02}", size % kMinute);
+}
+
+bool is_date(std::string_view text) { return text.size() == std::string_view("2026-01-01").size(); }
+
+Result<WallTime> parse_local_time(std::string_view text, const Zone& zone) {
+  constexpr std::size_t kToDay = 10, kToMinute = 16;
+  const bool zoned = text.size() > kToDay && text.find_first_of("Z+-", kToDay) != std::string_view::npos;
+  if (zoned) return parse_iso8601(text);
+  std::string whole(text);
+  if (whole.size() == kToDay) whole += "T00:00";
+  if (whole.size() == kToMinute) whole += ":00";
+  const auto local = parse_iso8601(whole + "Z");
+  if (!local) {
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("'{}' is no date or time such as 2026-11-20 or 2026-11-20T03:00", printable(text)));
+  }
+  return WallTime{zone.to_utc(local->us / 1'000'000) * 1'000'000};
+}
+
+}  // namespace chappe::calendar
