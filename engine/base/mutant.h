@@ -56,6 +56,7 @@ enum class Mutant : std::uint8_t {
   kLosesWorkersWithoutTheirAttempts,
   kMissesLostAssignments,
   kCountsAssignmentsOnTheirWayAsLost,
+  kBelievesOldHellos,
   kForgetsNothing,
   kFeedsDrainingWorkers,
   kCancelsOnce,

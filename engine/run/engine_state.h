@@ -38,6 +38,7 @@ struct WorkerState {
   WorkerRow row;
   ConnectionId connection;  ///< 0: not heard of since the scheduler started.
   std::uint64_t batch = 0;  ///< Last one sent on the connection.
+  std::uint64_t hello = 0;  ///< Number of the newest one.
   MonoTime lease_until;
   std::map<std::string, std::string> labels;
   std::unordered_map<AttemptId, LeasedAttempt> leased;

@@ -65,6 +65,9 @@ void EngineState::on(const WorkerJoined& event) {
     add_timer(config.lease, Timer::Kind::kLease, seq.value, 0);
   }
   WorkerState& worker = workers.at(seq);
+  // Sent on a connection that was given up since, and read only now: it knows nothing of what the newer one was told.
+  if (hello.number < worker.hello && !CHAPPE_MUTANT(kBelievesOldHellos)) return;
+  worker.hello = hello.number;
   if (worker.connection == event.connection) {
     // It was asked twice. What it was told since its first hello may still be on its way.
     hear(worker);

@@ -31,9 +31,10 @@ struct HeldAttempt {
 
 /// The first message of a connection: who the worker is and what it offers.
 struct WorkerHello {
-  std::string incarnation;  ///< 32 hex digits; one process life.
-  std::string name;         ///< Of the place, not of the process: equal (name, host) means the same work directory,
-                            ///< whose lock proves that an earlier incarnation and all its tasks are dead.
+  std::string incarnation;   ///< 32 hex digits; one process life.
+  std::uint64_t number = 0;  ///< Counts the hellos of this incarnation: one that is read late is told from a newer one.
+  std::string name;          ///< Of the place, not of the process: equal (name, host) means the same work directory,
+                             ///< whose lock proves that an earlier incarnation and all its tasks are dead.
   std::string host;
   Resources capacity;
   std::uint32_t noop_depth = 1024;  ///< In-worker no-op tasks it takes ahead.

@@ -44,6 +44,7 @@ Complaint read(const v1::Hello& from, WorkerSays& out) {
   hello.capacity = to_resources(from.capacity());
   hello.noop_depth = from.noop_depth();
   hello.prefetch = from.prefetch();
+  hello.number = from.number();
   for (const v1::Label& label : from.labels()) {
     if (!is_name(label.name()) || label.value().size() > kNameMax) return "a label is empty or too long";
     if (!hello.labels.emplace(label.name(), label.value()).second) return "a label is there twice";

@@ -20,6 +20,7 @@ struct Location {
 
 /// Metadata that marks one write as ours, so that a repeat whose first try did land recognises it.
 inline constexpr std::string_view kWriteMark = "chappe-write";
+inline constexpr std::size_t kMarkDigits = 32;                              ///< Of a mark that is no content hash.
 inline constexpr std::string_view kContentHash = "sha256";                  ///< Metadata: the object's SHA-256, hex.
 inline constexpr std::uint64_t kCopyPartBytesMax = std::uint64_t{5} << 30;  ///< S3's bound on one copied part.
 
@@ -56,7 +57,7 @@ struct OpenUpload {
   std::string id;
   std::vector<std::string> part_etags;
   std::uint64_t size = 0;
-  std::string mark;  ///< Value of kWriteMark in its metadata: the object's SHA-256, or 32 random digits.
+  std::string mark;  ///< Value of kWriteMark in its metadata: the object's SHA-256, or kMarkDigits of another kind.
   bool if_absent = false;
   bool is_marked_by_content() const { return mark.size() == 64; }
 };

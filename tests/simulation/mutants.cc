@@ -60,6 +60,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell),
     BUG(MissesLostAssignments, "an assignment that never arrived is never missed", Law::kRunsEnd),
     BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm),
+    BUG(BelievesOldHellos, "a hello that is read late undoes a newer one", Law::kKeepsResults, Law::kOverlap,
+        Law::kForetold),
     BUG(ForgetsNothing, "a worker is not told to forget what is over", Law::kOverlap, Law::kRunsEnd),
     BUG(FeedsDrainingWorkers, "a worker that drains is given attempts", Law::kRoom),
     BUG(CancelsOnce, "a cancel that a broken connection lost is not told again", Law::kRunsEnd),

@@ -96,7 +96,11 @@ void Worker::resume() {
   }
   world_.journal.note("worker goes on", number_);
   // After a long sleep the fence comes before anything else.
-  if (fence_ && now().mono >= fence_->terminate_at) carry_out(agent_->orders(now(), false));
+  if (fence_ && now().mono >= fence_->terminate_at) {
+    const agent::AgentOrders orders = agent_->orders(now(), false);
+    carry_out(orders);
+    if (orders.goodbye) return leave();
+  }
   look_at_fence(life_);
   const std::uint64_t life = life_;
   for (const auto& what : std::exchange(backlog_, {})) {
@@ -460,7 +464,9 @@ void Worker::line_up(const agent::LineUpOrder& order) {
 }
 
 void Worker::withdraw(AttemptId attempt) {
-  later(world_.up_to(5ms), [this, attempt] { take_back(attempt); });
+  // Long enough at times for the front to end first.
+  const Duration rest = world_.up_to(world_.chance.one_in(3) ? 500ms : 5ms);
+  later(rest, [this, attempt] { take_back(attempt); });
 }
 
 void Worker::take_back(AttemptId attempt) {

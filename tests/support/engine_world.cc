@@ -125,6 +125,7 @@ Event EngineWorld::join(WorkerSide& worker) {
   worker.connection = {++connections_};
   worker.batch_seen = 0;
   WorkerHello hello = worker.hello;
+  hello.number = connections_;
   hello.held = worker.holds();
   return WorkerJoined{worker.connection, std::move(hello)};
 }

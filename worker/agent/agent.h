@@ -218,6 +218,7 @@ class Agent {
   AttemptId newest_assigned_;  ///< Attempt ids only grow.
   bool connected_ = false;
   bool hello_due_ = false;
+  std::uint64_t hellos_ = 0;
   bool stale_scheduler_ = false;  ///< What this connection says comes from a scheduler that was replaced.
   std::uint32_t epoch_ = 0;
   std::uint64_t batch_seen_ = 0;

@@ -21,6 +21,7 @@ void wake_by(AgentOrders& orders, MonoTime time) { orders.wake_at = std::min(ord
 void Agent::tell(Now now, AgentOrders& orders) {
   if (std::exchange(hello_due_, false)) {
     orders.hello = self_;
+    orders.hello->number = ++hellos_;
     orders.hello->held = held_list();
     // Everything below follows the hello on the same connection, in order.
     if (!CHAPPE_MUTANT(kAgentTellsResultsOnce)) tell_all_results_again();

@@ -146,7 +146,10 @@ class Worker {
   /// After a long sleep the fence comes before anything else: what waits in the socket may be as old as that sleep.
   void fence_first() {
     const auto fence = agent_.fence();
-    if (fence && exec::boot_time() >= fence->terminate_at) carry_out(agent_.orders(now(), false));
+    if (!fence || exec::boot_time() < fence->terminate_at) return;
+    const agent::AgentOrders orders = agent_.orders(now(), false);
+    carry_out(orders);
+    left_ = left_ || orders.goodbye;  // Its farewell may be over too, and it says so once.
   }
 
   int milliseconds_to_wait() const {

@@ -351,6 +351,19 @@ TEST_P(ObjectStoreTest, StagesAnewWhatIsGoneUnderTheSameCondition) {
   EXPECT_EQ(code_of(store_->restage(first, "nothing", {})), ErrorCode::kNotFound);
 }
 
+TEST_P(ObjectStoreTest, RecognisesWhatAnUploadStagedAgainHasShown) {
+  ASSERT_TRUE(put("one", "first").has_value());
+  const std::string upload = store_->stage("one", 5, "data/moving", {}).value();
+  ASSERT_TRUE(store_->abort(upload).has_value());
+  const std::string again = store_->restage(upload, "one", {}).value();
+  const auto shown = store_->complete(again);
+  ASSERT_TRUE(shown.has_value()) << shown.error().message;
+  // Whoever remembers the first upload only must not show the bytes a second time.
+  const auto known = store_->complete(upload);
+  ASSERT_TRUE(known.has_value()) << known.error().message;
+  EXPECT_EQ(known->etag, shown->etag);
+}
+
 TEST_P(ObjectStoreTest, RefusesUploadsThatItDidNotWrite) {
   for (const std::string text : {"", "local1", "s3-1 a b", "local1 ../../etc 1 1 1 0 passwd", "hello world"}) {
     EXPECT_EQ(code_of(store_->complete(text)), ErrorCode::kInvalidInput) << text;

@@ -38,6 +38,19 @@ TEST(Engine, LosesNothingThatIsOnItsWayWhenAWorkerSaysHelloTwice) {
   EXPECT_EQ(again.send[0].batch, 3u);  // Counted on: the connection is the same.
 }
 
+TEST(Engine, LosesNothingWhenTheHelloOfAnEarlierConnectionIsReadLate) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  const Event late = world.join(worker);
+  world.step({world.join(worker)});
+  const RunRequested request = world.request(DagBuilder("d").task("a").build());
+  world.step({request});
+  const Effects effects = world.step({late});
+  EXPECT_TRUE(effects.persist.empty());
+  EXPECT_TRUE(effects.send.empty());
+  EXPECT_EQ(world.state(request.id, "a"), "queued");
+}
+
 TEST(Engine, TakesNoMoreRunsThanItsBound) {
   EngineWorld world({.runs_max = 1});
   const DagPtr dag = DagBuilder("d").task("a").build();

@@ -16,6 +16,7 @@ using testing::SizeIs;
 
 WorkerHello full_hello() {
   return {.incarnation = "0123456789abcdef0123456789abcdef",
+          .number = ~0ULL,
           .name = "w1",
           .host = "tower",
           .capacity = {.cpu_milli = 1500, .memory_bytes = 1ULL << 40, .gpus = 3},
