@@ -155,8 +155,9 @@ inline constexpr KeySet kAsset{"'asset'", kAssetKnown};
 inline constexpr Word kValueKnown[] = {"file", "json", "path", "default"};
 inline constexpr KeySet kValue{"an output value", kValueKnown};
 
-inline constexpr Word kForEachKnown[] = {"items", "matrix", "sequence", "as", "key", "max_parallel", "on_empty"};
-inline constexpr Word kForEachLater[] = {"s3_list", "max_items", "min_success", "depth_first"};
+inline constexpr Word kForEachKnown[] = {"items",        "matrix",    "sequence", "as",         "key",
+                                         "max_parallel", "max_items", "on_empty", "min_success"};
+inline constexpr Word kForEachLater[] = {"s3_list", "depth_first"};
 inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};

@@ -117,11 +117,6 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
           "{{{1}: \"${{{{ {0} }}}}\"}}, and write \"${1}\"",
           dotted(reference), variable_for(reference));
     }
-    if (root == "tasks" && site.where == site::kForEach.where) {
-      return std::string(
-          "a fan-out is fixed when the run starts, before any task has outputs: 'foreach' may name "
-          "'params' only");
-    }
     return fmt::format("'{}' is not known {}", root, site.where);
   };
   if (is_item(root) || root == "item" || root == "key" || root == "position") return problem_of_item(reference, site);

@@ -20,9 +20,11 @@
 namespace chappe {
 
 /// Bounds of a DAG. A file or a run past one is refused with a message that names the bound.
-inline constexpr std::size_t kTasksMax = 200'000;           ///< Tasks in a file.
-inline constexpr std::size_t kItemsMax = 1'000'000;         ///< Items of one fan-out.
-inline constexpr std::size_t kInstancesMax = 4'000'000;     ///< Task instances of a run.
+inline constexpr std::size_t kTasksMax = 200'000;        ///< Tasks in a file.
+inline constexpr std::size_t kItemsMax = 1'000'000;      ///< Items of one fan-out.
+inline constexpr std::size_t kLateItemsMax = 100'000;    ///< Items of one over results, unless `max_items` says more.
+inline constexpr std::size_t kAxesMax = 16;              ///< Names in a matrix.
+inline constexpr std::size_t kInstancesMax = 4'000'000;  ///< Task instances of a run.
 inline constexpr std::size_t kDependenciesMax = 2'000'000;  ///< Edges of a DAG.
 
 enum class ParamType : std::uint8_t { kString, kInteger, kNumber, kBoolean, kArray, kObject };
@@ -150,10 +152,17 @@ struct PromoteSpec {
   bool operator==(const PromoteSpec&) const = default;
 };
 
-/// Static fan-out: one instance per item. Exactly one of items, expression, matrix, sequence.
+/// Fan-out: one instance per item. Exactly one of items, expression, matrix, sequence.
 struct ForEach {
-  ValueList items;            ///< Literal items, a matrix already multiplied out.
-  expr::Template expression;  ///< Over `params` only: a list.
+  ValueList items;            ///< Literal items, a matrix of lists already multiplied out.
+  expr::Template expression;  ///< A list.
+  struct Axis {
+    std::string name;
+    ValueList values;
+    expr::Template expression;  ///< A list, instead of `values`.
+    bool operator==(const Axis&) const = default;
+  };
+  std::vector<Axis> matrix;  ///< Where an axis is an expression; at most kAxesMax.
   struct Sequence {
     std::int64_t start = 0;
     std::int64_t count = 0;
@@ -161,13 +170,32 @@ struct ForEach {
     bool operator==(const Sequence&) const = default;
   };
   std::optional<Sequence> sequence;
+  /// Those numbers of `sequence` that are expressions; empty: the number counts.
+  struct Counted {
+    expr::Template start;
+    expr::Template count;
+    expr::Template step;
+    bool operator==(const Counted&) const = default;
+  };
+  Counted counted;
+  bool late = false;  ///< Names more than `params`: the items are found when the task's upstream has ended.
   std::string as = "item";
   expr::Template key;  ///< Names the instance; empty: the item's text if short and unique, else its position.
   std::uint32_t max_parallel = 0;  ///< 0: no bound of its own.
+  std::uint32_t max_items = 0;     ///< 0: kLateItemsMax, or kItemsMax for items that are known from the start.
+  std::uint32_t min_success = 0;   ///< Items that must succeed; 0: all, or `min_share` of them.
+  double min_share = 0;            ///< Share of the items that must succeed; 0: all, or `min_success`.
   enum class OnEmpty : std::uint8_t { kSkip, kSucceed, kFail };
   OnEmpty on_empty = OnEmpty::kSkip;
   bool operator==(const ForEach&) const = default;
+
+  /// How many of so many items may fail.
+  std::uint32_t may_fail(std::uint32_t all) const;
+  std::size_t items_max() const { return max_items > 0 ? max_items : late ? kLateItemsMax : kItemsMax; }
 };
+
+/// All combinations, the last name turning fastest.
+ValueList multiply_axes(const std::vector<std::pair<std::string, ValueList>>& axes);
 
 /// `allow_failure`: true, or for some exit codes only.
 struct AllowFailure {

@@ -71,6 +71,8 @@ class MetaReader {
   /// One run with all its rows, for who wants to run it again. Errors: kNotFound. Cost: O(its rows).
   virtual Result<StoredRun> load_run(const RunId& run) = 0;
   virtual Result<std::optional<RunRow>> run_by_request(const std::string& request_id) = 0;
+  /// What fan-outs over results came to, in the order in which they were written.
+  virtual Result<std::vector<FanOutRow>> fan_outs(RunSeq run) = 0;
   /// Rows by state; instances without a row are counted as kNone.
   virtual Result<std::array<std::uint64_t, kTaskStates>> state_counts(const RunRow& run) = 0;
   virtual Result<std::vector<TaskRow>> tasks(RunSeq run, const TaskFilter& filter) = 0;

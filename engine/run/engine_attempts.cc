@@ -19,10 +19,6 @@ bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
-bool is_allowed(const AllowFailure& allow, const AttemptEnd& end) {
-  return allow.always || (end.reason == Reason::kExitCode && among(allow.exit_codes, end.exit_code));
-}
-
 /// Whether the policy retries this kind of end at all.
 bool covers(const RetryPolicy& retry, const AttemptEnd& end) {
   if (!retry.on.empty() && std::find(retry.on.begin(), retry.on.end(), end.reason) == retry.on.end()) return false;
@@ -383,7 +379,6 @@ void EngineState::on(const AttemptFinished& event) {
 
 /// A failure: rest and try again, or fail for good.
 void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at) {
-  const Task& task = run.task(run.instances->task_of(index));
   TaskRow row = row_of(run, index);
   row.queued_at = queued_at;
   row.end = std::move(end);
@@ -393,7 +388,7 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
   }
   if (run.row.stop == Stop::kNone && retry_later(run, index, row)) return store_row(run, index, std::move(row));
   row.state = TaskState::kFailed;
-  row.allowed = is_allowed(task.allow_failure, row.end);
+  row.allowed = is_tolerated(run, index, row.end);
   settle(run, index, std::move(row));
 }
 

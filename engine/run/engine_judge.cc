@@ -32,6 +32,7 @@ void EngineState::recount(LiveRun& run) {
   run.failed = false;
   for (std::uint32_t task = 0; task < run.tasks.size(); ++task) {
     run.tasks[task].upstream = {};
+    run.tasks[task].tolerated = 0;
     for (const Dependency& edge : run.task(task).depends_on) {
       run.tasks[task].upstream.total += run.instances->count(edge.task);
     }
@@ -43,11 +44,14 @@ void EngineState::recount(LiveRun& run) {
 }
 
 void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
+  if (!run.instances->is_current(index)) return;
   const InstanceState& ended = run.states[index];
+  const std::uint32_t task = run.instances->task_of(index);
+  if (ended.state == TaskState::kFailed && ended.allowed) ++run.tasks[task].tolerated;
   if (ended.state == TaskState::kFailed && !ended.allowed) run.failed = true;
   // A worker may say "cancelled" though nobody cancelled the run; what was asked for is then not done.
   if (ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled) run.failed = true;
-  for (const ChildEdge& edge : run.graph->children(run.instances->task_of(index))) {
+  for (const ChildEdge& edge : run.graph->children(task)) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
     ++count_for(child.upstream, dependency, ended.state, ended.allowed);
@@ -102,6 +106,8 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
     if (run.states[i].state == TaskState::kNone) settle_without_attempt(run, i, state, Reason::kUpstream, message);
   }
+  const std::uint32_t own = run.instances->own(task);
+  if (run.states[own].state == TaskState::kNone) settle_without_attempt(run, own, state, Reason::kUpstream, message);
 }
 
 /// False where a person runs again what it depends on, while it was under way itself.
@@ -124,6 +130,7 @@ void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
 
 void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
   const Task& task = run.task(position);
+  if (task.foreach && task.foreach->late && !find_items(run, position)) return;
   const std::uint32_t first = run.instances->first(position);
   ReadyRange range{first, first};
   const auto flush = [&](std::uint32_t next) {
@@ -131,7 +138,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     range = {next, next};
   };
   for (std::uint32_t i = first; i < first + run.instances->count(position); ++i) {
-    const bool waits = run.states[i].state == TaskState::kNone && (task.when.empty() || decide_when(run, i));
+    const bool waits = run.states[i].state == TaskState::kNone && (!asks_each(task) || decide_when(run, i));
     const bool empty = task.foreach && !run.instances->mapped(position);
     if (waits && empty) decide_empty(run, i);
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
@@ -200,7 +207,7 @@ void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
   row.queued_at = now.wall;
   row.end = std::move(end);
   row.state = row.end.reason == Reason::kNone ? TaskState::kSuccess : TaskState::kFailed;
-  row.allowed = row.state == TaskState::kFailed && task.allow_failure.always;
+  row.allowed = row.state == TaskState::kFailed && is_tolerated(run, index, row.end);
   settle(run, index, std::move(row));
 }
 
@@ -221,7 +228,7 @@ void EngineState::decide_promote(LiveRun& run, std::uint32_t index) {
     row.end.reason = Reason::kLaunchFailed;
     row.end.message = moved.error().message;
     row.state = TaskState::kFailed;
-    row.allowed = task.allow_failure.always;
+    row.allowed = is_tolerated(run, index, row.end);
   }
   settle(run, index, std::move(row));
 }

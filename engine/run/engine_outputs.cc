@@ -100,7 +100,7 @@ void EngineState::on(const PublishFailed& event) {
   row.state = TaskState::kFailed;
   row.end.reason = Reason::kInvalidOutput;
   row.end.message = event.message;
-  row.allowed = run->task(run->instances->task_of(event.key.index)).allow_failure.always;
+  row.allowed = is_tolerated(*run, event.key.index, row.end);
   run->outputs.erase(event.key.index);
   settle(*run, event.key.index, std::move(row));
   judge_due(*run);

@@ -103,16 +103,20 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
     for (const ChildEdge& edge : run.graph->children(run.instances->task_of(*instance))) roots.push_back(edge.child);
   }
   const std::vector<bool> reached = run.graph->with_descendants(roots);
+  const std::vector<bool> too_many = past_tolerance(run);
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     const bool named = alone[i] || (!names.empty() && reached[run.instances->task_of(i)]);
-    const bool unfinished = instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed ||
-                            (instance.state == TaskState::kFailed && !instance.allowed);
+    const bool failed =
+        instance.state == TaskState::kFailed && (!instance.allowed || too_many[run.instances->task_of(i)]);
+    const bool unfinished =
+        failed || instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed;
     const bool not_begun = instance.state == TaskState::kNone && is_final(run.row.state);
     if (named && holds_attempt(instance.state)) {
       return fail(ErrorCode::kConflict, fmt::format("{} is {}; it cannot be run again before it has ended",
                                                     run.instances->name_of(i), chappe::name_of(instance.state)));
     }
+    if (run.instances->is_retired(i)) continue;
     if ((is_final(instance.state) && (named || unfinished)) || not_begun) chosen.push_back(i);
   }
   if (chosen.empty()) {

@@ -70,6 +70,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   if (run.row.state == RunState::kQueued && !CHAPPE_MUTANT(kRestoreForgetsQueuedRuns)) queue_up(run);
   if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
+  if (auto adopted = adopt_fan_outs(run, stored.fan_outs); !adopted) return fail(std::move(adopted.error()));
   if (run.instances->size() != run.row.instances) {
     return fail(ErrorCode::kCorrupt, fmt::format("its DAG makes {} task instances, its row says {}",
                                                  run.instances->size(), run.row.instances));

@@ -170,8 +170,7 @@ void EngineState::settle_without_attempt(LiveRun& run, std::uint32_t index, Task
   row.queued_at = {};
   row.state = state;
   row.end = {.reason = reason, .ended_at = now.wall, .message = std::move(message)};
-  const Task& task = run.task(run.instances->task_of(index));
-  row.allowed = state == TaskState::kFailed && task.allow_failure.always;
+  row.allowed = state == TaskState::kFailed && is_tolerated(run, index, row.end);
   settle(run, index, std::move(row));
 }
 

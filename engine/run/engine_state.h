@@ -5,7 +5,7 @@
 ///   engine_runs.cc  runs begin and end                         engine_attempts.cc assigning, ends, retries
 ///   engine_judge.cc  tasks are judged                          engine_outputs.cc  recording and publishing
 ///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
-///   engine_restore.cc  from rows
+///   engine_restore.cc  from rows                           engine_fan_out.cc  fan-outs over results
 #pragma once
 
 #include <deque>
@@ -161,6 +161,15 @@ struct EngineState {
   Result<AliasRow> promote(LiveRun& run, const PromoteSpec& spec, AttemptId attempt, std::uint32_t index);
   void decide_empty(LiveRun& run, std::uint32_t index);
   void tell_children(LiveRun& run, std::uint32_t index);
+
+  // ---- engine_fan_out.cc ----
+  static bool asks_each(const Task& task);
+  bool find_items(LiveRun& run, std::uint32_t position);
+  void give_items(LiveRun& run, std::uint32_t task, FanOutPtr items);
+  void retire(LiveRun& run, ReadyRange items);
+  Result<void> adopt_fan_outs(LiveRun& run, const std::vector<FanOutRow>& rows);
+  bool is_tolerated(const LiveRun& run, std::uint32_t index, const AttemptEnd& end) const;
+  static std::vector<bool> past_tolerance(const LiveRun& run);
 
   // ---- engine_runs.cc, ends ----
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);

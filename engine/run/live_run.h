@@ -35,9 +35,10 @@ struct InstanceState {
 /// What one task (all its instances) has come to.
 struct TaskProgress {
   UpstreamCounts upstream;
-  std::uint32_t active = 0;  ///< Attempts assigned.
-  bool judged = false;       ///< Its trigger rule has spoken.
-  WallTime ready_at;         ///< When it said run.
+  std::uint32_t active = 0;     ///< Attempts assigned.
+  std::uint32_t tolerated = 0;  ///< Items that failed, and `min_success` leaves room for it.
+  bool judged = false;          ///< Its trigger rule has spoken.
+  WallTime ready_at;            ///< When it said run.
 };
 
 /// Instances side by side that are ready; handed out from the front.

@@ -67,6 +67,15 @@ struct TaskChange {
   bool operator==(const TaskChange&) const = default;
 };
 
+/// The items of a fan-out over results, as FanOut::told() tells them. Of the rows of one task the last one counts; the
+/// order of all rows of a run says which positions their instances have.
+struct FanOutRow {
+  RunSeq run;
+  std::uint32_t task = 0;
+  Value items;
+  bool operator==(const FanOutRow&) const = default;
+};
+
 /// An attempt that is not the latest of its instance any more: history. Made by the store, see TaskChange.
 struct AttemptRow {
   InstanceKey key;
@@ -101,7 +110,7 @@ struct RunRow {
   RunState state = RunState::kQueued;
   Stop stop = Stop::kNone;
   std::uint32_t generation = 1;  ///< Raised by each `retry` of a person.
-  std::uint32_t instances = 0;   ///< Task instances in all.
+  std::uint32_t instances = 0;   ///< Task instances in all; fan-outs over results add theirs.
   WallTime created_at;
   WallTime started_at;
   WallTime ended_at;
@@ -229,6 +238,7 @@ struct Persist {
   std::vector<RunRow> runs;                  ///< Insert.
   std::vector<RunChange> run_changes;        ///< In order.
   std::vector<WorkerRow> workers;            ///< Insert, or update name, capacity and lost_at by seq.
+  std::vector<FanOutRow> fan_outs;           ///< Insert, in order.
   std::vector<TaskChange> tasks;             ///< In order: an instance may change several times in a batch.
   std::vector<AttemptRow> attempts;          ///< Insert.
   std::vector<InputRow> inputs;              ///< Insert.
@@ -250,6 +260,7 @@ struct StoredRun {
   std::string dag_source;  ///< The version's text; the shell loads it into `dag`.
   DagPtr dag;
   Value params;                        ///< Map; the shell reads it out of `row.params_json`.
+  std::vector<FanOutRow> fan_outs;     ///< In the order in which they were written.
   std::vector<TaskRow> tasks;          ///< By index.
   std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
   std::vector<ValueRow> values;        ///< Of the latest attempts.

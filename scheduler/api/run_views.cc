@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "dags/loader/loader.h"
 #include "proto/json/json.h"
 
@@ -15,6 +17,11 @@ Result<DagPtr> load_version(MetaReader& reader, const std::string& version) {
   if (loaded.dag != nullptr) return loaded.dag;
   return fail(ErrorCode::kCorrupt, fmt::format("DAG version {} does not load any more: {}", version,
                                                loaded.diagnostics.empty() ? "" : loaded.diagnostics.front().text()));
+}
+
+bool fans_out_late(const Dag& dag) {
+  return std::any_of(dag.tasks.begin(), dag.tasks.end(),
+                     [](const Task& task) { return task.foreach && task.foreach->late; });
 }
 
 }  // namespace
@@ -32,18 +39,27 @@ Result<DagPtr> RunViews::dag(MetaReader& reader, const std::string& version) {
 }
 
 Result<InstancesPtr> RunViews::instances(MetaReader& reader, const RunRow& run) {
-  const std::string name = run.dag_version + run.params_json;
+  const auto run_dag = dag(reader, run.dag_version);
+  if (!run_dag) return fail(run_dag.error());
+  std::string name = run.dag_version + run.params_json;
+  if (fans_out_late(**run_dag)) {  // Then it has more instances as it goes on, and others than its like.
+    name = fmt::format("{}:{}:{}", run.seq.value, run.generation, run.instances);
+  }
   {
     const std::scoped_lock lock(mutex_);
     if (InstancesPtr known = instances_.find(name)) return known;
   }
-  const auto run_dag = dag(reader, run.dag_version);
-  if (!run_dag) return fail(run_dag.error());
   const auto params = parse_json(run.params_json);
   if (!params || params->as_map() == nullptr)
     return fail(ErrorCode::kCorrupt, "the run's parameters are no JSON object");
   auto expanded = Instances::expand(*run_dag, *params->as_map());
   if (!expanded) return fail(ErrorCode::kCorrupt, "expand the run's tasks: " + expanded.error().message);
+  const auto fan_outs = reader.fan_outs(run.seq);
+  if (!fan_outs) return fail(fan_outs.error());
+  for (const FanOutRow& row : *fan_outs) {
+    const auto given = expanded->fan_out(row.task, row.items, *params);
+    if (!given) return fail(ErrorCode::kCorrupt, "expand the run's tasks: " + given.error().message);
+  }
   auto view = std::make_shared<const Instances>(*std::move(expanded));
   const std::scoped_lock lock(mutex_);
   instances_.keep(name, view);

@@ -34,6 +34,7 @@ class RunLoader {
  public:
   explicit RunLoader(Connection& connection)
       : source_(connection, "SELECT source FROM dag_versions WHERE version = ?1"),
+        fan_outs_(connection, select_sql<FanOutRow>("WHERE t.run = ?1 ORDER BY t.row")),
         tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
         artifacts_(connection, of_latest_attempts<ArtifactRow>()),
         values_(connection, of_latest_attempts<ValueRow>()) {}
@@ -47,6 +48,7 @@ class RunLoader {
     source_.reset();
     const RowRange range = rows_of(run.row.seq);
     run.tasks.reserve(run.row.instances);
+    read_into(fan_outs_.query(run.row.seq), run.fan_outs);
     read_into(tasks_.query(range.first, range.last), run.tasks);
     read_into(artifacts_.query(range.first, range.last), run.artifacts);
     read_into(values_.query(range.first, range.last), run.values);
@@ -60,6 +62,7 @@ class RunLoader {
         "t.row");
   }
   Statement source_;
+  Statement fan_outs_;
   Statement tasks_;
   Statement artifacts_;
   Statement values_;

@@ -282,8 +282,20 @@ CREATE TRIGGER audit_rows_are_kept BEFORE DELETE ON audit
 BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 )sql";
 
+// What fan-outs over results came to: rows are added, never changed.
+constexpr char kSchema3[] = R"sql(
+CREATE TABLE fan_outs (
+  row INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  task INTEGER NOT NULL,
+  items TEXT NOT NULL  -- JSON: a list, or start, count and step of a sequence.
+) STRICT;
+CREATE INDEX fan_outs_by_run ON fan_outs (run);
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
-                                 Migration{2, "tokens, and a chain of audit rows", kSchema2}};
+                                 Migration{2, "tokens, and a chain of audit rows", kSchema2},
+                                 Migration{3, "fan-outs over results", kSchema3}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

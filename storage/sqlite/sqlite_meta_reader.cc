@@ -141,6 +141,10 @@ Result<std::optional<RunRow>> SqliteMetaReader::run_by_request(const std::string
   return call("find run", [&] { return first<RunRow>("WHERE t.request_id = ?1 AND t.request_id <> ''", request_id); });
 }
 
+Result<std::vector<FanOutRow>> SqliteMetaReader::fan_outs(RunSeq run) {
+  return call("list fan-outs", [&] { return all<FanOutRow>("WHERE t.run = ?1 ORDER BY t.row", run); });
+}
+
 Result<std::array<std::uint64_t, kTaskStates>> SqliteMetaReader::state_counts(const RunRow& run) {
   return call("count tasks", [&] {
     std::array<std::uint64_t, kTaskStates> counts{};

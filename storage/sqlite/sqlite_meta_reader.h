@@ -24,6 +24,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<RunRow> run_by_seq(RunSeq seq) override;
   Result<StoredRun> load_run(const RunId& run) override;
   Result<std::optional<RunRow>> run_by_request(const std::string& request_id) override;
+  Result<std::vector<FanOutRow>> fan_outs(RunSeq run) override;
   Result<std::array<std::uint64_t, kTaskStates>> state_counts(const RunRow& run) override;
   Result<std::vector<TaskRow>> tasks(RunSeq run, const TaskFilter& filter) override;
   Result<AttemptHistory> attempts(InstanceKey key) override;

@@ -112,6 +112,13 @@ struct Table<ValueRow> {
 };
 
 template <>
+struct Table<FanOutRow> {
+  static constexpr std::string_view kName = "fan_outs";
+  static constexpr std::string_view kColumns = "run, task, items";
+  static auto fields(auto& row) { return std::tie(row.run, row.task, row.items); }
+};
+
+template <>
 struct Table<AssetVersion> {
   static constexpr std::string_view kName = "asset_versions";
   static constexpr std::string_view kColumns =

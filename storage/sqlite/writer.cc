@@ -56,6 +56,7 @@ Writer::Writer(const Connection& connection)
       attempt_(connection, insert_sql<AttemptRow>()),
       keep_attempt_(connection, kept_attempt()),
       input_(connection, insert_sql<InputRow>()),
+      fan_out_(connection, insert_sql<FanOutRow>()),
       asset_version_(connection, insert_sql<AssetVersion>()),
       artifact_(connection, insert_sql<ArtifactRow>()),
       value_(connection, insert_sql<ValueRow>()),
@@ -77,6 +78,7 @@ void Writer::write(const Persist& changes) {
   for (const RunRow& row : changes.runs) write_row(run_, row);
   for (const RunChange& change : changes.run_changes) write(change);
   for (const WorkerRow& row : changes.workers) write(row);
+  for (const FanOutRow& row : changes.fan_outs) write_row(fan_out_, row);
   for (const TaskChange& change : changes.tasks) write(change);
   for (const AttemptRow& row : changes.attempts) write_row(attempt_, row);
   for (const InputRow& row : changes.inputs) write_row(input_, row);

@@ -36,6 +36,7 @@ class Writer {
   Statement attempt_;
   Statement keep_attempt_;
   Statement input_;
+  Statement fan_out_;
   Statement asset_version_;
   Statement artifact_;
   Statement value_;

@@ -42,6 +42,11 @@ class Examples(unittest.TestCase):
         self.assertEqual(set(states.values()), {"success"})
         self.assertEqual(len(states), 6)
 
+    def test_map_reduce(self) -> None:
+        states = self.show("map_reduce.yaml", "--param", "text=a bb a ccc")
+        instances = ["measure[a]", "measure[bb]", "measure[ccc]", "by_length[1]", "by_length[2]", "by_length[3]"]
+        self.assertEqual(states, dict.fromkeys(["split", "measure", "by_length", "complete", *instances], "success"))
+
     def test_retries(self) -> None:
         self.assertEqual(self.show("retries.yaml"), {"flaky": "success", "optional": "failed", "last": "success"})
 

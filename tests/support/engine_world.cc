@@ -192,13 +192,21 @@ RunRow EngineWorld::row(const RunId& run) const {
 const DagPtr& EngineWorld::dag_of_run(RunSeq run) const { return dags_.at(store_.tables().runs.at(run).dag_version); }
 
 const Instances& EngineWorld::instances(RunSeq run) const {
-  const auto known = instances_.find(run);
-  if (known != instances_.end()) return known->second;
   CHAPPE_ASSERT(store_.tables().runs.contains(run));
   const Value params = MemoryMetaStore::params_of(store_.tables().runs.at(run));
-  auto expanded = Instances::expand(dag_of_run(run), *params.as_map());
-  CHAPPE_ASSERT(expanded.has_value());
-  return instances_.emplace(run, std::move(*expanded)).first->second;
+  auto known = instances_.find(run);
+  if (known == instances_.end()) {
+    auto expanded = Instances::expand(dag_of_run(run), *params.as_map());
+    CHAPPE_ASSERT(expanded.has_value());
+    known = instances_.emplace(run, Expanded{std::move(*expanded)}).first;
+  }
+  const std::vector<FanOutRow>& rows = store_.tables().fan_outs;
+  for (std::size_t& seen = known->second.fan_outs; seen < rows.size(); ++seen) {
+    if (rows[seen].run != run) continue;
+    const auto given = known->second.instances.fan_out(rows[seen].task, rows[seen].items, params);
+    CHAPPE_ASSERT(given.has_value());
+  }
+  return known->second.instances;
 }
 
 TaskRow EngineWorld::row(const RunId& run, const std::string& instance) const {

@@ -102,7 +102,11 @@ class EngineWorld {
   std::uint32_t incarnations_ = 0;
   std::uint64_t ids_ = 0;
   std::map<std::string, DagPtr> dags_;
-  mutable std::map<RunSeq, Instances> instances_;
+  struct Expanded {
+    Instances instances;
+    std::size_t fan_outs = 0;  ///< Rows of the store's table that were looked at.
+  };
+  mutable std::map<RunSeq, Expanded> instances_;
 };
 
 }  // namespace chappe::support

@@ -47,6 +47,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const RunRow& row : changes.runs) apply(row);
   for (const RunChange& change : changes.run_changes) apply(change);
   for (const WorkerRow& row : changes.workers) apply(row);
+  append(tables_.fan_outs, changes.fan_outs);
   for (const TaskChange& change : changes.tasks) apply(change);
   append(tables_.attempts, changes.attempts);
   append(tables_.inputs, changes.inputs);
@@ -146,6 +147,9 @@ StoredRun MemoryMetaStore::stored(const RunRow& row) const {
   run.dag_source = tables_.dag_versions.at(row.dag_version).source;
   run.dag = dags_.at(row.dag_version);
   run.params = params_of(row);
+  for (const FanOutRow& each : tables_.fan_outs) {
+    if (each.run == row.seq) run.fan_outs.push_back(each);
+  }
   const auto first = tables_.tasks.lower_bound({row.seq, 0});
   const auto last = tables_.tasks.upper_bound({row.seq, 0xffffffffU});
   for (auto it = first; it != last; ++it) run.tasks.push_back(it->second);

@@ -17,6 +17,7 @@ struct StoredTables {
   std::map<std::string, DagVersionRow> dag_versions;
   std::map<RunSeq, RunRow> runs;
   std::map<WorkerSeq, WorkerRow> workers;
+  std::vector<FanOutRow> fan_outs;
   std::map<InstanceKey, TaskRow> tasks;
   std::vector<AttemptRow> attempts;
   std::vector<InputRow> inputs;

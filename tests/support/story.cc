@@ -332,7 +332,9 @@ void Story::show(const std::string& run) {
   std::string text = fmt::format("{} {}:", run, name_of(row.state));
   const Instances& instances = world().instances(row.seq);
   for (std::uint32_t i = 0; i < instances.size(); ++i) {
-    text += fmt::format(" {}={}", instances.name_of(i), world().state(row.id, instances.name_of(i)));
+    const auto task = world().store().tables().tasks.find({row.seq, i});
+    const TaskState state = task == world().store().tables().tasks.end() ? TaskState::kNone : task->second.state;
+    text += fmt::format(" {}={}", instances.name_of(i), name_of(state));
   }
   told_.push_back(std::move(text));
 }

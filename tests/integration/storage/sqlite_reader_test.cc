@@ -235,6 +235,7 @@ TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {
   (void)read.artifacts({1}, 0);
   (void)read.inputs({1}, std::nullopt);
   (void)read.values({1}, 0);
+  (void)read.fan_outs({1});
   for (const bool newest : {false, true}) {
     (void)read.assets({.newest_only = newest, .before = AssetVersionId{9}});
     (void)read.assets({.uri = "model", .newest_only = newest});

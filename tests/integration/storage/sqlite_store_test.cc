@@ -80,6 +80,7 @@ TEST_F(SqliteStore, GivesBackEveryFieldOfALiveRun) {
   changes.tasks = {insertion(task)};
   changes.artifacts = {some_artifact(task)};
   changes.values = {some_value(task)};
+  changes.fan_outs = {{task.key.run, 0, ValueList{"b", "a"}}, {task.key.run, 0, ValueList{}}};
   commit(changes);
   open();
   const StoredState state = load();
@@ -90,6 +91,7 @@ TEST_F(SqliteStore, GivesBackEveryFieldOfALiveRun) {
   EXPECT_THAT(state.runs[0].tasks, ElementsAre(task));
   EXPECT_THAT(state.runs[0].artifacts, ElementsAre(some_artifact(task)));
   EXPECT_THAT(state.runs[0].values, ElementsAre(some_value(task)));
+  EXPECT_EQ(state.runs[0].fan_outs, changes.fan_outs);
   EXPECT_THAT(state.workers, ElementsAre(some_worker()));
   EXPECT_EQ(state.last_run, RunSeq{1});
   EXPECT_EQ(state.last_worker, WorkerSeq{1});

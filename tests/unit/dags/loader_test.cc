@@ -59,7 +59,7 @@ class Everything : public testing::Test {
 TEST_F(Everything, LoadsWithoutAComplaint) {
   for (const Diagnostic& diagnostic : loaded.diagnostics) ADD_FAILURE() << diagnostic.text();
   ASSERT_NE(loaded.dag, nullptr);
-  EXPECT_EQ(dag().tasks.size(), 8U);
+  EXPECT_EQ(dag().tasks.size(), 10U);
 }
 
 TEST_F(Everything, KeepsWhatIsSaidOfTheWhole) {
@@ -154,6 +154,19 @@ TEST_F(Everything, ReadsFanOuts) {
   EXPECT_EQ(matrix.max_parallel, 2U);
   EXPECT_EQ(matrix.on_empty, ForEach::OnEmpty::kFail);
   EXPECT_EQ(task("regional").foreach->expression.text(), "${{ params.regions }}");
+  EXPECT_FALSE(task("regional").foreach->late);
+  const ForEach& found = *task("found").foreach;
+  EXPECT_TRUE(found.late);
+  ASSERT_EQ(found.matrix.size(), 2U);
+  EXPECT_EQ(found.matrix[0].expression.text(), "${{ range(0, tasks.extract.outputs.rows) }}");
+  EXPECT_EQ(found.matrix[1].values.size(), 2U);
+  EXPECT_EQ(found.max_items, 500U);
+  EXPECT_EQ(found.min_share, 0.9);
+  const ForEach& counted = *task("counted").foreach;
+  EXPECT_FALSE(counted.late);
+  EXPECT_EQ(counted.counted.count.text(), "${{ len(params.regions) }}");
+  EXPECT_EQ(counted.sequence->start, 1);
+  EXPECT_EQ(counted.min_success, 1U);
   EXPECT_EQ(task("numbered").foreach->sequence, (ForEach::Sequence{.start = 10, .count = 3, .step = -5}));
 }
 
