@@ -139,7 +139,9 @@ class Laws {
   // laws_commit.cc
   void commit_run(const RunRow& row);
   void commit_run_change(const RunChange& change);
+  void commit_fan_out(const FanOutRow& row);
   void commit_task(const TaskChange& change);
+  void check_tolerance(InstanceKey key);
   void check_edge(const RunView& run, const TaskRow& old, const TaskRow& row);
   void check_attempt(RunView& run, const TaskRow& old, const TaskRow& row);
   void check_assigned(RunView& run, const TaskRow& old, const TaskRow& row);

@@ -30,6 +30,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   if (!newest) broken(Law::kEpoch, fmt::format("epoch {} commits after it was replaced", epoch));
   for (const RunRow& row : persist.runs) commit_run(row);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
+  for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
   for (const TaskChange& change : persist.tasks) commit_task(change);
   for (const AssetVersion& version : persist.asset_versions) commit_asset_version(version);
   for (const ArtifactRow& row : persist.artifacts) commit_artifact(row);
@@ -37,6 +38,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
+  for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {
     RunView& run = runs_.at(change.row.seq);
     run.generation_rose = false;
@@ -100,6 +102,9 @@ void Laws::check_run_verdict(const RunView& run) {
   if (rows < run.story->instances->size() && run.row.stop == Stop::kNone) {
     return broken(Law::kRunVerdict, "a run is over, and some of its instances never had their turn");
   }
+  if (run.row.instances != run.story->instances->size()) {
+    return broken(Law::kRunVerdict, "a run is over, and its row does not count all its instances");
+  }
   const bool cancelled = run.row.stop == Stop::kCancel;
   const RunState verdict = cancelled ? RunState::kCancelled : failed ? RunState::kFailed : RunState::kSuccess;
   if (run.row.state != verdict) {
@@ -109,6 +114,18 @@ void Laws::check_run_verdict(const RunView& run) {
 }
 
 // ---- Task instances ----
+
+void Laws::commit_fan_out(const FanOutRow& row) {
+  const auto run = runs_.find(row.run);
+  if (run == runs_.end()) return broken(Law::kLineage, "a fan-out of no run");
+  Story& story = world_.stories[asked_.at(run->second.row.id)];
+  const bool again = story.instances->late_items(row.task) != nullptr;
+  if (again && run->second.row.generation == 1) broken(Law::kEdges, "items become others in the same generation");
+  if (auto given = story.instances->fan_out(row.task, row.items, ValueMap{}); !given) {
+    return broken(Law::kLineage, "a fan-out cannot be read: " + given.error().message);
+  }
+  world_.saw(again ? Sight::kFannedOutAnew : Sight::kFannedOutLate);
+}
 
 void Laws::commit_task(const TaskChange& change) {
   const TaskRow& row = change.row;
@@ -296,6 +313,27 @@ void Laws::check_fail_fast(const RunView& run, const TaskRow& row) {
   if (run.row.stop == Stop::kNone && !is_final(run.row.state)) {
     broken(Law::kRunVerdict, name(row.key) + " failed, and fail_fast does not stop the run");
   }
+}
+
+/// `min_success` leaves room for so many failures, and for no more: those are allowed.
+void Laws::check_tolerance(InstanceKey key) {
+  const RunView& run = runs_.at(key.run);
+  const Task& task = task_of(run, key);
+  const std::uint32_t position = run.story->instances->task_of(key.index);
+  if (!task.foreach || !run.story->instances->mapped(position) || task.allow_failure.always) return;
+  const std::uint32_t first = run.story->instances->first(position);
+  const std::uint32_t count = run.story->instances->count(position);
+  std::uint32_t allowed = 0, failed = 0;
+  for (std::uint32_t i = first; i < first + count; ++i) {
+    const auto row = rows_.find({key.run, i});
+    if (row == rows_.end() || row->second.state != TaskState::kFailed) continue;
+    ++(row->second.allowed ? allowed : failed);
+  }
+  const std::uint32_t most = task.foreach->may_fail(count);
+  if (allowed > 0) world_.saw(Sight::kItemTolerated);
+  if (allowed > most) broken(Law::kRunVerdict, name(key) + " is tolerated, and too many of its fan-out failed");
+  if (failed > 0 && allowed < most)
+    broken(Law::kRunVerdict, name(key) + " fails its task, and others might have failed");
 }
 
 /// What an attempt takes while it is assigned: a pool's slots, room at a worker, a place among its run's and task's.

@@ -51,7 +51,10 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "alias_moved_by_task",
                                                             "alias_moved_by_person",
                                                             "check_passed",
-                                                            "check_failed"};
+                                                            "check_failed",
+                                                            "fanned_out_late",
+                                                            "fanned_out_anew",
+                                                            "item_tolerated"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

@@ -62,6 +62,9 @@ enum class Sight : std::uint8_t {
   kAliasMovedByPerson,
   kCheckPassed,
   kCheckFailed,
+  kFannedOutLate,
+  kFannedOutAnew,  ///< Over other items than before.
+  kItemTolerated,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

@@ -54,19 +54,13 @@ void add_asset(support::Chance& chance, OutputArtifact& output, bool& comparable
   comparable = false;
 }
 
-/// By then all its upstream has come to an end: what it reads does not depend on who was quick.
-bool waits_for_all(TriggerRule rule) {
-  return rule != TriggerRule::kAlways && rule != TriggerRule::kOneSuccess && rule != TriggerRule::kOneFailed &&
-         rule != TriggerRule::kOneDone;
-}
-
 /// Makes a program of the task: what it reads, leaves behind, and how long it may take.
 void add_files(support::Chance& chance, const Plan& plan, const Dag& dag, Task& task, bool& comparable) {
   WorkSpec work = *task.work;
   work.outputs.clear();  // Of a story's tasks it is known what they leave.
   work.kill_grace = std::chrono::seconds(chance.number(10));
   if (chance.one_in(5)) work.timeout = plan.program_max * 2 + 5s;
-  if (waits_for_all(task.trigger_rule)) add_inputs(chance, dag, task, work);
+  if (support::waits_for_all(task.trigger_rule)) add_inputs(chance, dag, task, work);
   if (chance.one_in(8)) {
     InputArtifact& input = work.inputs.emplace_back();
     input.name = "asset";
@@ -90,7 +84,7 @@ void decide_in_engine(support::Chance& chance, const Dag& dag, Task& task) {
     const Task& upstream = dag.tasks[edge.task];
     const OutputArtifact* output = output_of(upstream);
     if (output == nullptr || output->asset.text().empty() || upstream.foreach) continue;
-    if (!waits_for_all(task.trigger_rule)) continue;
+    if (!support::waits_for_all(task.trigger_rule)) continue;
     task.kind = TaskKind::kPromote;
     task.promote = PromoteSpec{.model = "m0", .alias = "best", .from_task = edge.task, .from_artifact = output->name};
     task.work = nullptr;
@@ -128,6 +122,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
     if (runs_program(task)) add_files(chance, plan, dag, task, story.comparable);
     if (!runs_program(task) && !task.foreach && chance.one_in(3)) decide_in_engine(chance, dag, task);
   }
+  if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
   if (plan.timeless) make_timeless(dag);
   dag.version = fmt::format("{}-{}", dag.name, number);
   story.dag = std::make_shared<const Dag>(std::move(dag));
@@ -136,16 +131,27 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   return story;
 }
 
+std::uint64_t Story::nature(std::uint32_t index) const {
+  const std::uint32_t task = instances->task_of(index);
+  const bool late = dag->tasks[task].foreach && dag->tasks[task].foreach->late;
+  const std::uint64_t own = mix(seed, number);
+  return late ? mix(mix(own, 1'000'000 + task), instances->key_of(index)) : mix(own, index);
+}
+
+std::int64_t Story::value(std::uint32_t index, std::uint32_t generation) const {
+  return static_cast<std::int64_t>(mix(mix(nature(index), generation), kValueName) % 4);
+}
+
 Behaviour Story::behaviour(std::uint32_t index, std::uint32_t tries, std::uint32_t generation) const {
-  const std::uint64_t nature = mix(mix(mix(seed, number), index), generation);  // Of the task.
-  const std::uint64_t luck = mix(nature, 77 + tries);                           // Of this try.
+  const std::uint64_t character = mix(nature(index), generation);
+  const std::uint64_t luck = mix(character, 77 + tries);  // Of this try.
   const Task& task = dag->tasks[instances->task_of(index)];
   Behaviour out;
   out.length = Duration(1 + static_cast<std::int64_t>(mix(luck, 1) % static_cast<std::uint64_t>(program_max.count())));
   constexpr int kLong = 50;  // Among short programs a worker takes more than it has room for: some turn out long.
   if (program_max < 100ms && mix(luck, 5) % 6 == 0) out.length *= kLong;
-  const bool broken = nature % 12 == 0;
-  if (endless && nature % 3 == 0) {
+  const bool broken = character % 12 == 0;
+  if (endless && character % 3 == 0) {
     out.endless = true;
     return out;
   }
@@ -185,12 +191,26 @@ class Foretelling {
     const Task& task = story_.dag->tasks[position];
     const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(task));
     CHAPPE_ASSERT(verdict != Verdict::kWait);
+    const std::uint32_t own = story_.instances->own(position);
+    if (task.foreach && task.foreach->late && story_.instances->mapped(position)) {
+      out_[own].state =
+          verdict == Verdict::kRun && !items_of(task, position) ? TaskState::kFailed : TaskState::kSuccess;
+    }
     const std::uint32_t first = story_.instances->first(position);
     for (std::uint32_t i = first; i < first + story_.instances->count(position); ++i) {
       if (verdict == Verdict::kSkip) out_[i].state = TaskState::kSkipped;
       if (verdict == Verdict::kUpstreamFailed) out_[i].state = TaskState::kUpstreamFailed;
       if (verdict == Verdict::kRun) tell_instance(task, position, i);
     }
+  }
+
+  /// As many as what its upstream left says.
+  bool items_of(const Task& task, std::uint32_t position) const {
+    const auto references = task.foreach->expression.references();
+    if (references.empty()) return story_.instances->count(position) == 2;
+    const std::uint32_t source = story_.instances->own(*story_.dag->find(references[0].path[1]));
+    const std::int64_t count = out_[source].state == TaskState::kSuccess ? story_.value(source, 1) : 2;
+    return story_.instances->count(position) == count;
   }
 
   std::string ends_of(const Task& task) const {

@@ -35,11 +35,20 @@ struct Story {
 
   /// `tries`: failures that were charged to the user's retries so far.
   Behaviour behaviour(std::uint32_t index, std::uint32_t tries, std::uint32_t generation) const;
+  /// What says how an instance behaves: not its position, where that depends on the order of things.
+  std::uint64_t nature(std::uint32_t index) const;
+  /// What a program of these leaves as its value: how many items a fan-out over it has.
+  std::int64_t value(std::uint32_t index, std::uint32_t generation) const;
   /// What the bytes of an output are, told by what they were made of. 64 hex digits.
   std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
 };
 
 Story make_story(const Plan& plan, std::uint32_t number);
+/// Fan-outs over results, and such that some items may fail, in place of plain ones. False: how the run ends depends on
+/// when things happen.
+bool add_shapes(std::uint64_t seed, Dag& dag);
+
+inline constexpr std::string_view kValueName = "n";
 
 /// How an instance must end where nothing but its own program decides.
 struct Expected {

@@ -373,6 +373,10 @@ void Worker::exited(AttemptId attempt) {
   if (std::exchange(program.behind, {})) world_.saw(Sight::kLinedUpStarted);
   agent_->program_ended(attempt, now());
   const ResolvedWork& work = *program.assignment->work;
+  if (program.end.reason == Reason::kNone && !work.values.empty()) {
+    program.outputs = std::make_shared<AttemptOutputs>();
+    program.outputs->values.push_back({.name = work.values[0].name, .value = world_.value(*program.assignment)});
+  }
   const bool stores = program.end.reason == Reason::kNone && agent_->wanted(attempt) && !work.outputs.empty();
   if (!stores) return over(attempt);
   later(1ms + world_.up_to(200ms), [this, attempt] { stored(attempt); });
@@ -397,7 +401,7 @@ void Worker::stored(AttemptId attempt) {
 Result<void> Worker::store_outputs(Program& program) {
   const Assignment& what = *program.assignment;
   const std::string prefix = attempt_prefix(what.run->dag, what.run->id, what.task, what.map_key, what.attempt);
-  auto outputs = std::make_shared<AttemptOutputs>();
+  auto outputs = std::make_shared<AttemptOutputs>(program.outputs == nullptr ? AttemptOutputs{} : *program.outputs);
   const auto undo = [&](const Error& error) {
     discard(*outputs);
     return chappe::fail(error);

@@ -163,6 +163,10 @@ Behaviour World::behaviour(const Assignment& what) const {
   return laws.story_of(what.key.run)->behaviour(what.key.index, laws.user_tries(what.key), what.run->generation);
 }
 
+std::int64_t World::value(const Assignment& what) const {
+  return laws.story_of(what.key.run)->value(what.key.index, what.run->generation);
+}
+
 std::string World::content(const Assignment& what, const std::string& output,
                            const std::vector<std::string>& inputs) const {
   const Story& story = *laws.story_of(what.key.run);

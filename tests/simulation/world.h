@@ -93,6 +93,7 @@ class World {
   WallTime wall() const { return {1'800'000'000'000'000 + time.now().us + wall_shift_.count()}; }
   EngineConfig engine_config() const;
   Behaviour behaviour(const Assignment& what) const;
+  std::int64_t value(const Assignment& what) const;
   std::string content(const Assignment& what, const std::string& output, const std::vector<std::string>& inputs) const;
 
   /// Where a worker or a person that looks for a scheduler finds one.

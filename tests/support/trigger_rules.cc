@@ -79,4 +79,9 @@ Verdict read_rule(TriggerRule rule, std::string_view ends) {
   return Verdict::kWait;
 }
 
+bool waits_for_all(TriggerRule rule) {
+  return rule != TriggerRule::kAlways && rule != TriggerRule::kOneSuccess && rule != TriggerRule::kOneFailed &&
+         rule != TriggerRule::kOneDone;
+}
+
 }  // namespace chappe::support

@@ -17,4 +17,7 @@ bool rule_allows(TriggerRule rule, std::string_view ends);
 /// What the rule says once all upstream instances have ended.
 Verdict read_rule(TriggerRule rule, std::string_view ends);
 
+/// By then all its upstream has come to an end: what it reads does not depend on who was quick.
+bool waits_for_all(TriggerRule rule);
+
 }  // namespace chappe::support

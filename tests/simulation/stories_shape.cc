@@ -1,0 +1,63 @@
+// The shapes of runs: fan-outs over results, and such that need not succeed as a whole. Drawn apart from the rest of a
+// story, so that the other seeds tell what they always told.
+#include <fmt/format.h>
+
+#include "tests/simulation/stories.h"
+#include "tests/support/random_dag.h"
+#include "tests/support/trigger_rules.h"
+
+namespace chappe::simulation {
+namespace {
+
+/// Some program upstream that is one instance: it says how many items there are.
+std::optional<std::uint32_t> source_of(const Dag& dag, const Task& task) {
+  for (const Dependency& edge : task.depends_on) {
+    const Task& upstream = dag.tasks[edge.task];
+    if (upstream.kind == TaskKind::kRun && !upstream.foreach) return edge.task;
+  }
+  return std::nullopt;
+}
+
+void leave_value(Task& task) {
+  if (!task.work->values.empty()) return;
+  WorkSpec work = *task.work;
+  OutputValue& value = work.values.emplace_back();
+  value.name = kValueName;
+  value.file = "n";
+  task.work = std::make_shared<const WorkSpec>(std::move(work));
+}
+
+void fan_out_late(Dag& dag, Task& task) {
+  ForEach& foreach = *task.foreach;
+  foreach
+    .sequence.reset();
+  foreach
+    .late = true;
+  const auto source = source_of(dag, task);
+  if (source) leave_value(dag.tasks[*source]);
+  const std::string count = source ? fmt::format("tasks.{}.outputs.{} ?? 2", dag.tasks[*source].id, kValueName) : "2";
+  foreach
+    .expression = expr::Template::parse(fmt::format("${{{{ range(0, {}) }}}}", count)).value();
+}
+
+}  // namespace
+
+bool add_shapes(std::uint64_t seed, Dag& dag) {
+  support::Chance chance(seed);
+  bool foreseeable = true;
+  if (!chance.one_in(3)) return foreseeable;
+  for (Task& task : dag.tasks) {
+    if (!task.foreach) continue;
+    if (chance.one_in(2)) {
+      fan_out_late(dag, task);
+      foreseeable = foreseeable && support::waits_for_all(task.trigger_rule);
+    }
+    if (chance.one_in(4)) {
+      task.foreach->min_share = 0.25 * (1 + chance.number(3));
+      foreseeable = false;  // Which of those that fail are tolerated: the first ones.
+    }
+  }
+  return foreseeable;
+}
+
+}  // namespace chappe::simulation
