@@ -168,7 +168,8 @@ class ReferenceCheck {
   void check_there(const TaskMention& mention, const UpstreamQuestion& question) {
     const std::string& ancestor = dag_.tasks[question.ancestor].id;
     const std::string& task = dag_.tasks[question.task].id;
-    if (!question.upstream) {
+    const bool awaited = question.upstream || (dag_.is_handler(question.task) && !dag_.is_handler(question.ancestor));
+    if (!awaited) {
       complain(mention, fmt::format("'{0}' is not upstream of '{1}': add '{0}' to its depends_on", ancestor, task));
     } else if (mention.reference.path[2] == "outputs" && !mention.reference.guarded && !is_certain(question)) {
       complain(mention, fmt::format("'{1}' may start when '{0}' has left no outputs; write '{2} ?? ...' for that case",

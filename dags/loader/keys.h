@@ -14,9 +14,9 @@ namespace chappe::keys {
 using Word = std::string_view;
 using Foreign = std::pair<Word, Word>;
 
-inline constexpr Word kDagKnown[] = {"name",       "description", "owner", "namespace", "labels",    "params",
-                                     "env",        "defaults",    "tasks", "timeout",   "fail_fast", "max_active_tasks",
-                                     "concurrency"};
+inline constexpr Word kDagKnown[] = {
+    "name",     "description", "owner",   "namespace", "labels",           "params",      "env",
+    "defaults", "tasks",       "timeout", "fail_fast", "max_active_tasks", "concurrency", "handlers"};
 inline constexpr Word kDagLater[] = {"schedule",
                                      "timezone",
                                      "dst",
@@ -34,7 +34,6 @@ inline constexpr Word kDagLater[] = {"schedule",
                                      "worker_selector",
                                      "service_account",
                                      "artifacts",
-                                     "handlers",
                                      "templates",
                                      "include",
                                      "outputs",
@@ -60,6 +59,13 @@ inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign, kDagO
 inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};
 inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
+
+inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "exit"};
+inline constexpr Word kHandlersLater[] = {"wait", "late"};
+inline constexpr Foreign kHandlersForeign[] = {
+    {"on_success", "success"}, {"on_failure", "failure"}, {"errors", "failure"}, {"abort", "cancel"},
+    {"on_cancel", "cancel"},   {"onExit", "exit"},        {"on_exit", "exit"},   {"finally", "exit"}};
+inline constexpr KeySet kHandlers{"'handlers'", kHandlersKnown, kHandlersLater, kHandlersForeign};
 
 inline constexpr Word kParamKnown[] = {"type",    "description", "default",    "required",   "secret", "enum",
                                        "minimum", "maximum",     "min_length", "max_length", "pattern"};

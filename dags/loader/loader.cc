@@ -37,7 +37,8 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   Names names(reader, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
   TaskReader tasks(reader, names, tree, dag, read_defaults(reader, root));
-  for (std::uint32_t i = 0; i < list.nodes.size(); ++i) tasks.read(i, *list.nodes[i]);
+  for (std::uint32_t i = 0; i < list.nodes.size(); ++i) tasks.read(i, *list.nodes[i], i < list.inits);
+  join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);
 }
 

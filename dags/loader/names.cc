@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <span>
 
@@ -157,7 +158,12 @@ std::string Names::problem_of_env(const Reference& reference, const Site& site) 
 
 std::string Names::problem_of_run(const Reference& reference) const {
   if (reference.path.size() < 2) return "";
-  const std::vector<std::string> names = run_names();
+  std::vector<std::string> names = run_names();
+  const std::array<std::string_view, 3> of_ends = {"status", "message", "failed_tasks"};
+  if (std::find(of_ends.begin(), of_ends.end(), reference.path[1]) != of_ends.end()) {
+    const bool handles = task_ < dag_.tasks.size() && dag_.tasks[task_].handler != Handler::kNone;
+    return handles ? "" : fmt::format("'run.{}' is known to handlers of the run's end only", reference.path[1]);
+  }
   if (std::find(names.begin(), names.end(), reference.path[1]) != names.end()) return "";
   const std::string near = Reader::suggestion(reference.path[1], names);
   return fmt::format("'run' has no '{}'{}", reference.path[1],

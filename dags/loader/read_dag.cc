@@ -52,6 +52,72 @@ void read_general(Reader& reader, const Node& root, Dag& dag) {
   }
 }
 
+namespace {
+
+/// Collects tasks, from `tasks` and `handlers`.
+class TaskIds {
+ public:
+  TaskIds(Reader& reader, Dag& dag, TaskList& out) : reader_(reader), dag_(dag), out_(out) {}
+
+  void read_tasks(const Node& tasks) {
+    for (std::size_t i = 0; tasks.is_map() && i < tasks.members(); ++i) {
+      add(tasks.key(i), tasks.value(i));
+      if (const Node* id = tasks.value(i).find("id")) {
+        reader_.complaints().error(*id, "in a map of tasks the key is the id; take 'id' out");
+      }
+    }
+    for (std::size_t i = 0; tasks.is_list() && i < tasks.children.size(); ++i) add_item(*tasks.children[i]);
+  }
+
+  /// One task, which may do without an id, or a list of tasks.
+  void read_handler(const Node* handlers, std::string_view event, Handler handler) {
+    const Node* node = handlers == nullptr ? nullptr : handlers->find(event);
+    if (node == nullptr) return;
+    const std::size_t before = dag_.tasks.size();
+    if (node->is_list()) {
+      for (const Node* item : node->children) add_item(*item);
+    } else if (!node->is_map()) {
+      reader_.complaints().error(
+          *node, fmt::format("a handler is a task, such as {{run: echo over}}, not {}", Reader::shown(*node)));
+    } else if (const Node* id = node->find("id")) {
+      add(*id, *node);
+    } else {
+      add_as(fmt::format("on_{}", event), *node, *node);
+    }
+    for (std::size_t i = before; i < dag_.tasks.size(); ++i) dag_.tasks[i].handler = handler;
+  }
+
+ private:
+  void add_item(const Node& task) {
+    const Node* id = task.find("id");
+    if (id != nullptr) return add(*id, task);
+    reader_.complaints().error(
+        task, task.is_map() ? "a task needs an 'id'" : "a task is a map, such as {id: hello, run: echo hello}");
+  }
+
+  void add(const Node& id, const Node& task) {
+    if (auto name = reader_.identifier(id, "id")) add_as(std::move(*name), id, task);
+  }
+
+  void add_as(std::string name, const Node& id, const Node& task) {
+    const auto [first, fresh] = seen_.emplace(name, &id);
+    if (!fresh) {
+      reader_.complaints().error(
+          id, fmt::format("there are two tasks '{}'; the first is in line {}", name, first->second->place.line));
+      return;
+    }
+    dag_.tasks.emplace_back().id = std::move(name);
+    out_.nodes.push_back(&task);
+  }
+
+  Reader& reader_;
+  Dag& dag_;
+  TaskList& out_;
+  std::unordered_map<std::string, const Node*> seen_;
+};
+
+}  // namespace
+
 TaskList read_task_ids(Reader& reader, const Node& root, Dag& dag) {
   TaskList out;
   const Node* tasks = root.find("tasks");
@@ -60,40 +126,38 @@ TaskList read_task_ids(Reader& reader, const Node& root, Dag& dag) {
                               "the DAG needs 'tasks', such as [{id: hello, run: echo hello}]");
     return out;
   }
-  std::unordered_map<std::string_view, const Node*> seen;
-  const auto add = [&](const Node& id, const Node& task) {
-    const auto name = reader.identifier(id, "id");
-    if (!name) return;
-    const auto [first, fresh] = seen.emplace(id.text, &id);
-    if (!fresh) {
-      reader.complaints().error(
-          id, fmt::format("there are two tasks '{}'; the first is in line {}", *name, first->second->place.line));
-      return;
-    }
-    dag.tasks.emplace_back().id = *name;
-    out.nodes.push_back(&task);
-  };
-  for (std::size_t i = 0; tasks->is_map() && i < tasks->members(); ++i) {
-    add(tasks->key(i), tasks->value(i));
-    if (const Node* id = tasks->value(i).find("id")) {
-      reader.complaints().error(*id, "in a map of tasks the key is the id; take 'id' out");
-    }
-  }
-  for (std::size_t i = 0; tasks->is_list() && i < tasks->children.size(); ++i) {
-    const Node& task = *tasks->children[i];
-    const Node* id = task.find("id");
-    if (id != nullptr) {
-      add(*id, task);
-    } else {
-      reader.complaints().error(
-          task, task.is_map() ? "a task needs an 'id'" : "a task is a map, such as {id: hello, run: echo hello}");
-    }
-  }
+  const Node* handlers = root.find("handlers");
+  if (handlers != nullptr && !reader.check_keys(*handlers, keys::kHandlers)) handlers = nullptr;
+  TaskIds ids(reader, dag, out);
+  ids.read_handler(handlers, "init", Handler::kNone);
+  out.inits = static_cast<std::uint32_t>(dag.tasks.size());
+  ids.read_tasks(*tasks);
+  const std::size_t others = dag.tasks.size();
+  ids.read_handler(handlers, "success", Handler::kSuccess);
+  ids.read_handler(handlers, "failure", Handler::kFailure);
+  ids.read_handler(handlers, "cancel", Handler::kCancel);
+  ids.read_handler(handlers, "exit", Handler::kExit);
+  dag.handlers = static_cast<std::uint32_t>(dag.tasks.size() - others);
   if (dag.tasks.size() > kTasksMax) {
     reader.complaints().error(*tasks, fmt::format("more than {} tasks; a 'foreach' holds more", kTasksMax));
   }
   dag.index_tasks();
   return out;
+}
+
+void join_handlers(const TaskList& list, Dag& dag) {
+  for (std::uint32_t i = 0; i < dag.tasks.size(); ++i) {
+    Task& task = dag.tasks[i];
+    if (task.handler == Handler::kNone && i >= list.inits && task.depends_on.empty()) {
+      for (std::uint32_t init = 0; init < list.inits; ++init) task.depends_on.push_back({.task = init});
+    }
+    if (task.handler != Handler::kExit) continue;
+    task.trigger_rule = TriggerRule::kAllDone;
+    for (std::uint32_t other = 0; other < i; ++other) {
+      const Handler handler = dag.tasks[other].handler;
+      if (handler != Handler::kNone && handler != Handler::kExit) task.depends_on.push_back({.task = other});
+    }
+  }
 }
 
 }  // namespace chappe

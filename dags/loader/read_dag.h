@@ -14,8 +14,11 @@ std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node);
 
 struct TaskList {
   std::vector<const yaml::Node*> nodes;  ///< In step with dag.tasks.
+  std::uint32_t inits = 0;               ///< So many of the first ones are `handlers: {init: ...}`.
 };
-/// Fills dag.tasks with ids, from the list or the map form, and indexes them.
+/// Fills dag.tasks with ids, from the list or the map form, and indexes them; `init` comes first, other handlers last.
 TaskList read_task_ids(Reader& reader, const yaml::Node& root, Dag& dag);
+/// Lets everything wait for `init`, and `exit` for the other handlers. Requires: all tasks are read.
+void join_handlers(const TaskList& list, Dag& dag);
 
 }  // namespace chappe

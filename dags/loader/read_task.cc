@@ -153,13 +153,23 @@ const Node& TaskReader::with_defaults(const Node& node, Kind kind) {
   return fitting.children.empty() ? node : merged(node, fitting);
 }
 
-void TaskReader::read(std::uint32_t index, const Node& node) {
+/// Where it stands says when it runs.
+void TaskReader::check_handler(const Node& node) {
+  for (const std::string_view key : {"depends_on", "trigger_rule", "foreach"}) {
+    for (std::size_t i = 0; i < node.members(); ++i) {
+      if (node.key(i).text == key) complaints_.error(node.key(i), fmt::format("a handler takes no '{}'", key));
+    }
+  }
+}
+
+void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   index_ = index;
   Task& task = dag_.tasks[index];
   nodes_[index] = &node;
   names_.enter_task(index, nullptr);
   const std::size_t errors = complaints_.errors();
   if (!reader_.check_keys(node, keys::kTask)) return;
+  if (init || task.handler != Handler::kNone) check_handler(node);
   const auto kind = kind_of(node, complaints_.errors() == errors);
   for (std::size_t i = 0; kind && i < node.members(); ++i) {
     const std::string& key = node.key(i).text;

@@ -202,7 +202,7 @@ std::optional<SourceMention> TaskReader::read_source(Task& task, const Node& nod
     complaints_.error(node, fmt::format("task '{}' cannot read its own output", task.id));
     return std::nullopt;
   }
-  depend_on(task, {.task = *from}, nullptr);
+  if (task.handler == Handler::kNone) depend_on(task, {.task = *from}, nullptr);
   return SourceMention{.task = index_, .from = *from, .artifact = artifact, .select = {}, .node = &node};
 }
 

@@ -43,8 +43,8 @@ class TaskReader {
   /// `dag`: its params and env are read, its tasks have their ids and are indexed. `defaults`: nullptr or a map.
   TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag, const yaml::Node* defaults);
 
-  /// Fills dag.tasks[index] from `node`.
-  void read(std::uint32_t index, const yaml::Node& node);
+  /// Fills dag.tasks[index] from `node`. `init`: it stands in `handlers`, as do those that have a Task::handler.
+  void read(std::uint32_t index, const yaml::Node& node, bool init);
 
   const std::vector<SourceMention>& sources() const { return sources_; }
   /// By task: the place to complain of it.
@@ -66,6 +66,7 @@ class TaskReader {
   const yaml::Node& merged(const yaml::Node& over, const yaml::Node& base);
 
   // Groups of keys.
+  void check_handler(const yaml::Node& node);
   void read_general(Task& task, const yaml::Node& node);
   void read_policies(Task& task, const yaml::Node& node);
   WorkSpec read_work(Task& task, const yaml::Node& node, Kind kind);

@@ -64,6 +64,7 @@ enum class Mutant : std::uint8_t {
   kForgetsMaxRuns,
   kForgetsRequests,
   kChildrenAreNotJudged,
+  kForgetsHandlers,
   kStoppedRunsGoOn,
   kRetriesOvertakeTheirUpstream,
   kForgetsFailFast,

@@ -209,6 +209,7 @@ struct Task {
   std::string description;
   std::string group;
   TaskKind kind = TaskKind::kNoop;
+  Handler handler = Handler::kNone;
   std::vector<Dependency> depends_on;  ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
   expr::Expression when;  ///< Empty: always.
@@ -234,7 +235,8 @@ struct Dag {
   std::vector<ParamSpec> params;
   std::vector<std::pair<std::string, expr::Template>> env;  ///< What `env.NAME` means in expressions; may itself name
                                                             ///< `params` and `run`. Part of every WorkSpec::env.
-  std::vector<Task> tasks;                                  ///< At least one; free of cycles.
+  std::vector<Task> tasks;                                  ///< At least one; free of cycles. Handlers come last.
+  std::uint32_t handlers = 0;                               ///< So many tasks are handlers, each with one instance.
   std::optional<Duration> timeout;                          ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
@@ -242,6 +244,7 @@ struct Dag {
   std::string version;                 ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
   std::string source;                  ///< The file's text, kept with the version.
 
+  bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
   /// Fills what find() needs. Call once, after `tasks` is complete.
   void index_tasks();

@@ -118,6 +118,9 @@ struct InfraRetryPolicy {
 /// The rest after try number `tries` (from 1) failed. `chance`: uniform in [0, 1). Pure.
 Duration backoff_after(std::uint32_t tries, const Backoff& backoff, double chance);
 
+/// Which end of a run a task of its `handlers` waits for. kExit: any; after the others.
+enum class Handler : std::uint8_t { kNone, kSuccess, kFailure, kCancel, kExit };
+
 enum class FailFast : std::uint8_t {
   kOff,     ///< Siblings go on: batch wants the most finished work to resume from.
   kFinish,  ///< Nothing new starts after a failure; what runs may finish.

@@ -57,7 +57,8 @@ void EngineState::run_timers() {
     if (run == nullptr) continue;
     if (timer.kind == Timer::Kind::kRunTimeout) {
       // With fail_fast, what runs may finish: but not later than this.
-      const bool goes_on = run->row.stop == Stop::kNone || run->row.stop == Stop::kFailFast;
+      const bool may_stop = run->row.stop == Stop::kNone || run->row.stop == Stop::kFailFast;
+      const bool goes_on = may_stop && !run->handling;
       if (run->row.generation == timer.token && goes_on) {
         stop(*run, Stop::kTimeout, fmt::format("the run's timeout of {} passed", to_text(*run->dag->timeout)));
       }
@@ -85,10 +86,11 @@ void EngineState::finish_touched() {
 }
 
 void EngineState::seal_effects() {
+  // Everything assigned in this step goes out under its number.
   for (WorkerSend& send : out.send) {
-    if (WorkerState* worker = worker_on(send.to)) send.batch = ++worker->batch;
+    if (worker_on(send.to) != nullptr) send.batch = batch;
   }
-  // Everything assigned in this step went out in the batch that was numbered just now.
+  ++batch;
   send_of.clear();
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
 }

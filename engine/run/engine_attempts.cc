@@ -12,7 +12,6 @@ namespace {
 
 constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a worker ahead of free capacity, ...
 constexpr double kAheadSeconds = 0.08;        ///< ... about as much as is done there in this time.
-constexpr int kAttemptCounterBits = 40;       ///< Of an attempt id; the epoch stands above them.
 constexpr std::uint32_t kNoopChunk = 256;     ///< No-ops for one worker before the next one gets some.
 
 bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
@@ -76,17 +75,25 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     const auto key = queue.pop();
     if (!key) return;
     LiveRun* run = find_run(key->run);
-    if (run == nullptr || !run->started() || run->states[key->index].state != TaskState::kScheduled) continue;
+    if (run == nullptr || !run->started()) continue;
+    const std::uint32_t position = run->instances->task_of(key->index);
+    if (run->states[key->index].state != TaskState::kScheduled) {
+      unpark(*run, position);  // It gave up since it was its turn: that of the next one.
+      continue;
+    }
     if (park(*run, key->index)) continue;
     const Need need = need_of(*run, which);
-    const Task& task = run->task(run->instances->task_of(key->index));
+    const Task& task = run->task(position);
     const WorkerSeq avoid = task.retry.avoid_same_worker ? run->states[key->index].worker : WorkerSeq{};
     if (quota == 0 || avoid) {
       room = pick_worker(rooms, need, avoid);
       if (!room) return queue.push_front(*key);
       quota = which.noop ? room_for(rooms[*room], need, kNoopChunk) : 1;
     }
-    if (!try_assign(*run, key->index, *room)) continue;
+    if (!try_assign(*run, key->index, *room)) {
+      unpark(*run, position);
+      continue;
+    }
     --quota;
     --budget;
   }
@@ -139,13 +146,13 @@ bool EngineState::try_assign(LiveRun& run, std::uint32_t index, std::size_t room
 }
 
 AttemptId EngineState::new_attempt() {
-  CHAPPE_ASSERT(++attempts_made < std::uint64_t{1} << kAttemptCounterBits);
+  CHAPPE_ASSERT(++attempts_made < std::uint64_t{1} << kCounterBits);
   return newest_attempt();
 }
 
 AttemptId EngineState::newest_attempt() const {
   if (CHAPPE_MUTANT(kAttemptIdsWithoutEpoch)) return {attempts_made};
-  return {(std::uint64_t{epoch} << kAttemptCounterBits) | attempts_made};
+  return {(std::uint64_t{epoch} << kCounterBits) | attempts_made};
 }
 
 void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
@@ -166,7 +173,7 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
       if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, attempt, object});
     }
   }
-  worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = worker.batch + 1};
+  worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = batch};
   take_room(run, position, worker);
   Assignment assignment{.attempt = attempt, .key = key, .attempt_no = run.states[index].attempt_no, .task = task.id};
   if (run.instances->mapped(position)) {
@@ -323,7 +330,7 @@ void EngineState::on(const AttemptReturned& event) {
   TaskRow row = row_of(run, index);
   row.attempt = {};
   --row.attempt_no;
-  if (run.row.stop != Stop::kNone && !CHAPPE_MUTANT(kReturnedGoesOnInStoppedRun)) {
+  if (run.is_stopped(run.instances->task_of(index)) && !CHAPPE_MUTANT(kReturnedGoesOnInStoppedRun)) {
     row.state = TaskState::kCancelled;
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = run.row.message};
     return settle(run, index, std::move(row));
@@ -379,14 +386,15 @@ void EngineState::on(const AttemptFinished& event) {
 
 /// A failure: rest and try again, or fail for good.
 void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at) {
+  const bool stopped = run.is_stopped(run.instances->task_of(index));
   TaskRow row = row_of(run, index);
   row.queued_at = queued_at;
   row.end = std::move(end);
-  if (row.end.reason == Reason::kCancelled || (run.row.stop != Stop::kNone && is_infrastructure(row.end.reason))) {
+  if (row.end.reason == Reason::kCancelled || (stopped && is_infrastructure(row.end.reason))) {
     row.state = TaskState::kCancelled;
     return settle(run, index, std::move(row));
   }
-  if (run.row.stop == Stop::kNone && retry_later(run, index, row)) return store_row(run, index, std::move(row));
+  if (!stopped && retry_later(run, index, row)) return store_row(run, index, std::move(row));
   row.state = TaskState::kFailed;
   row.allowed = is_tolerated(run, index, row.end);
   settle(run, index, std::move(row));

@@ -78,6 +78,7 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
 
 std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t task) const {
   constexpr std::size_t kNamesMax = 5;
+  if (run.dag->is_handler(task) && !run.handling) return "the end of the run's other tasks";
   std::string names;
   std::size_t count = 0;
   for (const Dependency& edge : run.task(task).depends_on) {

@@ -48,9 +48,10 @@ void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
   const InstanceState& ended = run.states[index];
   const std::uint32_t task = run.instances->task_of(index);
   if (ended.state == TaskState::kFailed && ended.allowed) ++run.tasks[task].tolerated;
-  if (ended.state == TaskState::kFailed && !ended.allowed) run.failed = true;
   // A worker may say "cancelled" though nobody cancelled the run; what was asked for is then not done.
-  if (ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled) run.failed = true;
+  const bool failed = (ended.state == TaskState::kFailed && !ended.allowed) ||
+                      ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled;
+  if (failed && !run.dag->is_handler(task)) run.failed = true;
   for (const ChildEdge& edge : run.graph->children(task)) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
@@ -93,7 +94,7 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
 
 void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   TaskProgress& progress = run.tasks[task];
-  if (progress.judged || run.row.stop != Stop::kNone) return;
+  if (progress.judged || run.is_stopped(task) || (run.dag->is_handler(task) && !run.handling)) return;
   const TriggerRule rule = run.task(task).trigger_rule;
   const Verdict verdict = judge(rule, progress.upstream);
   if (verdict == Verdict::kWait) return;
@@ -143,7 +144,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     if (waits && empty) decide_empty(run, i);
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
     if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
-    if (run.states[i].state != TaskState::kNone || run.row.stop != Stop::kNone) {
+    if (run.states[i].state != TaskState::kNone || run.is_stopped(position)) {
       flush(i + 1);
       continue;
     }

@@ -26,6 +26,8 @@ void EngineState::on(const CancelRequested& event) {
       row.message = message;
     });
     forget_run(run->row.seq);
+  } else if (run->handling) {
+    cut_short(*run, message);
   } else if (run->row.stop != Stop::kCancel) {
     stop(*run, Stop::kCancel, message);
   }
@@ -44,6 +46,9 @@ void EngineState::on(const RetryRequested& event) {
   }
   if (!finished && (run->row.state == RunState::kQueued || run->row.stop != Stop::kNone)) {
     return reply(event.ticket, fail(ErrorCode::kConflict, name + " has not started, or is being stopped"));
+  }
+  if (!finished && run->handling) {
+    return reply(event.ticket, fail(ErrorCode::kConflict, name + " is over but for its handlers; wait for its end"));
   }
   if (finished) {
     auto adopted = adopt(*event.stored);
@@ -123,6 +128,7 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
     return fail(ErrorCode::kConflict, "nothing in the run failed or was cancelled; name a task to run it again");
   }
   add_waiting_descendants(run, chosen);
+  add_handlers(run, chosen);
   return chosen;
 }
 

@@ -13,6 +13,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   auto state = std::make_unique<EngineState>();
   state->config = std::move(config);
   state->epoch = stored.epoch;
+  state->batch = (std::uint64_t{stored.epoch} << kCounterBits) + 1;
   state->last_run = stored.last_run;
   state->last_worker = stored.last_worker;
   state->last_asset_version = stored.last_asset_version;
@@ -89,7 +90,8 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   if (run.row.stop != Stop::kNone && !CHAPPE_MUTANT(kRestoreForgetsStops)) {
     for (std::uint32_t i = 0; i < run.states.size(); ++i) {
       const TaskState state = run.states[i].state;
-      if (state == TaskState::kNone || state == TaskState::kScheduled) run.set_state(i, TaskState::kCancelled);
+      const bool waits = state == TaskState::kNone || state == TaskState::kScheduled;
+      if (waits && !run.is_handler(i)) run.set_state(i, TaskState::kCancelled);
     }
   }
   // Outputs that could not be published count for nothing.
@@ -99,6 +101,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   });
   recount(run);
   judge_due(run);
+  if (run.dag->handlers > 0 && run.is_over()) begin_handling(run);
   touched.push_back(seq);
   return &run;
 }

@@ -130,6 +130,7 @@ void EngineState::begin(LiveRun& run) {
   enter(run);
   recount(run);
   judge_due(run);
+  if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
 }
 
 void EngineState::start_next(const std::string& dag) {
@@ -156,10 +157,10 @@ void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   store_row(run, index, std::move(row));
   tell_children(run, index);
   const bool fails_fast = run.dag->fail_fast != FailFast::kOff && !CHAPPE_MUTANT(kForgetsFailFast);
-  if (failed && fails_fast && run.row.stop == Stop::kNone) {
+  if (failed && fails_fast && run.row.stop == Stop::kNone && !run.is_handler(index)) {
     stop(run, Stop::kFailFast, fmt::format("{} failed, and fail_fast is on", run.instances->name_of(index)));
   }
-  if (run.unsettled() == 0) touched.push_back(run.row.seq);
+  if (run.is_over()) touched.push_back(run.row.seq);
 }
 
 void EngineState::settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason,
@@ -183,6 +184,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     if (is_final(instance.state) || holds_attempt(instance.state) || CHAPPE_MUTANT(kStoppedRunsGoOn)) continue;
+    if (run.is_handler(i)) continue;
     if (!instance.has_row) {
       run.set_state(i, TaskState::kCancelled);
       continue;
@@ -209,6 +211,7 @@ void EngineState::cancel_attempts(LiveRun& run) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     if (instance.state != TaskState::kQueued && instance.state != TaskState::kRunning) continue;
+    if (!run.is_stopped(run.instances->task_of(i))) continue;
     const auto worker = workers.find(instance.worker);
     CHAPPE_ASSERT(worker != workers.end());
     LeasedAttempt& leased = worker->second.leased.at(instance.attempt);
@@ -219,13 +222,15 @@ void EngineState::cancel_attempts(LiveRun& run) {
 
 void EngineState::finish_if_over(LiveRun& run) {
   const std::uint32_t left_over = CHAPPE_MUTANT(kRunsEndEarly) ? 1 : 0;
-  if (run.row.state != RunState::kRunning || run.unsettled() > left_over) return;
+  if (run.row.state != RunState::kRunning || (!run.is_over() && run.unsettled() > left_over)) return;
+  if (run.dag->handlers > 0 && !run.handling) {
+    begin_handling(run);
+    if (!run.is_over()) return;
+  }
   const std::string dag = run.row.dag;
   const RunSeq seq = run.row.seq;
   change_run(run, [&](RunRow& row) {
-    const bool some_failed = run.failed && !CHAPPE_MUTANT(kFailedRunsSucceed);
-    const bool failed = some_failed || row.stop == Stop::kFailFast || row.stop == Stop::kTimeout;
-    row.state = row.stop == Stop::kCancel ? RunState::kCancelled : failed ? RunState::kFailed : RunState::kSuccess;
+    row.state = run.outcome();
     row.ended_at = now.wall;
   });
   --running_by_dag[dag];

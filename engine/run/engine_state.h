@@ -25,6 +25,9 @@
 
 namespace chappe {
 
+/// Of attempt ids and batch numbers; the epoch stands above them.
+inline constexpr int kCounterBits = 40;
+
 /// An attempt that is assigned to a worker.
 struct LeasedAttempt {
   InstanceKey key;
@@ -37,7 +40,6 @@ struct LeasedAttempt {
 struct WorkerState {
   WorkerRow row;
   ConnectionId connection;  ///< 0: not heard of since the scheduler started.
-  std::uint64_t batch = 0;  ///< Last one sent on the connection.
   std::uint64_t hello = 0;  ///< Number of the newest one.
   MonoTime lease_until;
   std::map<std::string, std::string> labels;
@@ -75,6 +77,7 @@ struct EngineState {
   EngineConfig config;
   std::uint32_t epoch = 0;
   std::uint64_t attempts_made = 0;  ///< In this epoch.
+  std::uint64_t batch = 0;          ///< Number of what this step sends; grows over all connections and epochs.
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
@@ -214,6 +217,11 @@ struct EngineState {
   Duration since(WallTime time) const;
   void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
   double chance(std::uint64_t salt) const;
+
+  // ---- engine_handlers.cc ----
+  void begin_handling(LiveRun& run);
+  void cut_short(LiveRun& run, const std::string& message);
+  void add_handlers(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
 
   // ---- engine_outputs.cc ----
   void on(const AssetsPublished& event);

@@ -88,13 +88,15 @@ void EngineState::cancel_again(WorkerState& worker) {
   for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);
     const bool late = leased.cancel_sent && run.states[leased.key.index].state == TaskState::kQueued;
-    if (late || (run.row.stop != Stop::kNone && cancels_attempts(run))) doomed.push_back(attempt);
+    const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index));
+    if (late || (stopped && cancels_attempts(run))) doomed.push_back(attempt);
   }
   std::sort(doomed.begin(), doomed.end());
   for (const AttemptId attempt : doomed) {
     LeasedAttempt& leased = worker.leased.at(attempt);
     leased.cancel_sent = true;
-    const bool stopped = runs.at(leased.key.run)->row.stop != Stop::kNone;
+    const LiveRun& run = *runs.at(leased.key.run);
+    const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index));
     const Reason reason = stopped ? Reason::kCancelled : Reason::kQueueTimeout;
     send_to(worker.connection).cancel.push_back({.what = {leased.key, attempt}, .reason = reason});
   }
@@ -103,7 +105,6 @@ void EngineState::cancel_again(WorkerState& worker) {
 void EngineState::connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello) {
   disconnect(worker);
   worker.connection = connection;
-  worker.batch = 0;
   worker.labels = hello.labels;
   worker.row.cpu_milli = hello.capacity.cpu_milli;
   worker.row.memory_bytes = hello.capacity.memory_bytes;

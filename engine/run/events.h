@@ -63,7 +63,7 @@ struct WorkerDraining {
 /// Renews the leases of everything the worker holds, and lets both sides compare.
 struct WorkerHeartbeat {
   ConnectionId connection;
-  std::uint64_t batch_seen = 0;  ///< Number of the newest WorkerSend it has taken in on this connection.
+  std::uint64_t batch_seen = 0;  ///< Number of the newest WorkerSend it has taken in since its hello.
   std::vector<HeldAttempt> held;
 };
 
@@ -244,7 +244,7 @@ struct CancelAttempt {
 /// All that one worker is told in one step, in the order of the fields.
 struct WorkerSend {
   ConnectionId to;
-  std::uint64_t batch = 0;  ///< Counts from 1 on each connection.
+  std::uint64_t batch = 0;  ///< Only grows, whatever the connection. 0: the worker is not known.
   struct Welcome {
     WorkerSeq worker;
     std::uint32_t epoch = 0;

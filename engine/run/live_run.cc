@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/model/secrets.h"
 
 namespace chappe {
@@ -25,7 +26,21 @@ std::string_view status_of(const LiveRun& run, std::uint32_t task) {
   return name_of(run.states[first].state);
 }
 
-Value run_value(const LiveRun& run) {
+/// For people and their messages: what failed first in the file comes first.
+ValueList failed_tasks(const LiveRun& run) {
+  constexpr std::size_t kNamesMax = 100;
+  ValueList names;
+  for (std::uint32_t i = 0; i < run.states.size() && names.size() < kNamesMax; ++i) {
+    const InstanceState& instance = run.states[i];
+    if (instance.state != TaskState::kFailed || instance.allowed || run.is_handler(i)) continue;
+    names.emplace_back(run.instances->name_of(i));
+  }
+  return names;
+}
+
+/// `member`: of those that cost something only this one is made.
+Value run_value(const LiveRun& run, std::string_view member) {
+  if (member == "failed_tasks") return ValueMap{{std::string(member), failed_tasks(run)}};
   return ValueMap{{"id", run.row.id.text()},
                   {"dag", run.row.dag},
                   {"dag_version", run.row.dag_version},
@@ -33,7 +48,9 @@ Value run_value(const LiveRun& run) {
                   {"date", to_iso8601(run.row.logical_time).substr(0, 10)},  // "2026-11-20", for names of partitions.
                   {"interval_start", to_iso8601(run.row.interval_start)},
                   {"interval_end", to_iso8601(run.row.interval_end)},
-                  {"trigger", run.row.trigger}};
+                  {"trigger", run.row.trigger},
+                  {"status", name_of(run.outcome())},  // Known to handlers only.
+                  {"message", run.row.message}};
 }
 
 }  // namespace
@@ -46,10 +63,25 @@ std::uint32_t LiveRun::unsettled() const {
   return static_cast<std::uint32_t>(states.size()) - settled;
 }
 
+RunState LiveRun::outcome() const {
+  switch (row.stop) {
+    case Stop::kCancel:
+    case Stop::kCutShort:
+      return RunState::kCancelled;
+    case Stop::kFailFast:
+    case Stop::kTimeout:
+    case Stop::kCutShortFailed:
+      return RunState::kFailed;
+    case Stop::kNone:
+      break;
+  }
+  return failed && !CHAPPE_MUTANT(kFailedRunsSucceed) ? RunState::kFailed : RunState::kSuccess;
+}
+
 std::optional<Value> RunScope::resolve(std::span<const std::string> path) const {
   const std::string& root = path[0];
   if (root == "params") return run_.params;
-  if (root == "run") return run_value(run_);
+  if (root == "run") return run_value(run_, path.size() < 2 ? "" : path[1]);
   if (root == "env") return env_value(path);
   if (root == "tasks") return task_value(path);
   if (!index_) return std::nullopt;

@@ -69,7 +69,8 @@ struct LiveRun {
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::uint32_t active = 0;     ///< Attempts assigned.
-  bool failed = false;          ///< Some task failed that nothing allows.
+  bool failed = false;          ///< Some task failed that nothing allows; handlers do not count.
+  bool handling = false;        ///< Its tasks are over; its handlers have their turn.
   AttemptId before_generation;  ///< Attempts up to this one may have won in an earlier generation. 0: there is none.
   double attempt_seconds = -1;  ///< Moving average of how long attempts run; below 0: none ended yet.
   std::vector<std::uint32_t> to_judge;
@@ -84,6 +85,14 @@ struct LiveRun {
     ++counts[static_cast<std::size_t>(state)];
   }
   std::uint32_t unsettled() const;
+  bool is_handler(std::uint32_t index) const { return dag->handlers > 0 && dag->is_handler(instances->task_of(index)); }
+  /// Nothing is left to do, but for handlers that have not had their turn.
+  bool is_over() const { return unsettled() <= (handling ? 0 : dag->handlers); }
+  bool is_cut_short() const { return row.stop == Stop::kCutShort || row.stop == Stop::kCutShortFailed; }
+  /// Nothing of the task may start any more.
+  bool is_stopped(std::uint32_t task) const { return dag->is_handler(task) ? is_cut_short() : row.stop != Stop::kNone; }
+  /// What it comes to, once its tasks are over. Source: dag-language.md section 4: handlers do not change it.
+  RunState outcome() const;
 };
 
 /// The names that expressions of a run may use: params, env, run, tasks, and item and key of one instance.

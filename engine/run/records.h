@@ -90,9 +90,11 @@ struct AttemptRow {
 /// Why nothing new starts in a run that is not over yet. The numbers are stored: never renumber.
 enum class Stop : std::uint8_t {
   kNone = 0,
-  kCancel = 1,    ///< A person cancelled it: it ends as kCancelled.
-  kFailFast = 2,  ///< A task failed, and `fail_fast` says so: it ends as kFailed.
-  kTimeout = 3,   ///< The run's `timeout` passed: it ends as kFailed.
+  kCancel = 1,          ///< A person cancelled it: it ends as kCancelled.
+  kFailFast = 2,        ///< A task failed, and `fail_fast` says so: it ends as kFailed.
+  kTimeout = 3,         ///< The run's `timeout` passed: it ends as kFailed.
+  kCutShort = 4,        ///< A person cancelled its handlers, too: it ends as kCancelled.
+  kCutShortFailed = 5,  ///< The same, of a run that had failed: it ends as kFailed.
 };
 
 struct RunRow {

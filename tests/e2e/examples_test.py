@@ -47,6 +47,13 @@ class Examples(unittest.TestCase):
         instances = ["measure[a]", "measure[bb]", "measure[ccc]", "by_length[1]", "by_length[2]", "by_length[3]"]
         self.assertEqual(states, dict.fromkeys(["split", "measure", "by_length", "complete", *instances], "success"))
 
+    def test_handlers(self) -> None:
+        over = {"on_init": "success", "on_cancel": "skipped", "on_exit": "success"}
+        good = {"load": "success", "report": "success", "on_success": "success", "on_failure": "skipped"}
+        self.assertEqual(self.show("handlers.yaml"), good | over)
+        bad = {"load": "failed", "report": "upstream_failed", "on_success": "skipped", "on_failure": "success"}
+        self.assertEqual(self.show("handlers.yaml", "--param", "rows=0", code=1), bad | over)
+
     def test_retries(self) -> None:
         self.assertEqual(self.show("retries.yaml"), {"flaky": "success", "optional": "failed", "last": "success"})
 

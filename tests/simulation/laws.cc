@@ -64,7 +64,7 @@ void Laws::granted(const Request& request, const RunId& run) {
   if (view.story->number != request.story) broken(Law::kRequests, "a person was told of the run of somebody else");
   if (request.kind == Request::Kind::kRetry) world_.saw(Sight::kRunTriedAgain);
   if (request.kind != Request::Kind::kCancel) return;
-  const bool cancelled = view.row.stop == Stop::kCancel || is_final(view.row.state);
+  const bool cancelled = view.row.stop == Stop::kCancel || view.row.stop >= Stop::kCutShort || is_final(view.row.state);
   if (!cancelled) broken(Law::kRequests, "a person was told that a run is cancelled, and it is not");
 }
 

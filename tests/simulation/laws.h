@@ -163,6 +163,10 @@ class Laws {
   std::string upstream_ends(const RunView& run, std::uint32_t task) const;
   std::string name(InstanceKey key) const;
   const Task& task_of(const RunView& run, InstanceKey key) const;
+  bool handles(const RunView& run, InstanceKey key) const;
+  bool stopped(const RunView& run, InstanceKey key) const;
+  void check_turn(const RunView& run, InstanceKey key);
+  void check_handlers(const RunView& run);
 
   // laws.cc
   static AttemptId attempt_of(const std::string& key);

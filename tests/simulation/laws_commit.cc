@@ -71,11 +71,13 @@ void Laws::commit_run_change(const RunChange& change) {
   const bool again = row.generation == old.generation + 1;
   if (!again && row.generation != old.generation) broken(Law::kEdges, "a run's generation jumps");
   if (is_final(old.state) && !again) broken(Law::kEdges, "a run changes that is over");
-  if (old.stop == Stop::kCancel && row.stop != Stop::kCancel && !again) broken(Law::kRequests, "a cancel is undone");
+  const bool cancelled = row.stop == Stop::kCancel || row.stop == Stop::kCutShort;
+  if (old.stop == Stop::kCancel && !cancelled && !again) broken(Law::kRequests, "a cancel is undone");
   if (old.stop != Stop::kNone && row.stop == Stop::kNone && !again) broken(Law::kEdges, "a stop is undone");
   if (again) run.generation_rose = true;
   if (row.stop != old.stop && row.stop == Stop::kFailFast) world_.saw(Sight::kRunStoppedByFailFast);
   if (row.stop != old.stop && row.stop == Stop::kTimeout) world_.saw(Sight::kRunStoppedByTimeout);
+  if (row.stop != old.stop && row.stop >= Stop::kCutShort) world_.saw(Sight::kHandlersCutShort);
   const bool ran = old.state == RunState::kRunning;
   const bool runs = row.state == RunState::kRunning;
   if (ran && !runs) --running_by_dag_[row.dag];
@@ -87,7 +89,8 @@ void Laws::commit_run_change(const RunChange& change) {
 }
 
 void Laws::check_run_verdict(const RunView& run) {
-  bool failed = run.row.stop == Stop::kFailFast || run.row.stop == Stop::kTimeout;
+  bool failed =
+      run.row.stop == Stop::kFailFast || run.row.stop == Stop::kTimeout || run.row.stop == Stop::kCutShortFailed;
   std::uint32_t rows = 0;
   for (auto it = rows_.lower_bound({run.row.seq, 0}); it != rows_.end() && it->first.run == run.row.seq; ++it) {
     const TaskRow& row = it->second;
@@ -96,6 +99,7 @@ void Laws::check_run_verdict(const RunView& run) {
       return broken(Law::kRunVerdict, fmt::format("a run is over, and {} is {}", name(row.key), name_of(row.state)));
     }
     ++rows;
+    if (handles(run, row.key)) continue;
     failed = failed || (row.state == TaskState::kFailed && !row.allowed) || row.state == TaskState::kUpstreamFailed ||
              row.state == TaskState::kCancelled;
   }
@@ -105,12 +109,51 @@ void Laws::check_run_verdict(const RunView& run) {
   if (run.row.instances != run.story->instances->size()) {
     return broken(Law::kRunVerdict, "a run is over, and its row does not count all its instances");
   }
-  const bool cancelled = run.row.stop == Stop::kCancel;
+  const bool cancelled = run.row.stop == Stop::kCancel || run.row.stop == Stop::kCutShort;
   const RunState verdict = cancelled ? RunState::kCancelled : failed ? RunState::kFailed : RunState::kSuccess;
   if (run.row.state != verdict) {
     broken(Law::kRunVerdict, fmt::format("a run is {}, not {}", name_of(run.row.state), name_of(verdict)));
   }
   world_.saw(cancelled ? Sight::kRunCancelled : failed ? Sight::kRunFailed : Sight::kRunSucceeded);
+  check_handlers(run);
+}
+
+/// Each had its turn if the run's end concerns it, and was skipped if not.
+void Laws::check_handlers(const RunView& run) {
+  const Dag& dag = *run.story->dag;
+  if (run.row.stop >= Stop::kCutShort || !run.row.started_at.is_set()) return;  // Cancelled while it was queued.
+  for (auto task = static_cast<std::uint32_t>(dag.tasks.size()) - dag.handlers; task < dag.tasks.size(); ++task) {
+    const auto row = rows_.find({run.row.seq, run.story->instances->first(task)});
+    if (row == rows_.end()) return broken(Law::kRunVerdict, "a run is over, and one of its handlers was not heard");
+    const bool skipped = row->second.state == TaskState::kSkipped;
+    const bool concerned = support::concerns(dag.tasks[task].handler, run.row.state);
+    if (skipped == concerned && dag.tasks[task].when.empty()) {
+      broken(Law::kRunVerdict, fmt::format("{} is {} after a run that is {}", name(row->first),
+                                           name_of(row->second.state), name_of(run.row.state)));
+    }
+    if (concerned) world_.saw(Sight::kHandlerRan);
+  }
+}
+
+bool Laws::handles(const RunView& run, InstanceKey key) const { return task_of(run, key).handler != Handler::kNone; }
+
+/// Nothing of it may start any more.
+bool Laws::stopped(const RunView& run, InstanceKey key) const {
+  return handles(run, key) ? run.row.stop >= Stop::kCutShort : run.row.stop != Stop::kNone;
+}
+
+/// A handler does not begin before everything else has ended.
+void Laws::check_turn(const RunView& run, InstanceKey key) {
+  const Dag& dag = *run.story->dag;
+  for (std::uint32_t i = 0; handles(run, key) && i < run.story->instances->size(); ++i) {
+    const InstanceKey other{run.row.seq, i};
+    if (handles(run, other)) continue;
+    const auto row = rows_.find(other);
+    const TaskState state = row == rows_.end() ? TaskState::kNone : row->second.state;
+    if (is_final(state) || (state == TaskState::kNone && run.row.stop != Stop::kNone)) continue;
+    return broken(Law::kDependenciesFirst, fmt::format("handler {} of {} is assigned, and {} is {}", name(key),
+                                                       dag.name, name(other), name_of(state)));
+  }
 }
 
 // ---- Task instances ----
@@ -210,7 +253,8 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
   if (!support::rule_allows(run.story->dag->tasks[position].trigger_rule, ends)) {
     broken(Law::kDependenciesFirst, fmt::format("{} is assigned with upstream '{}'", name(row.key), ends));
   }
-  if (run.row.state != RunState::kRunning || run.row.stop != Stop::kNone) {
+  check_turn(run, row.key);
+  if (run.row.state != RunState::kRunning || stopped(run, row.key)) {
     broken(Law::kRequests, name(row.key) + " is assigned, and its run is over or stopped");
   }
   const auto rests = rests_until_.find(row.key);
@@ -263,8 +307,8 @@ void Laws::check_charge(const RunView& run, const TaskRow& old, const TaskRow& r
   const bool again = row.state == TaskState::kUpForRetry;
   const bool past = lost ? row.infra_tries > task.infra_retry.limit : row.user_tries > task.retry.limit;
   if (again && past) broken(Law::kBudgets, name(row.key) + " is tried again past its budget");
-  const bool stopped = run.row.stop != Stop::kNone;
-  if (lost && !again && !past && !stopped) broken(Law::kBudgets, name(row.key) + " is given up before its budget");
+  if (lost && !again && !past && !stopped(run, row.key))
+    broken(Law::kBudgets, name(row.key) + " is given up before its budget");
   if (lost && !again && past) world_.saw(Sight::kInfraBudgetUsedUp);
   if (!lost) return;
   if (row.end.reason == Reason::kLostWorker) world_.saw(Sight::kAttemptLost);
@@ -309,7 +353,7 @@ void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row)
 
 void Laws::check_fail_fast(const RunView& run, const TaskRow& row) {
   const bool failed = row.state == TaskState::kFailed && !row.allowed && rows_.at(row.key) == row;
-  if (!failed || run.story->dag->fail_fast == FailFast::kOff || run.generation_rose) return;
+  if (!failed || handles(run, row.key) || run.story->dag->fail_fast == FailFast::kOff || run.generation_rose) return;
   if (run.row.stop == Stop::kNone && !is_final(run.row.state)) {
     broken(Law::kRunVerdict, name(row.key) + " failed, and fail_fast does not stop the run");
   }

@@ -22,6 +22,8 @@ enum class Sight : std::uint8_t {
   kRunStoppedByFailFast,
   kRunStoppedByTimeout,
   kRunTriedAgain,
+  kHandlerRan,
+  kHandlersCutShort,
   kRequestRepeated,
   kRequestAnsweredFromStore,
   kRequestRefused,

@@ -189,6 +189,10 @@ class Foretelling {
  private:
   void tell_task(std::uint32_t position) {
     const Task& task = story_.dag->tasks[position];
+    if (task.handler != Handler::kNone && !support::concerns(task.handler, outcome())) {
+      out_[story_.instances->first(position)].state = TaskState::kSkipped;
+      return;
+    }
     const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(task));
     CHAPPE_ASSERT(verdict != Verdict::kWait);
     const std::uint32_t own = story_.instances->own(position);
@@ -211,6 +215,16 @@ class Foretelling {
     const std::uint32_t source = story_.instances->own(*story_.dag->find(references[0].path[1]));
     const std::int64_t count = out_[source].state == TaskState::kSuccess ? story_.value(source, 1) : 2;
     return story_.instances->count(position) == count;
+  }
+
+  /// Of all tasks but the handlers, which come last.
+  RunState outcome() const {
+    for (std::uint32_t i = 0; i < out_.size(); ++i) {
+      if (story_.dag->is_handler(story_.instances->task_of(i))) continue;
+      const bool failed = out_[i].state == TaskState::kFailed && !out_[i].allowed;
+      if (failed || out_[i].state == TaskState::kUpstreamFailed) return RunState::kFailed;
+    }
+    return RunState::kSuccess;
   }
 
   std::string ends_of(const Task& task) const {

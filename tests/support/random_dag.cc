@@ -61,6 +61,26 @@ void add_work(Chance& chance, Task& task) {
   if (chance.one_in(8)) task.when = expr::Expression::parse("false").value();
 }
 
+/// As the loader makes them: `exit` waits for the others.
+void add_handlers(Chance& chance, DagBuilder& builder) {
+  for (const Handler handler : {Handler::kSuccess, Handler::kFailure, Handler::kCancel, Handler::kExit}) {
+    if (chance.one_in(2)) continue;
+    builder.task(fmt::format("h{}", static_cast<int>(handler)), {}, [&](Task& task) {
+      task.handler = handler;
+      add_policies(chance, task);
+      add_work(chance, task);
+    });
+    builder.change([&](Dag& dag) {
+      ++dag.handlers;
+      if (handler != Handler::kExit) return;
+      dag.tasks.back().trigger_rule = TriggerRule::kAllDone;
+      for (auto i = static_cast<std::uint32_t>(dag.tasks.size()) - dag.handlers; i + 1 < dag.tasks.size(); ++i) {
+        dag.tasks.back().depends_on.push_back({.task = i});
+      }
+    });
+  }
+}
+
 }  // namespace
 
 DagPtr random_dag(Chance& chance, std::uint32_t tasks_max) {
@@ -74,6 +94,7 @@ DagPtr random_dag(Chance& chance, std::uint32_t tasks_max) {
       add_work(chance, task);
     });
   }
+  if (chance.one_in(4)) add_handlers(chance, builder);
   return builder
       .change([&](Dag& dag) {
         if (chance.one_in(3)) dag.fail_fast = static_cast<FailFast>(chance.number(3));

@@ -84,4 +84,10 @@ bool waits_for_all(TriggerRule rule) {
          rule != TriggerRule::kOneDone;
 }
 
+bool concerns(Handler handler, RunState outcome) {
+  return handler == Handler::kExit || (handler == Handler::kSuccess && outcome == RunState::kSuccess) ||
+         (handler == Handler::kFailure && outcome == RunState::kFailed) ||
+         (handler == Handler::kCancel && outcome == RunState::kCancelled);
+}
+
 }  // namespace chappe::support

@@ -16,6 +16,8 @@ char upstream_letter(const Dependency& edge, TaskState state, bool allowed);
 bool rule_allows(TriggerRule rule, std::string_view ends);
 /// What the rule says once all upstream instances have ended.
 Verdict read_rule(TriggerRule rule, std::string_view ends);
+/// May a handler run after a run that came to this?
+bool concerns(Handler handler, RunState outcome);
 
 /// By then all its upstream has come to an end: what it reads does not depend on who was quick.
 bool waits_for_all(TriggerRule rule);

@@ -29,6 +29,7 @@ std::set<std::string> known(const KeySet& keys) { return {keys.known.begin(), ke
 TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({}), known(keys::kDag));
   EXPECT_EQ(properties({"properties", "concurrency"}), known(keys::kConcurrency));
+  EXPECT_EQ(properties({"properties", "handlers"}), known(keys::kHandlers));
   EXPECT_EQ(properties({"$defs", "param"}), known(keys::kParam));
   EXPECT_EQ(properties({"$defs", "defaults"}), known(keys::kDefaults));
   EXPECT_EQ(properties({"$defs", "task"}), known(keys::kTask));
@@ -50,7 +51,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {
   for (const KeySet* keys : {&keys::kDag, &keys::kTask, &keys::kInput, &keys::kOutput, &keys::kForEach, &keys::kRetry,
-                             &keys::kCheck, &keys::kPromote, &keys::kConcurrency, &keys::kInputs}) {
+                             &keys::kCheck, &keys::kPromote, &keys::kConcurrency, &keys::kInputs, &keys::kHandlers}) {
     for (const std::string_view later : keys->later) EXPECT_FALSE(known(*keys).contains(std::string(later))) << later;
   }
 }

@@ -35,7 +35,6 @@ TEST(Engine, LosesNothingThatIsOnItsWayWhenAWorkerSaysHelloTwice) {
   EXPECT_EQ(world.state(request.id, "a"), "queued");
   ASSERT_EQ(again.send.size(), 1u);
   EXPECT_TRUE(again.send[0].welcome.has_value());
-  EXPECT_EQ(again.send[0].batch, 3u);  // Counted on: the connection is the same.
 }
 
 TEST(Engine, LosesNothingWhenTheHelloOfAnEarlierConnectionIsReadLate) {
