@@ -145,6 +145,8 @@ class CommandLine {
     scheduler->add_option("--authorized-workers", scheduler_.authorized_workers, "File with workers' public keys");
     scheduler->add_option("--lease", scheduler_.lease, "Silence after which a worker's attempts are lost; default 60s");
     scheduler->add_option("--pool", scheduler_.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
+    scheduler->add_option("--lock", scheduler_.locks, "NAME=PLACES of a lock that is shared; may be repeated")
+        ->allow_extra_args(false);
     scheduler->add_flag("--quit-with-parent", scheduler_.quit_with_parent, "Stop when the starting process is gone");
     does(scheduler, [this] {
       start_log();

@@ -33,20 +33,22 @@ Result<std::pair<std::string, std::string>> split_pair(const std::string& text, 
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
 
-Result<std::vector<std::pair<std::string, std::uint32_t>>> read_pools(const std::vector<std::string>& given) {
-  std::vector<std::pair<std::string, std::uint32_t>> pools;
+/// NAME=NUMBER, again and again.
+Result<std::vector<std::pair<std::string, std::uint32_t>>> read_counts(const std::vector<std::string>& given,
+                                                                       std::string_view option) {
+  std::vector<std::pair<std::string, std::uint32_t>> counts;
   for (const std::string& one : given) {
-    auto pair = split_pair(one, "--pool");
+    auto pair = split_pair(one, option);
     if (!pair) return fail(pair.error());
-    std::uint32_t slots = 0;
+    std::uint32_t count = 0;
     const char* end = pair->second.data() + pair->second.size();
-    const auto read = std::from_chars(pair->second.data(), end, slots);
-    if (read.ec != std::errc() || read.ptr != end || slots == 0) {
-      return fail(ErrorCode::kInvalidInput, fmt::format("--pool {}: the slots must be a whole number from 1", one));
+    const auto read = std::from_chars(pair->second.data(), end, count);
+    if (read.ec != std::errc() || read.ptr != end || count == 0) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("{} {}: it must be a whole number from 1", option, one));
     }
-    pools.emplace_back(std::move(pair->first), slots);
+    counts.emplace_back(std::move(pair->first), count);
   }
-  return pools;
+  return counts;
 }
 
 /// Bytes from "512MiB", "4GiB", "2G" (powers of 1,024, as Kubernetes has them with an i, and workers mean them).
@@ -142,9 +144,12 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
     if (*lease < std::chrono::seconds(1)) return fail(ErrorCode::kInvalidInput, "--lease must be 1s or more");
     config.lease = *lease;
   }
-  auto pools = read_pools(options.pools);
+  auto pools = read_counts(options.pools, "--pool");
   if (!pools) return fail(pools.error());
   config.pools = *std::move(pools);
+  auto locks = read_counts(options.locks, "--lock");
+  if (!locks) return fail(locks.error());
+  config.locks = *std::move(locks);
   return config;
 }
 

@@ -16,6 +16,7 @@ struct SchedulerOptions {
   std::string authorized_workers;
   std::string lease;
   std::vector<std::string> pools;  ///< NAME=SLOTS
+  std::vector<std::string> locks;  ///< NAME=PLACES
   bool quit_with_parent = false;
 };
 

@@ -77,7 +77,7 @@ inline constexpr Word kTaskKnown[] = {"id",      "description", "group",     "de
                                       "run",     "command",     "args",      "noop",          "check",        "promote",
                                       "shell",   "env",         "inputs",    "outputs",       "foreach",      "retry",
                                       "retries", "infra_retry", "timeout",   "queue_timeout", "kill_grace",   "pool",
-                                      "slots",   "priority",    "resources", "allow_failure"};
+                                      "slots",   "priority",    "resources", "allow_failure", "locks",        "max_active_per_dag", "rate"};
 inline constexpr Word kTaskLater[] = {"uses",
                                       "dag",
                                       "http",
@@ -90,15 +90,11 @@ inline constexpr Word kTaskLater[] = {"uses",
                                       "deadline",
                                       "cache",
                                       "weight",
-                                      "locks",
-                                      "rate",
                                       "setup",
                                       "teardown_of",
                                       "service",
                                       "latest_only",
                                       "depends_on_past",
-                                      "max_active_per_dag",
-                                      "max_active_per_run",
                                       "worker_selector",
                                       "node_selector",
                                       "tolerations",
@@ -129,12 +125,16 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"artifacts", "outputs: {artifacts: ...}"},
                                            {"retry_policy", "retry"},
                                            {"pool_slots", "slots"},
-                                           {"priority_weight", "priority"}};
+                                           {"priority_weight", "priority"},
+                                           {"max_active_per_run", "foreach: {max_parallel: N}"},
+                                           {"max_active_tis_per_dag", "max_active_per_dag"},
+                                           {"synchronization", "locks"},
+                                           {"mutex", "locks"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDefaultsKnown[] = {"shell",    "env",           "retry",         "retries",      "infra_retry",
                                           "timeout",  "queue_timeout", "kill_grace",    "pool",         "slots",
-                                          "priority", "resources",     "allow_failure", "trigger_rule", "group"};
+                                          "priority", "resources",     "allow_failure", "trigger_rule", "group", "locks", "max_active_per_dag", "rate"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
@@ -181,6 +181,11 @@ inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory
 inline constexpr KeySet kResources{"'resources'", kResourcesKnown, {}, kResourcesForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
+
+inline constexpr Word kLockKnown[] = {"name", "mode"};
+inline constexpr KeySet kLock{"a lock", kLockKnown};
+inline constexpr Word kRateKnown[] = {"limit", "per", "name"};
+inline constexpr KeySet kRate{"'rate'", kRateKnown};
 
 inline constexpr Word kCheckKnown[] = {"metric"};
 inline constexpr Word kCheckLater[] = {"drift",     "nulls",   "unique",    "range", "ranges",

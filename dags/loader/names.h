@@ -36,6 +36,7 @@ inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
+inline constexpr Site kLock{.where = "in 'locks'", .env = false, .tasks = false};
 inline constexpr Site kForEach{.where = "in 'foreach'", .instance = false};
 }  // namespace site
 

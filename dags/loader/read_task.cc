@@ -35,6 +35,9 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"slots", kScript | kCommand | kNoop},
     {"priority", kScript | kCommand | kNoop},
     {"resources", kScript | kCommand | kNoop},
+    {"locks", kScript | kCommand | kNoop},
+    {"max_active_per_dag", kScript | kCommand | kNoop},
+    {"rate", kScript | kCommand | kNoop},
 };
 
 namespace {
@@ -217,6 +220,7 @@ void TaskReader::read_policies(Task& task, const Node& node) {
   reader_.take_duration(node, "queue_timeout", task.queue_timeout);
   reader_.take_integer(node, "slots", 1, kSlotsMax, task.slots);
   reader_.take_integer(node, "priority", -kPriorityMax, kPriorityMax, task.priority);
+  read_gates(task, node);
   if (const Node* pool = node.find("pool")) {
     std::string name = pool->text;
     std::replace(name.begin(), name.end(), '-', '_');

@@ -69,6 +69,8 @@ class TaskReader {
   void check_handler(const yaml::Node& node);
   void read_general(Task& task, const yaml::Node& node);
   void read_policies(Task& task, const yaml::Node& node);
+  void read_gates(Task& task, const yaml::Node& node);
+  void read_lock(Task& task, const yaml::Node& node);
   WorkSpec read_work(Task& task, const yaml::Node& node, Kind kind);
 
   // Dependencies.

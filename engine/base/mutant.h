@@ -64,6 +64,8 @@ enum class Mutant : std::uint8_t {
   kForgetsMaxRuns,
   kForgetsRequests,
   kChildrenAreNotJudged,
+  kForgetsGates,
+  kKeepsGates,
   kForgetsHandlers,
   kStoppedRunsGoOn,
   kRetriesOvertakeTheirUpstream,

@@ -204,6 +204,21 @@ struct AllowFailure {
   bool operator==(const AllowFailure&) const = default;
 };
 
+/// Something that only so many attempts may have at a time, whatever their runs and DAGs. It belongs to the attempt.
+struct LockUse {
+  expr::Template name;     ///< May name `params`, `run` and the item.
+  bool exclusive = true;   ///< Alone; else one of the places that the scheduler has for the name.
+  bool operator==(const LockUse&) const = default;
+};
+
+/// At most `limit` attempts start in any time of this length, over all that share the name.
+struct RateLimit {
+  std::string name;  ///< "": the task's own.
+  std::uint32_t limit = 1;
+  Duration per{};
+  bool operator==(const RateLimit&) const = default;
+};
+
 struct Task {
   std::string id;
   std::string description;
@@ -223,7 +238,11 @@ struct Task {
   AllowFailure allow_failure;
   std::string pool = "default";
   std::uint16_t slots = 1;
-  std::int32_t priority = 0;  ///< Higher goes first.
+  std::int32_t priority = 0;             ///< Higher goes first.
+  std::vector<LockUse> locks;            ///< All of them, or none: nothing is held while it waits for the rest.
+  std::uint32_t max_active_per_dag = 0;  ///< Attempts at a time over all runs of the DAG; 0: no bound.
+  std::optional<RateLimit> rate;
+  bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
 
 struct Dag {

@@ -92,6 +92,7 @@ void EngineState::seal_effects() {
   }
   ++batch;
   send_of.clear();
+  if (const auto back = gates.next_return()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *back) : *back;
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
 }
 

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,6 +38,7 @@ struct EngineConfig {
   std::uint32_t assign_max = 2048;                           ///< Assignments of one step: bounds a transaction.
   std::uint32_t pool_default_slots = 0;                      ///< Slots of a pool that is not configured; 0: unbounded.
   std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots.
+  std::map<std::string, std::uint32_t> locks;                ///< Places of named locks; 1 where not configured.
   std::uint32_t runs_max = 100'000;                          ///< Runs that may be queued or running.
   std::uint32_t tokens_max = 1'000;                          ///< Tokens of the API.
 };

@@ -50,12 +50,13 @@ void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
 void EngineState::dispatch() {
   std::uint32_t budget = config.assign_max;
   more_ready = false;
+  call_at_gates();
   for (auto it = ready.begin(); it != ready.end() && budget > 0;) {
     dispatch_class(it->first, it->second, budget);
     it = it->second.empty() ? ready.erase(it) : std::next(it);
   }
   // What became ready while placing may belong to a class that was passed already.
-  if (budget == 0 || more_ready) out.wake_at = now.mono;
+  if (budget == 0 || more_ready || gates.has_calls()) out.wake_at = now.mono;
 }
 
 Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
@@ -82,8 +83,12 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
       continue;
     }
     if (park(*run, key->index)) continue;
-    const Need need = need_of(*run, which);
     const Task& task = run->task(position);
+    if (task.is_gated() && stopped_at_gate(*run, key->index)) {
+      unpark(*run, position);
+      continue;
+    }
+    const Need need = need_of(*run, which);
     const WorkerSeq avoid = task.retry.avoid_same_worker ? run->states[key->index].worker : WorkerSeq{};
     if (quota == 0 || avoid) {
       room = pick_worker(rooms, need, avoid);
@@ -174,7 +179,7 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
     }
   }
   worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = batch};
-  take_room(run, position, worker);
+  take_room(run, index, worker);
   Assignment assignment{.attempt = attempt, .key = key, .attempt_no = run.states[index].attempt_no, .task = task.id};
   if (run.instances->mapped(position)) {
     assignment.map_key = run.instances->key_of(index);
@@ -185,8 +190,10 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
   send_to(worker.connection).assign.push_back(std::move(assignment));
 }
 
-void EngineState::take_room(LiveRun& run, std::uint32_t position, WorkerState& worker) {
+void EngineState::take_room(LiveRun& run, std::uint32_t index, WorkerState& worker) {
+  const std::uint32_t position = run.instances->task_of(index);
   const Task& task = run.task(position);
+  take_gates(run, index);
   pools[pool_id(task.pool)].taken += task.slots;
   ++run.active;
   ++run.tasks[position].active;
@@ -211,6 +218,7 @@ LeasedAttempt EngineState::release(LiveRun& run, std::uint32_t index) {
   const LeasedAttempt leased = found->second;
   worker.leased.erase(found);
   if (!CHAPPE_MUTANT(kKeepsSlots)) pools[pool_id(task.pool)].taken -= task.slots;
+  give_gates_back(run, index);
   --run.active;
   --run.tasks[position].active;
   unpark(run, position);

@@ -107,6 +107,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
     return fmt::format("its turn: {} items of {} are active, max_parallel is {}", run.tasks[position].active, task.id,
                        task.foreach->max_parallel);
   }
+  if (std::string gate = explain_gates(run, index); !gate.empty()) return gate;
   if (const auto pool = pool_ids.find(task.pool); pool != pool_ids.end()) {
     const Pool& slots = pools[pool->second];
     if (slots.slots > 0 && slots.taken + task.slots > slots.slots) {

@@ -157,7 +157,7 @@ Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
   }
   worker->second.leased[row.attempt] = {.key = row.key, .queued_at = row.queued_at, .started_at = row.end.started_at};
   if (row.state == TaskState::kQueued) add_queue_timer(run, row.key.index, since(row.queued_at));
-  take_room(run, run.instances->task_of(row.key.index), worker->second);
+  take_room(run, row.key.index, worker->second);
   return {};
 }
 

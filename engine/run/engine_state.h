@@ -20,6 +20,7 @@
 
 #include "engine/placement/placement.h"
 #include "engine/run/engine.h"
+#include "engine/run/gates.h"
 #include "engine/run/live_run.h"
 #include "engine/run/ready_queue.h"
 
@@ -97,6 +98,7 @@ struct EngineState {
 
   std::vector<Pool> pools;
   std::map<std::string, std::uint32_t, std::less<>> pool_ids;
+  Gates gates;
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
 
@@ -197,7 +199,7 @@ struct EngineState {
   void unpark_next(LiveRun& run, std::deque<ReadyRange>& parked);
   bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
   void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
-  void take_room(LiveRun& run, std::uint32_t position, WorkerState& worker);
+  void take_room(LiveRun& run, std::uint32_t index, WorkerState& worker);
   LeasedAttempt release(LiveRun& run, std::uint32_t index);
   LeasedAttempt* leased_by(ConnectionId connection, const HeldAttempt& what);
   bool has_won(const HeldAttempt& what);
@@ -222,6 +224,14 @@ struct EngineState {
   void begin_handling(LiveRun& run);
   void cut_short(LiveRun& run, const std::string& message);
   void add_handlers(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+
+  // ---- engine_gates.cc ----
+  Result<std::vector<GateUse>> gates_of(const LiveRun& run, std::uint32_t index) const;
+  bool stopped_at_gate(LiveRun& run, std::uint32_t index);
+  void call_at_gates();
+  void take_gates(const LiveRun& run, std::uint32_t index);
+  void give_gates_back(const LiveRun& run, std::uint32_t index);
+  std::string explain_gates(const LiveRun& run, std::uint32_t index) const;
 
   // ---- engine_outputs.cc ----
   void on(const AssetsPublished& event);

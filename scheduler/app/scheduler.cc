@@ -73,6 +73,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;
   engine.pools = config.pools;
+  engine.locks = {config.locks.begin(), config.locks.end()};
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
   for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;

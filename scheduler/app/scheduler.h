@@ -27,6 +27,7 @@ struct SchedulerConfig {
   std::filesystem::path authorized_workers;         ///< "" = STATE/keys/authorized_workers
   Duration lease = std::chrono::seconds(60);
   std::vector<std::pair<std::string, std::uint32_t>> pools;
+  std::vector<std::pair<std::string, std::uint32_t>> locks;
   bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
 };
 

@@ -54,6 +54,9 @@ class Examples(unittest.TestCase):
         bad = {"load": "failed", "report": "upstream_failed", "on_success": "skipped", "on_failure": "success"}
         self.assertEqual(self.show("handlers.yaml", "--param", "rows=0", code=1), bad | over)
 
+    def test_bounds(self) -> None:
+        self.assertEqual(set(self.show("bounds.yaml").values()), {"success"})
+
     def test_retries(self) -> None:
         self.assertEqual(self.show("retries.yaml"), {"flaky": "success", "optional": "failed", "last": "success"})
 

@@ -198,6 +198,8 @@ class Laws {
   std::map<InstanceKey, MonoTime> rests_until_;
   AttemptId newest_attempt_;
   std::map<std::string, std::int64_t> pool_taken_;
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>, std::less<>> locks_held_;  ///< Attempts; alone.
+  std::map<std::string, std::int64_t> active_per_dag_;  ///< Of tasks with such a bound.
   std::map<WorkerSeq, std::int64_t> cpu_taken_;
   std::set<ConnectionId> draining_;
 

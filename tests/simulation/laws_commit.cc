@@ -393,9 +393,22 @@ void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
   std::int64_t& cpu = cpu_taken_[row.worker];
   const std::int64_t need = task.kind == TaskKind::kRun ? task.work->resources.cpu_milli : 0;
   cpu += sign * need;
+  for (const LockUse& lock : task.locks) {
+    auto& held = locks_held_[lock.name.text()];
+    held.second += lock.exclusive ? sign : 0;
+    held.first += sign;
+  }
+  std::int64_t& active = active_per_dag_[run.row.dag + "." + task.id];
+  if (task.max_active_per_dag > 0) active += sign;
   if (!takes) return;
   const auto over = [&](const char* what) { broken(Law::kRoom, fmt::format("{}: more than {}", name(row.key), what)); };
   if (task.pool == "a" && pool > 1) over("pool a has slots");
+  for (const LockUse& lock : task.locks) {
+    const auto& [held, alone] = locks_held_[lock.name.text()];
+    if (held > (alone > 0 ? 1 : 2)) over("a lock has places");
+    if (held == 2) world_.saw(Sight::kLockShared);
+  }
+  if (task.max_active_per_dag > 0 && active > task.max_active_per_dag) over("max_active_per_dag");
   if (task.pool == "b" && pool > 2) over("pool b has slots");
   const Dag& dag = *run.story->dag;
   if (dag.max_active_tasks > 0 && run.active > dag.max_active_tasks) over("max_active_tasks");

@@ -23,6 +23,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(StoreForgetsEpoch, "a scheduler that was replaced may still write", Law::kEpoch),
     // The engine: placing.
     BUG(ForgetsPools, "a pool gives out more slots than it has", Law::kRoom),
+    BUG(ForgetsGates, "locks and max_active_per_dag let everybody through", Law::kRoom),
+    BUG(KeepsGates, "locks are not given back", Law::kRunsEnd),
     BUG(ForgetsMaxActive, "a run has more attempts than max_active_tasks", Law::kRoom),
     BUG(ForgetsMaxParallel, "a fan-out has more attempts than max_parallel", Law::kRoom),
     BUG(ForgetsParked, "what waits for its run's turn never gets it", Law::kRunsEnd),

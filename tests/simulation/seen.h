@@ -23,6 +23,7 @@ enum class Sight : std::uint8_t {
   kRunStoppedByTimeout,
   kRunTriedAgain,
   kHandlerRan,
+  kLockShared,
   kHandlersCutShort,
   kRequestRepeated,
   kRequestAnsweredFromStore,

@@ -155,6 +155,7 @@ EngineConfig World::engine_config() const {
   config.heartbeat = plan.heartbeat;
   config.seed = plan.seed;
   config.pools = {{"a", 1}, {"b", 2}};
+  config.locks = {{"x", 2}};
   config.assign_max = 1 + static_cast<std::uint32_t>(plan.seed % 7);
   return config;
 }

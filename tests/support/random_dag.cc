@@ -45,6 +45,15 @@ void add_policies(Chance& chance, Task& task) {
   if (chance.one_in(6)) task.queue_timeout = seconds(10 + chance.number(300));
 }
 
+void add_gates(Chance& chance, Task& task) {
+  if (chance.one_in(6)) {
+    task.locks.push_back({.name = expr::Template::literal("x"), .exclusive = chance.one_in(2)});
+  }
+  if (chance.one_in(8)) task.locks.push_back({.name = expr::Template::literal("y")});
+  if (chance.one_in(8)) task.max_active_per_dag = 1 + chance.number(2);
+  if (chance.one_in(10)) task.rate = RateLimit{.name = "r", .limit = 2, .per = seconds(5)};
+}
+
 void add_output(Chance& chance, Task& task) {
   WorkSpec work = *task.work;
   OutputArtifact& output = work.outputs.emplace_back(OutputArtifact{.name = "out", .path = "out"});
@@ -92,6 +101,7 @@ DagPtr random_dag(Chance& chance, std::uint32_t tasks_max) {
       if (chance.one_in(3)) add_foreach(chance, task);
       add_policies(chance, task);
       add_work(chance, task);
+      if (chance.one_in(4)) add_gates(chance, task);
     });
   }
   if (chance.one_in(4)) add_handlers(chance, builder);

@@ -42,6 +42,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "foreach"}), known(keys::kForEach));
   EXPECT_EQ(properties({"$defs", "foreach", "properties", "sequence"}), known(keys::kSequence));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
+  EXPECT_EQ(properties({"$defs", "rate"}), known(keys::kRate));
   EXPECT_EQ(properties({"$defs", "backoff"}), known(keys::kBackoff));
   EXPECT_EQ(properties({"$defs", "resources"}), known(keys::kResources));
   EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
