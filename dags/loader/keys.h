@@ -73,39 +73,19 @@ inline constexpr Foreign kParamForeign[] = {{"min", "minimum"},  {"max", "maximu
                                             {"choices", "enum"}, {"options", "enum"}, {"value", "default"}};
 inline constexpr KeySet kParam{"a parameter", kParamKnown, {}, kParamForeign};
 
-inline constexpr Word kTaskKnown[] = {"id",      "description", "group",     "depends_on",    "trigger_rule", "when",
-                                      "run",     "command",     "args",      "noop",          "check",        "promote",
-                                      "shell",   "env",         "inputs",    "outputs",       "foreach",      "retry",
-                                      "retries", "infra_retry", "timeout",   "queue_timeout", "kill_grace",   "pool",
-                                      "slots",   "priority",    "resources", "allow_failure", "locks",        "max_active_per_dag", "rate"};
-inline constexpr Word kTaskLater[] = {"uses",
-                                      "dag",
-                                      "http",
-                                      "wait",
-                                      "human",
-                                      "image",
-                                      "secrets",
-                                      "params",
-                                      "loop",
-                                      "deadline",
-                                      "cache",
-                                      "weight",
-                                      "setup",
-                                      "teardown_of",
-                                      "service",
-                                      "latest_only",
-                                      "depends_on_past",
-                                      "worker_selector",
-                                      "node_selector",
-                                      "tolerations",
-                                      "volumes",
-                                      "sidecars",
-                                      "on_success",
-                                      "on_failure",
-                                      "on_retry",
-                                      "on_skipped",
-                                      "on_start",
-                                      "lineage"};
+inline constexpr Word kTaskKnown[] = {"id",       "description",   "group",         "depends_on", "trigger_rule",
+                                      "when",     "run",           "command",       "args",       "noop",
+                                      "check",    "promote",       "shell",         "env",        "inputs",
+                                      "outputs",  "foreach",       "retry",         "retries",    "infra_retry",
+                                      "timeout",  "queue_timeout", "kill_grace",    "pool",       "slots",
+                                      "priority", "resources",     "allow_failure", "locks",      "max_active_per_dag",
+                                      "rate"};
+inline constexpr Word kTaskLater[] = {
+    "uses",          "dag",         "http",     "wait",        "human",           "image",
+    "secrets",       "params",      "loop",     "deadline",    "cache",           "weight",
+    "setup",         "teardown_of", "service",  "latest_only", "depends_on_past", "worker_selector",
+    "node_selector", "tolerations", "volumes",  "sidecars",    "on_success",      "on_failure",
+    "on_retry",      "on_skipped",  "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -132,9 +112,10 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"mutex", "locks"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
-inline constexpr Word kDefaultsKnown[] = {"shell",    "env",           "retry",         "retries",      "infra_retry",
-                                          "timeout",  "queue_timeout", "kill_grace",    "pool",         "slots",
-                                          "priority", "resources",     "allow_failure", "trigger_rule", "group", "locks", "max_active_per_dag", "rate"};
+inline constexpr Word kDefaultsKnown[] = {
+    "shell",         "env",          "retry", "retries", "infra_retry",        "timeout",
+    "queue_timeout", "kill_grace",   "pool",  "slots",   "priority",           "resources",
+    "allow_failure", "trigger_rule", "group", "locks",   "max_active_per_dag", "rate"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};

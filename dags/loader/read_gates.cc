@@ -46,7 +46,8 @@ void TaskReader::read_lock(Task& task, const Node& node) {
   if (!text) return;
   if (text->text().empty()) return complaints_.error(*name, "a lock needs a 'name'");
   for (const LockUse& other : task.locks) {
-    if (other.name.text() == text->text()) complaints_.error(*name, fmt::format("lock '{}' stands twice", text->text()));
+    if (other.name.text() == text->text())
+      complaints_.error(*name, fmt::format("lock '{}' stands twice", text->text()));
   }
   lock.name = std::move(*text);
   task.locks.push_back(std::move(lock));

@@ -206,8 +206,8 @@ struct AllowFailure {
 
 /// Something that only so many attempts may have at a time, whatever their runs and DAGs. It belongs to the attempt.
 struct LockUse {
-  expr::Template name;     ///< May name `params`, `run` and the item.
-  bool exclusive = true;   ///< Alone; else one of the places that the scheduler has for the name.
+  expr::Template name;    ///< May name `params`, `run` and the item.
+  bool exclusive = true;  ///< Alone; else one of the places that the scheduler has for the name.
   bool operator==(const LockUse&) const = default;
 };
 

@@ -21,7 +21,10 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
   state.dispatch();
-  if (!state.touched.empty()) state.out.wake_at = now.mono;  // Placing found tasks that cannot start.
+  if (!state.touched.empty()) {  // Placing found tasks that cannot start.
+    state.finish_touched();
+    state.out.wake_at = now.mono;
+  }
   state.seal_effects();
   return std::exchange(state.out, {});
 }
@@ -80,8 +83,10 @@ void EngineState::run_timers() {
 }
 
 void EngineState::finish_touched() {
-  for (const RunSeq seq : std::exchange(touched, {})) {
-    if (LiveRun* run = find_run(seq)) finish_if_over(*run);
+  while (!touched.empty()) {  // The end of one is the beginning of another, which may be over at once.
+    for (const RunSeq seq : std::exchange(touched, {})) {
+      if (LiveRun* run = find_run(seq)) finish_if_over(*run);
+    }
   }
 }
 

@@ -72,11 +72,13 @@ std::string EngineState::explain_gates(const LiveRun& run, std::uint32_t index) 
   if (closed == nullptr) return "";
   const auto view = gates.view();
   const auto gate = view.find(closed->name);
-  std::string text = fmt::format("{}: {} of {} places are taken", closed->name, gate->second.taken, gate->second.places);
+  std::string text =
+      fmt::format("{}: {} of {} places are taken", closed->name, gate->second.taken, gate->second.places);
   if (closed->returns_after > Duration(0)) return text + fmt::format(" for {} each", to_text(closed->returns_after));
   if (gate->second.holder) {
     const LiveRun& holder = *runs.at(gate->second.holder->run);
-    text += fmt::format(", by {} of run {}", holder.instances->name_of(gate->second.holder->index), holder.row.id.text());
+    text +=
+        fmt::format(", by {} of run {}", holder.instances->name_of(gate->second.holder->index), holder.row.id.text());
   }
   return text;
 }

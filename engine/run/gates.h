@@ -1,9 +1,10 @@
 /// \file
 /// What attempts share beyond pools: named locks, `max_active_per_dag`, `rate`. Private to engine/run.
 ///
-/// A gate has places. An attempt takes one of them, or all; it gives them back at its end, or, at a gate of a rate, when
-/// the time has passed. Who finds no place stands in the gate's line, and is called when it is its turn. It holds nothing
-/// meanwhile, so lines cannot wait for each other. Smaller rank goes first, then older runs; nobody overtakes the line.
+/// A gate has places. An attempt takes one of them, or all; it gives them back at its end, or, at a gate of a rate,
+/// when the time has passed. Who finds no place stands in the gate's line, and is called when it is its turn. It holds
+/// nothing meanwhile, so lines cannot wait for each other. Smaller rank goes first, then older runs; nobody overtakes
+/// the line.
 #pragma once
 
 #include <cstdint>

@@ -52,7 +52,7 @@ class Examples(unittest.TestCase):
         good = {"load": "success", "report": "success", "on_success": "success", "on_failure": "skipped"}
         self.assertEqual(self.show("handlers.yaml"), good | over)
         bad = {"load": "failed", "report": "upstream_failed", "on_success": "skipped", "on_failure": "success"}
-        self.assertEqual(self.show("handlers.yaml", "--param", "rows=0", code=1), bad | over)
+        self.assertEqual(self.show("handlers.yaml", "--param", "rows=0", code=3), bad | over)
 
     def test_bounds(self) -> None:
         self.assertEqual(set(self.show("bounds.yaml").values()), {"success"})
