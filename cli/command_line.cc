@@ -172,6 +172,8 @@ class CommandLine {
     worker->add_option("--memory", worker_.memory, "Memory to offer, such as 8GiB; default: all");
     worker->add_option("--gpus", worker_.gpus, "GPUs to offer");
     worker->add_option("--label", worker_.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
+    worker->add_option("--taint", worker_.taints, "Take only tasks that tolerate NAME; may be repeated")
+        ->allow_extra_args(false);
     worker->add_flag("--keep-work-dirs", worker_.keep_work_dirs, "Do not clean up after attempts, for debugging");
     worker->add_flag("--quit-with-parent", worker_.quit_with_parent, "Stop when the starting process is gone");
     does(worker, [this] {

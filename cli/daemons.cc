@@ -126,6 +126,7 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
     if (!label) return fail(label.error());
     config.labels.insert(*std::move(label));
   }
+  config.taints = {options.taints.begin(), options.taints.end()};
   return config;
 }
 

@@ -32,6 +32,7 @@ struct WorkerOptions {
   std::string memory;  ///< "4GiB", "512MiB", bytes.
   std::uint32_t gpus = 0;
   std::vector<std::string> labels;  ///< NAME=VALUE
+  std::vector<std::string> taints;
   bool keep_work_dirs = false;
   bool quit_with_parent = false;
 };

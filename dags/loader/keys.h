@@ -31,7 +31,6 @@ inline constexpr Word kDagLater[] = {"schedule",
                                      "secrets",
                                      "image",
                                      "resources",
-                                     "worker_selector",
                                      "service_account",
                                      "artifacts",
                                      "templates",
@@ -50,7 +49,8 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"tags", "labels"},
                                           {"dagrun_timeout", "timeout"},
                                           {"max_active_runs", "concurrency: {max_runs: N}"},
-                                          {"parallelism", "max_active_tasks"}};
+                                          {"parallelism", "max_active_tasks"},
+                                          {"worker_selector", "defaults: {worker_selector: ...}"}};
 inline constexpr Word kDagOfSchedules[] = {
     "schedule",   "schedule_interval", "timetable", "cron",           "timezone",        "dst",
     "start_date", "end_date",          "catchup",   "catchup_window", "max_catchup_runs"};
@@ -73,19 +73,29 @@ inline constexpr Foreign kParamForeign[] = {{"min", "minimum"},  {"max", "maximu
                                             {"choices", "enum"}, {"options", "enum"}, {"value", "default"}};
 inline constexpr KeySet kParam{"a parameter", kParamKnown, {}, kParamForeign};
 
-inline constexpr Word kTaskKnown[] = {"id",       "description",   "group",         "depends_on", "trigger_rule",
-                                      "when",     "run",           "command",       "args",       "noop",
-                                      "check",    "promote",       "shell",         "env",        "inputs",
-                                      "outputs",  "foreach",       "retry",         "retries",    "infra_retry",
-                                      "timeout",  "queue_timeout", "kill_grace",    "pool",       "slots",
-                                      "priority", "resources",     "allow_failure", "locks",      "max_active_per_dag",
-                                      "rate"};
+inline constexpr Word kTaskKnown[] = {"id",           "description",
+                                      "group",        "depends_on",
+                                      "trigger_rule", "when",
+                                      "run",          "command",
+                                      "args",         "noop",
+                                      "check",        "promote",
+                                      "shell",        "env",
+                                      "inputs",       "outputs",
+                                      "foreach",      "retry",
+                                      "retries",      "infra_retry",
+                                      "timeout",      "queue_timeout",
+                                      "kill_grace",   "pool",
+                                      "slots",        "priority",
+                                      "resources",    "allow_failure",
+                                      "locks",        "max_active_per_dag",
+                                      "rate",         "worker_selector",
+                                      "tolerations"};
 inline constexpr Word kTaskLater[] = {
-    "uses",          "dag",         "http",     "wait",        "human",           "image",
-    "secrets",       "params",      "loop",     "deadline",    "cache",           "weight",
-    "setup",         "teardown_of", "service",  "latest_only", "depends_on_past", "worker_selector",
-    "node_selector", "tolerations", "volumes",  "sidecars",    "on_success",      "on_failure",
-    "on_retry",      "on_skipped",  "on_start", "lineage"};
+    "uses",     "dag",         "http",       "wait",        "human",           "image",
+    "secrets",  "params",      "loop",       "deadline",    "cache",           "weight",
+    "setup",    "teardown_of", "service",    "latest_only", "depends_on_past", "node_selector",
+    "volumes",  "sidecars",    "on_success", "on_failure",  "on_retry",        "on_skipped",
+    "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -109,13 +119,16 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"max_active_per_run", "foreach: {max_parallel: N}"},
                                            {"max_active_tis_per_dag", "max_active_per_dag"},
                                            {"synchronization", "locks"},
-                                           {"mutex", "locks"}};
+                                           {"mutex", "locks"},
+                                           {"queue", "worker_selector"},
+                                           {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDefaultsKnown[] = {
-    "shell",         "env",          "retry", "retries", "infra_retry",        "timeout",
-    "queue_timeout", "kill_grace",   "pool",  "slots",   "priority",           "resources",
-    "allow_failure", "trigger_rule", "group", "locks",   "max_active_per_dag", "rate"};
+    "shell",           "env",          "retry", "retries", "infra_retry",        "timeout",
+    "queue_timeout",   "kill_grace",   "pool",  "slots",   "priority",           "resources",
+    "allow_failure",   "trigger_rule", "group", "locks",   "max_active_per_dag", "rate",
+    "worker_selector", "tolerations"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};

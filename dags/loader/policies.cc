@@ -140,6 +140,36 @@ InfraRetryPolicy read_infra_retry(Reader& reader, const Node& node) {
   return out;
 }
 
+Whereabouts read_whereabouts(Reader& reader, const Node& task) {
+  constexpr std::size_t kNamesMax = 32;
+  Whereabouts out;
+  const Node* selector = task.find("worker_selector");
+  if (selector != nullptr && !selector->is_map()) {
+    reader.complaints().error(
+        *selector,
+        fmt::format("'worker_selector' is a map of labels, such as {{zone: north}}, not {}", Reader::shown(*selector)));
+    selector = nullptr;
+  }
+  for (std::size_t i = 0; selector != nullptr && i < selector->members(); ++i) {
+    auto value = reader.text(selector->value(i), selector->key(i).text);
+    if (value) out.labels.emplace_back(selector->key(i).text, std::move(*value));
+  }
+  const Node* tolerations = task.find("tolerations");
+  if (tolerations != nullptr && reader.is_list(*tolerations, "tolerations", "[gpu]")) {
+    for (const Node* name : tolerations->children) {
+      if (auto text = reader.text(*name, "tolerations")) out.tolerations.push_back(std::move(*text));
+    }
+  }
+  for (const Node* node : {selector, tolerations}) {
+    if (node != nullptr && node->children.size() > 2 * kNamesMax) {
+      reader.complaints().error(*node, fmt::format("more than {} names", kNamesMax));
+    }
+  }
+  std::sort(out.labels.begin(), out.labels.end());
+  std::sort(out.tolerations.begin(), out.tolerations.end());
+  return out;
+}
+
 Resources read_resources(Reader& reader, const Node& node) {
   constexpr std::int64_t kGpusMax = 1024;
   Resources out;

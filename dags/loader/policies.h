@@ -10,6 +10,8 @@ namespace chappe {
 
 RetryPolicy read_retry(Reader& reader, const yaml::Node& node);
 InfraRetryPolicy read_infra_retry(Reader& reader, const yaml::Node& node);
+/// `worker_selector` and `tolerations` of a task.
+Whereabouts read_whereabouts(Reader& reader, const yaml::Node& task);
 Resources read_resources(Reader& reader, const yaml::Node& node);
 AllowFailure read_allow_failure(Reader& reader, const yaml::Node& node);
 TriggerRule read_trigger_rule(Reader& reader, const yaml::Node& node);

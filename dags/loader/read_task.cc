@@ -38,6 +38,8 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"locks", kScript | kCommand | kNoop},
     {"max_active_per_dag", kScript | kCommand | kNoop},
     {"rate", kScript | kCommand | kNoop},
+    {"worker_selector", kScript | kCommand | kNoop},
+    {"tolerations", kScript | kCommand | kNoop},
 };
 
 namespace {
@@ -221,6 +223,7 @@ void TaskReader::read_policies(Task& task, const Node& node) {
   reader_.take_integer(node, "slots", 1, kSlotsMax, task.slots);
   reader_.take_integer(node, "priority", -kPriorityMax, kPriorityMax, task.priority);
   read_gates(task, node);
+  task.where = read_whereabouts(reader_, node);
   if (const Node* pool = node.find("pool")) {
     std::string name = pool->text;
     std::replace(name.begin(), name.end(), '-', '_');

@@ -242,6 +242,7 @@ struct Task {
   std::vector<LockUse> locks;            ///< All of them, or none: nothing is held while it waits for the rest.
   std::uint32_t max_active_per_dag = 0;  ///< Attempts at a time over all runs of the DAG; 0: no bound.
   std::optional<RateLimit> rate;
+  Whereabouts where;
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/time.h"
@@ -133,6 +134,13 @@ struct Resources {
   std::uint64_t memory_bytes = 0;  ///< 0: not asked for, not limited.
   std::uint32_t gpus = 0;
   auto operator<=>(const Resources&) const = default;
+};
+
+/// Which workers may have a task: those with all of these labels, and no taint that it does not tolerate.
+struct Whereabouts {
+  std::vector<std::pair<std::string, std::string>> labels;  ///< Sorted by name.
+  std::vector<std::string> tolerations;                     ///< Sorted.
+  auto operator<=>(const Whereabouts&) const = default;
 };
 
 }  // namespace chappe

@@ -34,10 +34,34 @@ bool never_fits(const WorkerRoom& room, const Need& need) {
          need.resources.memory_bytes > room.capacity.memory_bytes || need.resources.gpus > room.capacity.gpus;
 }
 
+/// Why the worker is not one of those that may have it; "" where it is.
+std::string out_of_place(const WorkerRoom& room, const Need& need) {
+  static const Whereabouts kAnywhere;
+  const Whereabouts& where = need.where == nullptr ? kAnywhere : *need.where;
+  for (const auto& [name, value] : where.labels) {
+    if (room.labels == nullptr) return fmt::format("has no label {}", name);
+    const auto label = room.labels->find(name);
+    if (label == room.labels->end()) return fmt::format("has no label {}", name);
+    if (label->second != value) return fmt::format("has {}={}, not {}", name, label->second, value);
+  }
+  if (room.taints == nullptr) return "";
+  for (const std::string& taint : *room.taints) {
+    const bool tolerated = std::binary_search(where.tolerations.begin(), where.tolerations.end(), taint);
+    if (!tolerated) return fmt::format("is kept for tasks that tolerate {}", taint);
+  }
+  return "";
+}
+
+bool is_in_place(const WorkerRoom& room, const Need& need) {
+  const bool plain =
+      (need.where == nullptr || need.where->labels.empty()) && (room.taints == nullptr || room.taints->empty());
+  return plain || out_of_place(room, need).empty();
+}
+
 }  // namespace
 
 std::uint32_t room_for(const WorkerRoom& room, const Need& need, std::uint32_t count_max) {
-  if (room.draining || never_fits(room, need)) return 0;
+  if (room.draining || never_fits(room, need) || !is_in_place(room, need)) return 0;
   // A worker that reconnects may hold more than it takes.
   if (need.noop) return std::min(count_max, static_cast<std::uint32_t>(free_of(room.noop_depth, room.noops)));
   const std::uint32_t by_cpu = times(free_cpu(room, need), need.resources.cpu_milli);
@@ -49,6 +73,7 @@ std::uint32_t room_for(const WorkerRoom& room, const Need& need, std::uint32_t c
 
 Refusal refusal_of(const WorkerRoom& room, const Need& need) {
   if (room.draining) return Refusal::kDraining;
+  if (!is_in_place(room, need)) return Refusal::kElsewhere;
   if (never_fits(room, need)) return Refusal::kNeverFits;
   return room_for(room, need, 1) == 0 ? Refusal::kBusy : Refusal::kNone;
 }
@@ -59,6 +84,7 @@ std::string explain_refusal(const WorkerRoom& room, std::string_view name, const
     return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1U << 30));
   };
   if (room.draining) return fmt::format("{} is draining", name);
+  if (!is_in_place(room, need)) return fmt::format("{} {}", name, out_of_place(room, need));
   if (need.noop) return fmt::format("{} has as many attempts as it takes ({})", name, room.noops);
   std::string wants = fmt::format("needs {} cpus", cores(need.resources.cpu_milli));
   std::string has = fmt::format("{} cpus free of {}", cores(free_of(room.capacity.cpu_milli, room.taken.cpu_milli)),

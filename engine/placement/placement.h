@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +24,8 @@ struct WorkerRoom {
   std::uint32_t noops = 0;          ///< It has.
   std::uint32_t prefetch = 0;       ///< Attempts that it takes ahead of free capacity at most, where they are short.
   bool draining = false;
+  const std::map<std::string, std::string>* labels = nullptr;  ///< Null: none. Outlives the room.
+  const std::set<std::string>* taints = nullptr;               ///< Likewise.
 };
 
 struct Need {
@@ -29,9 +33,10 @@ struct Need {
   bool noop = false;  ///< Done inside the worker: takes no capacity, only depth.
   /// So many may wait at a worker behind each one that runs there, within its `prefetch`: its run's attempts are short.
   std::uint32_t ahead = 0;
+  const Whereabouts* where = nullptr;  ///< Null: anywhere without taints.
 };
 
-enum class Refusal : std::uint8_t { kNone, kDraining, kNeverFits, kBusy };
+enum class Refusal : std::uint8_t { kNone, kDraining, kElsewhere, kNeverFits, kBusy };
 
 /// Whether the worker takes one such attempt now, and if not, why.
 Refusal refusal_of(const WorkerRoom& room, const Need& need);
@@ -40,7 +45,7 @@ std::string explain_refusal(const WorkerRoom& room, std::string_view name, const
 
 /// The worker with the largest free share of its cores (of its no-op depth, for those); ties by smaller id, so that
 /// work spreads and the choice is the same every time. `avoid`: taken only where no other fits. Returns a position in
-/// `rooms`. Cost: O(workers).
+/// `rooms`. Cost: O(workers), times the labels asked for.
 std::optional<std::size_t> pick_worker(std::span<const WorkerRoom> rooms, const Need& need, WorkerSeq avoid = {});
 
 /// How many such attempts the worker takes now, at most `count_max`.

@@ -35,9 +35,17 @@ std::uint32_t EngineState::pool_id(const std::string& name) {
   return place->second;
 }
 
+/// Numbered as they come: what a class is sorted by must be the same in every replay.
+std::uint32_t EngineState::whereabouts_id(const Whereabouts& where) {
+  const auto [place, fresh] = whereabouts_ids.try_emplace(where, static_cast<std::uint32_t>(whereabouts.size()));
+  if (fresh) whereabouts.push_back(&place->first);
+  return place->second;
+}
+
 ReadyClass EngineState::class_of(const Task& task) {
   ReadyClass which{.rank = -task.priority, .pool = pool_id(task.pool), .slots = task.slots};
   which.noop = task.kind == TaskKind::kNoop;
+  which.where = whereabouts_id(task.where);
   if (!which.noop) which.resources = task.work->resources;
   return which;
 }
@@ -61,6 +69,7 @@ void EngineState::dispatch() {
 
 Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
   Need need{.resources = which.resources, .noop = which.noop};
+  need.where = whereabouts[which.where];
   if (run.attempt_seconds < 0 || run.attempt_seconds >= kShortAttemptSeconds) return need;
   constexpr double kAheadMax = 1'000;
   need.ahead = static_cast<std::uint32_t>(std::clamp(kAheadSeconds / run.attempt_seconds, 1.0, kAheadMax));

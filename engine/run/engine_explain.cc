@@ -117,6 +117,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
   }
   if (rooms.empty()) return "a worker: none is connected";
   Need need{.noop = task.kind == TaskKind::kNoop};
+  need.where = &task.where;
   if (!need.noop) need.resources = task.work->resources;
   std::string why;
   for (const WorkerRoom& room : rooms) {
@@ -142,6 +143,8 @@ Value Engine::workers(Now now) const {
                  {"lease_seconds_left", static_cast<double>((worker.lease_until - now.mono).count()) / 1e6},
                  {"joined_at", to_iso8601(worker.row.joined_at)},
                  {"labels", std::move(labels)}};
+    ValueList taints(worker.taints.begin(), worker.taints.end());
+    one.emplace_back("taints", std::move(taints));
     if (worker.connection) one.emplace_back("draining", state.rooms[worker.room].draining);
     workers.emplace_back(std::move(one));
   }

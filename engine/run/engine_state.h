@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -44,6 +45,7 @@ struct WorkerState {
   std::uint64_t hello = 0;  ///< Number of the newest one.
   MonoTime lease_until;
   std::map<std::string, std::string> labels;
+  std::set<std::string> taints;
   std::unordered_map<AttemptId, LeasedAttempt> leased;
   std::size_t room = 0;                   ///< Position in `rooms`; meaningful while connected.
   std::optional<MonoTime> impostor_told;  ///< When the audit log was last told of one.
@@ -98,6 +100,8 @@ struct EngineState {
 
   std::vector<Pool> pools;
   std::map<std::string, std::uint32_t, std::less<>> pool_ids;
+  std::map<Whereabouts, std::uint32_t> whereabouts_ids;  ///< Those that some task has had; a few, whatever the tasks.
+  std::vector<const Whereabouts*> whereabouts;          ///< By id.
   Gates gates;
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
@@ -210,6 +214,7 @@ struct EngineState {
   Need need_of(const LiveRun& run, const ReadyClass& which) const;
   ReadyClass class_of(const Task& task);
   std::uint32_t pool_id(const std::string& name);
+  std::uint32_t whereabouts_id(const Whereabouts& where);
   TaskRow row_of(const LiveRun& run, std::uint32_t index) const;
   void store_row(LiveRun& run, std::uint32_t index, TaskRow row);
   void end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at);

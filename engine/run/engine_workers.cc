@@ -106,6 +106,7 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   disconnect(worker);
   worker.connection = connection;
   worker.labels = hello.labels;
+  worker.taints = hello.taints;
   worker.row.cpu_milli = hello.capacity.cpu_milli;
   worker.row.memory_bytes = hello.capacity.memory_bytes;
   worker.row.lost_at = {};
@@ -116,6 +117,8 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   WorkerRoom room{.worker = worker.row.seq, .capacity = hello.capacity};
   room.noop_depth = hello.noop_depth;
   room.prefetch = hello.prefetch;
+  room.labels = &worker.labels;
+  room.taints = &worker.taints;
   for (auto& [attempt, leased] : worker.leased) {
     leased.batch = 0;
     const LiveRun& run = *runs.at(leased.key.run);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -40,6 +41,7 @@ struct WorkerHello {
   std::uint32_t noop_depth = 1024;  ///< In-worker no-op tasks it takes ahead.
   std::uint32_t prefetch = 0;       ///< Short process tasks it takes ahead of free capacity.
   std::map<std::string, std::string> labels;
+  std::set<std::string> taints;   ///< It takes only tasks that tolerate all of them.
   std::vector<HeldAttempt> held;  ///< All of them: what is not here, it does not hold.
   bool operator==(const WorkerHello&) const = default;
 };

@@ -23,6 +23,7 @@ struct ReadyClass {
   std::uint32_t pool = 0;
   std::uint16_t slots = 1;
   bool noop = false;
+  std::uint32_t where = 0;  ///< Position in EngineState::whereabouts.
   Resources resources;
   auto operator<=>(const ReadyClass&) const = default;
 };

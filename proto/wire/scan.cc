@@ -23,8 +23,9 @@ constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};
 
-constexpr Shape::Child kHelloChildren[] = {{4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}};
-constexpr Shape kHello{"bbbbvvbbv", kHelloChildren};
+constexpr Shape::Child kHelloChildren[] = {
+    {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}};
+constexpr Shape kHello{"bbbbvvbbvb", kHelloChildren};
 constexpr Shape::Child kHeartbeatChildren[] = {{2, &kHeld, true}};
 constexpr Shape kHeartbeat{"vb", kHeartbeatChildren};
 constexpr Shape::Child kWhatChildren[] = {{1, &kHeld, false}};

@@ -49,6 +49,10 @@ Complaint read(const v1::Hello& from, WorkerSays& out) {
     if (!is_name(label.name()) || label.value().size() > kNameMax) return "a label is empty or too long";
     if (!hello.labels.emplace(label.name(), label.value()).second) return "a label is there twice";
   }
+  for (const std::string& taint : from.taints()) {
+    if (!is_name(taint)) return "a taint is empty or too long";
+    hello.taints.insert(taint);
+  }
   if (Complaint wrong = read_held(from.held(), hello.held)) return wrong;
   out.events.push_back(WorkerJoined{.connection = {}, .hello = std::move(hello)});
   return nullptr;

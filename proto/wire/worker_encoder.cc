@@ -111,6 +111,7 @@ std::string WorkerEncoder::hello(const WorkerHello& hello) {
   out.set_noop_depth(hello.noop_depth);
   out.set_prefetch(hello.prefetch);
   out.set_number(hello.number);
+  for (const std::string& taint : hello.taints) out.add_taints(valid_utf8(taint));
   for (const auto& [name, value] : hello.labels) {
     v1::Label& label = *out.add_labels();
     label.set_name(valid_utf8(name));

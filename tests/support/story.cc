@@ -214,6 +214,8 @@ Event Story::join(const Words& words) {
     if (name == "memory") hello.capacity.memory_bytes = std::stoull(value) << 30;
     if (name == "prefetch") hello.prefetch = static_cast<std::uint32_t>(std::stoul(value));
     if (name == "noops") hello.noop_depth = static_cast<std::uint32_t>(std::stoul(value));
+    if (name == "taint") hello.taints.insert(value);
+    if (name.starts_with("label.")) hello.labels[name.substr(6)] = value;
     if (name == "in") hello.name = hello.host = value;
   }
   worker.silent = false;

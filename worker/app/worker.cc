@@ -54,6 +54,7 @@ WorkerHello hello_of(const WorkerConfig& config) {
   hello.capacity.gpus = config.gpus;
   hello.prefetch = std::max(hello.capacity.cpu_milli / 1000, 1U) * kPrefetchPerCore;
   hello.labels = config.labels;
+  hello.taints = config.taints;
   return hello;
 }
 

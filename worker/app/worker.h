@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 
 #include "engine/base/time.h"
@@ -22,6 +23,7 @@ struct WorkerConfig {
   std::uint64_t memory_bytes = 0;  ///< 0: the machine's or the cgroup's.
   std::uint32_t gpus = 0;
   std::map<std::string, std::string> labels;
+  std::set<std::string> taints;
   bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.
   bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
 };

@@ -23,6 +23,7 @@ WorkerHello full_hello() {
           .noop_depth = kDepthMax,
           .prefetch = 7,
           .labels = {{"zone", "b"}, {"arch", ""}},
+          .taints = {"gpu", "slow"},
           .held = {held(1, 2, 3), held(0xffffffff, 0xffffffff, ~0ULL)}};
 }
 
