@@ -33,6 +33,7 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   if (!reader.check_keys(root, keys::kDag)) return;
   read_general(reader, root, dag);
   if (const Node* params = root.find("params")) dag.params = read_params(reader, *params);
+  read_schedule(reader, root, dag);
   const TaskList list = read_task_ids(reader, root, dag);
   Names names(reader, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
