@@ -16,8 +16,9 @@
 ///   restart                               the scheduler dies and comes back; the next line is what its first step does
 ///   crash before sending: COMMAND | crash before committing: COMMAND
 ///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
-///   show RUN                              states of the run and all its instances
-///   explain RUN                           what its instances wait for
+///   deploy DAG | undeploy DAG | pause DAG | unpause DAG    runs that its schedule makes are called
+///   DAG@2027-01-15T08:01 clock +2h | clock -2h                 the wall clock is set, and the engine looks at it show
+///   RUN                              states of the run and all its instances explain RUN what its instances wait for
 ///   history INSTANCE                      earlier attempts
 #pragma once
 
