@@ -312,10 +312,9 @@ CREATE INDEX runs_by_dag_and_age ON runs (dag);
 CREATE UNIQUE INDEX runs_by_schedule ON runs (dag, logical_time_us) WHERE trigger_kind = 'schedule';
 )sql";
 
-constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
-                                 Migration{2, "tokens, and a chain of audit rows", kSchema2},
-                                 Migration{3, "fan-outs over results", kSchema3},
-                                 Migration{4, "deployed DAGs and their schedules", kSchema4}};
+constexpr std::array kMigrations{
+    Migration{1, "first schema", kSchema1}, Migration{2, "tokens, and a chain of audit rows", kSchema2},
+    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -43,7 +43,8 @@ TEST(LoadedSchedule, HoldsAllThatTheFileSays) {
 }
 
 TEST(LoadedSchedule, HasTheTimesOfAllItsLinesWithinItsDates) {
-  const SchedulePlan& plan = load_good()->schedule;
+  const DagPtr dag = load_good();
+  const SchedulePlan& plan = dag->schedule;
   EXPECT_EQ(utc(plan.next({1})), "2025-12-31T23:00:00.000000Z");  // The first midnight, and where `every` is anchored.
   const WallTime eve = parse_iso8601("2026-12-24T17:00:00Z").value();
   EXPECT_EQ(utc(plan.next(WallTime{eve.us - 1})), to_iso8601(eve));
@@ -53,7 +54,8 @@ TEST(LoadedSchedule, HasTheTimesOfAllItsLinesWithinItsDates) {
 }
 
 TEST(LoadedSchedule, JitterIsTheSameEachTimeAndDiffersFromDagToDag) {
-  const SchedulePlan& plan = load_good()->schedule;
+  const DagPtr dag = load_good();
+  const SchedulePlan& plan = dag->schedule;
   const WallTime jittered = parse_iso8601("2026-07-01T07:30:00Z").value();
   const Duration delay = plan.delay("a", jittered);
   EXPECT_EQ(plan.delay("a", jittered), delay);
