@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/dag_file.h"
 #include "cli/exit_code.h"
+#include "cli/plan_schedule.h"
 #include "engine/run/instances.h"
 
 namespace chappe::cli {
@@ -116,6 +117,25 @@ std::string plan_table(const ValueList& tasks) {
   return table({"TASK", "KIND", "FAN-OUT", "AFTER", "READS", "WRITES"}, rows);
 }
 
+ValueList schedule_json(const std::vector<PlannedTime>& times) {
+  ValueList out;
+  for (const PlannedTime& each : times) {
+    out.emplace_back(ValueMap{{"time", each.text}, {"note", each.note.empty() ? Value() : Value(each.note)}});
+  }
+  return out;
+}
+
+void print_schedule(const SchedulePlan& plan, const std::vector<PlannedTime>& times) {
+  if (plan.empty()) return;
+  print(fmt::format("\nWhen deployed it runs at {}{}\n", printable(plan.text()),
+                    times.empty() ? ", which never comes again"
+                    : plan.paused ? ", once unpaused:"
+                                  : ":"));
+  for (const PlannedTime& each : times) {
+    print(fmt::format("  {}{}\n", each.text, each.note.empty() ? "" : "  " + each.note));
+  }
+}
+
 }  // namespace
 
 int validate_files(const Session& session, const std::vector<std::string>& files) {
@@ -152,16 +172,21 @@ int plan_file(const Session& session, const RunOptions& options) {
   for (const std::uint32_t position : order_of(*file->dag)) {
     tasks.push_back(task_plan(file->dag->tasks[position], position, *instances));
   }
+  const SchedulePlan& schedule = file->dag->schedule;
+  const std::vector<PlannedTime> times = planned_times(schedule, wall_now());
   if (session.output.json) {
     print_json(ValueMap{{"dag", file->dag->name},
                         {"dag_version", file->dag->version},
                         {"task_count", std::int64_t{instances->size()}},
+                        {"schedule", schedule.empty() ? Value() : Value(schedule.text())},
+                        {"times", schedule_json(times)},
                         {"tasks", std::move(tasks)}});
     return kOk;
   }
   print(fmt::format("{}: {} task instances of {} tasks\n\n", bold(file->dag->name, session.output.colour_out),
                     instances->size(), file->dag->tasks.size()));
   print(plan_table(tasks));
+  print_schedule(schedule, times);
   return kOk;
 }
 

@@ -53,6 +53,7 @@ class CommandLine {
     add_daemons();
     add_checks();
     add_run_commands();
+    add_deployment_commands();
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
@@ -210,7 +211,7 @@ class CommandLine {
     validate->add_option("file", files_, "DAG files")->required();
     does(validate, [this] { return validate_files(session_, files_); });
 
-    CLI::App* plan = add("plan", "Show what a run of a file would do");
+    CLI::App* plan = add("plan", "Show what a run of a file would do, and when it would start by itself");
     plan->add_option("file", run_.target, "A DAG file")->required();
     add_params(plan);
     does(plan, [this] { return plan_file(session_, run_); });
@@ -259,6 +260,22 @@ class CommandLine {
     does(cancel, [this] { return cancel_run(session_, run_id_); });
   }
 
+  void add_deployment_commands() {
+    CLI::App* deploy = add("deploy", "Make files the versions that new runs are of; their schedules start runs");
+    deploy->add_option("file", files_, "DAG files, or folders of them")->required();
+    does(deploy, [this] { return deploy_files(session_, files_); });
+
+    CLI::App* pause = add("pause", "Let the schedule of a deployed DAG rest");
+    pause->add_option("dag", run_.target, "Name of a DAG")->required();
+    does(pause, [this] { return pause_dag(session_, run_.target, true); });
+    CLI::App* unpause = add("unpause", "Let the schedule of a paused DAG go on");
+    unpause->add_option("dag", run_.target, "Name of a DAG")->required();
+    does(unpause, [this] { return pause_dag(session_, run_.target, false); });
+    CLI::App* undeploy = add("undeploy", "Let nothing start a DAG by itself any more; its runs go on");
+    undeploy->add_option("dag", run_.target, "Name of a DAG")->required();
+    does(undeploy, [this] { return undeploy_dag(session_, run_.target); });
+  }
+
   void add_reading_commands() {
     CLI::App* runs = add("runs", "List runs, newest first");
     runs->add_option("--dag", list_.dag, "Of this DAG only");
@@ -266,7 +283,7 @@ class CommandLine {
     runs->add_option("--limit", list_.limit, "At most so many")->check(CLI::Range(1U, 1'000U));
     does(runs, [this] { return list_runs(session_, list_); });
 
-    does(add("dags", "List DAGs that the scheduler has seen"), [this] { return list_dags(session_); });
+    does(add("dags", "List DAGs: when they run next, and how they ran last"), [this] { return list_dags(session_); });
 
     CLI::App* show = add("show", "Show a run, or one of its tasks with all attempts");
     show->add_option("run", run_id_, kRunHelp)->required();

@@ -54,6 +54,15 @@ struct CronOptions {
 /// The next times of a cron expression, one a line.
 int show_cron(const Session& session, const CronOptions& options);
 
+// deploy.cc
+/// `paths`: files, and folders of files.
+int deploy_files(const Session& session, const std::vector<std::string>& paths);
+int pause_dag(const Session& session, const std::string& dag, bool paused);
+int undeploy_dag(const Session& session, const std::string& dag);
+
+// show_dags.cc
+int list_dags(const Session& session);
+
 // start_run.cc
 int run_file(const Session& session, const RunOptions& options);
 int submit_file(const Session& session, const RunOptions& options);
@@ -72,7 +81,6 @@ struct ListOptions {
   std::uint32_t limit = 20;
 };
 int list_runs(const Session& session, const ListOptions& options);
-int list_dags(const Session& session);
 int show_run(const Session& session, const std::string& run, const std::string& task, bool all);
 int explain_run(const Session& session, const std::string& run, const std::string& task);
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,

@@ -281,24 +281,6 @@ int list_runs(const Session& session, const ListOptions& options) {
   });
 }
 
-int list_dags(const Session& session) {
-  return with_server(session, Need::kReading, [&](ApiClient& client) {
-    const auto page = client.get("/dags");
-    if (!page) return complain(page.error());
-    if (session.output.json) {
-      print_json(*page);
-      return int{kOk};
-    }
-    std::vector<std::vector<std::string>> rows;
-    for (const Value& dag : list_of(*page, "items")) {
-      rows.push_back(
-          {printable(text_of(dag, "name")), text_of(dag, "version").substr(0, 12), local_time(dag.find("created_at"))});
-    }
-    print(table({"DAG", "VERSION", "FIRST SEEN"}, rows));
-    return int{kOk};
-  });
-}
-
 int show_run(const Session& session, const std::string& run, const std::string& task, bool all) {
   return with_server(session, Need::kReading, [&](ApiClient& client) {
     if (!task.empty()) return show_task(client, run, task, session.output);

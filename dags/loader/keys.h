@@ -15,30 +15,20 @@ using Word = std::string_view;
 using Foreign = std::pair<Word, Word>;
 
 inline constexpr Word kDagKnown[] = {
-    "name",     "description", "owner",   "namespace", "labels",           "params",      "env",
-    "defaults", "tasks",       "timeout", "fail_fast", "max_active_tasks", "concurrency", "handlers"};
-inline constexpr Word kDagLater[] = {"schedule",
-                                     "timezone",
-                                     "dst",
-                                     "start_date",
-                                     "end_date",
-                                     "paused",
-                                     "catchup",
-                                     "catchup_window",
-                                     "triggers",
-                                     "max_catchup_runs",
-                                     "deadline",
-                                     "secrets",
-                                     "image",
-                                     "resources",
-                                     "service_account",
-                                     "artifacts",
-                                     "templates",
-                                     "include",
-                                     "outputs",
-                                     "tests"};
+    "name",           "description",     "owner",   "namespace",  "labels",           "params",      "env",
+    "defaults",       "tasks",           "timeout", "fail_fast",  "max_active_tasks", "concurrency", "handlers",
+    "schedule",       "timezone",        "dst",     "start_date", "end_date",         "paused",      "catchup",
+    "catchup_window", "max_catchup_runs"};
+inline constexpr Word kDagLater[] = {"triggers",  "deadline",        "secrets",         "image",
+                                     "resources", "service_account", "artifacts",
+                                     "templates", "include",         "outputs",         "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
+                                          {"schedule_interval", "schedule"},
+                                          {"timetable", "schedule"},
+                                          {"schedules", "schedule"},
+                                          {"cron", "schedule"},
+                                          {"suspend", "paused"},
                                           {"steps", "tasks"},
                                           {"jobs", "tasks"},
                                           {"parameters", "params"},
@@ -51,10 +41,13 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"max_active_runs", "concurrency: {max_runs: N}"},
                                           {"parallelism", "max_active_tasks"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"}};
-inline constexpr Word kDagOfSchedules[] = {
-    "schedule",   "schedule_interval", "timetable", "cron",           "timezone",        "dst",
-    "start_date", "end_date",          "catchup",   "catchup_window", "max_catchup_runs"};
-inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign, kDagOfSchedules};
+inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+
+inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
+inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
+inline constexpr KeySet kSchedule{"a schedule", kScheduleKnown, {}, kScheduleForeign};
+inline constexpr Word kDstKnown[] = {"gap", "fold"};
+inline constexpr KeySet kDst{"'dst'", kDstKnown};
 
 inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};

@@ -33,6 +33,7 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   if (!reader.check_keys(root, keys::kDag)) return;
   read_general(reader, root, dag);
   if (const Node* params = root.find("params")) dag.params = read_params(reader, *params);
+  read_schedule(reader, root, dag);
   const TaskList list = read_task_ids(reader, root, dag);
   Names names(reader, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
@@ -67,6 +68,28 @@ LoadedDag load_dag(std::string_view text, std::string_view file) {
   dag->version = to_hex(sha256(canonical_json(*tree.root)));
   dag->source = text;
   return {std::move(dag), complaints.take()};
+}
+
+std::vector<DagPart> dag_parts(std::string_view text) {
+  std::vector<DagPart> out;
+  const yaml::Tree tree = yaml::parse(text);
+  if (tree.root == nullptr || !tree.root->is_map()) return out;
+  for (std::size_t i = 0; i < tree.root->members(); ++i) {
+    const Node& value = tree.root->value(i);
+    if (tree.root->key(i).text != "tasks") {
+      out.push_back({tree.root->key(i).text, canonical_json(value)});
+    } else if (value.is_map()) {
+      for (std::size_t k = 0; k < value.members(); ++k) {
+        out.push_back({"task " + value.key(k).text, canonical_json(value.value(k))});
+      }
+    } else {
+      for (const Node* task : value.children) {
+        const Node* id = task->find("id");
+        if (id != nullptr) out.push_back({"task " + id->text, canonical_json(*task)});
+      }
+    }
+  }
+  return out;
 }
 
 std::string_view dag_schema() { return {::dag_schema, static_cast<std::size_t>(dag_schema_end - ::dag_schema)}; }

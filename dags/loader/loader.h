@@ -34,6 +34,14 @@ struct LoadedDag {
 /// Loads one DAG. `file` names it in the diagnostics. Cost: linear; 10,000 tasks in well under half a second.
 LoadedDag load_dag(std::string_view text, std::string_view file);
 
+/// A part of a DAG file by what it says, whatever its spelling: "task extract", "schedule", "params" ...
+struct DagPart {
+  std::string name;
+  std::string canonical;
+};
+/// All parts of a file that loads, in the order of the file: to tell what differs between two.
+std::vector<DagPart> dag_parts(std::string_view text);
+
 /// The JSON Schema (draft 2020-12) of DAG files, as text.
 std::string_view dag_schema();
 

@@ -27,9 +27,9 @@ void read_concurrency(Reader& reader, const Node& node, Dag& dag) {
   constexpr std::int64_t kRunsMax = 100'000;
   if (!reader.check_keys(node, keys::kConcurrency)) return;
   reader.take_integer(node, "max_runs", 1, kRunsMax, dag.max_runs);
-  const Node* on_limit = node.find("on_limit");
-  if (on_limit != nullptr && (!on_limit->is_scalar() || on_limit->text != "queue")) {
-    reader.complaints().error(*on_limit, "'on_limit' can only be 'queue' in this version of Chappe");
+  if (const Node* on_limit = node.find("on_limit")) {
+    const std::vector<std::string> choices = {"queue", "skip", "replace", "latest"};
+    dag.on_limit = static_cast<OnLimit>(reader.choice(*on_limit, "on_limit", choices).value_or(0));
   }
 }
 

@@ -11,6 +11,8 @@ namespace chappe {
 /// Name, owner, limits and the like.
 void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
 std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node);
+/// When it starts by itself. Requires: dag.params.
+void read_schedule(Reader& reader, const yaml::Node& root, Dag& dag);
 
 struct TaskList {
   std::vector<const yaml::Node*> nodes;  ///< In step with dag.tasks.

@@ -47,12 +47,6 @@ std::string Reader::shown(const Node& node) {
 }
 
 std::string Reader::unknown_key(const std::string& key, const KeySet& keys) const {
-  if (std::find(keys.of_schedules.begin(), keys.of_schedules.end(), key) != keys.of_schedules.end()) {
-    return fmt::format(
-        "'{}' is not supported by this version of Chappe: let cron or a systemd timer call 'chappe "
-        "trigger' (\"Every night\" in docs/guide/operate.md)",
-        key);
-  }
   if (std::find(keys.later.begin(), keys.later.end(), key) != keys.later.end()) {
     return fmt::format("'{}' is not supported by this version of Chappe", key);
   }

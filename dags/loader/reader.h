@@ -24,8 +24,6 @@ struct KeySet {
   std::span<const std::string_view> later = {};  ///< Part of the language, but not of this version.
   /// What other systems call it, and what it is here.
   std::span<const std::pair<std::string_view, std::string_view>> foreign = {};
-  /// Those of `later` and of other systems that start runs by the clock: what to do instead is said with them.
-  std::span<const std::string_view> of_schedules = {};
 };
 
 class Reader {

@@ -77,6 +77,8 @@ enum class Mutant : std::uint8_t {
   kCancelsAreNotSaved,
   kStartsBeforeAllAreDone,
   kSkipsInsteadOfRunning,
+  // Schedules.
+  kForgetsWhatFired,
   // What people ask.
   kRetryWithoutGeneration,
   kRetryKeepsOldTries,

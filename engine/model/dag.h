@@ -16,6 +16,7 @@
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
 #include "engine/model/policies.h"
+#include "engine/model/schedule_plan.h"
 
 namespace chappe {
 
@@ -246,6 +247,14 @@ struct Task {
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
 
+/// What becomes of a run for which its DAG has no place: `max_runs` are running.
+enum class OnLimit : std::uint8_t {
+  kQueue,    ///< It waits.
+  kSkip,     ///< It is not made.
+  kReplace,  ///< Those that run are cancelled for it.
+  kLatest,   ///< It waits, and those that waited before it are cancelled.
+};
+
 struct Dag {
   std::string name;
   std::string description;
@@ -260,9 +269,11 @@ struct Dag {
   std::optional<Duration> timeout;                          ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
-  std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time; more are queued.
-  std::string version;                 ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;                  ///< The file's text, kept with the version.
+  std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
+  OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
+  SchedulePlan schedule;
+  std::string version;  ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;   ///< The file's text, kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

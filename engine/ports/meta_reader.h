@@ -99,6 +99,10 @@ class MetaReader {
   /// Alias moves that a task instance made.
   virtual Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) = 0;
 
+  /// DAGs that are deployed, by name; of one name where given.
+  virtual Result<std::vector<DeploymentRow>> deployments(const std::string& dag = "") = 0;
+  /// The newest run of each DAG, by its name.
+  virtual Result<std::vector<RunRow>> newest_runs() = 0;
   /// The newest version of each DAG.
   virtual Result<std::vector<DagVersionRow>> dags() = 0;
   virtual Result<DagVersionRow> dag_version(const std::string& version) = 0;

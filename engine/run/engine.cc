@@ -18,6 +18,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.now = now;
   for (const Event& event : events) state.apply(event);
   state.run_timers();
+  state.run_schedules();
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
   state.dispatch();
@@ -99,6 +100,7 @@ void EngineState::seal_effects() {
   send_of.clear();
   if (const auto back = gates.next_return()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *back) : *back;
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
+  wake_for_schedules();
 }
 
 LiveRun* EngineState::find_run(RunSeq seq) {

@@ -41,6 +41,9 @@ struct EngineConfig {
   std::map<std::string, std::uint32_t> locks;                ///< Places of named locks; 1 where not configured.
   std::uint32_t runs_max = 100'000;                          ///< Runs that may be queued or running.
   std::uint32_t tokens_max = 1'000;                          ///< Tokens of the API.
+  std::uint32_t deployments_max = 100'000;                   ///< DAGs that are deployed, or ever were.
+  std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
+  std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.

@@ -182,6 +182,16 @@ std::string Engine::dump_json() const {
                                {"active", number(run->active)},
                                {"tasks", std::move(tasks)}});
   }
+  ValueList schedules;
+  for (const auto& [dag, deployment] : state.deployments) {
+    schedules.emplace_back(ValueMap{{"dag", dag},
+                                    {"version", deployment.row.version},
+                                    {"paused", deployment.row.paused},
+                                    {"removed", deployment.row.removed},
+                                    {"fired_to", to_iso8601(deployment.row.fired_to)},
+                                    {"next", to_iso8601(deployment.next)},
+                                    {"due", to_iso8601(deployment.due)}});
+  }
   ValueList leases;
   for (const auto& [seq, worker] : state.workers) {
     leases.emplace_back(ValueMap{{"worker", number(seq.value)}, {"leased", number(worker.leased.size())}});
@@ -190,6 +200,7 @@ std::string Engine::dump_json() const {
   for (const auto& [name, row] : state.tokens) tokens.emplace_back(name);
   return to_json(ValueMap{{"epoch", number(state.epoch)},
                           {"runs", std::move(runs)},
+                          {"schedules", std::move(schedules)},
                           {"workers", std::move(leases)},
                           {"tokens", std::move(tokens)}});
 }

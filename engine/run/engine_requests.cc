@@ -15,22 +15,7 @@ void EngineState::on(const CancelRequested& event) {
   }
   audit({event.requested_by, event.source}, "run.cancel", "run " + run->row.id.text(),
         to_json(ValueMap{{"before", name_of(run->row.state)}, {"after", name_of(RunState::kCancelled)}}));
-  const std::string message = fmt::format("cancelled by {}", event.requested_by);
-  if (run->row.state == RunState::kQueued) {
-    auto& queue = queued_by_dag[run->row.dag];
-    std::erase(queue, run->row.seq);
-    change_run(*run, [&](RunRow& row) {
-      row.state = RunState::kCancelled;
-      row.stop = Stop::kCancel;
-      row.ended_at = now.wall;
-      row.message = message;
-    });
-    forget_run(run->row.seq);
-  } else if (run->handling) {
-    cut_short(*run, message);
-  } else if (run->row.stop != Stop::kCancel) {
-    stop(*run, Stop::kCancel, message);
-  }
+  cancel_run(*run, fmt::format("cancelled by {}", event.requested_by));
   reply(event.ticket, Value(ValueMap{{"run", event.run.text()}, {"state", "cancelled"}}));
 }
 

@@ -35,6 +35,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     state->aliases[name] = *version->second;
   }
   for (TokenRow& row : stored.tokens) state->tokens.emplace(row.name, std::move(row));
+  state->adopt_deployments(std::move(stored.deployments));
   for (WorkerRow& row : stored.workers) {
     WorkerState& worker = state->workers[row.seq];
     state->by_incarnation[row.incarnation] = row.seq;

@@ -49,6 +49,20 @@ void EngineState::on(const RunRequested& event) {
   auto instances = Instances::expand(event.dag, event.params);
   if (!instances) return reply(event.ticket, fail(std::move(instances.error())));
 
+  if (event.dag->on_limit == OnLimit::kSkip && !has_place(*event.dag)) {
+    return reply(event.ticket,
+                 fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
+                                                        event.dag->max_runs, event.dag->name)));
+  }
+  out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+  const RunRow& row = add_run(event, instances->size()).row;
+  audit({row.requested_by, event.source}, "run.submit", run_name(row),
+        to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
+  reply(event.ticket, Value(ValueMap{{"run", row.id.text()}, {"state", name_of(row.state)}}));
+}
+
+/// Requires: its DAG version is known to the store, and has been expanded into `instances`.
+LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances) {
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
   run.dag = event.dag;
@@ -65,16 +79,13 @@ void EngineState::on(const RunRequested& event) {
   row.logical_time = event.logical_time.is_set() ? event.logical_time : now.wall;
   row.interval_end = event.interval_end.is_set() ? event.interval_end : row.logical_time;
   row.interval_start = event.interval_start.is_set() ? event.interval_start : row.interval_end;
-  row.instances = instances->size();
+  row.instances = instances;
   row.created_at = now.wall;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
 
-  out.persist.dag_versions.push_back({row.dag_version, row.dag, event.dag->source, now.wall});
-  audit({row.requested_by, event.source}, "run.submit", run_name(row),
-        to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
-  if (running_by_dag[row.dag] < event.dag->max_runs || CHAPPE_MUTANT(kForgetsMaxRuns)) {
+  if (has_place(*run.dag)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -82,8 +93,9 @@ void EngineState::on(const RunRequested& event) {
   } else {
     out.persist.runs.push_back(row);
     queue_up(run);
+    make_place(run);
   }
-  reply(event.ticket, Value(ValueMap{{"run", row.id.text()}, {"state", name_of(row.state)}}));
+  return run;
 }
 
 std::shared_ptr<const Graph> EngineState::graph_of(const DagPtr& dag) {
@@ -266,6 +278,7 @@ void EngineState::forget_run(RunSeq seq) {
   run_ids.erase(row.id);
   remember_request(row);
   const DagPtr dag = found->second->dag;
+  unhold(row.dag);
   runs.erase(found);
   if (const auto graph = graphs.find(dag.get()); graph != graphs.end() && graph->second.expired()) graphs.erase(graph);
 }

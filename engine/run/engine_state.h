@@ -6,6 +6,7 @@
 ///   engine_judge.cc  tasks are judged                          engine_outputs.cc  recording and publishing
 ///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
 ///   engine_restore.cc  from rows                           engine_fan_out.cc  fan-outs over results
+///   engine_schedules.cc  what is deployed, when it is due    engine_limits.cc  runs that have no place
 #pragma once
 
 #include <deque>
@@ -71,6 +72,20 @@ struct Asked {
   const std::string& source;
 };
 
+/// A DAG that is deployed, or was.
+struct Deployment {
+  DeploymentRow row;
+  DagPtr dag;     ///< Null: nothing starts it.
+  WallTime next;  ///< The next time of its schedule after row.fired_to; not set: none.
+  WallTime due;   ///< When that makes its run: with jitter.
+  enum class Turn : std::uint8_t {
+    kNone,    ///< Nothing is due, ever.
+    kByTime,  ///< In EngineState::due_times.
+    kInLine,  ///< Due, and in EngineState::due_line.
+    kHeld,    ///< Due, but so many of its runs are queued that it waits for one of them to begin.
+  } turn = Turn::kNone;
+};
+
 struct KnownRequest {
   RunId run;
   RunState state = RunState::kQueued;  ///< Once the run is not live any more: how it ended.
@@ -109,6 +124,11 @@ struct EngineState {
   std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
   std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
   std::map<std::string, TokenRow, std::less<>> tokens;             ///< Of the API, by name.
+
+  std::map<std::string, Deployment, std::less<>> deployments;  ///< By DAG.
+  std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
+  std::deque<std::string>
+      due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
 
   // Of the step under way.
   Now now;
@@ -155,6 +175,29 @@ struct EngineState {
   void add_run_timer(const LiveRun& run, Duration left);
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
+
+  LiveRun& add_run(const RunRequested& event, std::uint32_t instances);
+
+  // ---- engine_limits.cc ----
+  bool has_place(const Dag& dag) const;
+  void make_place(const LiveRun& run);
+  void cancel_run(LiveRun& run, const std::string& message);
+
+  // ---- engine_schedules.cc ----
+  void on(const DagDeployed& event);
+  void on(const DagPauseRequested& event);
+  void on(const DagRemoved& event);
+  Result<void> check_deployable(const DagDeployed& event) const;
+  Deployment* deployed(std::string_view dag);
+  void plan_next(Deployment& deployment);
+  void save(const Deployment& deployment);
+  void run_schedules();
+  bool hold(const Deployment& deployment) const;
+  void fire(Deployment& deployment);
+  void make_scheduled_run(Deployment& deployment, WallTime time);
+  void wake_for_schedules();
+  void unhold(const std::string& dag);
+  RunId make_run_id() const;
 
   // ---- engine_judge.cc ----
   void recount(LiveRun& run);
@@ -264,6 +307,7 @@ struct EngineState {
 
   // ---- engine_restore.cc ----
   Result<LiveRun*> adopt(StoredRun stored);
+  void adopt_deployments(std::vector<StoredDeployment> stored);
   Result<void> adopt_row(LiveRun& run, const TaskRow& row);
   Result<void> adopt_lease(LiveRun& run, const TaskRow& row);
   Duration rest_left(const LiveRun& run, const TaskRow& row) const;

@@ -140,6 +140,33 @@ struct RetryRequested {
   std::string source;
 };
 
+/// From now on new runs of this DAG are of this version, and its schedule starts them.
+struct DagDeployed {
+  Ticket ticket;
+  DagPtr dag;
+  std::string origin;  ///< As DeploymentRow::origin.
+  std::string requested_by;
+  std::string source;
+};
+
+/// The schedule of a deployed DAG rests, or goes on.
+struct DagPauseRequested {
+  Ticket ticket;
+  std::string dag;
+  bool paused = true;
+  std::string requested_by;
+  std::string source;
+};
+
+/// Nothing starts this DAG by itself any more. Its runs go on.
+struct DagRemoved {
+  Ticket ticket;
+  std::string dag;
+  std::string origin;  ///< Only if it came from there.
+  std::string requested_by;
+  std::string source;
+};
+
 /// A person moves an alias to a version, or removes it (version 0).
 struct AliasMoveRequested {
   Ticket ticket;
@@ -175,7 +202,8 @@ struct AccessDenied {
 
 using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                            AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied>;
+                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied,
+                           DagDeployed, DagPauseRequested, DagRemoved>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

@@ -234,6 +234,23 @@ struct TokenChange {
   bool operator==(const TokenChange&) const = default;
 };
 
+/// A DAG that is deployed: what starts it by itself, and how far that has come. A row stays when the DAG is undeployed,
+/// so that no time of it ever starts a second run.
+struct DeploymentRow {
+  std::string dag;
+  std::string version;   ///< That new runs are of.
+  std::string schedule;  ///< As SchedulePlan::text(), for people.
+  std::string origin;    ///< The file of a watched folder; "" where somebody deployed it.
+  bool paused = false;   ///< Its schedule rests.
+  bool removed = false;
+  WallTime fired_to;  ///< Times up to this one are done with: they have their runs, or were given up. Never goes back.
+  WallTime next_at;   ///< The next time; not set: none, or paused.
+  std::string deployed_by;
+  WallTime deployed_at;
+  std::string message;  ///< Why its latest time made no run; "" where it did.
+  bool operator==(const DeploymentRow&) const = default;
+};
+
 /// All that one transaction writes.
 struct Persist {
   std::vector<DagVersionRow> dag_versions;   ///< Insert where not there.
@@ -250,6 +267,7 @@ struct Persist {
   std::vector<AssetPublished> published;     ///< Update by id.
   std::vector<AliasRow> aliases;             ///< Insert.
   std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
+  std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
   std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
@@ -268,6 +286,13 @@ struct StoredRun {
   std::vector<ValueRow> values;        ///< Of the latest attempts.
 };
 
+/// A deployed DAG as a store hands it on.
+struct StoredDeployment {
+  DeploymentRow row;
+  std::string dag_source;  ///< Of its version; the shell loads it into `dag`.
+  DagPtr dag;              ///< Null: undeployed, or its text does not load any more.
+};
+
 /// What a store hands the engine at a start.
 struct StoredState {
   std::uint32_t epoch = 0;  ///< Of this process: already raised and durable.
@@ -279,6 +304,7 @@ struct StoredState {
   std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
   std::vector<AliasRow> aliases;     ///< Newest row of each.
   std::vector<TokenRow> tokens;      ///< All, by name.
+  std::vector<StoredDeployment> deployments;  ///< All, removed ones too, by dag.
 };
 
 }  // namespace chappe

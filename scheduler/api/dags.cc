@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/text.h"
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
@@ -17,26 +19,58 @@ std::string no_such_dag(Context& context, const std::string& name) {
                      near ? fmt::format("; did you mean '{}'?", *near) : "; see 'chappe dags'");
 }
 
+/// In rows that are sorted by DAG; null: none.
+template <typename Row>
+const Row* find_by_name(const std::vector<Row>& rows, const std::string& dag) {
+  const auto found = std::ranges::lower_bound(rows, dag, {}, &Row::dag);
+  return found == rows.end() || found->dag != dag ? nullptr : &*found;
+}
+
+void add_deployment(ValueMap& item, const DeploymentRow* row) {
+  item.emplace_back("deployed", row != nullptr);
+  if (row == nullptr) return;
+  item.emplace_back("schedule", row->schedule.empty() ? Value() : Value(row->schedule));
+  item.emplace_back("paused", row->paused);
+  item.emplace_back("next_at", time_json(row->next_at));
+  item.emplace_back("origin", row->origin.empty() ? Value() : Value(row->origin));
+  item.emplace_back("deployed_by", row->deployed_by);
+  item.emplace_back("deployed_at", time_json(row->deployed_at));
+  item.emplace_back("message", row->message);
+}
+
 }  // namespace
 
 Answer list_dags(Context& context, const Request&) {
-  const auto rows = context.reader.dags();
-  if (!rows) return problem(rows.error());
+  auto versions = context.reader.dags();
+  if (!versions) return problem(versions.error());
+  const auto deployments = context.reader.deployments();
+  if (!deployments) return problem(deployments.error());
+  const auto runs = context.reader.newest_runs();
+  if (!runs) return problem(runs.error());
   ValueList items;
-  for (const DagVersionRow& row : *rows) items.push_back(dag_json(row));
+  for (DagVersionRow& row : *versions) {
+    const auto deployed = find_by_name(*deployments, row.dag);
+    const auto run = find_by_name(*runs, row.dag);
+    if (deployed != nullptr) row.version = deployed->version;
+    Value item = dag_json(row);
+    add_deployment(*item.as_map(), deployed);
+    item.as_map()->emplace_back("last_run", run == nullptr ? Value() : run_json(*run));
+    items.push_back(std::move(item));
+  }
   return json_answer(page_json(std::move(items), Value()));
 }
 
 Answer show_dag(Context& context, const Request& request) {
+  const std::string& name = request.variable("dag");
   const auto version = request.parameter("version");
-  const auto row =
-      version ? context.reader.dag_version(*version) : context.reader.newest_dag_version(request.variable("dag"));
-  if (!row && row.error().code == ErrorCode::kNotFound && !version) {
-    return problem(404, no_such_dag(context, request.variable("dag")));
-  }
+  const auto row = version ? context.reader.dag_version(*version) : version_in_use(context, name);
+  if (!row && row.error().code == ErrorCode::kNotFound && !version) return problem(404, no_such_dag(context, name));
   if (!row) return problem(row.error());
-  if (row->dag != request.variable("dag")) return problem(404, "this version belongs to another DAG");
+  if (row->dag != name) return problem(404, "this version belongs to another DAG");
+  const auto deployments = context.reader.deployments(name);
+  if (!deployments) return problem(deployments.error());
   Value shown = dag_json(*row);
+  add_deployment(*shown.as_map(), find_by_name(*deployments, name));
   shown.as_map()->emplace_back("source", row->source);
   return json_answer(shown);
 }

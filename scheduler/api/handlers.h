@@ -23,6 +23,11 @@ Result<FoundTask> find_task(Context& context, const Request& request);
 /// The version of `{asset}`: a version id, "NAME@ALIAS", or the newest of a name or URI. Errors: kNotFound.
 Result<AssetVersion> find_asset(Context& context, const std::string& text);
 
+/// The version that new runs of a DAG are of: the deployed one, or else the newest. Errors: kNotFound.
+Result<DagVersionRow> version_in_use(Context& context, const std::string& dag);
+/// Passes the engine's answer on.
+Backend::Done answer_with(Respond respond);
+
 // runs.cc
 void submit_run(Context& context, const Request& request, Respond respond);
 void trigger_dag(Context& context, const Request& request, Respond respond);
@@ -44,6 +49,12 @@ Answer read_log(Context& context, const Request& request);
 // dags.cc
 Answer list_dags(Context& context, const Request& request);
 Answer show_dag(Context& context, const Request& request);
+
+// deployments.cc
+void deploy_dag(Context& context, const Request& request, Respond respond);
+void undeploy_dag(Context& context, const Request& request, Respond respond);
+void pause_dag(Context& context, const Request& request, Respond respond);
+void unpause_dag(Context& context, const Request& request, Respond respond);
 
 // assets.cc
 Answer list_assets(Context& context, const Request& request);

@@ -3,10 +3,10 @@
 #include <memory>
 #include <utility>
 
-#include "dags/loader/loader.h"
 #include "proto/json/json.h"
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
+#include "scheduler/api/sent_dag.h"
 #include "scheduler/api/stored_run.h"
 
 namespace chappe::api {
@@ -14,26 +14,6 @@ namespace {
 
 constexpr std::size_t kRequestIdMax = 200;
 constexpr std::size_t kShortIdMin = 4;
-
-Value diagnostics_json(const std::vector<Diagnostic>& diagnostics) {
-  ValueList out;
-  for (const Diagnostic& one : diagnostics) {
-    out.emplace_back(ValueMap{{"file", one.file},
-                              {"line", std::int64_t{one.line}},
-                              {"column", std::int64_t{one.column}},
-                              {"severity", one.warning ? "warning" : "error"},
-                              {"message", one.message},
-                              {"text", one.text()}});
-  }
-  return out;
-}
-
-Answer invalid_dag(const LoadedDag& loaded) {
-  std::size_t errors = 0;
-  for (const Diagnostic& one : loaded.diagnostics) errors += one.warning ? 0 : 1;
-  return problem(422, fmt::format("the DAG file has {} mistake{}", errors, errors == 1 ? "" : "s"),
-                 {{"code", "invalid_dag"}, {"diagnostics", diagnostics_json(loaded.diagnostics)}});
-}
 
 Result<WallTime> time_member(const Value& body, std::string_view name) {
   const std::string text = text_member(body, name);
@@ -131,12 +111,6 @@ void start_run(Context& context, const Request& request, const Value& body, cons
   request_run(context, *std::move(event), std::move(warnings), std::move(respond));
 }
 
-Backend::Done answer_with(Respond respond) {
-  return [respond = std::move(respond)](const Result<Value>& answer) {
-    respond(answer ? json_answer(*answer) : problem(answer.error()));
-  };
-}
-
 std::vector<std::string> task_names(const Value& body) {
   std::vector<std::string> names;
   const Value* tasks = body.find("tasks");
@@ -221,14 +195,10 @@ void submit_run(Context& context, const Request& request, Respond respond) {
                                        {"interval_start", "string"},
                                        {"interval_end", "string"}});
   if (!body) return respond(problem(400, body.error().message));
-  const Value* text = body->find("dag_yaml");
-  if (text == nullptr || text->as_string() == nullptr) {
-    return respond(problem(400, "the body needs 'dag_yaml', the text of a DAG file"));
-  }
-  const std::string file = text_member(*body, "file");
-  const LoadedDag loaded = load_dag(*text->as_string(), file.empty() ? "dag.yaml" : file);
-  if (loaded.dag == nullptr) return respond(invalid_dag(loaded));
-  start_run(context, request, *body, loaded.dag, diagnostics_json(loaded.diagnostics), std::move(respond));
+  const auto loaded = load_sent_dag(*body);
+  if (const auto* refused = std::get_if<Answer>(&loaded)) return respond(*refused);
+  const auto& sent = std::get<SentDag>(loaded);
+  start_run(context, request, *body, sent.dag, sent.diagnostics, std::move(respond));
 }
 
 void trigger_dag(Context& context, const Request& request, Respond respond) {
@@ -238,7 +208,7 @@ void trigger_dag(Context& context, const Request& request, Respond respond) {
                                        {"interval_start", "string"},
                                        {"interval_end", "string"}});
   if (!body) return respond(problem(400, body.error().message));
-  const auto version = context.reader.newest_dag_version(request.variable("dag"));
+  const auto version = version_in_use(context, request.variable("dag"));
   if (!version) return respond(problem(version.error()));
   const auto dag = context.views.dag(context.reader, version->version);
   if (!dag) return respond(problem(dag.error()));

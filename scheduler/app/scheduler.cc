@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "dags/loader/loader.h"
 #include "engine/ports/log.h"
 #include "proto/json/json.h"
 #include "scheduler/api/server.h"
@@ -55,6 +56,18 @@ void keep_memory_private() {
   (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
+/// What does not load any more must not keep the rest from going on.
+void complete_deployments(StoredState& state) {
+  for (StoredDeployment& deployment : state.deployments) {
+    if (deployment.row.removed) continue;
+    LoadedDag loaded = load_dag(deployment.dag_source, deployment.row.dag);
+    deployment.dag = std::move(loaded.dag);
+    if (deployment.dag != nullptr) continue;
+    log::error("DAG {} starts no runs: its text does not load any more: {}", deployment.row.dag,
+               loaded.diagnostics.empty() ? "" : loaded.diagnostics[0].text());
+  }
+}
+
 /// Runs whose stored text does not load any more must not keep the others from going on.
 void complete_stored_runs(StoredState& state) {
   std::erase_if(state.runs, [](StoredRun& run) {
@@ -69,6 +82,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   auto stored = store.load();
   if (!stored) return fail(std::move(stored.error()));
   complete_stored_runs(*stored);
+  complete_deployments(*stored);
   EngineConfig engine;
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;

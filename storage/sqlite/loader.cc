@@ -81,6 +81,18 @@ std::vector<WorkerRow> workers_of(Connection& connection, const std::vector<Stor
   return workers;
 }
 
+std::vector<StoredDeployment> load_deployments(Connection& connection) {
+  std::vector<StoredDeployment> out;
+  Statement source(connection, "SELECT source FROM dag_versions WHERE version = ?1");
+  for (DeploymentRow& row : read_all<DeploymentRow>(connection, "ORDER BY t.dag")) {
+    StoredDeployment& deployment = out.emplace_back(StoredDeployment{.row = std::move(row)});
+    if (deployment.row.removed) continue;
+    if (source.query(deployment.row.version).step()) source.read(deployment.dag_source);
+    source.reset();
+  }
+  return out;
+}
+
 constexpr char kNewestAliases[] =
     "WHERE t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = t.alias) "
     "ORDER BY t.model, t.alias";
@@ -103,6 +115,7 @@ StoredState load_state(Connection& connection) {
       "WHERE t.id IN (SELECT id FROM newest_asset_versions UNION SELECT asset_version FROM alias_moves a WHERE a.row = "
       "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
   state.aliases = read_all<AliasRow>(connection, kNewestAliases);
+  state.deployments = load_deployments(connection);
   state.tokens = read_all<TokenRow>(connection, "ORDER BY t.name");
   return state;
 }

@@ -293,9 +293,28 @@ CREATE TABLE fan_outs (
 CREATE INDEX fan_outs_by_run ON fan_outs (run);
 )sql";
 
-constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
-                                 Migration{2, "tokens, and a chain of audit rows", kSchema2},
-                                 Migration{3, "fan-outs over results", kSchema3}};
+// A row stays when its DAG is undeployed: no time of its schedule ever makes a second run.
+constexpr char kSchema4[] = R"sql(
+CREATE TABLE deployments (
+  dag TEXT PRIMARY KEY,
+  dag_version TEXT NOT NULL REFERENCES dag_versions (version),
+  schedule TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  paused INTEGER NOT NULL,
+  removed INTEGER NOT NULL,
+  fired_to_us INTEGER NOT NULL,
+  next_at_us INTEGER NOT NULL,
+  deployed_by TEXT NOT NULL,
+  deployed_at_us INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_by_dag_and_age ON runs (dag);
+CREATE UNIQUE INDEX runs_by_schedule ON runs (dag, logical_time_us) WHERE trigger_kind = 'schedule';
+)sql";
+
+constexpr std::array kMigrations{
+    Migration{1, "first schema", kSchema1}, Migration{2, "tokens, and a chain of audit rows", kSchema2},
+    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -275,6 +275,20 @@ Result<std::vector<AliasRow>> SqliteMetaReader::alias_moves_of(RunSeq run) {
 
 // ---- DAGs, workers, audit -----------------------------------------------------------------------------------------
 
+Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
+  return call("list deployed DAGs", [&] {
+    return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);
+  });
+}
+
+Result<std::vector<RunRow>> SqliteMetaReader::newest_runs() {
+  return call("list newest runs", [&] {
+    return all<RunRow>(
+        "WHERE t.seq IN (SELECT (SELECT max(r.seq) FROM runs r WHERE r.dag = d.dag) FROM (SELECT DISTINCT dag FROM "
+        "dag_versions) d) ORDER BY t.dag");
+  });
+}
+
 Result<std::vector<DagVersionRow>> SqliteMetaReader::dags() {
   return call("list DAGs", [&] {
     return all<DagVersionRow>(

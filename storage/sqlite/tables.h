@@ -167,6 +167,18 @@ struct Table<TokenRow> {
   }
 };
 
+template <>
+struct Table<DeploymentRow> {
+  static constexpr std::string_view kName = "deployments";
+  static constexpr std::string_view kColumns =
+      "dag, dag_version, schedule, origin, paused, removed, fired_to_us, next_at_us, deployed_by, deployed_at_us, "
+      "message";
+  static auto fields(auto& row) {
+    return std::tie(row.dag, row.version, row.schedule, row.origin, row.paused, row.removed, row.fired_to, row.next_at,
+                    row.deployed_by, row.deployed_at, row.message);
+  }
+};
+
 template <typename Row>
 constexpr int columns_of() {
   constexpr std::string_view columns = Table<Row>::kColumns;

@@ -68,6 +68,13 @@ Writer::Writer(const Connection& connection)
       alias_(connection, insert_sql<AliasRow>()),
       token_(connection, insert_sql<TokenRow>()),
       revoke_(connection, "DELETE FROM tokens WHERE name = ?1 AND sha256 = ?2"),
+      deployment_(connection,
+                  insert_sql<DeploymentRow>() +
+                      " ON CONFLICT (dag) DO UPDATE SET dag_version = excluded.dag_version, schedule = "
+                      "excluded.schedule, origin = excluded.origin, paused = excluded.paused, removed = "
+                      "excluded.removed, fired_to_us = excluded.fired_to_us, next_at_us = excluded.next_at_us, "
+                      "deployed_by = excluded.deployed_by, deployed_at_us = excluded.deployed_at_us, message = "
+                      "excluded.message WHERE excluded.fired_to_us >= fired_to_us"),
       audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
       run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
@@ -88,6 +95,7 @@ void Writer::write(const Persist& changes) {
   for (const AssetPublished& published : changes.published) write(published);
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
   for (const TokenChange& change : changes.tokens) write(change);
+  for (const DeploymentRow& row : changes.deployments) write(row);
   for (const AuditRow& row : changes.audit) write(row);
 }
 
@@ -137,6 +145,11 @@ void Writer::write(const TokenChange& change) {
   if (!change.revoked) return write_row(token_, change.row);
   revoke_.run(change.row.name, change.row.sha256);
   if (connection_.changes() != 1) raise_conflict("token " + change.row.name, "a row", "none, or another token");
+}
+
+void Writer::write(const DeploymentRow& row) {
+  write_row(deployment_, row);
+  if (connection_.changes() != 1) raise_conflict("deployed DAG " + row.dag, "an earlier time", "a later one");
 }
 
 /// What is kept of the end here is not undone with the transaction: a store whose commit failed writes nothing more.

@@ -22,6 +22,7 @@ class Writer {
   void write(const AssetVersion& row);
   void write(const AssetPublished& published);
   void write(const TokenChange& change);
+  void write(const DeploymentRow& row);
   void write(const AuditRow& row);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
@@ -45,6 +46,7 @@ class Writer {
   Statement alias_;
   Statement token_;
   Statement revoke_;
+  Statement deployment_;
   Statement audit_;
   Statement task_now_;
   Statement run_now_;

@@ -2,8 +2,9 @@
 
 import json
 import unittest
+from datetime import datetime
 
-from cluster import Cluster
+from cluster import Cluster, wait_until
 
 
 class Cron(unittest.TestCase):
@@ -36,6 +37,79 @@ class Cron(unittest.TestCase):
         ]:
             refused = self.cluster.chappe("cron", *arguments, code=2)
             self.assertIn(complaint, refused.stderr)
+
+
+class Schedule(unittest.TestCase):
+    """With a scheduler that dies, and a worker that stays."""
+
+    EVERY_SECOND = ("{name: ticks, schedule: {every: 1s}, catchup: all, max_catchup_runs: 1000, concurrency: {max_runs: 100}, "
+                    "tasks: [{id: t, noop: true}]}")
+
+    def setUp(self) -> None:
+        self.cluster = Cluster.of(self)
+        self.scheduler = self.cluster.start_scheduler()
+        self.cluster.start_worker()
+
+    def chappe(self, *arguments: str, code: int = 0):
+        return self.cluster.chappe(*arguments, "--state-dir", str(self.cluster.state), code=code)
+
+    def file(self, text: str, name: str = "dag.yaml") -> str:
+        path = self.cluster.directory / name
+        path.write_text(text)
+        return str(path)
+
+    def logical_times(self) -> list[datetime]:
+        shown = json.loads(self.chappe("runs", "--limit", "1000", "--output", "json").stdout)
+        return sorted(datetime.fromisoformat(run["logical_time"].replace("Z", "+00:00")) for run in shown["items"])
+
+    def dag(self, name: str) -> dict:
+        shown = json.loads(self.chappe("dags", "--output", "json").stdout)
+        return next(dag for dag in shown["items"] if dag["name"] == name)
+
+    def test_each_time_makes_one_run_though_the_scheduler_is_killed_again_and_again(self) -> None:
+        self.chappe("deploy", self.file(self.EVERY_SECOND))
+        for kill in range(3):
+            seen = len(self.logical_times())
+            wait_until("two more runs", lambda: len(self.logical_times()), lambda count: count >= seen + 2)
+            self.scheduler.kill()
+            self.scheduler = self.cluster.start_scheduler()
+        seen = len(self.logical_times())
+        wait_until("runs after the last kill", lambda: len(self.logical_times()), lambda count: count > seen)
+        times = self.logical_times()
+        gaps = {(later - earlier).total_seconds() for earlier, later in zip(times, times[1:])}
+        self.assertEqual(gaps, {1.0}, "one run for each second, none twice and none left out")
+
+    def test_deploy_says_what_changed_and_pause_rests(self) -> None:
+        file = self.file("{name: d, schedule: '@yearly', tasks: [{id: a, run: echo 1}, {id: b, noop: true}]}")
+        self.assertRegex(self.chappe("deploy", file).stdout, r"^d: new, next run \d{4}-01-01 ")
+        self.assertRegex(self.chappe("deploy", file).stdout, r"^d: unchanged, ")
+        self.file("{name: d, schedule: '@monthly', tasks: [{id: a, run: echo 2}, {id: c, noop: true}]}")
+        changed = self.chappe("deploy", file).stdout
+        self.assertRegex(changed, r"^d: changed: schedule differs, task a differs, task c is new, task b is gone, next run ")
+        self.assertEqual(self.chappe("pause", "d").stdout, "d: paused\n")
+        self.assertTrue(self.dag("d")["paused"])
+        self.assertIsNone(self.dag("d")["next_at"])
+        self.assertRegex(self.chappe("unpause", "d").stdout, r"^d: goes on, next run ")
+        self.assertIn("undeployed", self.chappe("undeploy", "d").stdout)
+        self.assertFalse(self.dag("d")["deployed"])
+        self.assertIn("no DAG 'd' is deployed", self.chappe("pause", "d", code=1).stderr)
+
+    def test_nothing_is_deployed_where_one_file_is_wrong(self) -> None:
+        folder = self.cluster.directory / "dags"
+        folder.mkdir()
+        (folder / "good.yaml").write_text("{name: good, tasks: [{id: a, noop: true}]}")
+        (folder / "bad.yaml").write_text("{name: bad, schedule: '61 * * * *', tasks: [{id: a, noop: true}]}")
+        refused = self.chappe("deploy", str(folder), code=2)
+        self.assertIn("the minute of the cron expression is 0 to 59", refused.stderr)
+        self.assertEqual(json.loads(self.chappe("dags", "--output", "json").stdout)["items"], [])
+
+    def test_trigger_starts_the_deployed_version(self) -> None:
+        deployed = self.file("{name: d, tasks: [{id: a, run: echo deployed}]}")
+        tried = self.file("{name: d, tasks: [{id: a, run: echo tried}]}", "tried.yaml")
+        self.chappe("deploy", deployed)
+        self.chappe("submit", tried, "--wait")
+        self.chappe("trigger", "d", "--wait")
+        self.assertEqual(self.chappe("logs", "latest", "a").stdout, "deployed\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ std::string EffectsText::run(RunSeq seq) const {
   const auto row = world_.store().tables().runs.find(seq);
   if (row == world_.store().tables().runs.end()) return fmt::format("run {}", seq.value);
   const auto name = runs_.find(row->second.id);
-  return name == runs_.end() ? row->second.id.text() : name->second;
+  if (name != runs_.end()) return name->second;
+  // One that nobody asked for has the name of its time.
+  return row->second.dag + "@" + to_iso8601(row->second.logical_time).substr(0, 16);
 }
 
 std::string EffectsText::instance(InstanceKey key) const {
@@ -52,6 +54,7 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
     out.push_back(fmt::format("save worker {}{}", row.name, row.lost_at.is_set() ? " lost" : ""));
   }
   for (const TaskChange& change : persist.tasks) out.push_back(line(change.row));
+  for (const DeploymentRow& row : persist.deployments) out.push_back(line(row));
   for (const InputRow& row : persist.inputs) {
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
     out.push_back(fmt::format("save input {}={} of {} for {}", row.object.path, name,
@@ -76,6 +79,14 @@ std::string EffectsText::line(const RunRow& row, const char* verb) const {
   if (row.stop != Stop::kNone && !is_final(row.state)) text += ", stopping";
   if (!row.message.empty()) text += ": " + row.message;
   return text;
+}
+
+std::string EffectsText::line(const DeploymentRow& row) const {
+  std::string text = fmt::format("save deployed {}", row.dag);
+  if (row.removed) text += " removed";
+  if (row.paused) text += " paused";
+  if (row.next_at.is_set()) text += " next " + to_iso8601(row.next_at).substr(0, 16);
+  return row.message.empty() ? text : text + ": " + row.message;
 }
 
 std::string EffectsText::line(const TaskRow& row) const {

@@ -26,6 +26,7 @@ class EffectsText {
   void add_persist(const Persist& persist, std::vector<std::string>& out) const;
   std::string line(const RunRow& row, const char* verb) const;
   std::string line(const TaskRow& row) const;
+  std::string line(const DeploymentRow& row) const;
   std::string line(const AttemptEnd& end) const;
   std::string line(const AliasRow& row) const;
   void add_send(const WorkerSend& send, std::vector<std::string>& out) const;

@@ -121,6 +121,12 @@ RunRequested EngineWorld::request(const DagPtr& dag, ValueMap params, const std:
           .request_id = request_id};
 }
 
+DagDeployed EngineWorld::deployed(const DagPtr& dag, const std::string& origin) {
+  store_.register_dag(dag);
+  dags_[dag->version] = dag;
+  return {.ticket = {1}, .dag = dag, .origin = origin, .requested_by = "ann"};
+}
+
 Event EngineWorld::join(WorkerSide& worker) {
   worker.connection = {++connections_};
   worker.batch_seen = 0;

@@ -49,6 +49,7 @@ class EngineWorld {
 
   // ---- Events, ready to be stepped ----
   RunRequested request(const DagPtr& dag, ValueMap params = {}, const std::string& request_id = "");
+  DagDeployed deployed(const DagPtr& dag, const std::string& origin = "");
   /// A new connection, with what the worker holds.
   Event join(WorkerSide& worker);
   Event heartbeat(const WorkerSide& worker) const;

@@ -61,7 +61,15 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const AssetPublished& published : changes.published) apply(published);
   append(tables_.aliases, changes.aliases);
   for (const TokenChange& change : changes.tokens) apply(change);
+  for (const DeploymentRow& row : changes.deployments) apply(row);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const DeploymentRow& row) {
+  if (!tables_.dag_versions.contains(row.version)) broken("deployed DAG " + row.dag, "its version", "none");
+  DeploymentRow& kept = tables_.deployments[row.dag];
+  if (row.fired_to < kept.fired_to) broken("deployed DAG " + row.dag, "an earlier time", "a later one");
+  kept = row;
 }
 
 void MemoryMetaStore::apply(const TokenChange& change) {
@@ -77,6 +85,9 @@ void MemoryMetaStore::apply(const RunRow& row) {
   const auto name = [&] { return fmt::format("run {}", row.seq.value); };
   for (const auto& [seq, other] : tables_.runs) {
     if (other.id == row.id) broken(name(), "a new id", other.id.text());
+    const bool same_time = other.dag == row.dag && other.logical_time == row.logical_time;
+    if (same_time && other.trigger == "schedule" && row.trigger == "schedule")
+      broken(name(), "a new time", "another run");
     if (!row.request_id.empty() && other.request_id == row.request_id) broken(name(), "a new request", row.request_id);
   }
   if (!tables_.dag_versions.contains(row.dag_version)) broken(name(), "its DAG version", "none");
@@ -201,6 +212,9 @@ Result<StoredState> MemoryMetaStore::load() const {
   }
   for (const AssetVersionId id : wanted) out.assets.push_back(tables_.asset_versions.at(id));
   for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
+  for (const auto& [dag, row] : tables_.deployments) {
+    out.deployments.push_back({row, tables_.dag_versions.at(row.version).source, dags_.at(row.version)});
+  }
   return out;
 }
 

@@ -26,6 +26,7 @@ struct StoredTables {
   std::vector<ValueRow> values;
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
+  std::map<std::string, DeploymentRow> deployments;
   std::vector<AuditRow> audit;
 };
 
@@ -56,6 +57,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const TaskChange& change);
   void apply(const AssetPublished& published);
   void apply(const TokenChange& change);
+  void apply(const DeploymentRow& row);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 

@@ -123,6 +123,11 @@ void Story::command(const std::string& line) {
     return;
   }
   if (words[0] == "crash") return crash(line);
+  if (words[0] == "clock") {
+    const Duration by = parse_duration(words.at(1).substr(1)).value();
+    world().now.wall = world().now.wall + (words[1][0] == '-' ? -by : by);
+    return tell(world().step());
+  }
   if (line == "restart") {
     world().restart();
     return tell(world().step());
@@ -167,6 +172,11 @@ std::vector<Event> Story::events(const Words& words) {
   }
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
   if (verb == "cancel" || verb == "retry" || verb == "alias") return by_person(words);
+  if (verb == "deploy") return {world().deployed(dags_.at(words.at(1)))};
+  if (verb == "undeploy") return {DagRemoved{.ticket = {1}, .dag = words.at(1), .requested_by = "ann"}};
+  if (verb == "pause" || verb == "unpause") {
+    return {DagPauseRequested{.ticket = {1}, .dag = words.at(1), .paused = verb == "pause", .requested_by = "ann"}};
+  }
   return {attempt_event(words)};
 }
 
@@ -231,6 +241,9 @@ Event Story::restart_worker(const std::string& name) {
 
 RunId Story::run_called(const std::string& name) const {
   const auto found = runs_.find(name);
+  for (const auto& [seq, row] : world_->store().tables().runs) {
+    if (found == runs_.end() && text_->run(seq) == name) return row.id;
+  }
   if (found == runs_.end()) complain("there is no run " + name);
   return found == runs_.end() ? RunId{} : found->second;
 }

@@ -6,16 +6,23 @@
 ///   dag NAME                              then the DAG file, each line indented by two spaces
 ///   config pool=NAME:SLOTS lease=60s      before everything else
 ///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
-///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]   joins;
-///   again: the same process, reconnected restart worker NAME                   another process in the same place start
-///   INSTANCE [#N] [from WORKER] finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...]
-///   [asset=NAME:URI ...] returned INSTANCE | published INSTANCE | publish_failed INSTANCE heartbeat WORKER [without
-///   INSTANCE] | silence WORKER | leaves WORKER | drains WORKER pass 10s [stopped]                    time goes by; the
-///   workers that are not silent send heartbeats by themselves restart                               the scheduler dies
-///   and comes back; the next line is what its first step does crash before sending: COMMAND | crash before committing:
-///   COMMAND cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION show RUN                              states
-///   of the run and all its instances explain RUN                           what its instances wait for history
-///   INSTANCE                      earlier attempts
+///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
+///                                         joins; again: the same process, reconnected
+///   restart worker NAME                   another process in the same place
+///   start INSTANCE [#N] [from WORKER]
+///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]
+///   returned INSTANCE | published INSTANCE | publish_failed INSTANCE
+///   heartbeat WORKER [without INSTANCE] | silence WORKER | leaves WORKER | drains WORKER
+///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves
+///   restart                               the scheduler dies and comes back; the next line is what its first step does
+///   crash before sending: COMMAND | crash before committing: COMMAND
+///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
+///   deploy DAG | undeploy DAG | pause DAG | unpause DAG
+///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
+///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
+///   show RUN                              states of the run and all its instances
+///   explain RUN                           what its instances wait for
+///   history INSTANCE                      earlier attempts
 #pragma once
 
 #include <map>

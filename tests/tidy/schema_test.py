@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BROKEN = ROOT / "tests/unit/dags/broken"
 
 # Of the broken files, those whose mistakes are of shape, or partly so.
-WRONG_SHAPE = ["empty", "foreach", "kinds", "not_supported", "params", "paths", "types", "unknown_key"]
+WRONG_SHAPE = ["empty", "foreach", "kinds", "not_supported", "params", "paths", "schedule", "types", "unknown_key"]
 
 # One small mistake each, in a DAG that is good otherwise: a path of keys, and what to put there.
 SMALL_MISTAKES = [
@@ -38,6 +38,12 @@ SMALL_MISTAKES = [
     (["tasks", 1, "run"], "a second kind"),
     (["tasks", 1, "shell"], "bash"),
     (["concurrency", "max_runs"], 0),
+    (["concurrency", "on_limit"], "drop"),
+    (["schedule"], "0 3 * *"),
+    (["schedule"], {"cron": "@daily", "every": "1h"}),
+    (["catchup"], True),
+    (["dst"], {"gap": "jump"}),
+    (["start_date"], "tomorrow"),
     (["params", "rate", "type"], "float"),
 ]
 

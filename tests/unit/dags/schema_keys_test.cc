@@ -30,6 +30,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({}), known(keys::kDag));
   EXPECT_EQ(properties({"properties", "concurrency"}), known(keys::kConcurrency));
   EXPECT_EQ(properties({"properties", "handlers"}), known(keys::kHandlers));
+  EXPECT_EQ(properties({"properties", "dst"}), known(keys::kDst));
+  EXPECT_EQ(properties({"$defs", "schedule_line"}), known(keys::kSchedule));
   EXPECT_EQ(properties({"$defs", "param"}), known(keys::kParam));
   EXPECT_EQ(properties({"$defs", "defaults"}), known(keys::kDefaults));
   EXPECT_EQ(properties({"$defs", "task"}), known(keys::kTask));

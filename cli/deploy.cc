@@ -1,0 +1,165 @@
+// Deploying DAG files, pausing and removing what is deployed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "cli/commands.h"
+#include "cli/dag_file.h"
+#include "cli/exit_code.h"
+
+namespace chappe::cli {
+namespace {
+
+constexpr std::size_t kFilesMax = 100'000;
+
+/// The DAG files that `paths` name: themselves, or all beneath a folder, by name.
+Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths) {
+  std::vector<std::string> out;
+  for (const std::string& path : paths) {
+    std::error_code failed;
+    if (!std::filesystem::is_directory(path, failed)) {
+      out.push_back(path);
+      continue;
+    }
+    const auto first = static_cast<std::ptrdiff_t>(out.size());
+    for (auto entry = std::filesystem::recursive_directory_iterator(path, failed);
+         !failed && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failed)) {
+      const auto extension = entry->path().extension();
+      if ((extension == ".yaml" || extension == ".yml") && entry->is_regular_file(failed)) out.push_back(entry->path());
+      if (out.size() > kFilesMax) return fail(ErrorCode::kInvalidInput, path + " holds more than 100,000 DAG files");
+    }
+    if (failed) return fail(ErrorCode::kInvalidInput, fmt::format("cannot list {}: {}", path, failed.message()));
+    std::sort(out.begin() + first, out.end());
+    if (out.size() == static_cast<std::size_t>(first)) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("no *.yaml or *.yml file is in {}", path));
+    }
+  }
+  return out;
+}
+
+/// All files, if each is right and no two are of one DAG. Complains otherwise.
+std::optional<std::vector<DagFile>> load_all(const std::vector<std::string>& names, const Output& output) {
+  std::vector<DagFile> out;
+  std::map<std::string, std::string> file_of;
+  bool right = true;
+  for (const std::string& name : names) {
+    auto file = load_dag_file(name);
+    if (!file) {
+      complain(file.error().message, kUsage);
+      right = false;
+      continue;
+    }
+    show_diagnostics(file->diagnostics, output);
+    right = right && file->dag != nullptr;
+    if (file->dag == nullptr) continue;
+    const auto [first, fresh] = file_of.emplace(file->dag->name, name);
+    if (!fresh) {
+      complain(fmt::format("{} and {} are both of DAG {}", first->second, name, file->dag->name), kUsage);
+      right = false;
+    }
+    out.push_back(*std::move(file));
+  }
+  if (!right) return std::nullopt;
+  return out;
+}
+
+/// "task a is new, task b is gone, schedule differs"
+std::string difference(const std::string& before, const std::string& after) {
+  std::map<std::string, std::string> old;
+  for (DagPart& part : dag_parts(before)) old[std::move(part.name)] = std::move(part.canonical);
+  std::vector<std::string> told;
+  for (const DagPart& part : dag_parts(after)) {
+    const auto found = old.find(part.name);
+    if (found == old.end()) {
+      told.push_back(part.name + " is new");
+    } else {
+      if (found->second != part.canonical) told.push_back(part.name + " differs");
+      old.erase(found);
+    }
+  }
+  for (const auto& [name, canonical] : old) told.push_back(name + " is gone");
+  constexpr std::size_t kToldMax = 20;
+  const std::size_t more = told.size() - std::min(told.size(), kToldMax);
+  told.resize(told.size() - more);
+  if (more > 0) told.push_back(fmt::format("and {} more", more));
+  return fmt::format("{}", fmt::join(told, ", "));
+}
+
+std::string next_run(const Value& deployed) {
+  const Value* paused = deployed.find("paused");
+  if (paused != nullptr && paused->as_bool() != nullptr && *paused->as_bool()) return ", paused";
+  const std::string next = local_time(deployed.find("next_at"));
+  if (!next.empty()) return ", next run " + next;
+  return text_of(deployed, "schedule").empty() ? "" : ", no further run";
+}
+
+/// What of the DAG differs from the version in use; nullopt: there is none.
+Result<std::optional<std::string>> find_difference(ApiClient& client, const DagFile& file) {
+  const auto known = client.get("/dags/" + segment(file.dag->name));
+  if (!known && known.error().code == ErrorCode::kNotFound) return std::optional<std::string>();
+  if (!known) return fail(known.error());
+  return std::optional(difference(text_of(*known, "source"), file.text));
+}
+
+Result<Value> deploy(ApiClient& client, const DagFile& file) {
+  auto differs = find_difference(client, file);
+  if (!differs) return fail(differs.error());
+  auto answer = client.send("POST", "/dags", ValueMap{{"dag_yaml", file.text}, {"file", file.file}});
+  if (!answer) return answer;
+  const bool changed = text_of(*answer, "state") == "changed" && *differs;
+  answer->as_map()->emplace_back("difference", changed ? Value(**differs) : Value());
+  return answer;
+}
+
+int change(const Session& session, std::string_view method, const std::string& path,
+           const std::function<std::string(const Value&)>& told) {
+  return with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    const auto answer = client.send(method, path, method == "DELETE" ? Value() : Value(ValueMap{}));
+    if (!answer) return complain(answer.error());
+    if (session.output.json) {
+      print_json(*answer);
+    } else {
+      print(told(*answer) + "\n");
+    }
+    return int{kOk};
+  });
+}
+
+}  // namespace
+
+int deploy_files(const Session& session, const std::vector<std::string>& paths) {
+  const auto names = files_of(paths);
+  if (!names) return complain(names.error().message, kUsage);
+  const auto files = load_all(*names, session.output);
+  if (!files) return complain("nothing was deployed", kUsage);
+  return with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    ValueList all;
+    for (const DagFile& file : *files) {
+      auto answer = deploy(client, file);
+      if (!answer) return complain(Error{answer.error()}.in(file.file));
+      const std::string differs = text_of(*answer, "difference");
+      if (!session.output.json) {
+        print(fmt::format("{}: {}{}{}\n", file.dag->name, text_of(*answer, "state"),
+                          differs.empty() ? "" : ": " + printable(differs), next_run(*answer)));
+      }
+      all.push_back(*std::move(answer));
+    }
+    if (session.output.json) print_json(all);
+    return int{kOk};
+  });
+}
+
+int pause_dag(const Session& session, const std::string& dag, bool paused) {
+  return change(session, "POST", "/dags/" + segment(dag) + (paused ? "/pause" : "/unpause"), [&](const Value& answer) {
+    return fmt::format("{}: {}", dag, paused ? "paused" : "goes on" + next_run(answer));
+  });
+}
+
+int undeploy_dag(const Session& session, const std::string& dag) {
+  return change(session, "DELETE", "/dags/" + segment(dag),
+                [&](const Value&) { return fmt::format("{}: undeployed; its runs go on", dag); });
+}
+
+}  // namespace chappe::cli

@@ -1,0 +1,56 @@
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+
+namespace chappe::cli {
+namespace {
+
+bool is_true(const Value& value, std::string_view name) {
+  const Value* member = value.find(name);
+  return member != nullptr && member->as_bool() != nullptr && *member->as_bool();
+}
+
+std::string next_run(const Value& dag) {
+  if (!is_true(dag, "deployed")) return "not deployed";
+  if (is_true(dag, "paused")) return "paused";
+  const std::string next = local_time(dag.find("next_at"));
+  return next.empty() ? "" : next;
+}
+
+std::string last_run(const Value& dag, const Output& output) {
+  const Value* run = dag.find("last_run");
+  if (run == nullptr || run->is_null()) return "";
+  return coloured_state(text_of(*run, "state"), output.colour_out) + " " + local_time(run->find("created_at"));
+}
+
+std::string dag_table(const ValueList& dags, const Output& output) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& dag : dags) {
+    rows.push_back({printable(text_of(dag, "name")), printable(text_of(dag, "schedule")), next_run(dag),
+                    last_run(dag, output), text_of(dag, "version").substr(0, 12)});
+  }
+  return table({"DAG", "SCHEDULE", "NEXT RUN", "LAST RUN", "VERSION"}, rows);
+}
+
+}  // namespace
+
+int list_dags(const Session& session) {
+  return with_server(session, Need::kReading, [&](ApiClient& client) {
+    const auto page = client.get("/dags");
+    if (!page) return complain(page.error());
+    if (session.output.json) {
+      print_json(*page);
+      return int{kOk};
+    }
+    const ValueList& dags = list_of(*page, "items");
+    print(dag_table(dags, session.output));
+    for (const Value& dag : dags) {
+      const std::string message = text_of(dag, "message");
+      if (!message.empty()) print(fmt::format("{}: {}\n", printable(text_of(dag, "name")), printable(message)));
+    }
+    return int{kOk};
+  });
+}
+
+}  // namespace chappe::cli

@@ -1,0 +1,47 @@
+// What becomes of a run that its DAG has no place for: it waits, or takes the place of others.
+#include <fmt/format.h>
+
+#include "engine/base/mutant.h"
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+
+bool EngineState::has_place(const Dag& dag) const {
+  const auto running = running_by_dag.find(dag.name);
+  return running == running_by_dag.end() || running->second < dag.max_runs || CHAPPE_MUTANT(kForgetsMaxRuns);
+}
+
+/// For a run that was just queued.
+void EngineState::make_place(const LiveRun& run) {
+  if (run.dag->on_limit != OnLimit::kReplace && run.dag->on_limit != OnLimit::kLatest) return;
+  const std::string message = fmt::format("run {} took its place (on_limit: {})", run.row.id.text(),
+                                          run.dag->on_limit == OnLimit::kReplace ? "replace" : "latest");
+  std::vector<RunSeq> older(queued_by_dag[run.row.dag].begin(), queued_by_dag[run.row.dag].end());
+  if (run.dag->on_limit == OnLimit::kReplace) {
+    for (const auto& [seq, other] : runs) {
+      const bool runs_still = other->row.state == RunState::kRunning && !other->handling;
+      if (other->row.dag == run.row.dag && runs_still) older.push_back(seq);
+    }
+  }
+  for (const RunSeq seq : older) {
+    if (seq < run.row.seq) cancel_run(*find_run(seq), message);
+  }
+}
+
+void EngineState::cancel_run(LiveRun& run, const std::string& message) {
+  if (run.row.state != RunState::kQueued) {
+    if (run.handling) return cut_short(run, message);
+    if (run.row.stop != Stop::kCancel) stop(run, Stop::kCancel, message);
+    return;
+  }
+  std::erase(queued_by_dag[run.row.dag], run.row.seq);
+  change_run(run, [&](RunRow& row) {
+    row.state = RunState::kCancelled;
+    row.stop = Stop::kCancel;
+    row.ended_at = now.wall;
+    row.message = message;
+  });
+  forget_run(run.row.seq);
+}
+
+}  // namespace chappe
