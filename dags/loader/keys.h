@@ -79,13 +79,33 @@ inline constexpr Word kTaskKnown[] = {"id",       "description",   "group",     
                                       "outputs",  "foreach",       "retry",         "retries",    "infra_retry",
                                       "timeout",  "queue_timeout", "kill_grace",    "pool",       "slots",
                                       "priority", "resources",     "allow_failure", "locks",      "max_active_per_dag",
-                                      "rate"};
-inline constexpr Word kTaskLater[] = {
-    "uses",          "dag",         "http",     "wait",        "human",           "image",
-    "secrets",       "params",      "loop",     "deadline",    "cache",           "weight",
-    "setup",         "teardown_of", "service",  "latest_only", "depends_on_past", "worker_selector",
-    "node_selector", "tolerations", "volumes",  "sidecars",    "on_success",      "on_failure",
-    "on_retry",      "on_skipped",  "on_start", "lineage"};
+                                      "rate",     "wait",          "human"};
+inline constexpr Word kTaskLater[] = {"uses",
+                                      "dag",
+                                      "http",
+                                      "image",
+                                      "secrets",
+                                      "params",
+                                      "loop",
+                                      "deadline",
+                                      "cache",
+                                      "weight",
+                                      "setup",
+                                      "teardown_of",
+                                      "service",
+                                      "latest_only",
+                                      "depends_on_past",
+                                      "worker_selector",
+                                      "node_selector",
+                                      "tolerations",
+                                      "volumes",
+                                      "sidecars",
+                                      "on_success",
+                                      "on_failure",
+                                      "on_retry",
+                                      "on_skipped",
+                                      "on_start",
+                                      "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -177,5 +197,26 @@ inline constexpr KeySet kCondition{"a condition", kConditionKnown};
 inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select"};
 inline constexpr Word kPromoteLater[] = {"keep_previous"};
 inline constexpr KeySet kPromote{"'promote'", kPromoteKnown, kPromoteLater};
+
+// "timeout", "on_timeout" and "late_after" are both kinds'.
+inline constexpr Word kWaitKnown[] = {"until", "for",   "asset",   "newer_than", "s3",        "file",
+                                      "http",  "every", "timeout", "on_timeout", "late_after"};
+inline constexpr Foreign kWaitForeign[] = {{"version", "newer_than"},
+                                           {"time", "until"},
+                                           {"duration", "for"},
+                                           {"key", "s3"},
+                                           {"path", "file"},
+                                           {"url", "http: {url: ...}"},
+                                           {"poke_interval", "every"},
+                                           {"interval", "every"},
+                                           {"deadline", "timeout"},
+                                           {"soft_fail", "on_timeout: skip"},
+                                           {"fallback", "on_timeout: skip"}};
+inline constexpr KeySet kWait{"'wait'", kWaitKnown, {}, kWaitForeign};
+inline constexpr Word kHttpWaitKnown[] = {"url", "status"};
+inline constexpr KeySet kHttpWait{"'http'", kHttpWaitKnown};
+inline constexpr Word kHumanKnown[] = {"prompt", "form", "assignees", "timeout", "on_timeout", "late_after"};
+inline constexpr Foreign kHumanForeign[] = {{"message", "prompt"}, {"fields", "form"}, {"options", "form"}};
+inline constexpr KeySet kHuman{"'human'", kHumanKnown, {}, kHumanForeign};
 
 }  // namespace chappe::keys
