@@ -16,6 +16,9 @@
 ///   restart                               the scheduler dies and comes back; the next line is what its first step does
 ///   crash before sending: COMMAND | crash before committing: COMMAND
 ///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
+///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
+///   answer INSTANCE [by WHO] [FIELD=JSON ...]
+///   questions                             what people are asked
 ///   show RUN                              states of the run and all its instances
 ///   explain RUN                           what its instances wait for
 ///   history INSTANCE                      earlier attempts
@@ -61,6 +64,9 @@ class Story {
   Event finish(const Parsed& said, WorkerSide& worker, const Assignment& what);
   Event heartbeat(const Words& words);
   std::vector<Event> by_person(const Words& words);
+  Event look_report(const Words& words) const;
+  Event answer(const Words& words) const;
+  void questions();
   void pass(const Words& words);
   void show(const std::string& run);
   void explain(const std::string& run);
