@@ -263,7 +263,9 @@ class CommandLine {
 
     CLI::App* human = add("human", "List what people are asked, or answer");
     human->require_subcommand(0, 1);
-    does(human, [this] { return list_questions(session_); });
+    human->callback([this, human] {  // After that of its subcommand.
+      if (human->get_subcommands().empty()) command_ = [this] { return list_questions(session_); };
+    });
     CLI::App* complete = human->add_subcommand("complete", "Answer what a task asks");
     complete->fallthrough();
     complete->add_option("run", run_id_, kRunHelp)->required();
