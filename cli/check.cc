@@ -69,6 +69,10 @@ std::string kind_of(const Task& task) {
       return "check";
     case TaskKind::kPromote:
       return "promote";
+    case TaskKind::kWait:
+      return "wait";
+    case TaskKind::kHuman:
+      return "human";
   }
   return "?";
 }

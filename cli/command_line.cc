@@ -33,9 +33,9 @@ struct ForeignCommand {
   std::string_view theirs;
   std::string_view ours;
 };
-constexpr ForeignCommand kForeignCommands[] = {{"status", "show"},      {"list", "runs"},  {"ps", "runs"},
-                                               {"clear", "retry"},      {"log", "logs"},   {"stop", "cancel"},
-                                               {"backfill", "trigger"}, {"kill", "cancel"}};
+constexpr ForeignCommand kForeignCommands[] = {{"status", "show"},      {"list", "runs"},   {"ps", "runs"},
+                                               {"clear", "retry"},      {"log", "logs"},    {"stop", "cancel"},
+                                               {"backfill", "trigger"}, {"kill", "cancel"}, {"approve", "human"}};
 
 /// Everything that the arguments can set, and the command that they name.
 class CommandLine {
@@ -134,6 +134,7 @@ class CommandLine {
     standalone->add_option("--workers", standalone_.workers, "Worker processes")->check(CLI::Range(1U, kWorkersMax));
     standalone->add_option("--listen", standalone_.api_listen, "HOST:PORT of the API");
     standalone->add_option("--lease", standalone_.lease, "Silence after which a worker's attempts are lost");
+    add_wait_files(standalone, standalone_.wait_files);
     standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
     does(standalone, [this] { return start_standalone(); });
 
@@ -145,6 +146,7 @@ class CommandLine {
         ->envname("CHAPPE_WORKER_LISTEN");
     scheduler->add_option("--authorized-workers", scheduler_.authorized_workers, "File with workers' public keys");
     scheduler->add_option("--lease", scheduler_.lease, "Silence after which a worker's attempts are lost; default 60s");
+    add_wait_files(scheduler, scheduler_.wait_files);
     scheduler->add_option("--pool", scheduler_.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
     scheduler->add_option("--lock", scheduler_.locks, "NAME=PLACES of a lock that is shared; may be repeated")
         ->allow_extra_args(false);
@@ -156,6 +158,13 @@ class CommandLine {
       return start_scheduler(scheduler_);
     });
     add_worker();
+  }
+
+  static void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
+    command->add_option("--wait-files", directories, "Tasks may wait for files beneath DIRECTORY; may be repeated")
+        ->allow_extra_args(false)
+        ->delimiter(':')
+        ->envname("CHAPPE_WAIT_FILES");
   }
 
   void add_worker() {
@@ -254,6 +263,18 @@ class CommandLine {
     retry->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
     retry->add_option("--timeout", run_.timeout, "Give up waiting after this long");
     does(retry, [this] { return retry_run(session_, run_id_, tasks_, run_); });
+
+    CLI::App* human = add("human", "List what people are asked, or answer");
+    human->require_subcommand(0, 1);
+    human->callback([this, human] {  // After that of its subcommand.
+      if (human->get_subcommands().empty()) command_ = [this] { return list_questions(session_); };
+    });
+    CLI::App* complete = human->add_subcommand("complete", "Answer what a task asks");
+    complete->fallthrough();
+    complete->add_option("run", run_id_, kRunHelp)->required();
+    complete->add_option("task", task_, "The task that asks")->required();
+    complete->add_option("--set", answers_, "FIELD=VALUE; may be repeated")->allow_extra_args(false);
+    does(complete, [this] { return answer_question(session_, run_id_, task_, answers_); });
 
     CLI::App* cancel = add("cancel", "Stop a run");
     cancel->add_option("run", run_id_, kRunHelp)->required();
@@ -357,6 +378,7 @@ class CommandLine {
   CLI::App app_;
   std::function<int()> command_;
   Session session_;
+  std::vector<std::string> answers_;
   std::string format_ = "table";
   bool no_colour_ = false;
   std::string log_level_ = "info";

@@ -88,6 +88,12 @@ int show_log(const Session& session, const std::string& run, const std::string& 
 /// What a run left behind, on stdout: result, assets, values, and what to do next. `client` may be any server.
 int show_result(ApiClient& client, const std::string& run, const Output& output);
 
+// people.cc
+int list_questions(const Session& session);
+/// `answers`: FIELD=VALUE; a value is read as the field's type says.
+int answer_question(const Session& session, const std::string& run, const std::string& task,
+                    const std::vector<std::string>& answers);
+
 // show_assets.cc
 struct AliasOptions {
   std::string alias;  ///< "", "MODEL" or "MODEL@ALIAS".

@@ -145,6 +145,11 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
     if (*lease < std::chrono::seconds(1)) return fail(ErrorCode::kInvalidInput, "--lease must be 1s or more");
     config.lease = *lease;
   }
+  for (const std::string& directory : options.wait_files) {
+    std::error_code error;
+    config.wait_files.push_back(std::filesystem::absolute(directory, error));
+    if (error) return fail(ErrorCode::kInvalidInput, fmt::format("--wait-files {}: {}", directory, error.message()));
+  }
   auto pools = read_counts(options.pools, "--pool");
   if (!pools) return fail(pools.error());
   config.pools = *std::move(pools);

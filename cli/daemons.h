@@ -15,8 +15,9 @@ struct SchedulerOptions {
   std::string object_store;
   std::string authorized_workers;
   std::string lease;
-  std::vector<std::string> pools;  ///< NAME=SLOTS
-  std::vector<std::string> locks;  ///< NAME=PLACES
+  std::vector<std::string> pools;       ///< NAME=SLOTS
+  std::vector<std::string> locks;       ///< NAME=PLACES
+  std::vector<std::string> wait_files;  ///< Directories.
   bool quit_with_parent = false;
 };
 

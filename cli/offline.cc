@@ -26,6 +26,7 @@ class FilesBackend : public api::Backend {
   void request(Event, Done done) override { done(nobody_there()); }
   void explain(const RunId&, std::string, std::size_t, Done done) override { done(nobody_there()); }
   void workers(Done done) override { done(nobody_there()); }
+  void questions(std::size_t, Done done) override { done(nobody_there()); }
   Result<std::unique_ptr<MetaReader>> open_reader() override { return SqliteMetaStore::open_reader(database_); }
   ObjectStore& objects() override { return *objects_; }
   RunId new_run_id() override { return {}; }

@@ -44,7 +44,7 @@ int rank(const Value& task) {
   const std::string state = text_of(task, "state");
   if (state == "failed") return 0;
   if (state == "running" || state == "committing") return 1;
-  if (state == "up_for_retry") return 2;
+  if (state == "up_for_retry" || state == "waiting") return 2;
   if (state == "queued") return 3;
   if (state == "scheduled") return 4;
   return state == "none" ? 6 : 5;
@@ -119,7 +119,7 @@ std::string Progress::summary_line(WallTime now) const {
   line += " ";
   for (const auto& [name, count] : *counts_.as_map()) {
     line +=
-        fmt::format("  {} {}", to_text(count), coloured_state(name == "none" ? "waiting" : name, output_.colour_err));
+        fmt::format("  {} {}", to_text(count), coloured_state(name == "none" ? "to come" : name, output_.colour_err));
   }
   return line;
 }

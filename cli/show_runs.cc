@@ -80,7 +80,7 @@ void print_run_head(const Value& run, const Output& output) {
 /// Tasks of a large run that a person looks for: what failed, runs or rests.
 Result<ValueList> tasks_of_interest(ApiClient& client, const std::string& run) {
   ValueList some;
-  for (const char* state : {"failed", "running", "committing", "up_for_retry", "queued"}) {
+  for (const char* state : {"failed", "running", "committing", "waiting", "up_for_retry", "queued"}) {
     auto page = client.get(run_path(run) + fmt::format("/tasks?state={}&limit={}", state, kItemsShownMax));
     if (!page) return fail(page.error());
     for (const Value& task : list_of(*page, "items")) some.push_back(task);

@@ -45,6 +45,7 @@ std::vector<std::string> scheduler_arguments(const StandaloneConfig& config) {
   if (!config.api_listen.empty()) words.insert(words.end(), {"--listen", config.api_listen});
   if (!config.object_store.empty()) words.insert(words.end(), {"--object-store", config.object_store});
   if (!config.lease.empty()) words.insert(words.end(), {"--lease", config.lease});
+  for (const std::string& directory : config.wait_files) words.insert(words.end(), {"--wait-files", directory});
   return words;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cli/output.h"
 
@@ -12,10 +13,11 @@ namespace chappe::cli {
 
 struct StandaloneConfig {
   std::filesystem::path state_dir;
-  std::uint32_t workers = 1;  ///< 1 to 64; they share the machine's cores.
-  std::string api_listen;     ///< "": a free port of loopback.
-  std::string object_store;   ///< "": the state directory's.
-  std::string lease;          ///< "": the scheduler's default.
+  std::uint32_t workers = 1;            ///< 1 to 64; they share the machine's cores.
+  std::string api_listen;               ///< "": a free port of loopback.
+  std::string object_store;             ///< "": the state directory's.
+  std::string lease;                    ///< "": the scheduler's default.
+  std::vector<std::string> wait_files;  ///< As the scheduler's.
   bool quit_with_parent = false;
 };
 

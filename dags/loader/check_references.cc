@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dags/loader/graph.h"
+#include "engine/model/waits.h"
 
 namespace chappe {
 namespace {
@@ -21,6 +22,8 @@ std::string path_of(const Dag& dag, const std::vector<std::uint32_t>& cycle) {
 
 std::vector<std::string> names_of_values(const Task& task) {
   std::vector<std::string> out;
+  if (task.wait != nullptr) return output_names(*task.wait);
+  if (task.human != nullptr) return output_names(*task.human);
   if (task.work == nullptr) return out;
   for (const OutputValue& value : task.work->values) out.push_back(value.name);
   return out;

@@ -82,9 +82,10 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "resources",    "allow_failure",
                                       "locks",        "max_active_per_dag",
                                       "rate",         "worker_selector",
-                                      "tolerations"};
+                                      "tolerations",  "wait",
+                                      "human"};
 inline constexpr Word kTaskLater[] = {
-    "uses",     "dag",         "http",       "wait",        "human",           "image",
+    "uses",     "dag",         "http",       "image",
     "secrets",  "params",      "loop",       "deadline",    "cache",           "weight",
     "setup",    "teardown_of", "service",    "latest_only", "depends_on_past", "node_selector",
     "volumes",  "sidecars",    "on_success", "on_failure",  "on_retry",        "on_skipped",
@@ -183,5 +184,26 @@ inline constexpr KeySet kCondition{"a condition", kConditionKnown};
 inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select"};
 inline constexpr Word kPromoteLater[] = {"keep_previous"};
 inline constexpr KeySet kPromote{"'promote'", kPromoteKnown, kPromoteLater};
+
+// "timeout", "on_timeout" and "late_after" are both kinds'.
+inline constexpr Word kWaitKnown[] = {"until", "for",   "asset",   "newer_than", "s3",        "file",
+                                      "http",  "every", "timeout", "on_timeout", "late_after"};
+inline constexpr Foreign kWaitForeign[] = {{"version", "newer_than"},
+                                           {"time", "until"},
+                                           {"duration", "for"},
+                                           {"key", "s3"},
+                                           {"path", "file"},
+                                           {"url", "http: {url: ...}"},
+                                           {"poke_interval", "every"},
+                                           {"interval", "every"},
+                                           {"deadline", "timeout"},
+                                           {"soft_fail", "on_timeout: skip"},
+                                           {"fallback", "on_timeout: skip"}};
+inline constexpr KeySet kWait{"'wait'", kWaitKnown, {}, kWaitForeign};
+inline constexpr Word kHttpWaitKnown[] = {"url", "status"};
+inline constexpr KeySet kHttpWait{"'http'", kHttpWaitKnown};
+inline constexpr Word kHumanKnown[] = {"prompt", "form", "assignees", "timeout", "on_timeout", "late_after"};
+inline constexpr Foreign kHumanForeign[] = {{"message", "prompt"}, {"fields", "form"}, {"options", "form"}};
+inline constexpr KeySet kHuman{"'human'", kHumanKnown, {}, kHumanForeign};
 
 }  // namespace chappe::keys

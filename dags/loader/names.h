@@ -35,6 +35,8 @@ inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .
 inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
+inline constexpr Site kWait{.where = "in 'wait'"};
+inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
 inline constexpr Site kLock{.where = "in 'locks'", .env = false, .tasks = false};
 inline constexpr Site kForEach{.where = "in 'foreach'", .instance = false};

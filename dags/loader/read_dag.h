@@ -10,9 +10,10 @@ namespace chappe {
 
 /// Name, owner, limits and the like.
 void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
-std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node);
 /// When it starts by itself. Requires: dag.params.
 void read_schedule(Reader& reader, const yaml::Node& root, Dag& dag);
+/// `what`: the key that they stand under, for messages.
+std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node, std::string_view what = "params");
 
 struct TaskList {
   std::vector<const yaml::Node*> nodes;  ///< In step with dag.tasks.

@@ -108,15 +108,15 @@ void read_spec(Reader& reader, const Node& node, ParamSpec& spec) {
 
 }  // namespace
 
-std::vector<ParamSpec> read_params(Reader& reader, const Node& node) {
+std::vector<ParamSpec> read_params(Reader& reader, const Node& node, std::string_view what) {
   std::vector<ParamSpec> out;
   if (!node.is_map()) {
     reader.complaints().error(
-        node, fmt::format("'params' is a map, such as {{year: {{type: integer}}}}, not {}", Reader::shown(node)));
+        node, fmt::format("'{}' is a map, such as {{year: {{type: integer}}}}, not {}", what, Reader::shown(node)));
     return out;
   }
   for (std::size_t i = 0; i < node.members(); ++i) {
-    auto name = reader.identifier(node.key(i), "params");
+    auto name = reader.identifier(node.key(i), what);
     if (!name) continue;
     ParamSpec& spec = out.emplace_back();
     spec.name = std::move(*name);

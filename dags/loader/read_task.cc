@@ -25,7 +25,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand},
     {"kill_grace", kScript | kCommand},
-    {"foreach", kScript | kCommand | kNoop},
+    {"foreach", kScript | kCommand | kNoop | kWait | kHuman},
     {"retry", kScript | kCommand | kNoop},
     {"retries", kScript | kCommand | kNoop},
     {"infra_retry", kScript | kCommand | kNoop},
@@ -48,8 +48,9 @@ struct KindKey {
   std::string_view key;
   unsigned kind;
 };
-constexpr std::array kKindKeys = {KindKey{"run", 1}, KindKey{"command", 2}, KindKey{"noop", 4}, KindKey{"check", 8},
-                                  KindKey{"promote", 16}};
+constexpr std::array kKindKeys = {KindKey{"run", 1},   KindKey{"command", 2},  KindKey{"noop", 4},
+                                  KindKey{"check", 8}, KindKey{"promote", 16}, KindKey{"wait", 32},
+                                  KindKey{"human", 64}};
 
 std::string_view name_of_kind(unsigned kind) {
   for (const KindKey& candidate : kKindKeys) {
@@ -90,8 +91,8 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
   if (found.empty() && !spelled) return std::nullopt;
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
-                              ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check and "
-                                            "promote",
+                              ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check, "
+                                            "promote, wait and human",
                                             id)
                               : fmt::format("task '{}' can do one thing only, not {}", id, fmt::join(found, " and ")));
   return std::nullopt;
@@ -179,7 +180,9 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   for (std::size_t i = 0; kind && i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
     if (applies(key, *kind)) continue;
-    complaints_.error(node.key(i), fmt::format("a '{}' task takes no '{}'", name_of_kind(*kind), key));
+    const bool inside = key == "timeout" && (*kind & (kWait | kHuman)) != 0;
+    complaints_.error(node.key(i), fmt::format("a '{}' task takes no '{}'{}", name_of_kind(*kind), key,
+                                               inside ? fmt::format("; put it inside '{}'", name_of_kind(*kind)) : ""));
   }
   const Node& own = with_retry_limit(node);
   const Node& all = kind ? with_defaults(own, *kind) : own;
@@ -193,9 +196,13 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   task.kind = *kind == kNoop      ? TaskKind::kNoop
               : *kind == kCheck   ? TaskKind::kCheck
               : *kind == kPromote ? TaskKind::kPromote
+              : *kind == kWait    ? TaskKind::kWait
+              : *kind == kHuman   ? TaskKind::kHuman
                                   : TaskKind::kRun;
   if (const Node* check = node.find("check")) read_check(task, *check);
   if (const Node* promote = node.find("promote")) read_promote(task, *promote);
+  if (const Node* wait = node.find("wait")) read_wait(task, *wait);
+  if (const Node* human = node.find("human")) read_human(task, *human);
   WorkSpec work = read_work(task, all, *kind);
   if (task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop) task.work = work_specs_.share(std::move(work));
 }

@@ -13,6 +13,7 @@
 #include "dags/loader/names.h"
 #include "dags/loader/reader.h"
 #include "engine/model/dag.h"
+#include "engine/model/waits.h"
 
 namespace chappe {
 
@@ -53,7 +54,7 @@ class TaskReader {
   const std::vector<bool>& rule_written() const { return rule_written_; }
 
  private:
-  enum Kind : unsigned { kScript = 1, kCommand = 2, kNoop = 4, kCheck = 8, kPromote = 16 };
+  enum Kind : unsigned { kScript = 1, kCommand = 2, kNoop = 4, kCheck = 8, kPromote = 16, kWait = 32, kHuman = 64 };
   struct KeyUse;
   static const KeyUse kKeyUses[];
   static bool applies(std::string_view key, Kind kind);
@@ -95,6 +96,13 @@ class TaskReader {
   /// Reads "TASK.ARTIFACT", notes it, and makes the task depend on TASK.
   std::optional<SourceMention> read_source(Task& task, const yaml::Node& node);
   std::optional<Select> read_select(const yaml::Node& node);
+
+  // Waits.
+  void read_wait(Task& task, const yaml::Node& node);
+  void read_wait_target(WaitSpec& spec, const yaml::Node& node, std::string_view key);
+  void read_http_target(WaitSpec& spec, const yaml::Node& node);
+  void read_human(Task& task, const yaml::Node& node);
+  void read_patience(Patience& patience, const yaml::Node& node, bool has_last);
 
   // Decisions.
   void read_check(Task& task, const yaml::Node& node);

@@ -85,7 +85,12 @@ enum class Mutant : std::uint8_t {
   kRetryForgetsWhatIsReady,
   kRunsAgainWhatAnotherRuns,
   kAliasesStayInMemory,
+  // Waits.
+  kAnyVersionEndsWait,
+  kPublicationWakesNobody,
+  kWaitsForEver,
   // Restarts.
+  kRestoreForgetsWaits,
   kRestoreForgetsAliases,
   kRestoreForgetsQueuedRuns,
   kRestoreForgetsStops,

@@ -118,7 +118,11 @@ enum class TaskKind : std::uint8_t {
   kNoop,     ///< Nothing to do, but dispatched to a worker like any other.
   kCheck,    ///< Conditions over metrics and values; decided in the engine.
   kPromote,  ///< Moves an alias; decided in the engine, in its transaction.
+  kWait,     ///< Waits for a time or for data, without a slot.
+  kHuman,    ///< Waits for a person's answer, likewise.
 };
+struct WaitSpec;   // engine/model/waits.h
+struct HumanSpec;  // engine/model/waits.h
 
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
@@ -230,9 +234,11 @@ struct Task {
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
   expr::Expression when;  ///< Empty: always.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;  ///< Not null for kRun and kNoop.
-  std::vector<CheckCondition> checks;    ///< kCheck
-  std::optional<PromoteSpec> promote;    ///< kPromote
+  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop.
+  std::vector<CheckCondition> checks;      ///< kCheck
+  std::optional<PromoteSpec> promote;      ///< kPromote
+  std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
+  std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
   RetryPolicy retry;
   InfraRetryPolicy infra_retry;
   std::optional<Duration> queue_timeout;  ///< From ready to started.

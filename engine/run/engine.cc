@@ -69,7 +69,9 @@ void EngineState::run_timers() {
       continue;
     }
     const InstanceState& instance = run->states[key.index];
-    if (timer.kind == Timer::Kind::kQueueTimeout) {
+    if (timer.kind == Timer::Kind::kWait) {
+      on_wait_timer(*run, key.index, timer.token);
+    } else if (timer.kind == Timer::Kind::kQueueTimeout) {
       on_queue_timeout(*run, key.index, timer.token);
     } else if (instance.attempt_no == timer.token && instance.state == TaskState::kUpForRetry) {
       if (!is_allowed_still(*run, key.index)) {
@@ -98,6 +100,7 @@ void EngineState::seal_effects() {
   }
   ++batch;
   send_of.clear();
+  order_looks();
   if (const auto back = gates.next_return()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *back) : *back;
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();

@@ -9,6 +9,7 @@
 ///               |   +-> up_for_retry <--+  (rests, holds no slot)
 ///               +-----------+
 ///     none | scheduled -> skipped | upstream_failed | cancelled
+///     none -> waiting -> success | failed | skipped | cancelled     (a time, data, a person; holds no slot)
 ///
 /// Pure: no clock, no I/O, no threads, no randomness but the seed it is given. Equal state, events and `now` give equal
 /// effects; recovery and the simulator rely on that. Not thread-safe: the scheduler's loop is the one caller.
@@ -44,6 +45,7 @@ struct EngineConfig {
   std::uint32_t deployments_max = 100'000;                   ///< DAGs that are deployed, or ever were.
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
+  std::uint32_t looks_max = 10'000;                          ///< Different things outside that tasks wait for.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.
@@ -72,6 +74,8 @@ class Engine {
   /// For each task of a live run that is not final: what it waits for. One map a task instance:
   /// {task, key, state, waits_for: [text], ...}. `task`: one task id only, "" for all; at most `limit` entries.
   Result<Value> explain(const RunId& run, std::string_view task, std::size_t limit, Now now) const;
+  /// What people are asked and have not answered, oldest run first; at most `limit`.
+  Value questions(std::size_t limit) const;
   /// Workers, their load and what they hold; pools and queues; live runs: for `chappe workers` and metrics.
   Value workers(Now now) const;
   /// Everything, for people who debug, and for the law "restored equals live".

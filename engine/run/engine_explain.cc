@@ -61,6 +61,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     case TaskState::kCommitting:
       waits_for = "the object store, which publishes its assets";
       break;
+    case TaskState::kWaiting:
+      waits_for = explain_wait(run, index);
+      break;
     case TaskState::kUpForRetry:
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
       break;
@@ -168,13 +171,16 @@ std::string Engine::dump_json() const {
     ValueList tasks;
     for (std::uint32_t i = 0; i < run->states.size(); ++i) {
       const InstanceState& instance = run->states[i];
-      tasks.emplace_back(ValueMap{{"task", run->instances->name_of(i)},
-                                  {"state", name_of(instance.state)},
-                                  {"attempt", to_text(instance.attempt)},
-                                  {"attempt_no", number(instance.attempt_no)},
-                                  {"user_tries", number(instance.user_tries)},
-                                  {"infra_tries", number(instance.infra_tries)},
-                                  {"worker", number(instance.worker.value)}});
+      ValueMap task{{"task", run->instances->name_of(i)},        {"state", name_of(instance.state)},
+                    {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
+                    {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
+                    {"worker", number(instance.worker.value)}};
+      if (const auto waits = run->waiting.find(i); waits != run->waiting.end()) {
+        task.emplace_back("waits_for", waits->second.told);
+        task.emplace_back("since", to_iso8601(waits->second.began));
+        task.emplace_back("late_at", to_iso8601(waits->second.late_at));
+      }
+      tasks.emplace_back(std::move(task));
     }
     runs.emplace_back(ValueMap{{"run", run->row.id.text()},
                                {"state", name_of(run->row.state)},
@@ -192,6 +198,13 @@ std::string Engine::dump_json() const {
                                     {"next", to_iso8601(deployment.next)},
                                     {"due", to_iso8601(deployment.due)}});
   }
+  ValueList waiters;
+  for (const auto& [name, keys] : state.asset_waiters) {
+    waiters.emplace_back(ValueMap{{"asset", name}, {"waiters", number(keys.size())}});
+  }
+  for (const auto& [target, look] : state.looks) {
+    waiters.emplace_back(ValueMap{{"look", target.name}, {"waiters", number(look.waiters.size())}});
+  }
   ValueList leases;
   for (const auto& [seq, worker] : state.workers) {
     leases.emplace_back(ValueMap{{"worker", number(seq.value)}, {"leased", number(worker.leased.size())}});
@@ -201,6 +214,8 @@ std::string Engine::dump_json() const {
   return to_json(ValueMap{{"epoch", number(state.epoch)},
                           {"runs", std::move(runs)},
                           {"schedules", std::move(schedules)},
+                          {"waiters", std::move(waiters)},
+                          {"questions", number(state.questions.size())},
                           {"workers", std::move(leases)},
                           {"tokens", std::move(tokens)}});
 }

@@ -144,6 +144,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     if (waits && empty) decide_empty(run, i);
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
     if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
+    if (waits && !empty && (task.kind == TaskKind::kWait || task.kind == TaskKind::kHuman)) begin_wait(run, i);
     if (run.states[i].state != TaskState::kNone || run.is_stopped(position)) {
       flush(i + 1);
       continue;

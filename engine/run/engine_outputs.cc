@@ -88,6 +88,7 @@ void EngineState::on(const AssetsPublished& event) {
   row.state = TaskState::kSuccess;
   settle(*run, event.key.index, std::move(row));
   judge_due(*run);
+  tell_asset_waiters();
 }
 
 void EngineState::on(const PublishFailed& event) {
@@ -120,6 +121,7 @@ void EngineState::remember_asset(const AssetVersion& version) {
     if (name.empty()) continue;
     AssetVersion& newest = newest_assets[name];
     if (newest.id < version.id) newest = version;
+    if (asset_waiters.contains(name)) assets_changed.push_back(name);
   }
 }
 

@@ -130,7 +130,8 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
   if (CHAPPE_MUTANT(kRetryForgetsWhatIsReady)) return;
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
-    const bool waits = state == TaskState::kScheduled || state == TaskState::kUpForRetry;
+    const bool waits =
+        state == TaskState::kScheduled || state == TaskState::kUpForRetry || state == TaskState::kWaiting;
     if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
   }
 }
@@ -144,6 +145,7 @@ void EngineState::queue_up(const LiveRun& run) {
 /// Makes the instances as if they had not run, in a new generation.
 void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes) {
   for (const std::uint32_t index : indexes) {
+    forget_wait(run, index);
     if (!run.states[index].has_row) {
       run.set_state(index, TaskState::kNone);
     } else {

@@ -100,6 +100,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     const TaskState state = run.states[each.first].state;
     return state != TaskState::kSuccess && state != TaskState::kCommitting;
   });
+  resume_waits(run);
   recount(run);
   judge_due(run);
   if (run.dag->handlers > 0 && run.is_over()) begin_handling(run);
@@ -132,6 +133,9 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
     case TaskState::kUpForRetry:
       if (CHAPPE_MUTANT(kRestoreForgetsRests)) break;
       add_timer(rest_left(run, row), Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
+      break;
+    case TaskState::kWaiting:
+      run.waiting[index] = {.began = row.queued_at, .late_at = row.retry_at};
       break;
     default:
       break;

@@ -207,6 +207,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = message};
     store_row(run, i, std::move(row));
   }
+  forget_waits(run);
   run.parked.clear();
   run.parked_by_task.clear();
   if (cancels_attempts(run)) cancel_attempts(run);

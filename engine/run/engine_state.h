@@ -7,6 +7,8 @@
 ///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
 ///   engine_restore.cc  from rows                           engine_fan_out.cc  fan-outs over results
 ///   engine_schedules.cc  what is deployed, when it is due    engine_limits.cc  runs that have no place
+///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
+///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
 #pragma once
 
 #include <deque>
@@ -54,7 +56,7 @@ struct WorkerState {
 
 struct Timer {
   MonoTime at;
-  enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease } kind = Kind::kRetry;
+  enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease, kWait } kind = Kind::kRetry;
   std::uint64_t what = 0;   ///< Instance row, run or worker.
   std::uint64_t token = 0;  ///< Attempt number and generation: a timer whose token is behind does nothing.
   bool operator>(const Timer& other) const { return at > other.at; }
@@ -84,6 +86,13 @@ struct Deployment {
     kInLine,  ///< Due, and in EngineState::due_line.
     kHeld,    ///< Due, but so many of its runs are queued that it waits for one of them to begin.
   } turn = Turn::kNone;
+};
+
+/// Something outside that is being looked at.
+struct Look {
+  std::set<InstanceKey> waiters;  ///< Not empty.
+  Duration every{};               ///< The shortest that anybody asked for.
+  std::string told;               ///< Why it is not there, as far as it is known.
 };
 
 struct KnownRequest {
@@ -129,6 +138,10 @@ struct EngineState {
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
   std::deque<std::string>
       due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
+  std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
+  std::map<LookTarget, Look> looks;
+  std::set<InstanceKey> questions;  ///< That people are asked.
+  std::uint64_t waits_made = 0;
 
   // Of the step under way.
   Now now;
@@ -136,6 +149,8 @@ struct EngineState {
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
+  std::set<LookTarget> looks_changed;
+  std::vector<std::string> assets_changed;  ///< Names of assets with a new version, until their waiters are told.
 
   // ---- engine.cc ----
   void apply(const Event& event);
@@ -304,6 +319,33 @@ struct EngineState {
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void resume(LiveRun& run);
   void queue_up(const LiveRun& run);
+
+  // ---- engine_waits.cc ----
+  void on(const LookReported& event);
+  void begin_wait(LiveRun& run, std::uint32_t index);
+  void resume_waits(LiveRun& run);
+  Result<void> understand_wait(const LiveRun& run, std::uint32_t index, Waiting& waiting) const;
+  Result<void> understand_wait(const LiveRun& run, std::uint32_t index, const WaitSpec& spec, Waiting& waiting) const;
+  const AssetVersion* awaited_version(const Waiting& waiting) const;
+  bool register_wait(LiveRun& run, std::uint32_t index);
+  void arm_wait(LiveRun& run, std::uint32_t index);
+  void on_wait_timer(LiveRun& run, std::uint32_t index, std::uint64_t serial);
+  void tell_late(LiveRun& run, std::uint32_t index);
+  TaskRow waiting_row(const LiveRun& run, std::uint32_t index) const;
+  void give_up_wait(LiveRun& run, std::uint32_t index);
+  void end_with_time(LiveRun& run, std::uint32_t index);
+  void end_with_asset(LiveRun& run, std::uint32_t index, const AssetVersion& version, bool last);
+  void end_wait(LiveRun& run, std::uint32_t index, ValueMap values, std::string message);
+  void forget_wait(LiveRun& run, std::uint32_t index);
+  void forget_waits(LiveRun& run);
+  void tell_asset_waiters();
+  void order_looks();
+  std::string explain_wait(const LiveRun& run, std::uint32_t index) const;
+
+  // ---- engine_people.cc ----
+  void on(const AnswerRequested& event);
+  Result<ValueMap> take_answer(const LiveRun& run, std::uint32_t index, const AnswerRequested& event) const;
+  Value question(const LiveRun& run, std::uint32_t index) const;
 
   // ---- engine_restore.cc ----
   Result<LiveRun*> adopt(StoredRun stored);

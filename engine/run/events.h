@@ -191,6 +191,37 @@ struct TokenRevokeRequested {
   std::string source;
 };
 
+/// A person answers what a task asks.
+struct AnswerRequested {
+  Ticket ticket;
+  RunId run;
+  std::string task;  ///< An instance, as Instances::name_of() writes it.
+  Value answers;     ///< Map; of the form's fields.
+  std::string requested_by;
+  bool for_others = false;  ///< May answer what others are asked.
+  std::string source;
+};
+
+/// Something outside that a task may wait for, and that nobody tells of: it is looked at from time to time.
+struct LookTarget {
+  enum class Kind : std::uint8_t { kObject, kFile, kHttp } kind = Kind::kObject;
+  std::string name;          ///< Key, "PREFIX/" or "s3://BUCKET/KEY"; path; URL.
+  std::uint16_t status = 0;  ///< Of kHttp: the answer that counts.
+  auto operator<=>(const LookTarget&) const = default;
+};
+
+/// Somebody looked at it, and it is there; or there is news of why it is not.
+struct LookReported {
+  LookTarget target;
+  enum class What : std::uint8_t {
+    kThere,
+    kNotYet,
+    kRefused,  ///< It may not be looked at: nobody does so again.
+  } what = What::kNotYet;
+  ValueMap found;       ///< With kThere: outputs of whoever waits for it.
+  std::string message;  ///< For people, of the other two.
+};
+
 /// Somebody was refused something. The API bounds how often it says so.
 struct AccessDenied {
   Ticket ticket;
@@ -200,10 +231,11 @@ struct AccessDenied {
   std::string detail;  ///< JSON.
 };
 
-using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied,
-                           DagDeployed, DagPauseRequested, DagRemoved>;
+using Event =
+    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
+                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
+                 DagDeployed, DagPauseRequested, DagRemoved>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -305,6 +337,13 @@ struct DropOutputs {
   std::vector<OutputObject> objects;
 };
 
+/// Look at it now and then, at least `every` so often, until it is there; or, without `every`, no more. An order takes
+/// the place of an earlier one for the same target. Comes again after a restart.
+struct LookOrder {
+  LookTarget target;
+  std::optional<Duration> every;
+};
+
 struct Reply {
   Ticket ticket;
   Result<Value> answer;
@@ -316,6 +355,7 @@ struct Effects {
   std::vector<WorkerSend> send;        ///< Then, and only then, tell the workers, ...
   std::vector<PublishAssets> publish;  ///< ... start publishing, ...
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
+  std::vector<LookOrder> looks;        ///< ... look at what tasks wait for, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

@@ -52,6 +52,21 @@ struct InstanceOutputs {
   std::vector<NamedValue> values;
 };
 
+/// What an instance in state kWaiting waits for.
+struct Waiting {
+  WallTime began;
+  MonoTime since;                  ///< The same, as this process sees it.
+  WallTime late_at;                ///< When its owner was told that it is late; not set: it is not.
+  std::uint64_t serial = 0;        ///< Of this wait: a timer of another one does nothing.
+  std::string told;                ///< What it waits for, for people.
+  std::string asset;               ///< Its URI or name, of a wait for an asset.
+  WallTime newer_than;             ///< Of its publication...
+  AssetVersionId after;            ///< ... or of its version.
+  WallTime until;                  ///< Not set: no point in time ends it well.
+  std::optional<Duration> length;  ///< Nor that so long has passed.
+  std::optional<LookTarget> look;
+};
+
 struct LiveRun {
   RunRow row;
   DagPtr dag;
@@ -66,6 +81,7 @@ struct LiveRun {
   std::array<std::uint32_t, kTaskStates> counts{};  ///< Instances by state.
   std::unordered_map<std::uint32_t, InstanceOutputs> outputs;
   std::unordered_map<std::uint32_t, TaskRow> committing;  ///< Rows of instances whose outputs are being published.
+  std::unordered_map<std::uint32_t, Waiting> waiting;     ///< All instances in state kWaiting.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::uint32_t active = 0;     ///< Attempts assigned.

@@ -50,9 +50,10 @@ struct TaskRow {
   std::uint16_t infra_tries = 0;  ///< Failures charged to `infra_retry` in this generation.
   WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
   WallTime ready_at;              ///< Dependencies allowed it.
-  WallTime queued_at;             ///< The latest attempt was assigned.
-  WallTime retry_at;              ///< With kUpForRetry.
+  WallTime queued_at;             ///< The latest attempt was assigned; the wait began.
+  WallTime retry_at;              ///< With kUpForRetry; with kWaiting: when it was told to be late.
   AttemptEnd end;                 ///< Of the latest attempt, once it ended; of the instance where it had none.
+                                  ///< With kWaiting: its message says what it waits for.
   bool operator==(const TaskRow&) const = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 #include <mutex>
 
 #include "engine/base/assert.h"
+#include "proto/http/addresses.h"
 
 namespace chappe::http {
 namespace {
@@ -49,6 +51,7 @@ struct Exchange {
   bool head_told = false;
   bool body_too_long = false;
   bool source_gave_up = false;
+  bool address_refused = false;
 };
 
 std::string lower(std::string_view text) {
@@ -132,6 +135,15 @@ int rewind_body(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/// The last moment at which the address is known and nothing is sent.
+curl_socket_t open_guarded_socket(void* user, curlsocktype, curl_sockaddr* address) {
+  if (is_for_the_machine_alone(address->addr)) {
+    static_cast<Exchange*>(user)->address_refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 bool is_loopback(const std::string& url) {
   for (const std::string_view host : {"//127.", "//localhost:", "//localhost/", "//[::1]"}) {
     if (url.find(host) != std::string::npos) return true;
@@ -207,6 +219,9 @@ std::string_view without_query(std::string_view url) { return url.substr(0, url.
 
 Failure failure(const Exchange& exchange, CURLcode code, const char* detail) {
   const auto place = fmt::format("{} {}", exchange.request.method, without_query(exchange.request.url));
+  if (exchange.address_refused) {
+    return fail(ErrorCode::kPermissionDenied, place + ": the address is link-local, or serves a machine's metadata");
+  }
   if (exchange.body_too_long) {
     return fail(ErrorCode::kInvalidInput,
                 fmt::format("{}: the answer is longer than {} bytes", place, exchange.request.body_bytes_max));
@@ -274,6 +289,11 @@ Result<Response> Client::stream(const Request& request, const BodySink& sink) { 
 
 Result<Response> Client::exchange(const Request& request, const BodySink* sink) {
   if (has_line_break(request.headers)) return fail(ErrorCode::kInvalidInput, "a request header holds a line break");
+  if (options_.guarded && names_the_machine_alone(request.url)) {
+    return fail(
+        ErrorCode::kPermissionDenied,
+        fmt::format("{}: the address is link-local, or serves a machine's metadata", without_query(request.url)));
+  }
   Easy easy = pool_->take();
   CURL* const handle = easy.get();
   Exchange exchange{.request = request, .sink = sink, .easy = handle};
@@ -290,6 +310,10 @@ Result<Response> Client::exchange(const Request& request, const BodySink* sink) 
   set(handle, CURLOPT_WRITEFUNCTION, &take_body);
   set(handle, CURLOPT_WRITEDATA, &exchange);
   set(handle, CURLOPT_ERRORBUFFER, detail.data());
+  if (options_.guarded) {
+    set(handle, CURLOPT_OPENSOCKETFUNCTION, &open_guarded_socket);
+    set(handle, CURLOPT_OPENSOCKETDATA, &exchange);
+  }
 
   const CURLcode code = curl_easy_perform(handle);
   long status = 0;

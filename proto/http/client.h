@@ -66,6 +66,9 @@ struct ClientOptions {
   std::string ca_file;                ///< PEM; "": the system's.
   bool proxy_of_environment = false;  ///< Honour https_proxy and its kin; never for loopback addresses.
   std::size_t idle_max = 8;           ///< Connections kept for the next request.
+  /// Connect to no address that only the machine itself should ask (addresses.h), whatever name leads there; for
+  /// requests on behalf of others. Errors: kPermissionDenied.
+  bool guarded = false;
 };
 
 /// Thread: any, concurrently; each exchange has a connection to itself.

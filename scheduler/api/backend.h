@@ -30,6 +30,9 @@ class Backend {
   /// Engine::workers() on the loop's thread.
   virtual void workers(Done done) = 0;
 
+  /// Engine::questions() on the loop's thread.
+  virtual void questions(std::size_t limit, Done done) = 0;
+
   virtual Result<std::unique_ptr<MetaReader>> open_reader() = 0;
   virtual ObjectStore& objects() = 0;
   /// 80 random bits for a RunId, and the time to go with it.

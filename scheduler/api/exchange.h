@@ -31,6 +31,7 @@ struct Request {
   std::string idempotency_key;          ///< "" where not given.
   std::string if_none_match;            ///< "" where not given.
   std::string principal = "anonymous";  ///< Who asks: "admin", the name of a token, "anonymous" for nobody.
+  bool administers = false;             ///< The role is admin.
   std::string source;                   ///< The network address that asks.
   WallTime at;                          ///< When its head was read.
 

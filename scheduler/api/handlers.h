@@ -43,6 +43,10 @@ Answer list_tasks(Context& context, const Request& request);
 Answer show_task(Context& context, const Request& request);
 Answer show_outputs(Context& context, const Request& request);
 
+// people.cc
+void answer_task(Context& context, const Request& request, Respond respond);
+void list_questions(Context& context, const Request& request, Respond respond);
+
 // logs.cc
 Answer read_log(Context& context, const Request& request);
 

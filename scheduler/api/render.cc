@@ -89,7 +89,9 @@ Value task_json(const TaskRow& row, const Instances* instances) {
   out.emplace_back("worker", id_json(row.worker));
   out.emplace_back("ready_at", time_json(row.ready_at));
   out.emplace_back("queued_at", time_json(row.queued_at));
-  out.emplace_back("retry_at", time_json(row.retry_at));
+  const bool waits = row.state == TaskState::kWaiting;
+  out.emplace_back("retry_at", time_json(waits ? WallTime{} : row.retry_at));
+  out.emplace_back("late_at", time_json(waits ? row.retry_at : WallTime{}));
   append_end(out, row.end);
   return out;
 }

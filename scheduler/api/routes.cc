@@ -49,6 +49,8 @@ constexpr Route kRoutes[] = {
     {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks},
     {kGet, "/api/v1/runs/{run}/tasks/{task}", kRead, kNoBody, kMetadata, show_task},
     {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log},
+    {kPost, "/api/v1/runs/{run}/tasks/{task}/answer", kOperate, kParams, kMetadata, answer_task},
+    {kGet, "/api/v1/questions", kRead, kNoBody, kMetadata, list_questions},
     {kGet, "/api/v1/assets", kRead, kNoBody, kMetadata, list_assets},
     {kGet, "/api/v1/assets/{asset}", kRead, kNoBody, kMetadata, show_asset},
     {kGet, "/api/v1/assets/{asset}/lineage", kRead, kNoBody, kMetadata, show_lineage},

@@ -203,6 +203,7 @@ std::optional<Answer> Session::refusal_of_caller() {
   const Caller caller = shared_.tokens->identify(given, request_.at);
   if (!caller.role) return refuse_stranger(caller, token_given);
   request_.principal = caller.principal;
+  request_.administers = allows(caller.role, Permission::kAdminister);
   if (allows(caller.role, route_->permission)) return std::nullopt;
   const std::string why = fmt::format("the token '{}' has the role {}; this needs {}", caller.principal,
                                       name_of(*caller.role), name_of(role_for(route_->permission)));

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "engine/base/text.h"
+#include "engine/model/waits.h"
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
 
@@ -152,6 +153,11 @@ Answer show_task(Context& context, const Request& request) {
   ValueMap& members = *shown.as_map();
   members.emplace_back("run", found->run.id.text());
   members.emplace_back("item", found->instances->item_of(found->index));
+  const Task& task = found->instances->dag().tasks[found->instances->task_of(found->index)];
+  if (task.human) {
+    ValueList assignees(task.human->assignees.begin(), task.human->assignees.end());
+    members.emplace_back("question", ValueMap{{"form", shown_form(*task.human)}, {"assignees", std::move(assignees)}});
+  }
   members.emplace_back("attempts", attempts_json(history->task, history->earlier));
   members.emplace_back("inputs", render_all(*inputs, input_json));
   members.emplace_back("outputs", render_all(*outputs, artifact_json));

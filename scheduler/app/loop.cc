@@ -69,7 +69,11 @@ void Loop::take_mail(Mail& mail) {
   } else if (auto* query = std::get_if<Query>(&mail)) {
     queries_.push_back(std::move(*query));
   } else {
-    (low_on_space_ ? kept_ : inbox_.events).push_back(std::move(std::get<Event>(mail)));
+    Event& event = std::get<Event>(mail);
+    // Why something is not there yet is worth no space.
+    const auto* seen = std::get_if<LookReported>(&event);
+    if (low_on_space_ && seen != nullptr && seen->what == LookReported::What::kNotYet) return;
+    (low_on_space_ ? kept_ : inbox_.events).push_back(std::move(event));
   }
 }
 
@@ -137,6 +141,10 @@ void Loop::carry_out(Effects& effects) {
   for (const WorkerSend& send : effects.send) parts_.port.send(send);
   for (PublishAssets& publish : effects.publish) parts_.publisher.publish(std::move(publish));
   for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
+  for (const LookOrder& order : effects.looks) parts_.looker.order(order);
+  for (const AuditRow& row : effects.persist.audit) {
+    if (row.verb == "task.late") log::warn("{} is late: {}", row.object, row.detail);
+  }
   for (Reply& reply : effects.replies) {
     const auto waiting = waiting_.extract(reply.ticket);
     if (waiting) waiting.mapped()(std::move(reply.answer));

@@ -16,6 +16,7 @@
 #include "proto/transport/worker_port.h"
 #include "scheduler/api/log_hub.h"
 #include "scheduler/app/disk_space.h"
+#include "scheduler/app/looker.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
 
@@ -32,6 +33,7 @@ class Loop {
     MetaReader& reader;  ///< Of the same store.
     transport::WorkerPort& port;
     Publisher& publisher;
+    Looker& looker;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.

@@ -33,6 +33,10 @@ void LoopBackend::workers(Done done) {
   query([](const Engine& engine, Now now) -> Result<Value> { return engine.workers(now); }, std::move(done));
 }
 
+void LoopBackend::questions(std::size_t limit, Done done) {
+  query([limit](const Engine& engine, Now) -> Result<Value> { return engine.questions(limit); }, std::move(done));
+}
+
 Result<std::unique_ptr<MetaReader>> LoopBackend::open_reader() { return SqliteMetaStore::open_reader(database_); }
 
 RunId LoopBackend::new_run_id() {

@@ -18,6 +18,7 @@ class LoopBackend final : public api::Backend {
   void request(Event event, Done done) override;
   void explain(const RunId& run, std::string task, std::size_t limit, Done done) override;
   void workers(Done done) override;
+  void questions(std::size_t limit, Done done) override;
   Result<std::unique_ptr<MetaReader>> open_reader() override;
   ObjectStore& objects() override { return objects_; }
   RunId new_run_id() override;

@@ -21,6 +21,7 @@
 #include "scheduler/api/stored_run.h"
 #include "scheduler/app/loop.h"
 #include "scheduler/app/loop_backend.h"
+#include "scheduler/app/outside.h"
 #include "scheduler/app/state_dir.h"
 #include "storage/digest/digest.h"
 #include "storage/open/object_stores.h"
@@ -163,6 +164,9 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   Mailbox mailbox;
   api::LogHub logs;
   Publisher publisher(**objects, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
+  Outside outside(**objects, config.wait_files);
+  Looker looker([&](const LookTarget& target) { return outside.look(target); },
+                [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   LoopBackend backend(mailbox, state->database(), **objects);
   auto server = start_api(config, *state, engine->tokens(), announced_before, backend, logs);
   if (!server) return fail(std::move(server.error()));
@@ -172,7 +176,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
             engine->live_runs());
   auto reader = backend.open_reader();
   if (!reader) return fail(std::move(reader.error()));
-  Loop loop({*engine, **store, **reader, **port, publisher, mailbox, logs, space, stop_fd});
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, mailbox, logs, space, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

@@ -28,7 +28,8 @@ struct SchedulerConfig {
   Duration lease = std::chrono::seconds(60);
   std::vector<std::pair<std::string, std::uint32_t>> pools;
   std::vector<std::pair<std::string, std::uint32_t>> locks;
-  bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
+  std::vector<std::filesystem::path> wait_files;  ///< Directories beneath which tasks may wait for files. Absolute.
+  bool quit_with_parent = false;                  ///< Stop when the process that started this one is gone.
 };
 
 /// Exit codes of the daemon; a supervisor restarts it after kRestart.

@@ -33,6 +33,7 @@ class Yes : public api::Backend {
     done(Value(ValueMap{{"run", run.text()}, {"task", task}}));
   }
   void workers(Done done) override { done(Value(ValueMap{{"workers", ValueList{}}})); }
+  void questions(std::size_t, Done done) override { done(Value(ValueMap{{"items", ValueList{}}})); }
   Result<std::unique_ptr<MetaReader>> open_reader() override { return SqliteMetaStore::open_reader(database_); }
   ObjectStore& objects() override { return objects_; }
   RunId new_run_id() override { return RunId::make(kSomeDay, {}); }

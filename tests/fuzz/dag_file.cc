@@ -53,6 +53,8 @@ static void check_dag(const DagPtr& dag, std::string_view text) {
     const bool is_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop;
     CHAPPE_ASSERT(is_work == (task.work != nullptr));
     CHAPPE_ASSERT((task.kind == TaskKind::kPromote) == task.promote.has_value());
+    CHAPPE_ASSERT((task.kind == TaskKind::kWait) == (task.wait != nullptr));
+    CHAPPE_ASSERT((task.kind == TaskKind::kHuman) == (task.human != nullptr));
   }
   check_instances(dag);
 }

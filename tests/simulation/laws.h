@@ -52,6 +52,7 @@ enum class Law : std::uint8_t {
   kVisibleOnce = 28,       ///< Outputs become visible after their commit, at most once, and are visible in the end.
   kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
+  kWaits = 31,  ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -100,10 +101,12 @@ class Laws {
 
   // ---- In the end ----
   void check_quiet();
+  void check_answer(const Request& request);
   bool all_runs_ended() const;
   /// What has not come to its end, for people.
   std::string unfinished() const;
   bool ended(const RunId& run) const;
+  bool waits(const RunId& run, const std::string& instance) const;
 
   // ---- For those who lie and meddle ----
   std::optional<HeldAttempt> some_leased_attempt(const std::string& but_of_incarnation) const;
@@ -158,6 +161,10 @@ class Laws {
   void commit_published(const AssetPublished& published);
   void commit_alias(const AliasRow& row);
   void check_queue_timeout(const TaskRow& row);
+  void check_wait(const Persist& persist, const TaskChange& change);
+  void check_wait_came(const RunView& run, const Persist& persist, const TaskRow& row);
+  void check_wait_given_up(const RunView& run, const TaskRow& row);
+  bool has_come(const RunView& run, const Task& task, const AssetVersion& version) const;
   void forget_winner(const TaskRow& row);
   void note_end(const TaskRow& old, const TaskRow& row);
   std::string upstream_ends(const RunView& run, std::uint32_t task) const;

@@ -31,7 +31,10 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const RunRow& row : persist.runs) commit_run(row);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
-  for (const TaskChange& change : persist.tasks) commit_task(change);
+  for (const TaskChange& change : persist.tasks) {
+    check_wait(persist, change);
+    commit_task(change);
+  }
   for (const AssetVersion& version : persist.asset_versions) commit_asset_version(version);
   for (const ArtifactRow& row : persist.artifacts) commit_artifact(row);
   for (const InputRow& row : persist.inputs) commit_input(row);
@@ -422,7 +425,11 @@ void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
 
 void Laws::commit_input(const InputRow& row) {
   const auto task = rows_.find(row.key);
-  if (task == rows_.end() || task->second.attempt != row.attempt) {
+  const auto attempt = attempts_.find(row.attempt);
+  // A wait that ended may be run again in the same batch.
+  const bool ended = attempt != attempts_.end() && attempt->second == row.key && won_.contains(row.attempt) &&
+                     task_of(runs_.at(row.key.run), row.key).wait != nullptr;
+  if (!ended && (task == rows_.end() || task->second.attempt != row.attempt)) {
     return broken(Law::kLineage, "an input is recorded of an attempt that is not the current one");
   }
   inputs_.insert({row.attempt, row.object.key});

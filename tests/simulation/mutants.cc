@@ -88,7 +88,12 @@ const std::vector<PlantedBug> kBugs{
     BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
     BUG(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion),
     BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
+    // Waits.
+    BUG(AnyVersionEndsWait, "a wait ends with a version that is too old", Law::kWaits),
+    BUG(PublicationWakesNobody, "who waits for an asset is not told of it", Law::kWaits),
+    BUG(WaitsForEver, "a wait goes on when its time is over", Law::kBounds),
     // Restarts.
+    BUG(RestoreForgetsWaits, "a restart forgets what is waited for", Law::kRunsEnd, Law::kRestore),
     BUG(RestoreForgetsAliases, "after a restart aliases stand nowhere", Law::kAliases),
     BUG(RestoreForgetsQueuedRuns, "after a restart queued runs never start", Law::kRunsEnd),
     BUG(RestoreForgetsStops, "after a restart a stopped run goes on", Law::kRestore),

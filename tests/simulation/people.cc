@@ -54,6 +54,11 @@ Event People::event_of(const Request& request) {
       return CancelRequested{.run = *runs_[request.story], .requested_by = "ann"};
     case Request::Kind::kRetry:
       return RetryRequested{.run = *runs_[request.story], .tasks = request.tasks, .requested_by = "ann"};
+    case Request::Kind::kAnswer:
+      return AnswerRequested{.run = request.run,
+                             .task = request.tasks.front(),
+                             .answers = ValueMap{{"decision", request.answer}},
+                             .requested_by = "ann"};
     case Request::Kind::kMoveAlias:
       break;
   }
@@ -101,6 +106,16 @@ void People::see_failure(std::uint32_t story) {
   world_.time.after(world_.up_to(2s), [this, story] { ask({.kind = Request::Kind::kRetry, .story = story}); });
 }
 
+void People::see_question(std::uint32_t story, const RunId& run, const std::string& task) {
+  const std::uint32_t people = world_.chance.one_in(4) ? 2 : 1;
+  for (std::uint32_t i = 0; i < people; ++i) {
+    const char* answer = world_.chance.one_in(2) ? "yes" : "no";
+    world_.time.after(world_.up_to(10s), [this, story, run, task, answer] {
+      ask({.kind = Request::Kind::kAnswer, .story = story, .tasks = {task}, .run = run, .answer = answer});
+    });
+  }
+}
+
 void People::move_some_alias() { ask({.kind = Request::Kind::kMoveAlias}); }
 
 void People::answered(std::uint32_t number, const RunId& run) {
@@ -111,10 +126,20 @@ void People::answered(std::uint32_t number, const RunId& run) {
   world_.laws.granted(request, run);
 }
 
+void People::ask_again(Request request) {
+  request.answered = false;
+  request.asked = 0;
+  world_.time.after(1s + world_.up_to(5s), [this, request] { ask(request); });
+}
+
 void People::refused(std::uint32_t number) {
   world_.journal.note("refused", number);
   world_.saw(Sight::kRequestRefused);
   requests_[number].answered = true;
+  const Request refused = requests_[number];
+  // A scheduler that was replaced knows nothing of it: who still sees the question answers it again.
+  if (refused.kind == Request::Kind::kAnswer && world_.laws.waits(refused.run, refused.tasks.front()))
+    ask_again(refused);
 }
 
 bool People::all_answered() const {

@@ -15,9 +15,11 @@ namespace chappe::simulation {
 class World;
 
 struct Request {
-  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias } kind = Kind::kSubmit;
+  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias, kAnswer } kind = Kind::kSubmit;
   std::uint32_t story = 0;
-  std::vector<std::string> tasks;  ///< Of a retry.
+  std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
+  RunId run;                       ///< Of an answer.
+  std::string answer;
   bool answered = false;
   bool granted = false;
   std::uint32_t asked = 0;  ///< How often.
@@ -35,6 +37,8 @@ class People {
   void cancel(std::uint32_t story);
   /// Something of the run failed: somebody may run it again at once.
   void see_failure(std::uint32_t story);
+  /// A task of the run asks something: somebody answers after a while, and another one now and then.
+  void see_question(std::uint32_t story, const RunId& run, const std::string& task);
 
   void answered(std::uint32_t request, const RunId& run);
   void refused(std::uint32_t request);
@@ -48,6 +52,7 @@ class People {
 
  private:
   void ask(Request request);
+  void ask_again(Request request);
   void send(std::uint32_t number);
   Event event_of(const Request& request);
   std::optional<std::uint32_t> some_story() const;

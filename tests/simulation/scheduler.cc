@@ -52,6 +52,7 @@ void Scheduler::die() {
   mail_.clear();
   waiting_.clear();
   errands_.clear();
+  looks_.clear();
   engine_.reset();
   world_.network.hang_up_all(number_);
   world_.scheduler_died(number_);
@@ -231,6 +232,13 @@ void Scheduler::carry_out(Effects& effects) {
     world_.laws.drops(drop);
     begin({.work = std::move(drop)}, {});
   }
+  for (const LookOrder& order : effects.looks) {
+    if (!goes_on()) return;
+    looks_.erase(order.target);
+    if (!order.every) continue;
+    looks_[order.target] = {*order.every, ++look_orders_};
+    look_after(order.target, {}, look_orders_);
+  }
   for (const Reply& each : effects.replies) {
     if (!goes_on()) return;
     reply(each);
@@ -243,6 +251,31 @@ void Scheduler::reply(const Reply& reply) {
   if (!reply.answer) return world_.people.refused(waiting.mapped());
   const Value* run = reply.answer->find("run");
   world_.people.answered(waiting.mapped(), run == nullptr ? RunId{} : RunId::parse(*run->as_string()).value());
+}
+
+// ---- Looks ----
+
+void Scheduler::look_after(const LookTarget& target, Duration rest, std::uint64_t order) {
+  world_.time.after(rest + 1ms + world_.up_to(300ms), [this, target, order] { look(target, order); });
+}
+
+void Scheduler::look(const LookTarget& target, std::uint64_t order) {
+  const auto found = looks_.find(target);
+  if (found == looks_.end() || found->second.order != order) return;
+  LookReported report{.target = target};
+  if (target.name == kForbidden) {
+    report.what = LookReported::What::kRefused;
+  } else if (world_.shows(target.name)) {
+    report.what = LookReported::What::kThere;
+    report.found = {{"key", target.name}};
+  } else {
+    report.message = "not there";
+  }
+  world_.saw(report.what == LookReported::What::kNotYet ? Sight::kLookedInVain : Sight::kLookFound);
+  const Duration every = found->second.every;
+  if (report.what != LookReported::What::kNotYet) looks_.erase(found);
+  if (report.what == LookReported::What::kNotYet) look_after(target, every, order);
+  post(std::move(report));
 }
 
 // ---- The publisher ----

@@ -65,6 +65,8 @@ class Scheduler {
   bool goes_on();
   void begin(Errand errand, Duration rest);
   void carry_out(std::uint64_t number);
+  void look_after(const LookTarget& target, Duration rest, std::uint64_t order);
+  void look(const LookTarget& target, std::uint64_t order);
   bool tell(const Effects& effects);
   void reply(const Reply& reply);
   void restart_later();
@@ -85,6 +87,12 @@ class Scheduler {
   Ticket last_ticket_;
   std::map<std::uint64_t, Errand> errands_;
   std::uint64_t last_errand_ = 0;
+  struct Looked {
+    Duration every{};
+    std::uint64_t order = 0;  ///< A look of an earlier one does nothing.
+  };
+  std::map<LookTarget, Looked> looks_;
+  std::uint64_t look_orders_ = 0;
   std::optional<MonoTime> pass_at_;
 };
 

@@ -57,7 +57,16 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "check_failed",
                                                             "fanned_out_late",
                                                             "fanned_out_anew",
-                                                            "item_tolerated"};
+                                                            "item_tolerated",
+                                                            "looked_in_vain",
+                                                            "look_found",
+                                                            "wait_ended_by_time",
+                                                            "wait_ended_by_asset",
+                                                            "wait_ended_by_look",
+                                                            "wait_given_up",
+                                                            "wait_skipped",
+                                                            "wait_used_last",
+                                                            "question_answered"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,
@@ -85,7 +94,7 @@ bool is_edge(TaskState from, TaskState to) {
   using enum TaskState;
   switch (from) {
     case kNone:
-      return to == kQueued || is_final(to);
+      return to == kQueued || to == kWaiting || is_final(to);
     case kScheduled:  // Stored only when a worker gave an attempt back.
       return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
     case kQueued:
@@ -97,7 +106,7 @@ bool is_edge(TaskState from, TaskState to) {
     case kUpForRetry:
       return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
     case kWaiting:
-      return false;  // Nothing waits in this way yet.
+      return to == kWaiting || to == kSuccess || to == kFailed || to == kSkipped || to == kCancelled || to == kNone;
     default:
       return to == kNone;  // A person runs it again.
   }

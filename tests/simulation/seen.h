@@ -68,6 +68,15 @@ enum class Sight : std::uint8_t {
   kFannedOutLate,
   kFannedOutAnew,  ///< Over other items than before.
   kItemTolerated,
+  kLookedInVain,
+  kLookFound,
+  kWaitEndedByTime,
+  kWaitEndedByAsset,
+  kWaitEndedByLook,
+  kWaitGivenUp,
+  kWaitSkipped,
+  kWaitUsedLast,
+  kQuestionAnswered,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

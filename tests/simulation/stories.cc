@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/assert.h"
+#include "engine/model/waits.h"
 #include "tests/support/random_dag.h"
 #include "tests/support/trigger_rules.h"
 
@@ -97,6 +98,44 @@ void decide_in_engine(support::Chance& chance, const Dag& dag, Task& task) {
   task.checks.push_back({.expression = chance.one_in(3) ? kFalse : kTrue});
 }
 
+void add_patience(support::Chance& chance, Patience& patience, bool has_last, bool& comparable) {
+  if (chance.one_in(3)) patience.late_after = std::chrono::seconds(1 + chance.number(3));
+  if (chance.one_in(2)) return;
+  patience.timeout = std::chrono::seconds(4 + chance.number(40));
+  patience.on_timeout = static_cast<OnTimeout>(chance.number(has_last ? 3 : 2));
+  comparable = false;  // Who was quick decides.
+}
+
+/// Some tasks wait: for time to pass, for an asset of some run, for what the world shows at some time, for a person.
+void make_wait(support::Chance& chance, Task& task, bool& comparable) {
+  task.work = nullptr;
+  if (chance.one_in(4)) {
+    auto human = std::make_shared<HumanSpec>();
+    human->prompt = expr::Template::literal("Go on?");
+    human->form = {ParamSpec{.name = "decision", .required = true, .enumeration = {"yes", "no"}}};
+    add_patience(chance, human->patience, false, comparable);
+    task.kind = TaskKind::kHuman;
+    task.human = std::move(human);
+    return;
+  }
+  auto wait = std::make_shared<WaitSpec>();
+  constexpr WaitSpec::For kKinds[] = {WaitSpec::For::kDuration, WaitSpec::For::kAsset, WaitSpec::For::kObject};
+  wait->what = kKinds[chance.number(3)];
+  wait->length = std::chrono::milliseconds(chance.number(20'000));
+  wait->every = std::chrono::seconds(1 + chance.number(5));
+  if (wait->what == WaitSpec::For::kAsset) {
+    wait->target = expr::Template::literal(fmt::format("data/{}.bin", chance.number(3)));
+    const std::uint32_t after = chance.number(4);
+    if (after < 3) wait->newer_than = expr::Template::parse(fmt::format("${{{{ {} }}}}", after)).value();
+    comparable = false;
+  }
+  if (wait->what == WaitSpec::For::kObject) wait->target = expr::Template::literal(kLookedAt[chance.number(4)]);
+  add_patience(chance, wait->patience, wait->what == WaitSpec::For::kAsset, comparable);
+  if (wait->what == WaitSpec::For::kAsset && !wait->patience.timeout) wait->patience.timeout = 30s;
+  task.kind = TaskKind::kWait;
+  task.wait = std::move(wait);
+}
+
 /// Takes every bound on time away, so that how the run ends does not depend on when things happen.
 void make_timeless(Dag& dag) {
   dag.timeout.reset();
@@ -116,11 +155,13 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   Dag dag = *support::random_dag(chance, plan.tasks_max);
   story.comparable = plan.timeless && plan.patient;
   story.endless = chance.one_in(6);
+  const bool waits = chance.one_in(3);
   for (Task& task : dag.tasks) {
     if (plan.patient) task.infra_retry.limit = kPatience;
     task.infra_retry.backoff.max = 20s;
     if (runs_program(task)) add_files(chance, plan, dag, task, story.comparable);
     if (!runs_program(task) && !task.foreach && chance.one_in(3)) decide_in_engine(chance, dag, task);
+    if (waits && task.kind == TaskKind::kNoop && chance.one_in(2)) make_wait(chance, task, story.comparable);
   }
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
   if (plan.timeless) make_timeless(dag);
@@ -249,6 +290,8 @@ class Foretelling {
       tell_program(task, index);
     } else if (task.kind == TaskKind::kCheck) {
       out.state = task.checks[0].expression.text() == "1 < 2" ? TaskState::kSuccess : TaskState::kFailed;
+    } else if (task.kind == TaskKind::kWait && task.wait->target.text() == kForbidden) {
+      out.state = TaskState::kFailed;
     } else if (task.kind == TaskKind::kPromote) {
       const Expected& source = out_[story_.instances->first(task.promote->from_task)];
       out.state = source.outputs.empty() ? TaskState::kFailed : TaskState::kSuccess;

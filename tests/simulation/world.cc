@@ -129,6 +129,11 @@ bool World::go_on_until(MonoTime end) {
 }
 
 /// Longer than everything can take one after the other.
+bool World::shows(const std::string& name) const {
+  support::Chance when(plan.seed + static_cast<unsigned char>(name.back()));
+  return time.now().us >= when.number(static_cast<std::uint32_t>(plan.safety.count() / 1000)) * std::int64_t{1000};
+}
+
 Duration World::patience() const {
   Duration all = 10min;
   for (const Story& story : stories) all += (plan.program_max + 60s) * 4 * story.instances->size();

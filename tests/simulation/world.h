@@ -94,6 +94,8 @@ class World {
   EngineConfig engine_config() const;
   Behaviour behaviour(const Assignment& what) const;
   std::int64_t value(const Assignment& what) const;
+  /// What tasks look at comes at some time while faults go on.
+  bool shows(const std::string& name) const;
   std::string content(const Assignment& what, const std::string& output, const std::vector<std::string>& inputs) const;
 
   /// Where a worker or a person that looks for a scheduler finds one.

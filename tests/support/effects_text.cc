@@ -41,6 +41,10 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
       out.push_back(fmt::format("drop {} of {}", object.name, attempt(drop.what.key, drop.what.attempt)));
     }
   }
+  for (const LookOrder& order : effects.looks) {
+    out.push_back(fmt::format("look at {} {}", order.target.name,
+                              order.every ? "every " + to_text(*order.every) : std::string("no more")));
+  }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
   }
@@ -57,7 +61,8 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   for (const DeploymentRow& row : persist.deployments) out.push_back(line(row));
   for (const InputRow& row : persist.inputs) {
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
-    out.push_back(fmt::format("save input {}={} of {} for {}", row.object.path, name,
+    out.push_back(fmt::format("save input {}={} of {} for {}",
+                              row.object.path.empty() ? row.object.name : row.object.path, name,
                               attempt(row.object.producer, row.object.producer_attempt), instance(row.key)));
   }
   for (const AssetVersion& row : persist.asset_versions) {
@@ -71,6 +76,10 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const AssetPublished& row : persist.published) out.push_back(fmt::format("save published v{}", row.id.value));
   for (const AliasRow& row : persist.aliases) out.push_back(line(row));
+  for (const AuditRow& row : persist.audit) {
+    if (row.verb.starts_with("task."))
+      out.push_back(fmt::format("audit {} by {}: {}", row.verb, row.principal, row.result));
+  }
 }
 
 std::string EffectsText::line(const RunRow& row, const char* verb) const {

@@ -153,6 +153,8 @@ bool Story::look(const Words& words) {
     explain(words.at(1));
   } else if (words[0] == "history") {
     history(words.at(1));
+  } else if (words[0] == "questions") {
+    questions();
   } else {
     return false;
   }
@@ -171,6 +173,8 @@ std::vector<Event> Story::events(const Words& words) {
     return {WorkerLeft{std::exchange(worker.connection, {})}};
   }
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
+  if (verb == "look") return {look_report(words)};
+  if (verb == "answer") return {answer(words)};
   if (verb == "cancel" || verb == "retry" || verb == "alias") return by_person(words);
   if (verb == "deploy") return {world().deployed(dags_.at(words.at(1)))};
   if (verb == "undeploy") return {DagRemoved{.ticket = {1}, .dag = words.at(1), .requested_by = "ann"}};
@@ -334,6 +338,50 @@ std::vector<Event> Story::by_person(const Words& words) {
   RetryRequested event = world().retry(run, Words(words.begin() + 2, words.end()));
   event.ticket = {1};
   return {event};
+}
+
+Event Story::look_report(const Words& words) const {
+  const std::string& name = words.at(1);
+  LookReported event;
+  event.target.name = name;
+  if (name.starts_with('/')) event.target.kind = LookTarget::Kind::kFile;
+  if (name.starts_with("http")) {
+    event.target.kind = LookTarget::Kind::kHttp;
+    event.target.status = 200;
+  }
+  if (words.at(2) == "there") event.what = LookReported::What::kThere;
+  if (words.at(2) == "refused") event.what = LookReported::What::kRefused;
+  for (std::size_t i = 3; i < words.size(); ++i) {
+    if (event.what == LookReported::What::kThere) {
+      const auto [field, value] = cut(words[i], '=');
+      event.found.emplace_back(field, json_of(value));
+    } else {
+      event.message += (event.message.empty() ? "" : " ") + words[i];
+    }
+  }
+  return event;
+}
+
+Event Story::answer(const Words& words) const {
+  const Parsed said = parse(words);
+  const auto [run, instance] = cut(words.at(1), '/');
+  AnswerRequested event{.ticket = {1}, .run = run_called(run), .task = instance, .requested_by = "ann"};
+  for (std::size_t i = 2; i + 1 < said.plain.size(); ++i) {
+    if (said.plain[i] == "by") event.requested_by = said.plain[i + 1];
+  }
+  ValueMap answers;
+  for (const auto& [field, value] : said.named) answers.emplace_back(field, json_of(value));
+  event.answers = Value(std::move(answers));
+  return event;
+}
+
+void Story::questions() {
+  constexpr std::size_t kMost = 20;
+  const Value asked = world().engine().questions(kMost);
+  for (const Value& one : *asked.find("items")->as_list()) {
+    told_.push_back(fmt::format("{} asks: {} {}", to_text(*one.find("task")), to_text(*one.find("prompt")),
+                                to_json(*one.find("form"))));
+  }
 }
 
 void Story::pass(const Words& words) {

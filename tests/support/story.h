@@ -20,6 +20,9 @@
 ///   deploy DAG | undeploy DAG | pause DAG | unpause DAG
 ///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
 ///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
+///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
+///   answer INSTANCE [by WHO] [FIELD=JSON ...]
+///   questions                             what people are asked
 ///   show RUN                              states of the run and all its instances
 ///   explain RUN                           what its instances wait for
 ///   history INSTANCE                      earlier attempts
@@ -65,6 +68,9 @@ class Story {
   Event finish(const Parsed& said, WorkerSide& worker, const Assignment& what);
   Event heartbeat(const Words& words);
   std::vector<Event> by_person(const Words& words);
+  Event look_report(const Words& words) const;
+  Event answer(const Words& words) const;
+  void questions();
   void pass(const Words& words);
   void show(const std::string& run);
   void explain(const std::string& run);

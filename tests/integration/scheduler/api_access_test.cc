@@ -51,6 +51,8 @@ const std::vector<Promise>& promises() {
       {"GET", "/api/v1/runs/*/tasks", kViewer},
       {"GET", "/api/v1/runs/*/tasks/*", kViewer},
       {"GET", "/api/v1/runs/*/tasks/*/attempts/*/log", kViewer},
+      {"POST", "/api/v1/runs/*/tasks/*/answer", kOperator},
+      {"GET", "/api/v1/questions", kViewer},
       {"GET", "/api/v1/assets", kViewer},
       {"GET", "/api/v1/assets/*", kViewer},
       {"GET", "/api/v1/assets/*/lineage", kViewer},

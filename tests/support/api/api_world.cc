@@ -53,6 +53,8 @@ void RecordingBackend::explain(const RunId& run, std::string task, std::size_t, 
 
 void RecordingBackend::workers(Done done) { done(Value(ValueMap{{"workers", ValueList{}}})); }
 
+void RecordingBackend::questions(std::size_t, Done done) { done(Value(ValueMap{{"items", ValueList{}}})); }
+
 Result<std::unique_ptr<MetaReader>> RecordingBackend::open_reader() { return SqliteMetaStore::open_reader(database_); }
 
 RunId RecordingBackend::new_run_id() {

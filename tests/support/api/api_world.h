@@ -29,6 +29,7 @@ class RecordingBackend : public Backend {
   void request(Event event, Done done) override;
   void explain(const RunId& run, std::string task, std::size_t limit, Done done) override;
   void workers(Done done) override;
+  void questions(std::size_t limit, Done done) override;
   Result<std::unique_ptr<MetaReader>> open_reader() override;
   ObjectStore& objects() override { return objects_; }
   RunId new_run_id() override;

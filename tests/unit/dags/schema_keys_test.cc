@@ -50,6 +50,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
   EXPECT_EQ(properties({"$defs", "condition"}), known(keys::kCondition));
   EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));
+  EXPECT_EQ(properties({"$defs", "wait"}), known(keys::kWait));
+  EXPECT_EQ(properties({"$defs", "human"}), known(keys::kHuman));
 }
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {

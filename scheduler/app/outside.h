@@ -1,0 +1,45 @@
+/// \file
+/// Looks at things outside that tasks wait for: objects, files of this host, answers of web servers.
+///
+/// A task may wait for any object of the store, and for `s3://BUCKET/KEY` with the daemon's own credentials. Files only
+/// beneath directories that the operator allowed, symbolic links followed. Of a URL only the status and the ETag are
+/// told, and no address is asked that serves a machine's metadata.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/ports/object_store.h"
+#include "engine/run/events.h"
+#include "proto/http/client.h"
+
+namespace chappe {
+
+class Outside {
+ public:
+  /// `objects` must outlive this. `file_roots`: absolute.
+  Outside(ObjectStore& objects, std::vector<std::filesystem::path> file_roots);
+
+  /// One look. Blocks for as long as it takes, bounded by each kind's own time-outs. Thread: any, concurrently.
+  LookReported look(const LookTarget& target);
+
+ private:
+  static constexpr std::size_t kBucketsMax = 100;
+
+  LookReported look_at_object(const LookTarget& target);
+  LookReported look_at_file(const LookTarget& target) const;
+  LookReported look_at_url(const LookTarget& target);
+  Result<ObjectStore*> store_of(const std::string& bucket);
+
+  ObjectStore& objects_;
+  std::vector<std::filesystem::path> file_roots_;
+  http::Client http_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<ObjectStore>> buckets_;  ///< Other than the configured store's.
+};
+
+}  // namespace chappe
