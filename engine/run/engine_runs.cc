@@ -165,6 +165,7 @@ void EngineState::start_next(const std::string& dag) {
 
 void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   CHAPPE_ASSERT(is_final(row.state));
+  forget_wait(run, index);
   const bool failed = row.state == TaskState::kFailed && !row.allowed;
   store_row(run, index, std::move(row));
   tell_children(run, index);
@@ -197,6 +198,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     const InstanceState& instance = run.states[i];
     if (is_final(instance.state) || holds_attempt(instance.state) || CHAPPE_MUTANT(kStoppedRunsGoOn)) continue;
     if (run.is_handler(i)) continue;
+    forget_wait(run, i);
     if (!instance.has_row) {
       run.set_state(i, TaskState::kCancelled);
       continue;
@@ -207,7 +209,6 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = message};
     store_row(run, i, std::move(row));
   }
-  forget_waits(run);
   run.parked.clear();
   run.parked_by_task.clear();
   if (cancels_attempts(run)) cancel_attempts(run);

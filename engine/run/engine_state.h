@@ -337,7 +337,6 @@ struct EngineState {
   void end_with_asset(LiveRun& run, std::uint32_t index, const AssetVersion& version, bool last);
   void end_wait(LiveRun& run, std::uint32_t index, ValueMap values, std::string message);
   void forget_wait(LiveRun& run, std::uint32_t index);
-  void forget_waits(LiveRun& run);
   void tell_asset_waiters();
   void order_looks();
   std::string explain_wait(const LiveRun& run, std::uint32_t index) const;

@@ -125,7 +125,6 @@ void EngineState::begin_wait(LiveRun& run, std::uint32_t index) {
   if (const AssetVersion* version = awaited_version(begun)) return end_with_asset(run, index, *version, false);
   if (begun.until.is_set() && begun.until <= now.wall) return end_with_time(run, index);
   if (!register_wait(run, index)) {
-    forget_wait(run, index);
     return settle_without_attempt(
         run, index, TaskState::kFailed, Reason::kLaunchFailed,
         fmt::format("{} different things outside are waited for already; no more are looked at", looks.size()));
@@ -178,7 +177,7 @@ void EngineState::resume_waits(LiveRun& run) {
       arm_wait(run, index);
       continue;
     }
-    forget_wait(run, index);  // The bound on what is looked at was lowered, say.
+    // The bound on what is looked at was lowered, say.
     settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed,
                            understood ? "more is waited for than may be looked at" : understood.error().message);
   }
@@ -256,7 +255,6 @@ void EngineState::give_up_wait(LiveRun& run, std::uint32_t index) {
   std::string message = fmt::format("{} within {}: {}{}", task.human ? "no answer" : "nothing came",
                                     to_text(*patience.timeout), task.human ? "" : "it waited for ", waiting.told);
   if (patience.on_timeout == OnTimeout::kUseLast) message += ", and there is no earlier version";
-  forget_wait(run, index);
   if (patience.on_timeout == OnTimeout::kSkip) {
     return settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone, std::move(message));
   }
@@ -298,7 +296,6 @@ void EngineState::end_wait(LiveRun& run, std::uint32_t index, ValueMap values, s
   row.attempt = new_attempt();
   ++row.attempt_no;
   row.end = {.started_at = row.queued_at, .ended_at = now.wall, .message = std::move(message)};
-  forget_wait(run, index);
   InstanceOutputs& kept = run.outputs[index];
   kept = {};
   for (auto& [name, value] : values) {
@@ -326,10 +323,6 @@ void EngineState::forget_wait(LiveRun& run, std::uint32_t index) {
     }
   }
   run.waiting.erase(found);
-}
-
-void EngineState::forget_waits(LiveRun& run) {
-  while (!run.waiting.empty()) forget_wait(run, run.waiting.begin()->first);
 }
 
 /// Cost: O(those that wait for what was published).
@@ -369,7 +362,6 @@ void EngineState::on(const LookReported& event) {
       const std::string message = "found " + waiting->second.told;
       end_wait(run, key.index, event.found, message);
     } else {
-      forget_wait(run, key.index);
       settle_without_attempt(run, key.index, TaskState::kFailed, Reason::kLaunchFailed, shortened(event.message));
     }
     judge_due(run);
