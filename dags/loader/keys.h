@@ -19,9 +19,8 @@ inline constexpr Word kDagKnown[] = {
     "defaults",       "tasks",           "timeout", "fail_fast",  "max_active_tasks", "concurrency", "handlers",
     "schedule",       "timezone",        "dst",     "start_date", "end_date",         "paused",      "catchup",
     "catchup_window", "max_catchup_runs"};
-inline constexpr Word kDagLater[] = {"triggers",  "deadline",        "secrets",         "image",
-                                     "resources", "service_account", "artifacts",
-                                     "templates", "include",         "outputs",         "tests"};
+inline constexpr Word kDagLater[] = {"triggers",  "deadline",  "secrets", "image",   "resources", "service_account",
+                                     "artifacts", "templates", "include", "outputs", "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -84,12 +83,11 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "rate",         "worker_selector",
                                       "tolerations",  "wait",
                                       "human"};
-inline constexpr Word kTaskLater[] = {
-    "uses",     "dag",         "http",       "image",
-    "secrets",  "params",      "loop",       "deadline",    "cache",           "weight",
-    "setup",    "teardown_of", "service",    "latest_only", "depends_on_past", "node_selector",
-    "volumes",  "sidecars",    "on_success", "on_failure",  "on_retry",        "on_skipped",
-    "on_start", "lineage"};
+inline constexpr Word kTaskLater[] = {"uses",          "dag",         "http",     "image",       "secrets",
+                                      "params",        "loop",        "deadline", "cache",       "weight",
+                                      "setup",         "teardown_of", "service",  "latest_only", "depends_on_past",
+                                      "node_selector", "volumes",     "sidecars", "on_success",  "on_failure",
+                                      "on_retry",      "on_skipped",  "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},

@@ -45,7 +45,7 @@ struct EngineConfig {
   std::uint32_t deployments_max = 100'000;                   ///< DAGs that are deployed, or ever were.
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
-  std::uint32_t looks_max = 10'000;                          ///< Different things outside that tasks wait for.
+  std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks wait for.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.

@@ -125,7 +125,7 @@ struct EngineState {
   std::vector<Pool> pools;
   std::map<std::string, std::uint32_t, std::less<>> pool_ids;
   std::map<Whereabouts, std::uint32_t> whereabouts_ids;  ///< Those that some task has had; a few, whatever the tasks.
-  std::vector<const Whereabouts*> whereabouts;          ///< By id.
+  std::vector<const Whereabouts*> whereabouts;           ///< By id.
   Gates gates;
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;

@@ -231,11 +231,10 @@ struct AccessDenied {
   std::string detail;  ///< JSON.
 };
 
-using Event =
-    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
-                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved>;
+using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
+                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
+                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

@@ -130,7 +130,9 @@ void Laws::check_handlers(const RunView& run) {
     if (row == rows_.end()) return broken(Law::kRunVerdict, "a run is over, and one of its handlers was not heard");
     const bool skipped = row->second.state == TaskState::kSkipped;
     const bool concerned = support::concerns(dag.tasks[task].handler, run.row.state);
-    if (skipped == concerned && dag.tasks[task].when.empty()) {
+    const bool may_skip = !dag.tasks[task].when.empty() || dag.tasks[task].kind == TaskKind::kWait ||
+                          dag.tasks[task].kind == TaskKind::kHuman;
+    if (skipped == concerned && !(skipped && may_skip)) {
       broken(Law::kRunVerdict, fmt::format("{} is {} after a run that is {}", name(row->first),
                                            name_of(row->second.state), name_of(run.row.state)));
     }
