@@ -235,6 +235,17 @@ class CommandLine {
     does(cron, [this] { return show_cron(session_, cron_); });
 
     does(add("schema", "Print the JSON Schema of DAG files"), [] { return print_schema(); });
+    add_import();
+  }
+
+  void add_import() {
+    CLI::App* import = add("import", "Make a DAG file of another scheduler's");
+    import->require_subcommand(1);
+    CLI::App* argo = import->add_subcommand("argo", "Of an Argo Workflow, WorkflowTemplate or CronWorkflow");
+    argo->fallthrough();
+    argo->add_option("file", file_, "Argo's YAML")->required();
+    argo->add_option("--output", output_file_, "Where to write the DAG file; default: stdout");
+    does(argo, [this] { return import_argo_file(file_, output_file_); });
   }
 
   void add_run_commands() {
@@ -391,6 +402,8 @@ class CommandLine {
   CronOptions cron_;
   TokenOptions token_;
   std::vector<std::string> files_;
+  std::string file_;
+  std::string output_file_;
   std::vector<std::string> tasks_;
   std::string run_id_;
   std::string task_;

@@ -43,6 +43,10 @@ int validate_files(const Session& session, const std::vector<std::string>& files
 int plan_file(const Session& session, const RunOptions& options);
 int print_schema();
 
+// import.cc
+/// An Argo Workflow as a DAG file, on stdout or in `output`; what did not carry over on stderr.
+int import_argo_file(const std::string& file, const std::string& output);
+
 // cron.cc
 struct CronOptions {
   std::string expression;

@@ -177,9 +177,11 @@ Result<std::string> S3ObjectStore::stage(const std::string& key, std::uint64_t s
   // Marked by its content, an upload takes an earlier one of the same bytes for its own work; marked by the key of what
   // it is made of, one that was staged before from the same object, whose completion nobody heard of.
   const bool by_content = options.if_absent && !options.sha256.empty();
+  const std::string other_mark =
+      options.if_absent ? random_hex(s3::kMarkDigits / 2) : to_hex(sha256(source->key)).substr(0, s3::kMarkDigits);
   OpenUpload upload{.at = std::move(*at),
                     .size = size,
-                    .mark = by_content ? options.sha256 : to_hex(sha256(source->key)).substr(0, s3::kMarkDigits),
+                    .mark = by_content ? options.sha256 : other_mark,
                     .if_absent = options.if_absent};
   PutOptions marked = options;
   if (!options.sha256.empty()) marked.metadata.emplace_back(s3::kContentHash, options.sha256);

@@ -24,6 +24,7 @@ LEVELS = {
     "proto/chappe": 2.1,
     "dags/loader": 3.0,
     "proto/wire": 3.0,
+    "dags/argo": 3.1,
     "storage/local": 3.1,
     "storage/s3": 3.1,
     "storage/sqlite": 3.1,
