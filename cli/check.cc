@@ -68,6 +68,8 @@ std::string kind_of(const Task& task) {
       return "check";
     case TaskKind::kPromote:
       return "promote";
+    case TaskKind::kDag:
+      return "dag";
   }
   return "?";
 }

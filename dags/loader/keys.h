@@ -16,7 +16,8 @@ using Foreign = std::pair<Word, Word>;
 
 inline constexpr Word kDagKnown[] = {
     "name",     "description", "owner",   "namespace", "labels",           "params",      "env",
-    "defaults", "tasks",       "timeout", "fail_fast", "max_active_tasks", "concurrency", "handlers"};
+    "defaults", "tasks",       "timeout", "fail_fast", "max_active_tasks", "concurrency", "handlers",
+    "templates"};
 inline constexpr Word kDagLater[] = {"schedule",
                                      "timezone",
                                      "dst",
@@ -34,7 +35,6 @@ inline constexpr Word kDagLater[] = {"schedule",
                                      "worker_selector",
                                      "service_account",
                                      "artifacts",
-                                     "templates",
                                      "include",
                                      "outputs",
                                      "tests"};
@@ -79,13 +79,13 @@ inline constexpr Word kTaskKnown[] = {"id",       "description",   "group",     
                                       "outputs",  "foreach",       "retry",         "retries",    "infra_retry",
                                       "timeout",  "queue_timeout", "kill_grace",    "pool",       "slots",
                                       "priority", "resources",     "allow_failure", "locks",      "max_active_per_dag",
-                                      "rate"};
+                                      "rate",     "loop",          "setup",         "teardown_of", "dag",
+                                      "uses"};
 inline constexpr Word kTaskLater[] = {
-    "uses",          "dag",         "http",     "wait",        "human",           "image",
-    "secrets",       "params",      "loop",     "deadline",    "cache",           "weight",
-    "setup",         "teardown_of", "service",  "latest_only", "depends_on_past", "worker_selector",
-    "node_selector", "tolerations", "volumes",  "sidecars",    "on_success",      "on_failure",
-    "on_retry",      "on_skipped",  "on_start", "lineage"};
+    "http",     "wait",        "human",           "image",   "secrets",         "params",
+    "deadline", "cache",       "weight",          "service", "latest_only",     "depends_on_past",
+    "worker_selector", "node_selector", "tolerations", "volumes", "sidecars", "on_success",
+    "on_failure", "on_retry", "on_skipped", "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -148,6 +148,17 @@ inline constexpr Word kForEachLater[] = {"s3_list", "depth_first"};
 inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
+
+inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
+inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
+                                             {"conf", "params"},      {"parameters", "params"},
+                                             {"arguments", "params"}, {"wait_for_completion", "wait"}};
+inline constexpr KeySet kSubDag{"'dag'", kSubDagKnown, {}, kSubDagForeign};
+inline constexpr Word kLoopKnown[] = {"until", "max_iterations", "interval"};
+inline constexpr Foreign kLoopForeign[] = {{"max", "max_iterations"}, {"limit", "max_iterations"},
+                                           {"while", "until"},        {"condition", "until"},
+                                           {"every", "interval"},     {"delay", "interval"}};
+inline constexpr KeySet kLoop{"'loop'", kLoopKnown, {}, kLoopForeign};
 
 inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker"};
 inline constexpr Word kRetryLater[] = {"scale"};

@@ -25,9 +25,12 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand},
     {"kill_grace", kScript | kCommand},
-    {"foreach", kScript | kCommand | kNoop},
-    {"retry", kScript | kCommand | kNoop},
-    {"retries", kScript | kCommand | kNoop},
+    {"foreach", kScript | kCommand | kNoop | kDagRun},
+    {"loop", kScript | kCommand},
+    {"setup", kScript | kCommand | kNoop | kDagRun},
+    {"teardown_of", kScript | kCommand | kNoop | kDagRun},
+    {"retry", kScript | kCommand | kNoop | kDagRun},
+    {"retries", kScript | kCommand | kNoop | kDagRun},
     {"infra_retry", kScript | kCommand | kNoop},
     {"timeout", kScript | kCommand | kNoop},
     {"queue_timeout", kScript | kCommand | kNoop},
@@ -46,8 +49,8 @@ struct KindKey {
   std::string_view key;
   unsigned kind;
 };
-constexpr std::array kKindKeys = {KindKey{"run", 1}, KindKey{"command", 2}, KindKey{"noop", 4}, KindKey{"check", 8},
-                                  KindKey{"promote", 16}};
+constexpr std::array kKindKeys = {KindKey{"run", 1},   KindKey{"command", 2},  KindKey{"noop", 4},
+                                  KindKey{"check", 8}, KindKey{"promote", 16}, KindKey{"dag", 32}};
 
 std::string_view name_of_kind(unsigned kind) {
   for (const KindKey& candidate : kKindKeys) {
@@ -67,7 +70,8 @@ TaskReader::TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag,
       defaults_(defaults == nullptr ? nullptr : &with_retry_limit(*defaults)),
       depended_on_by_(dag.tasks.size()),
       nodes_(dag.tasks.size()),
-      rule_written_(dag.tasks.size()) {}
+      rule_written_(dag.tasks.size()),
+      is_setup_(dag.tasks.size()) {}
 
 bool TaskReader::applies(std::string_view key, Kind kind) {
   for (const KeyUse& use : kKeyUses) {
@@ -88,8 +92,8 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
   if (found.empty() && !spelled) return std::nullopt;
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
-                              ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check and "
-                                            "promote",
+                              ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check, "
+                                            "promote and dag",
                                             id)
                               : fmt::format("task '{}' can do one thing only, not {}", id, fmt::join(found, " and ")));
   return std::nullopt;
@@ -191,11 +195,16 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   task.kind = *kind == kNoop      ? TaskKind::kNoop
               : *kind == kCheck   ? TaskKind::kCheck
               : *kind == kPromote ? TaskKind::kPromote
+              : *kind == kDagRun  ? TaskKind::kDag
                                   : TaskKind::kRun;
   if (const Node* check = node.find("check")) read_check(task, *check);
   if (const Node* promote = node.find("promote")) read_promote(task, *promote);
-  WorkSpec work = read_work(task, all, *kind);
-  if (task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop) task.work = work_specs_.share(std::move(work));
+  if (applies("teardown_of", *kind)) read_teardown(task, node);
+  const Node* dag = node.find("dag");
+  WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
+  if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
+  const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
+  if (has_work) task.work = work_specs_.share(std::move(work));
 }
 
 void TaskReader::read_general(Task& task, const Node& node) {
@@ -245,6 +254,7 @@ void TaskReader::read_depends_on(Task& task, const Node& node) {
 
 void TaskReader::read_dependency(Task& task, const Node& node) {
   if (node.is_scalar()) {
+    if (depend_on_group(task, node, {})) return;
     if (const auto found = find_task(node, 0, node.text)) depend_on(task, {.task = *found}, &node);
     return;
   }
@@ -263,6 +273,7 @@ void TaskReader::read_dependency(Task& task, const Node& node) {
     }
     if (on->children.empty()) complaints_.error(*on, "'on' is empty, so the task could never start");
   }
+  if (id->is_scalar() && depend_on_group(task, *id, dependency)) return;
   const auto found = id->is_scalar() ? find_task(*id, 0, id->text) : std::nullopt;
   if (!id->is_scalar()) (void)reader_.text(*id, "task");
   if (!found) return;

@@ -64,6 +64,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     case TaskState::kUpForRetry:
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
       break;
+    case TaskState::kWaiting:
+      waits_for = explain_waiting(run, index);
+      break;
     default:
       break;
   }
@@ -74,6 +77,19 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
           {"state", name_of(instance.state)},
           {"attempt", number(instance.attempt_no)},
           {"waits_for", std::move(waits_for)}};
+}
+
+std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index) const {
+  if (const auto started = run.started_runs.find(index); started != run.started_runs.end()) {
+    const LiveRun& child = *runs.at(started->second);
+    return fmt::format("run {} of {}, which is {}", child.row.id.text(), child.row.dag, name_of(child.row.state));
+  }
+  const Task& task = run.task(run.instances->task_of(index));
+  if (task.subdag) return fmt::format("DAG {} to be read from the store", task.subdag->dag);
+  const auto& loop = task.loop;
+  if (!loop) return "";
+  return fmt::format("iteration {} of at most {}, {} after the one before", run.states[index].iteration + 1,
+                     loop->max_iterations, to_text(loop->interval));
 }
 
 std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t task) const {
@@ -171,12 +187,14 @@ std::string Engine::dump_json() const {
                                   {"attempt_no", number(instance.attempt_no)},
                                   {"user_tries", number(instance.user_tries)},
                                   {"infra_tries", number(instance.infra_tries)},
+                                  {"iteration", number(instance.iteration)},
                                   {"worker", number(instance.worker.value)}});
     }
     runs.emplace_back(ValueMap{{"run", run->row.id.text()},
                                {"state", name_of(run->row.state)},
                                {"stop", number(static_cast<std::uint64_t>(run->row.stop))},
                                {"active", number(run->active)},
+                               {"waits_for_runs", number(run->started_runs.size())},
                                {"tasks", std::move(tasks)}});
   }
   ValueList leases;

@@ -42,12 +42,19 @@ void EngineState::on(const RunRequested& event) {
     const RunState state = run == nullptr ? known->second.state : run->row.state;
     return reply(event.ticket, Value(ValueMap{{"run", known->second.run.text()}, {"state", name_of(state)}}));
   }
+  const auto created = create_run(event, {}, 0);
+  if (!created) return reply(event.ticket, fail(created.error()));
+  const LiveRun* run = find_run(*created);
+  reply(event.ticket, Value(ValueMap{{"run", event.id.text()}, {"state", name_of(run->row.state)}}));
+}
+
+/// Errors: kUnavailable: there are too many; kInvalidInput: its fan-outs do not expand.
+Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth) {
   if (runs.size() >= config.runs_max) {
-    return reply(event.ticket, fail(ErrorCode::kUnavailable,
-                                    fmt::format("{} runs are queued or running; no more are taken", runs.size())));
+    return fail(ErrorCode::kUnavailable, fmt::format("{} runs are queued or running; no more are taken", runs.size()));
   }
   auto instances = Instances::expand(event.dag, event.params);
-  if (!instances) return reply(event.ticket, fail(std::move(instances.error())));
+  if (!instances) return fail(std::move(instances.error()));
 
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
@@ -67,6 +74,8 @@ void EngineState::on(const RunRequested& event) {
   row.interval_start = event.interval_start.is_set() ? event.interval_start : row.interval_end;
   row.instances = instances->size();
   row.created_at = now.wall;
+  row.parent = parent;
+  row.depth = depth;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
@@ -74,7 +83,8 @@ void EngineState::on(const RunRequested& event) {
   out.persist.dag_versions.push_back({row.dag_version, row.dag, event.dag->source, now.wall});
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
-  if (running_by_dag[row.dag] < event.dag->max_runs || CHAPPE_MUTANT(kForgetsMaxRuns)) {
+  const bool has_place = running_by_dag[row.dag] < event.dag->max_runs || CHAPPE_MUTANT(kForgetsMaxRuns);
+  if (has_place || has_place_of_ancestor(run)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -83,7 +93,7 @@ void EngineState::on(const RunRequested& event) {
     out.persist.runs.push_back(row);
     queue_up(run);
   }
-  reply(event.ticket, Value(ValueMap{{"run", row.id.text()}, {"state", name_of(row.state)}}));
+  return row.seq;
 }
 
 std::shared_ptr<const Graph> EngineState::graph_of(const DagPtr& dag) {
@@ -184,9 +194,10 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     if (is_final(instance.state) || holds_attempt(instance.state) || CHAPPE_MUTANT(kStoppedRunsGoOn)) continue;
-    if (run.is_handler(i)) continue;
+    if (run.outlives_stop(i) || waits_for_run(run, i)) continue;
     if (!instance.has_row) {
       run.set_state(i, TaskState::kCancelled);
+      tell_children(run, i);
       continue;
     }
     TaskRow row = row_of(run, i);
@@ -194,11 +205,30 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     row.state = TaskState::kCancelled;
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = message};
     store_row(run, i, std::move(row));
+    tell_children(run, i);
   }
   run.parked.clear();
   run.parked_by_task.clear();
   if (cancels_attempts(run)) cancel_attempts(run);
+  if (cancels_attempts(run)) cancel_started_runs(run);
   touched.push_back(run.row.seq);
+}
+
+void EngineState::cancel_run(LiveRun& run, const std::string& message) {
+  if (run.row.state != RunState::kQueued) {
+    if (run.row.stop == Stop::kCancel) return;
+    stop(run, Stop::kCancel, message);
+    return judge_due(run);
+  }
+  std::erase(queued_by_dag[run.row.dag], run.row.seq);
+  change_run(run, [&](RunRow& row) {
+    row.state = RunState::kCancelled;
+    row.stop = Stop::kCancel;
+    row.ended_at = now.wall;
+    row.message = message;
+  });
+  tell_parent(run);
+  forget_run(run.row.seq);
 }
 
 /// Requires: the run is being stopped.
@@ -234,6 +264,7 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.ended_at = now.wall;
   });
   --running_by_dag[dag];
+  tell_parent(run);
   forget_run(seq);
   if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
 }

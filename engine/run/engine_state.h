@@ -6,6 +6,8 @@
 ///   engine_judge.cc  tasks are judged                          engine_outputs.cc  recording and publishing
 ///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
 ///   engine_restore.cc  from rows                           engine_fan_out.cc  fan-outs over results
+///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
+///   engine_subdag.cc  tasks that start runs of other DAGs
 #pragma once
 
 #include <deque>
@@ -145,6 +147,7 @@ struct EngineState {
 
   // ---- engine_runs.cc ----
   void on(const RunRequested& event);
+  Result<RunSeq> create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
   void enter(LiveRun& run);
@@ -176,10 +179,36 @@ struct EngineState {
   bool is_tolerated(const LiveRun& run, std::uint32_t index, const AttemptEnd& end) const;
   static std::vector<bool> past_tolerance(const LiveRun& run);
 
+  // ---- engine_loop.cc ----
+  /// It has an attempt behind it, and rests before the next one.
+  static bool rests(const LiveRun& run, std::uint32_t index);
+  bool loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, const AttemptOutputs* outputs);
+  void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
+  void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
+  void adopt_rest(LiveRun& run, const TaskRow& row);
+
+  // ---- engine_teardown.cc ----
+  static bool counts_for_run(const LiveRun& run, std::uint32_t task);
+  void judge_teardown(LiveRun& run, std::uint32_t position);
+  Result<void> add_setups(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+
+  // ---- engine_subdag.cc ----
+  void on(const DagBrought& event);
+  void decide_dag(LiveRun& run, std::uint32_t index);
+  void want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt);
+  Result<void> begin_subrun(LiveRun& run, const DagBrought& event);
+  void tell_parent(const LiveRun& child);
+  void take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end);
+  static bool waits_for_run(const LiveRun& run, std::uint32_t index);
+  void cancel_started_runs(LiveRun& run);
+  bool has_place_of_ancestor(const LiveRun& run);
+  void link_runs();
+
   // ---- engine_runs.cc, ends ----
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);
   void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
   void stop(LiveRun& run, Stop why, const std::string& message);
+  void cancel_run(LiveRun& run, const std::string& message);
   bool cancels_attempts(const LiveRun& run) const;
   void cancel_attempts(LiveRun& run);
   void finish_if_over(LiveRun& run);
@@ -267,6 +296,7 @@ struct EngineState {
   // ---- engine_explain.cc ----
   ValueMap explain_instance(const LiveRun& run, std::uint32_t index) const;
   std::string explain_ready(const LiveRun& run, std::uint32_t index) const;
+  std::string explain_waiting(const LiveRun& run, std::uint32_t index) const;
   std::string explain_upstream(const LiveRun& run, std::uint32_t task) const;
 };
 

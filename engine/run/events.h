@@ -171,9 +171,18 @@ struct AccessDenied {
   std::string detail;  ///< JSON.
 };
 
-using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied>;
+/// The DAG that a task starts a run of (WantedDag) was read, or cannot be.
+struct DagBrought {
+  InstanceKey key;
+  AttemptId attempt;
+  Result<DagPtr> dag;
+  RunId run;  ///< For the run that begins.
+};
+
+using Event =
+    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
+                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AccessDenied, DagBrought>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -275,6 +284,13 @@ struct DropOutputs {
   std::vector<OutputObject> objects;
 };
 
+/// Read the newest version of this DAG, then report DagBrought. Idempotent.
+struct WantedDag {
+  InstanceKey key;
+  AttemptId attempt;
+  std::string dag;
+};
+
 struct Reply {
   Ticket ticket;
   Result<Value> answer;
@@ -286,6 +302,7 @@ struct Effects {
   std::vector<WorkerSend> send;        ///< Then, and only then, tell the workers, ...
   std::vector<PublishAssets> publish;  ///< ... start publishing, ...
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
+  std::vector<WantedDag> wanted;       ///< ... bring DAGs, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

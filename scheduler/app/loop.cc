@@ -137,6 +137,7 @@ void Loop::carry_out(Effects& effects) {
   for (const WorkerSend& send : effects.send) parts_.port.send(send);
   for (PublishAssets& publish : effects.publish) parts_.publisher.publish(std::move(publish));
   for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
+  for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
   for (Reply& reply : effects.replies) {
     const auto waiting = waiting_.extract(reply.ticket);
     if (waiting) waiting.mapped()(std::move(reply.answer));

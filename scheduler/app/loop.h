@@ -15,6 +15,7 @@
 #include "engine/run/engine.h"
 #include "proto/transport/worker_port.h"
 #include "scheduler/api/log_hub.h"
+#include "scheduler/app/dag_source.h"
 #include "scheduler/app/disk_space.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
@@ -32,6 +33,7 @@ class Loop {
     MetaReader& reader;  ///< Of the same store.
     transport::WorkerPort& port;
     Publisher& publisher;
+    DagSource& dags;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.

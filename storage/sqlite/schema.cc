@@ -293,9 +293,20 @@ CREATE TABLE fan_outs (
 CREATE INDEX fan_outs_by_run ON fan_outs (run);
 )sql";
 
-constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
-                                 Migration{2, "tokens, and a chain of audit rows", kSchema2},
-                                 Migration{3, "fan-outs over results", kSchema3}};
+constexpr char kSchema4[] = R"sql(
+ALTER TABLE tasks ADD COLUMN iteration INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr char kSchema5[] = R"sql(
+ALTER TABLE runs ADD COLUMN parent_task INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array kMigrations{
+    Migration{1, "first schema", kSchema1}, Migration{2, "tokens, and a chain of audit rows", kSchema2},
+    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "iterations of loops", kSchema4},
+    Migration{5, "runs that tasks start", kSchema5}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

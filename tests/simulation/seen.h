@@ -68,6 +68,8 @@ enum class Sight : std::uint8_t {
   kFannedOutLate,
   kFannedOutAnew,  ///< Over other items than before.
   kItemTolerated,
+  kLoopWentOn,
+  kLoopGaveUp,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

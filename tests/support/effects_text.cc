@@ -39,6 +39,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
       out.push_back(fmt::format("drop {} of {}", object.name, attempt(drop.what.key, drop.what.attempt)));
     }
   }
+  for (const WantedDag& wanted : effects.wanted) {
+    out.push_back(fmt::format("want {} for {}", wanted.dag, instance(wanted.key)));
+  }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
   }
