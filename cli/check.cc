@@ -73,6 +73,8 @@ std::string kind_of(const Task& task) {
       return "wait";
     case TaskKind::kHuman:
       return "human";
+    case TaskKind::kDag:
+      return "dag";
   }
   return "?";
 }

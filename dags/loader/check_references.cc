@@ -165,7 +165,9 @@ class ReferenceCheck {
   }
 
   bool is_certain(const UpstreamQuestion& question) const {
-    return question.certain && !may_end_without_outputs(dag_.tasks[question.ancestor]);
+    const auto& setups = dag_.tasks[question.task].teardown_of;
+    const bool own_setup = setups.size() == 1 && setups[0] == question.ancestor;
+    return (question.certain || own_setup) && !may_end_without_outputs(dag_.tasks[question.ancestor]);
   }
 
   void check_there(const TaskMention& mention, const UpstreamQuestion& question) {

@@ -22,6 +22,25 @@ std::vector<std::uint32_t> topological_order(const Dag& dag) {
   return order;
 }
 
+std::vector<bool> descendants_of(const Dag& dag, const std::vector<std::uint32_t>& tasks) {
+  std::vector<std::vector<std::uint32_t>> children(dag.tasks.size());
+  for (std::uint32_t i = 0; i < dag.tasks.size(); ++i) {
+    for (const Dependency& dependency : dag.tasks[i].depends_on) children[dependency.task].push_back(i);
+  }
+  std::vector<bool> reached(dag.tasks.size());
+  std::vector<std::uint32_t> to_visit = tasks;
+  while (!to_visit.empty()) {
+    const std::uint32_t at = to_visit.back();
+    to_visit.pop_back();
+    for (const std::uint32_t child : children[at]) {
+      if (reached[child]) continue;
+      reached[child] = true;
+      to_visit.push_back(child);
+    }
+  }
+  return reached;
+}
+
 std::vector<std::vector<std::uint32_t>> find_cycles(const Dag& dag) {
   std::vector<std::vector<std::uint32_t>> cycles;
   std::vector<bool> settled(dag.tasks.size());

@@ -19,6 +19,9 @@ std::vector<std::vector<std::uint32_t>> find_cycles(const Dag& dag);
 /// True where `task` starts only if the dependency has ended well (or its failure is allowed).
 bool demands_success(const Task& task, const Dependency& dependency);
 
+/// The tasks that depend on these, directly or not; one flag a task. Cost: linear.
+std::vector<bool> descendants_of(const Dag& dag, const std::vector<std::uint32_t>& tasks);
+
 /// "Is `ancestor` upstream of `task`, and must it have ended well by the time that `task` starts?"
 struct UpstreamQuestion {
   std::uint32_t task = 0;

@@ -18,9 +18,9 @@ inline constexpr Word kDagKnown[] = {
     "name",           "description",     "owner",   "namespace",  "labels",           "params",      "env",
     "defaults",       "tasks",           "timeout", "fail_fast",  "max_active_tasks", "concurrency", "handlers",
     "schedule",       "timezone",        "dst",     "start_date", "end_date",         "paused",      "catchup",
-    "catchup_window", "max_catchup_runs"};
+    "catchup_window", "max_catchup_runs", "templates"};
 inline constexpr Word kDagLater[] = {"triggers",  "deadline",  "secrets", "image",   "resources", "service_account",
-                                     "artifacts", "templates", "include", "outputs", "tests"};
+                                     "artifacts", "include", "outputs", "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -82,10 +82,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "locks",        "max_active_per_dag",
                                       "rate",         "worker_selector",
                                       "tolerations",  "wait",
-                                      "human"};
-inline constexpr Word kTaskLater[] = {"uses",          "dag",         "http",     "image",       "secrets",
-                                      "params",        "loop",        "deadline", "cache",       "weight",
-                                      "setup",         "teardown_of", "service",  "latest_only", "depends_on_past",
+                                      "human",        "loop",
+                                      "setup",        "teardown_of",
+                                      "dag",          "uses"};
+inline constexpr Word kTaskLater[] = {"http",     "image",       "secrets",
+                                      "params",        "deadline", "cache",       "weight",
+                                      "service",  "latest_only", "depends_on_past",
                                       "node_selector", "volumes",     "sidecars", "on_success",  "on_failure",
                                       "on_retry",      "on_skipped",  "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
@@ -153,6 +155,17 @@ inline constexpr Word kForEachLater[] = {"s3_list", "depth_first"};
 inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
+
+inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
+inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
+                                             {"conf", "params"},      {"parameters", "params"},
+                                             {"arguments", "params"}, {"wait_for_completion", "wait"}};
+inline constexpr KeySet kSubDag{"'dag'", kSubDagKnown, {}, kSubDagForeign};
+inline constexpr Word kLoopKnown[] = {"until", "max_iterations", "interval"};
+inline constexpr Foreign kLoopForeign[] = {{"max", "max_iterations"}, {"limit", "max_iterations"},
+                                           {"while", "until"},        {"condition", "until"},
+                                           {"every", "interval"},     {"delay", "interval"}};
+inline constexpr KeySet kLoop{"'loop'", kLoopKnown, {}, kLoopForeign};
 
 inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker"};
 inline constexpr Word kRetryLater[] = {"scale"};

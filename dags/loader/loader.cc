@@ -1,6 +1,7 @@
 #include "dags/loader/loader.h"
 
 #include <memory>
+#include <vector>
 
 #include "dags/loader/canonical.h"
 #include "dags/loader/check_references.h"
@@ -38,7 +39,12 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   Names names(reader, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
   TaskReader tasks(reader, names, tree, dag, read_defaults(reader, root));
-  for (std::uint32_t i = 0; i < list.nodes.size(); ++i) tasks.read(i, *list.nodes[i], i < list.inits);
+  if (const Node* templates = root.find("templates")) tasks.know_templates(*templates);
+  std::vector<const Node*> nodes;
+  for (const Node* node : list.nodes) nodes.push_back(&tasks.with_template(*node));
+  tasks.know_groups(nodes);
+  for (std::uint32_t i = 0; i < nodes.size(); ++i) tasks.read(i, *nodes[i], i < list.inits);
+  tasks.finish_teardowns();
   join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);
 }

@@ -125,6 +125,11 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
   if (root == "env") return site.env ? problem_of_env(reference, site) : not_here();
   if (root == "run") return site.run ? problem_of_run(reference) : not_here();
   if (root == "tasks") return site.tasks ? "" : not_here();
+  if (root == "outputs" || root == "iteration") {
+    if (site.iteration) return "";
+    return fmt::format("'{}' is known in the 'until' of a loop only{}", root,
+                       root == "outputs" ? "; elsewhere it is tasks.ID.outputs" : "");
+  }
   if (root == "secrets") return "'secrets' is not supported by this version of Chappe";
   return problem_of_unknown(reference);
 }

@@ -21,9 +21,10 @@ struct Site {
   bool env = true;
   bool run = true;
   bool tasks = true;
-  bool instance = true;   ///< The item of a mapped task and its key.
-  bool position = false;  ///< The item's number, from 0; then there is no key yet.
-  bool secrets = false;   ///< Secret parameters: only where nothing is recorded or shown.
+  bool instance = true;    ///< The item of a mapped task and its key.
+  bool position = false;   ///< The item's number, from 0; then there is no key yet.
+  bool iteration = false;  ///< What an iteration of a loop left: `outputs`, and its number.
+  bool secrets = false;    ///< Secret parameters: only where nothing is recorded or shown.
 };
 
 namespace site {
@@ -33,6 +34,8 @@ inline constexpr Site kEnv{.where = "in 'env'", .secrets = true};
 inline constexpr Site kCommand{.where = "in 'command'"};
 inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .tasks = false, .instance = false};
 inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
+inline constexpr Site kParams{.where = "in 'params' of a DAG that is run"};
+inline constexpr Site kUntil{.where = "in 'until'", .iteration = true, .secrets = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
 inline constexpr Site kWait{.where = "in 'wait'"};

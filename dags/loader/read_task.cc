@@ -25,9 +25,12 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand},
     {"kill_grace", kScript | kCommand},
-    {"foreach", kScript | kCommand | kNoop | kWait | kHuman},
-    {"retry", kScript | kCommand | kNoop},
-    {"retries", kScript | kCommand | kNoop},
+    {"foreach", kScript | kCommand | kNoop | kWait | kHuman | kDagRun},
+    {"loop", kScript | kCommand},
+    {"setup", kScript | kCommand | kNoop | kDagRun},
+    {"teardown_of", kScript | kCommand | kNoop | kDagRun},
+    {"retry", kScript | kCommand | kNoop | kDagRun},
+    {"retries", kScript | kCommand | kNoop | kDagRun},
     {"infra_retry", kScript | kCommand | kNoop},
     {"timeout", kScript | kCommand | kNoop},
     {"queue_timeout", kScript | kCommand | kNoop},
@@ -50,7 +53,7 @@ struct KindKey {
 };
 constexpr std::array kKindKeys = {KindKey{"run", 1},   KindKey{"command", 2},  KindKey{"noop", 4},
                                   KindKey{"check", 8}, KindKey{"promote", 16}, KindKey{"wait", 32},
-                                  KindKey{"human", 64}};
+                                  KindKey{"human", 64}, KindKey{"dag", 128}};
 
 std::string_view name_of_kind(unsigned kind) {
   for (const KindKey& candidate : kKindKeys) {
@@ -70,7 +73,8 @@ TaskReader::TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag,
       defaults_(defaults == nullptr ? nullptr : &with_retry_limit(*defaults)),
       depended_on_by_(dag.tasks.size()),
       nodes_(dag.tasks.size()),
-      rule_written_(dag.tasks.size()) {}
+      rule_written_(dag.tasks.size()),
+      is_setup_(dag.tasks.size()) {}
 
 bool TaskReader::applies(std::string_view key, Kind kind) {
   for (const KeyUse& use : kKeyUses) {
@@ -92,7 +96,7 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
                               ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check, "
-                                            "promote, wait and human",
+                                            "promote, wait, human and dag",
                                             id)
                               : fmt::format("task '{}' can do one thing only, not {}", id, fmt::join(found, " and ")));
   return std::nullopt;
@@ -198,13 +202,18 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
               : *kind == kPromote ? TaskKind::kPromote
               : *kind == kWait    ? TaskKind::kWait
               : *kind == kHuman   ? TaskKind::kHuman
+              : *kind == kDagRun  ? TaskKind::kDag
                                   : TaskKind::kRun;
   if (const Node* check = node.find("check")) read_check(task, *check);
   if (const Node* promote = node.find("promote")) read_promote(task, *promote);
   if (const Node* wait = node.find("wait")) read_wait(task, *wait);
   if (const Node* human = node.find("human")) read_human(task, *human);
-  WorkSpec work = read_work(task, all, *kind);
-  if (task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop) task.work = work_specs_.share(std::move(work));
+  if (applies("teardown_of", *kind)) read_teardown(task, node);
+  const Node* dag = node.find("dag");
+  WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
+  if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
+  const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
+  if (has_work) task.work = work_specs_.share(std::move(work));
 }
 
 void TaskReader::read_general(Task& task, const Node& node) {
@@ -255,6 +264,7 @@ void TaskReader::read_depends_on(Task& task, const Node& node) {
 
 void TaskReader::read_dependency(Task& task, const Node& node) {
   if (node.is_scalar()) {
+    if (depend_on_group(task, node, {})) return;
     if (const auto found = find_task(node, 0, node.text)) depend_on(task, {.task = *found}, &node);
     return;
   }
@@ -273,6 +283,7 @@ void TaskReader::read_dependency(Task& task, const Node& node) {
     }
     if (on->children.empty()) complaints_.error(*on, "'on' is empty, so the task could never start");
   }
+  if (id->is_scalar() && depend_on_group(task, *id, dependency)) return;
   const auto found = id->is_scalar() ? find_task(*id, 0, id->text) : std::nullopt;
   if (!id->is_scalar()) (void)reader_.text(*id, "task");
   if (!found) return;

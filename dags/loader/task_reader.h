@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +47,15 @@ class TaskReader {
   /// `dag`: its params and env are read, its tasks have their ids and are indexed. `defaults`: nullptr or a map.
   TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag, const yaml::Node* defaults);
 
+  /// What `uses` may name. Before all else.
+  void know_templates(const yaml::Node& templates);
+  /// The task with the keys of the template that it uses.
+  const yaml::Node& with_template(const yaml::Node& node);
+  /// What `depends_on` may name besides tasks. Before read().
+  void know_groups(const std::vector<const yaml::Node*>& tasks);
+  /// After all tasks were read.
+  void finish_teardowns();
+
   /// Fills dag.tasks[index] from `node`. `init`: it stands in `handlers`, as do those that have a Task::handler.
   void read(std::uint32_t index, const yaml::Node& node, bool init);
 
@@ -54,7 +66,16 @@ class TaskReader {
   const std::vector<bool>& rule_written() const { return rule_written_; }
 
  private:
-  enum Kind : unsigned { kScript = 1, kCommand = 2, kNoop = 4, kCheck = 8, kPromote = 16, kWait = 32, kHuman = 64 };
+  enum Kind : unsigned {
+    kScript = 1,
+    kCommand = 2,
+    kNoop = 4,
+    kCheck = 8,
+    kPromote = 16,
+    kWait = 32,
+    kHuman = 64,
+    kDagRun = 128
+  };
   struct KeyUse;
   static const KeyUse kKeyUses[];
   static bool applies(std::string_view key, Kind kind);
@@ -77,6 +98,8 @@ class TaskReader {
   // Dependencies.
   void read_depends_on(Task& task, const yaml::Node& node);
   void read_dependency(Task& task, const yaml::Node& node);
+  bool depend_on_group(Task& task, const yaml::Node& node, const Dependency& like);
+  void read_teardown(Task& task, const yaml::Node& node);
   void depend_on(Task& task, Dependency dependency, const yaml::Node* written);
   std::optional<std::uint32_t> find_task(const yaml::Node& node, std::size_t offset, const std::string& id);
 
@@ -107,7 +130,15 @@ class TaskReader {
   // Decisions.
   void read_check(Task& task, const yaml::Node& node);
   void read_condition(Task& task, const yaml::Node& node);
+  void read_loop(Task& task, const WorkSpec& work, const yaml::Node& node);
+  void check_loop_bounds(const Task& task, const yaml::Node& node);
   void read_promote(Task& task, const yaml::Node& node);
+
+  // Runs of other DAGs.
+  WorkSpec read_subdag(Task& task, const yaml::Node& node);
+  void read_subdag_params(SubDagSpec& out, const yaml::Node& node);
+  std::optional<SubDagSpec::Param> read_subdag_param(const std::string& name, const yaml::Node& node);
+  void read_subdag_outputs(SubDagSpec& out, WorkSpec& work, const yaml::Node& node);
 
   Reader& reader_;
   Complaints& complaints_;
@@ -119,6 +150,10 @@ class TaskReader {
   std::vector<std::uint32_t> depended_on_by_;  ///< By task: 1 + the last task that was seen to depend on it.
   std::vector<const yaml::Node*> nodes_;
   std::vector<bool> rule_written_;
+  std::map<std::string, const yaml::Node*, std::less<>> templates_;
+  std::map<std::string, std::vector<std::uint32_t>, std::less<>> groups_;  ///< Tasks by group.
+  std::deque<bool> is_setup_;                                              ///< By task: `setup: true`.
+  std::vector<std::uint32_t> waits_for_all_;                               ///< Teardowns without `depends_on`.
   std::vector<SourceMention> sources_;
   std::vector<std::string> task_ids_;  ///< For suggestions; made when it is first needed.
   std::uint32_t suggestions_ = 0;

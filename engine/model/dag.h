@@ -120,6 +120,7 @@ enum class TaskKind : std::uint8_t {
   kPromote,  ///< Moves an alias; decided in the engine, in its transaction.
   kWait,     ///< Waits for a time or for data, without a slot.
   kHuman,    ///< Waits for a person's answer, likewise.
+  kDag,      ///< Starts a run of another DAG; decided in the engine, in its transaction.
 };
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
@@ -202,6 +203,35 @@ struct ForEach {
 /// All combinations, the last name turning fastest.
 ValueList multiply_axes(const std::vector<std::pair<std::string, ValueList>>& axes);
 
+inline constexpr std::uint32_t kRunDepthMax = 10;  ///< Runs that were started by runs, one by the other.
+
+/// A run of another DAG: of its newest version in the store.
+struct SubDagSpec {
+  std::string dag;
+  struct Param {
+    Value value;
+    expr::Template expression;  ///< Instead of `value`, where not empty.
+  };
+  std::vector<std::pair<std::string, Param>> params;
+  bool wait = true;  ///< The task ends as the run does; else as soon as the run was accepted.
+  struct Output {
+    std::string name;  ///< Of this task's value.
+    std::string task;  ///< Of the other DAG.
+    std::string value;
+    bool operator==(const Output&) const = default;
+  };
+  std::vector<Output> outputs;  ///< With `wait`.
+};
+
+inline constexpr std::uint32_t kIterationsMax = 10'000;  ///< Of one loop.
+
+/// The task runs again and again, until what it left makes the condition true.
+struct LoopSpec {
+  expr::Expression until;  ///< May also name `outputs` (what the iteration left) and `iteration` (its number, from 1).
+  std::uint32_t max_iterations = 1;
+  Duration interval{};  ///< Rest between two iterations.
+};
+
 /// `allow_failure`: true, or for some exit codes only.
 struct AllowFailure {
   bool always = false;
@@ -234,11 +264,15 @@ struct Task {
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
   expr::Expression when;  ///< Empty: always.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop.
+  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
   std::vector<CheckCondition> checks;      ///< kCheck
   std::optional<PromoteSpec> promote;      ///< kPromote
   std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
   std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
+  std::optional<LoopSpec> loop;          ///< kRun
+  std::optional<SubDagSpec> subdag;      ///< kDag
+  /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
+  std::vector<std::uint32_t> teardown_of;
   RetryPolicy retry;
   InfraRetryPolicy infra_retry;
   std::optional<Duration> queue_timeout;  ///< From ready to started.
@@ -250,6 +284,7 @@ struct Task {
   std::uint32_t max_active_per_dag = 0;  ///< Attempts at a time over all runs of the DAG; 0: no bound.
   std::optional<RateLimit> rate;
   Whereabouts where;
+  bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
 

@@ -65,6 +65,7 @@ void EngineState::run_timers() {
       const bool goes_on = may_stop && !run->handling;
       if (run->row.generation == timer.token && goes_on) {
         stop(*run, Stop::kTimeout, fmt::format("the run's timeout of {} passed", to_text(*run->dag->timeout)));
+        judge_due(*run);
       }
       continue;
     }
@@ -73,9 +74,13 @@ void EngineState::run_timers() {
       on_wait_timer(*run, key.index, timer.token);
     } else if (timer.kind == Timer::Kind::kQueueTimeout) {
       on_queue_timeout(*run, key.index, timer.token);
-    } else if (instance.attempt_no == timer.token && instance.state == TaskState::kUpForRetry) {
+    } else if (instance.attempt_no == timer.token && rests(*run, key.index)) {
       if (!is_allowed_still(*run, key.index)) {
         wait_again(*run, key.index, row_of(*run, key.index));
+        continue;
+      }
+      if (run->task(run->instances->task_of(key.index)).kind == TaskKind::kDag) {
+        decide_dag(*run, key.index);
         continue;
       }
       run->set_state(key.index, TaskState::kScheduled);

@@ -253,6 +253,7 @@ TaskRow EngineState::row_of(const LiveRun& run, std::uint32_t index) const {
   row.attempt_no = instance.attempt_no;
   row.user_tries = instance.user_tries;
   row.infra_tries = instance.infra_tries;
+  row.iteration = instance.iteration;
   row.worker = instance.worker;
   row.ready_at = run.tasks[run.instances->task_of(index)].ready_at;
   return row;
@@ -272,6 +273,7 @@ void EngineState::store_row(LiveRun& run, std::uint32_t index, TaskRow row) {
   instance.attempt_no = row.attempt_no;
   instance.user_tries = row.user_tries;
   instance.infra_tries = row.infra_tries;
+  instance.iteration = row.iteration;
   instance.worker = row.worker;
   change.row = std::move(row);
 }
@@ -395,7 +397,7 @@ void EngineState::on(const AttemptFinished& event) {
   TaskRow row = row_of(run, index);
   row.queued_at = leased.queued_at;
   row.end = event.end;
-  end_success(run, index, std::move(row), event.outputs.get());
+  if (!loops_on(run, index, row, event.outputs.get())) end_success(run, index, std::move(row), event.outputs.get());
   judge_due(run);
 }
 

@@ -61,11 +61,11 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     case TaskState::kCommitting:
       waits_for = "the object store, which publishes its assets";
       break;
-    case TaskState::kWaiting:
-      waits_for = explain_wait(run, index);
-      break;
     case TaskState::kUpForRetry:
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
+      break;
+    case TaskState::kWaiting:
+      waits_for = run.task(run.instances->task_of(index)).waits() ? explain_wait(run, index) : explain_waiting(run, index);
       break;
     default:
       break;
@@ -77,6 +77,19 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
           {"state", name_of(instance.state)},
           {"attempt", number(instance.attempt_no)},
           {"waits_for", std::move(waits_for)}};
+}
+
+std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index) const {
+  if (const auto started = run.started_runs.find(index); started != run.started_runs.end()) {
+    const LiveRun& child = *runs.at(started->second);
+    return fmt::format("run {} of {}, which is {}", child.row.id.text(), child.row.dag, name_of(child.row.state));
+  }
+  const Task& task = run.task(run.instances->task_of(index));
+  if (task.subdag) return fmt::format("DAG {} to be read from the store", task.subdag->dag);
+  const auto& loop = task.loop;
+  if (!loop) return "";
+  return fmt::format("iteration {} of at most {}, {} after the one before", run.states[index].iteration + 1,
+                     loop->max_iterations, to_text(loop->interval));
 }
 
 std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t task) const {
@@ -174,7 +187,7 @@ std::string Engine::dump_json() const {
       ValueMap task{{"task", run->instances->name_of(i)},        {"state", name_of(instance.state)},
                     {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
                     {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
-                    {"worker", number(instance.worker.value)}};
+                    {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};
       if (const auto waits = run->waiting.find(i); waits != run->waiting.end()) {
         task.emplace_back("waits_for", waits->second.told);
         task.emplace_back("since", to_iso8601(waits->second.began));
@@ -186,6 +199,7 @@ std::string Engine::dump_json() const {
                                {"state", name_of(run->row.state)},
                                {"stop", number(static_cast<std::uint64_t>(run->row.stop))},
                                {"active", number(run->active)},
+                               {"waits_for_runs", number(run->started_runs.size())},
                                {"tasks", std::move(tasks)}});
   }
   ValueList schedules;

@@ -59,10 +59,11 @@ void EngineState::cut_short(LiveRun& run, const std::string& message) {
   for (std::uint32_t task = first; task < run.dag->tasks.size(); ++task) {
     const std::uint32_t index = run.instances->first(task);
     const TaskState state = run.states[index].state;
-    if (is_final(state) || holds_attempt(state)) continue;
+    if (is_final(state) || holds_attempt(state) || waits_for_run(run, index)) continue;
     settle_without_attempt(run, index, TaskState::kCancelled, Reason::kCancelled, message);
   }
   cancel_attempts(run);
+  cancel_started_runs(run);
   touched.push_back(run.row.seq);
 }
 

@@ -51,7 +51,7 @@ void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
   // A worker may say "cancelled" though nobody cancelled the run; what was asked for is then not done.
   const bool failed = (ended.state == TaskState::kFailed && !ended.allowed) ||
                       ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled;
-  if (failed && !run.dag->is_handler(task)) run.failed = true;
+  if (failed && counts_for_run(run, task)) run.failed = true;
   for (const ChildEdge& edge : run.graph->children(task)) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
@@ -93,6 +93,7 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
 }
 
 void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
+  if (!run.task(task).teardown_of.empty()) return judge_teardown(run, task);
   TaskProgress& progress = run.tasks[task];
   if (progress.judged || run.is_stopped(task) || (run.dag->is_handler(task) && !run.handling)) return;
   const TriggerRule rule = run.task(task).trigger_rule;
@@ -115,6 +116,7 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
 bool EngineState::is_allowed_still(const LiveRun& run, std::uint32_t index) const {
   const std::uint32_t task = run.instances->task_of(index);
   if (CHAPPE_MUTANT(kRetriesOvertakeTheirUpstream)) return true;
+  if (!run.task(task).teardown_of.empty()) return run.tasks[task].upstream.done() == run.tasks[task].upstream.total;
   return judge(run.task(task).trigger_rule, run.tasks[task].upstream) == Verdict::kRun;
 }
 
@@ -145,6 +147,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
     if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
     if (waits && !empty && (task.kind == TaskKind::kWait || task.kind == TaskKind::kHuman)) begin_wait(run, i);
+    if (waits && !empty && task.kind == TaskKind::kDag) decide_dag(run, i);
     if (run.states[i].state != TaskState::kNone || run.is_stopped(position)) {
       flush(i + 1);
       continue;

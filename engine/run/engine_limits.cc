@@ -31,8 +31,9 @@ void EngineState::make_place(const LiveRun& run) {
 void EngineState::cancel_run(LiveRun& run, const std::string& message) {
   if (run.row.state != RunState::kQueued) {
     if (run.handling) return cut_short(run, message);
-    if (run.row.stop != Stop::kCancel) stop(run, Stop::kCancel, message);
-    return;
+    if (run.row.stop == Stop::kCancel) return;
+    stop(run, Stop::kCancel, message);
+    return judge_due(run);
   }
   std::erase(queued_by_dag[run.row.dag], run.row.seq);
   change_run(run, [&](RunRow& row) {
@@ -41,6 +42,7 @@ void EngineState::cancel_run(LiveRun& run, const std::string& message) {
     row.ended_at = now.wall;
     row.message = message;
   });
+  tell_parent(run);
   forget_run(run.row.seq);
 }
 

@@ -102,13 +102,15 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
     const bool unfinished =
         failed || instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed;
     const bool not_begun = instance.state == TaskState::kNone && is_final(run.row.state);
-    if (named && holds_attempt(instance.state)) {
+    const bool in_other_run = instance.state == TaskState::kWaiting && run.task(run.instances->task_of(i)).subdag;
+    if (named && (holds_attempt(instance.state) || in_other_run)) {
       return fail(ErrorCode::kConflict, fmt::format("{} is {}; it cannot be run again before it has ended",
                                                     run.instances->name_of(i), chappe::name_of(instance.state)));
     }
     if (run.instances->is_retired(i)) continue;
     if ((is_final(instance.state) && (named || unfinished)) || not_begun) chosen.push_back(i);
   }
+  if (auto added = add_setups(run, chosen); !added) return fail(std::move(added.error()));
   if (chosen.empty()) {
     return fail(ErrorCode::kConflict, "nothing in the run failed or was cancelled; name a task to run it again");
   }
@@ -130,8 +132,8 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
   if (CHAPPE_MUTANT(kRetryForgetsWhatIsReady)) return;
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
-    const bool waits =
-        state == TaskState::kScheduled || state == TaskState::kUpForRetry || state == TaskState::kWaiting;
+    const bool waits = state == TaskState::kScheduled || rests(run, i) ||
+                       (state == TaskState::kWaiting && run.task(run.instances->task_of(i)).waits());
     if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
   }
 }
@@ -155,6 +157,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
       row.allowed = false;
       if (!CHAPPE_MUTANT(kRetryKeepsOldTries)) row.user_tries = 0;
       row.infra_tries = 0;
+      row.iteration = 0;
       store_row(run, index, std::move(row));
     }
     run.outputs.erase(index);

@@ -49,6 +49,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     const std::string id = run.row.id.text();
     if (auto adopted = state->adopt(std::move(run)); !adopted) return fail(std::move(adopted.error()).in("run " + id));
   }
+  state->link_runs();
   return Engine(std::move(state));
 }
 
@@ -92,7 +93,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     for (std::uint32_t i = 0; i < run.states.size(); ++i) {
       const TaskState state = run.states[i].state;
       const bool waits = state == TaskState::kNone || state == TaskState::kScheduled;
-      if (waits && !run.is_handler(i)) run.set_state(i, TaskState::kCancelled);
+      if (waits && !run.outlives_stop(i)) run.set_state(i, TaskState::kCancelled);
     }
   }
   // Outputs that could not be published count for nothing.
@@ -116,6 +117,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.attempt_no = row.attempt_no;
   if (!CHAPPE_MUTANT(kRestoreForgetsTries)) instance.user_tries = row.user_tries;
   instance.infra_tries = row.infra_tries;
+  instance.iteration = row.iteration;
   instance.allowed = row.allowed;
   instance.stored = row.state;
   instance.has_row = true;
@@ -135,7 +137,11 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
       add_timer(rest_left(run, row), Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
       break;
     case TaskState::kWaiting:
-      run.waiting[index] = {.began = row.queued_at, .late_at = row.retry_at};
+      if (run.task(run.instances->task_of(index)).waits()) {
+        run.waiting[index] = {.began = row.queued_at, .late_at = row.retry_at};
+      } else {
+        adopt_rest(run, row);
+      }
       break;
     default:
       break;

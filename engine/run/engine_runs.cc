@@ -42,27 +42,34 @@ void EngineState::on(const RunRequested& event) {
     const RunState state = run == nullptr ? known->second.state : run->row.state;
     return reply(event.ticket, Value(ValueMap{{"run", known->second.run.text()}, {"state", name_of(state)}}));
   }
+  const auto created = create_run(event, {}, 0);
+  if (!created) return reply(event.ticket, fail(created.error()));
+  const LiveRun* run = find_run(*created);
+  reply(event.ticket, Value(ValueMap{{"run", event.id.text()}, {"state", name_of(run->row.state)}}));
+}
+
+/// Errors: kUnavailable: there are too many; kInvalidInput: its fan-outs do not expand.
+Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth) {
   if (runs.size() >= config.runs_max) {
-    return reply(event.ticket, fail(ErrorCode::kUnavailable,
-                                    fmt::format("{} runs are queued or running; no more are taken", runs.size())));
+    return fail(ErrorCode::kUnavailable, fmt::format("{} runs are queued or running; no more are taken", runs.size()));
   }
   auto instances = Instances::expand(event.dag, event.params);
-  if (!instances) return reply(event.ticket, fail(std::move(instances.error())));
+  if (!instances) return fail(std::move(instances.error()));
 
   if (event.dag->on_limit == OnLimit::kSkip && !has_place(*event.dag)) {
-    return reply(event.ticket,
-                 fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
-                                                        event.dag->max_runs, event.dag->name)));
+    return fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
+                                                  event.dag->max_runs, event.dag->name));
   }
   out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
-  const RunRow& row = add_run(event, instances->size()).row;
+  const RunRow& row = add_run(event, instances->size(), parent, depth).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
-  reply(event.ticket, Value(ValueMap{{"run", row.id.text()}, {"state", name_of(row.state)}}));
+  return row.seq;
 }
 
 /// Requires: its DAG version is known to the store, and has been expanded into `instances`.
-LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances) {
+LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent,
+                              std::uint32_t depth) {
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
   run.dag = event.dag;
@@ -81,11 +88,13 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   row.interval_start = event.interval_start.is_set() ? event.interval_start : row.interval_end;
   row.instances = instances;
   row.created_at = now.wall;
+  row.parent = parent;
+  row.depth = depth;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
 
-  if (has_place(*run.dag)) {
+  if (has_place(*run.dag) || has_place_of_ancestor(run)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -197,10 +206,11 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     if (is_final(instance.state) || holds_attempt(instance.state) || CHAPPE_MUTANT(kStoppedRunsGoOn)) continue;
-    if (run.is_handler(i)) continue;
+    if (run.outlives_stop(i) || waits_for_run(run, i)) continue;
     forget_wait(run, i);
     if (!instance.has_row) {
       run.set_state(i, TaskState::kCancelled);
+      tell_children(run, i);
       continue;
     }
     TaskRow row = row_of(run, i);
@@ -208,10 +218,12 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     row.state = TaskState::kCancelled;
     row.end = {.reason = Reason::kCancelled, .ended_at = now.wall, .message = message};
     store_row(run, i, std::move(row));
+    tell_children(run, i);
   }
   run.parked.clear();
   run.parked_by_task.clear();
   if (cancels_attempts(run)) cancel_attempts(run);
+  if (cancels_attempts(run)) cancel_started_runs(run);
   touched.push_back(run.row.seq);
 }
 
@@ -248,6 +260,7 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.ended_at = now.wall;
   });
   --running_by_dag[dag];
+  tell_parent(run);
   forget_run(seq);
   if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
 }

@@ -9,6 +9,8 @@
 ///   engine_schedules.cc  what is deployed, when it is due    engine_limits.cc  runs that have no place
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
+///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
+///   engine_subdag.cc  tasks that start runs of other DAGs
 #pragma once
 
 #include <deque>
@@ -184,6 +186,7 @@ struct EngineState {
 
   // ---- engine_runs.cc ----
   void on(const RunRequested& event);
+  Result<RunSeq> create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
   void enter(LiveRun& run);
@@ -191,7 +194,8 @@ struct EngineState {
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
 
-  LiveRun& add_run(const RunRequested& event, std::uint32_t instances);
+  LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
+                   std::uint32_t depth = 0);
 
   // ---- engine_limits.cc ----
   bool has_place(const Dag& dag) const;
@@ -237,6 +241,31 @@ struct EngineState {
   Result<void> adopt_fan_outs(LiveRun& run, const std::vector<FanOutRow>& rows);
   bool is_tolerated(const LiveRun& run, std::uint32_t index, const AttemptEnd& end) const;
   static std::vector<bool> past_tolerance(const LiveRun& run);
+
+  // ---- engine_loop.cc ----
+  /// It has an attempt behind it, and rests before the next one.
+  static bool rests(const LiveRun& run, std::uint32_t index);
+  bool loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, const AttemptOutputs* outputs);
+  void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
+  void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
+  void adopt_rest(LiveRun& run, const TaskRow& row);
+
+  // ---- engine_teardown.cc ----
+  static bool counts_for_run(const LiveRun& run, std::uint32_t task);
+  void judge_teardown(LiveRun& run, std::uint32_t position);
+  Result<void> add_setups(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+
+  // ---- engine_subdag.cc ----
+  void on(const DagBrought& event);
+  void decide_dag(LiveRun& run, std::uint32_t index);
+  void want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt);
+  Result<void> begin_subrun(LiveRun& run, const DagBrought& event);
+  void tell_parent(const LiveRun& child);
+  void take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end);
+  static bool waits_for_run(const LiveRun& run, std::uint32_t index);
+  void cancel_started_runs(LiveRun& run);
+  bool has_place_of_ancestor(const LiveRun& run);
+  void link_runs();
 
   // ---- engine_runs.cc, ends ----
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);
@@ -357,6 +386,7 @@ struct EngineState {
   // ---- engine_explain.cc ----
   ValueMap explain_instance(const LiveRun& run, std::uint32_t index) const;
   std::string explain_ready(const LiveRun& run, std::uint32_t index) const;
+  std::string explain_waiting(const LiveRun& run, std::uint32_t index) const;
   std::string explain_upstream(const LiveRun& run, std::uint32_t task) const;
 };
 

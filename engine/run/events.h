@@ -231,10 +231,18 @@ struct AccessDenied {
   std::string detail;  ///< JSON.
 };
 
+/// The DAG that a task starts a run of (WantedDag) was read, or cannot be.
+struct DagBrought {
+  InstanceKey key;
+  AttemptId attempt;
+  Result<DagPtr> dag;
+  RunId run;  ///< For the run that begins.
+};
+
 using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                            AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
                            RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
-                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved>;
+                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved, DagBrought>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -343,6 +351,13 @@ struct LookOrder {
   std::optional<Duration> every;
 };
 
+/// Read the newest version of this DAG, then report DagBrought. Idempotent.
+struct WantedDag {
+  InstanceKey key;
+  AttemptId attempt;
+  std::string dag;
+};
+
 struct Reply {
   Ticket ticket;
   Result<Value> answer;
@@ -355,6 +370,7 @@ struct Effects {
   std::vector<PublishAssets> publish;  ///< ... start publishing, ...
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
   std::vector<LookOrder> looks;        ///< ... look at what tasks wait for, ...
+  std::vector<WantedDag> wanted;       ///< ... bring DAGs, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -26,11 +27,13 @@ struct InstanceState {
   std::uint16_t attempt_no = 0;
   std::uint16_t user_tries = 0;
   std::uint16_t infra_tries = 0;
+  std::uint16_t iteration = 0;  ///< Of a loop.
   TaskState state = TaskState::kNone;
   TaskState stored = TaskState::kNone;  ///< As its row says; behind `state` only for kNone and kScheduled.
   bool has_row = false;
   bool allowed = false;
 };
+static_assert(sizeof(InstanceState) == 24);  // Of each of a million that wait.
 
 /// What one task (all its instances) has come to.
 struct TaskProgress {
@@ -84,6 +87,8 @@ struct LiveRun {
   std::unordered_map<std::uint32_t, Waiting> waiting;     ///< All instances in state kWaiting.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
+  std::map<std::uint32_t, RunSeq> started_runs;  ///< By instance: the live run that it waits for.
+
   std::uint32_t active = 0;     ///< Attempts assigned.
   bool failed = false;          ///< Some task failed that nothing allows; handlers do not count.
   bool handling = false;        ///< Its tasks are over; its handlers have their turn.
@@ -105,8 +110,15 @@ struct LiveRun {
   /// Nothing is left to do, but for handlers that have not had their turn.
   bool is_over() const { return unsettled() <= (handling ? 0 : dag->handlers); }
   bool is_cut_short() const { return row.stop == Stop::kCutShort || row.stop == Stop::kCutShortFailed; }
+  /// A handler or a teardown: it has its turn though the run is being stopped.
+  bool outlives_stop(std::uint32_t index) const {
+    return is_handler(index) || !task(instances->task_of(index)).teardown_of.empty();
+  }
   /// Nothing of the task may start any more.
-  bool is_stopped(std::uint32_t task) const { return dag->is_handler(task) ? is_cut_short() : row.stop != Stop::kNone; }
+  bool is_stopped(std::uint32_t position) const {
+    const bool outlives = dag->is_handler(position) || !task(position).teardown_of.empty();
+    return outlives ? is_cut_short() : row.stop != Stop::kNone;
+  }
   /// What it comes to, once its tasks are over. Source: dag-language.md section 4: handlers do not change it.
   RunState outcome() const;
 };

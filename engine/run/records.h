@@ -48,10 +48,11 @@ struct TaskRow {
   std::uint16_t attempt_no = 0;   ///< Counts from 1 over all generations.
   std::uint16_t user_tries = 0;   ///< Failures charged to `retry` in this generation.
   std::uint16_t infra_tries = 0;  ///< Failures charged to `infra_retry` in this generation.
+  std::uint16_t iteration = 0;    ///< Of a loop: those that ended in this generation. Each has tries of its own.
   WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
   WallTime ready_at;              ///< Dependencies allowed it.
   WallTime queued_at;             ///< The latest attempt was assigned; the wait began.
-  WallTime retry_at;              ///< With kUpForRetry; with kWaiting: when it was told to be late.
+  WallTime retry_at;              ///< With kUpForRetry; of a loop also with kWaiting; of a wait: when it was told to be late.
   AttemptEnd end;                 ///< Of the latest attempt, once it ended; of the instance where it had none.
                                   ///< With kWaiting: its message says what it waits for.
   bool operator==(const TaskRow&) const = default;
@@ -98,6 +99,13 @@ enum class Stop : std::uint8_t {
   kCutShortFailed = 5,  ///< The same, of a run that had failed: it ends as kFailed.
 };
 
+/// The attempt of a task that started a run.
+struct ParentAttempt {
+  InstanceKey key;
+  AttemptId attempt;  ///< 0: no task started it.
+  bool operator==(const ParentAttempt&) const = default;
+};
+
 struct RunRow {
   RunSeq seq;
   RunId id;
@@ -118,6 +126,8 @@ struct RunRow {
   WallTime started_at;
   WallTime ended_at;
   std::string message;  ///< Why it ended so, for people.
+  ParentAttempt parent;
+  std::uint32_t depth = 0;  ///< How many runs stand above it.
   bool operator==(const RunRow&) const = default;
 };
 

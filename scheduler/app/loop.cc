@@ -145,6 +145,7 @@ void Loop::carry_out(Effects& effects) {
   for (const AuditRow& row : effects.persist.audit) {
     if (row.verb == "task.late") log::warn("{} is late: {}", row.object, row.detail);
   }
+  for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
   for (Reply& reply : effects.replies) {
     const auto waiting = waiting_.extract(reply.ticket);
     if (waiting) waiting.mapped()(std::move(reply.answer));

@@ -15,6 +15,7 @@
 #include "engine/run/engine.h"
 #include "proto/transport/worker_port.h"
 #include "scheduler/api/log_hub.h"
+#include "scheduler/app/dag_source.h"
 #include "scheduler/app/disk_space.h"
 #include "scheduler/app/looker.h"
 #include "scheduler/app/mailbox.h"
@@ -34,6 +35,7 @@ class Loop {
     transport::WorkerPort& port;
     Publisher& publisher;
     Looker& looker;
+    DagSource& dags;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.

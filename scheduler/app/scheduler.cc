@@ -174,9 +174,10 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   ready = true;
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
+  DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   auto reader = backend.open_reader();
   if (!reader) return fail(std::move(reader.error()));
-  Loop loop({*engine, **store, **reader, **port, publisher, looker, mailbox, logs, space, stop_fd});
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

@@ -312,9 +312,20 @@ CREATE INDEX runs_by_dag_and_age ON runs (dag);
 CREATE UNIQUE INDEX runs_by_schedule ON runs (dag, logical_time_us) WHERE trigger_kind = 'schedule';
 )sql";
 
+constexpr char kSchema5[] = R"sql(
+ALTER TABLE tasks ADD COLUMN iteration INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr char kSchema6[] = R"sql(
+ALTER TABLE runs ADD COLUMN parent_task INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "first schema", kSchema1}, Migration{2, "tokens, and a chain of audit rows", kSchema2},
-    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4}};
+    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4},
+    Migration{5, "iterations of loops", kSchema5}, Migration{6, "runs that tasks start", kSchema6}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -29,11 +29,13 @@ struct Table<RunRow> {
   static constexpr std::string_view kName = "runs";
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
-      "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message";
+      "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
+      "parent_task, parent_attempt, depth";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
-                    row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message);
+                    row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
+                    row.parent.key, row.parent.attempt, row.depth);
   }
 };
 
@@ -43,13 +45,13 @@ struct Table<TaskRow> {
   static constexpr std::string_view kColumns =
       "id, state, allowed, attempt, attempt_no, user_tries, infra_tries, worker, ready_at_us, queued_at_us, "
       "retry_at_us, reason, exit_code, started_at_us, ended_at_us, cpu_us, peak_memory_bytes, bytes_in, bytes_out, "
-      "message";
+      "message, iteration";
   static auto fields(auto& row) {
     auto& end = row.end;
     return std::tie(row.key, row.state, row.allowed, row.attempt, row.attempt_no, row.user_tries, row.infra_tries,
                     row.worker, row.ready_at, row.queued_at, row.retry_at, end.reason, end.exit_code, end.started_at,
                     end.ended_at, end.usage.cpu_us, end.usage.peak_memory_bytes, end.usage.bytes_in,
-                    end.usage.bytes_out, end.message);
+                    end.usage.bytes_out, end.message, row.iteration);
   }
 };
 

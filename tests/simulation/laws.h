@@ -148,6 +148,7 @@ class Laws {
   void check_edge(const RunView& run, const TaskRow& old, const TaskRow& row);
   void check_attempt(RunView& run, const TaskRow& old, const TaskRow& row);
   void check_assigned(RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_iteration(const RunView& run, const TaskRow& old, const TaskRow& row);
   void check_budgets(const RunView& run, const TaskRow& old, const TaskRow& row);
   void check_result_kept(const TaskRow& old, const TaskRow& row);
   void check_charge(const RunView& run, const TaskRow& old, const TaskRow& row);

@@ -193,7 +193,7 @@ void Laws::commit_task(const TaskChange& change) {
   if (holds_lease(old.state)) commit_lease(run->second, old, false);
   if (holds_lease(row.state)) commit_lease(run->second, row, true);
   note_end(old, row);
-  if (row.state == TaskState::kUpForRetry) {
+  if (row.state == TaskState::kUpForRetry || row.state == TaskState::kWaiting) {
     rests_until_[row.key] = world_.time.now() + (row.retry_at - world_.wall());
   }
   old = row;
@@ -263,7 +263,8 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
     broken(Law::kRequests, name(row.key) + " is assigned, and its run is over or stopped");
   }
   const auto rests = rests_until_.find(row.key);
-  if (old.state != TaskState::kUpForRetry || rests == rests_until_.end() || world_.plan.knows(Fault::kWallJump)) return;
+  const bool rested = old.state == TaskState::kUpForRetry || old.state == TaskState::kWaiting;
+  if (!rested || rests == rests_until_.end() || world_.plan.knows(Fault::kWallJump)) return;
   if (world_.time.now() + std::chrono::milliseconds(1) < rests->second) {
     broken(Law::kRests,
            fmt::format("{} is tried again {} too early", name(row.key), to_text(rests->second - world_.time.now())));
@@ -273,9 +274,11 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
 void Laws::check_budgets(const RunView& run, const TaskRow& old, const TaskRow& row) {
   const Task& task = task_of(run, row.key);
   if (run.generation_rose && row.state == TaskState::kNone) {
-    if (row.user_tries + row.infra_tries > 0) broken(Law::kBudgets, name(row.key) + " begins anew with old tries");
+    if (row.user_tries + row.infra_tries + row.iteration > 0)
+      broken(Law::kBudgets, name(row.key) + " begins anew with old tries");
     return;
   }
+  if (row.iteration != old.iteration) return check_iteration(run, old, row);
   const bool ends =
       holds_attempt(old.state) && (row.state == TaskState::kUpForRetry || row.state == TaskState::kFailed);
   if (ends) return check_charge(run, old, row);
@@ -285,6 +288,21 @@ void Laws::check_budgets(const RunView& run, const TaskRow& old, const TaskRow& 
   if (row.user_tries > task.retry.limit + 1 || row.infra_tries > task.infra_retry.limit + 1) {
     broken(Law::kBudgets, name(row.key) + " is past its budget");
   }
+}
+
+/// They are counted one by one, each of them with tries of its own, and no more than may be.
+void Laws::check_iteration(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  const auto& loop = task_of(run, row.key).loop;
+  if (!loop || row.iteration != old.iteration + 1 || row.iteration > loop->max_iterations) {
+    return broken(Law::kBudgets,
+                  fmt::format("{} is at iteration {} after {}", name(row.key), row.iteration, old.iteration));
+  }
+  const bool goes_on = row.state == TaskState::kWaiting;
+  if (goes_on && row.user_tries + row.infra_tries > 0) broken(Law::kBudgets, name(row.key) + " goes on with old tries");
+  if (goes_on && row.iteration == loop->max_iterations)
+    broken(Law::kBudgets, name(row.key) + " goes on past its bound");
+  if (goes_on) world_.saw(Sight::kLoopWentOn);
+  if (row.state == TaskState::kFailed) world_.saw(Sight::kLoopGaveUp);
 }
 
 /// Where a worker is taken at its word that it does not hold an attempt, it must not have its result.

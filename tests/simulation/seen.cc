@@ -66,7 +66,9 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "wait_given_up",
                                                             "wait_skipped",
                                                             "wait_used_last",
-                                                            "question_answered"};
+                                                            "question_answered",
+                                                            "loop_went_on",
+                                                            "loop_gave_up"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,
@@ -98,15 +100,17 @@ bool is_edge(TaskState from, TaskState to) {
     case kScheduled:  // Stored only when a worker gave an attempt back.
       return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
     case kQueued:
-      return to != kQueued && to != kWaiting && to != kSkipped && to != kUpstreamFailed;
+      return to != kQueued && to != kSkipped && to != kUpstreamFailed;
     case kRunning:
-      return to == kCommitting || to == kUpForRetry || to == kSuccess || to == kFailed || to == kCancelled;
+      return to == kCommitting || to == kUpForRetry || to == kWaiting || to == kSuccess || to == kFailed ||
+             to == kCancelled;
     case kCommitting:
       return to == kSuccess || to == kFailed;
     case kUpForRetry:
       return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
     case kWaiting:
-      return to == kWaiting || to == kSuccess || to == kFailed || to == kSkipped || to == kCancelled || to == kNone;
+      return to == kWaiting || to == kQueued || to == kSuccess || to == kFailed || to == kSkipped || to == kCancelled ||
+             to == kNone;
     default:
       return to == kNone;  // A person runs it again.
   }

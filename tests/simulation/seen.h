@@ -77,6 +77,8 @@ enum class Sight : std::uint8_t {
   kWaitSkipped,
   kWaitUsedLast,
   kQuestionAnswered,
+  kLoopWentOn,
+  kLoopGaveUp,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

@@ -304,6 +304,10 @@ class Foretelling {
   void tell_program(const Task& task, std::uint32_t index) {
     for (std::uint32_t tries = 0;; ++tries) {
       const Behaviour behaviour = story_.behaviour(index, tries, 1);
+      if (behaviour.reason == Reason::kNone && task.loop && !comes_true(*task.loop)) {
+        out_[index].state = TaskState::kFailed;
+        return;
+      }
       if (behaviour.reason == Reason::kNone) return succeed(task, index);
       const auto& on = task.retry.on;
       const bool covered = on.empty() || std::find(on.begin(), on.end(), behaviour.reason) != on.end();
@@ -311,6 +315,11 @@ class Foretelling {
       out_[index].state = TaskState::kFailed;
       return;
     }
+  }
+
+  /// Of the conditions that add_shapes() writes: "iteration >= N".
+  static bool comes_true(const LoopSpec& loop) {
+    return std::stoul(loop.until.text().substr(loop.until.text().find_last_of(' '))) <= loop.max_iterations;
   }
 
   void succeed(const Task& task, std::uint32_t index) {

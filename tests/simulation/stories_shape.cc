@@ -40,6 +40,14 @@ void fan_out_late(Dag& dag, Task& task) {
     .expression = expr::Template::parse(fmt::format("${{{{ range(0, {}) }}}}", count)).value();
 }
 
+void loop(support::Chance& chance, Task& task) {
+  LoopSpec loop;
+  loop.until = expr::Expression::parse(fmt::format("iteration >= {}", 1 + chance.number(3))).value();
+  loop.max_iterations = 1 + chance.number(3);
+  loop.interval = std::chrono::seconds(chance.number(20));
+  task.loop = std::move(loop);
+}
+
 }  // namespace
 
 bool add_shapes(std::uint64_t seed, Dag& dag) {
@@ -47,6 +55,7 @@ bool add_shapes(std::uint64_t seed, Dag& dag) {
   bool foreseeable = true;
   if (!chance.one_in(3)) return foreseeable;
   for (Task& task : dag.tasks) {
+    if (task.kind == TaskKind::kRun && chance.one_in(4)) loop(chance, task);
     if (!task.foreach) continue;
     if (chance.one_in(2)) {
       fan_out_late(dag, task);

@@ -45,6 +45,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
     out.push_back(fmt::format("look at {} {}", order.target.name,
                               order.every ? "every " + to_text(*order.every) : std::string("no more")));
   }
+  for (const WantedDag& wanted : effects.wanted) {
+    out.push_back(fmt::format("want {} for {}", wanted.dag, instance(wanted.key)));
+  }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
   }

@@ -6,9 +6,10 @@ std::string dump_of_runs(const Engine& engine) {
   std::string text = engine.dump_json();
   text.erase(0, text.find("\"runs\""));
   text.erase(text.rfind("\"workers\""));
-  const std::string rests = "\"up_for_retry\"";
-  for (std::size_t at = text.find(rests); at != std::string::npos; at = text.find(rests)) {
-    text.replace(at, rests.size(), "\"scheduled\"");
+  for (const std::string rests : {"\"up_for_retry\"", "\"waiting\""}) {
+    for (std::size_t at = text.find(rests); at != std::string::npos; at = text.find(rests)) {
+      text.replace(at, rests.size(), "\"scheduled\"");
+    }
   }
   for (std::size_t at = text.find("{\"task"); at != std::string::npos; at = text.find("{\"task", at + 2)) {
     text.insert(at, "\n");

@@ -59,6 +59,7 @@ void EngineWorld::die_before_committing(std::vector<Event> events) {
 }
 
 void EngineWorld::deliver(const Effects& effects) {
+  wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }
 
@@ -108,17 +109,36 @@ void EngineWorld::pass(Duration duration, const std::function<void(const Effects
 }
 
 RunRequested EngineWorld::request(const DagPtr& dag, ValueMap params, const std::string& request_id) {
-  store_.register_dag(dag);
-  dags_[dag->version] = dag;
+  know(dag);
+  return {.id = new_run_id(), .dag = dag, .params = std::move(params), .requested_by = "ann", .request_id = request_id};
+}
+
+RunId EngineWorld::new_run_id() {
   std::array<std::uint8_t, 10> random{};
   ++ids_;
   random[8] = static_cast<std::uint8_t>(ids_ >> 8);
   random[9] = static_cast<std::uint8_t>(ids_);
-  return {.id = RunId::make(now.wall, random),
-          .dag = dag,
-          .params = std::move(params),
-          .requested_by = "ann",
-          .request_id = request_id};
+  return RunId::make(now.wall, random);
+}
+
+DagBrought EngineWorld::brought(const RunId& run, const std::string& instance) {
+  const InstanceKey key = row(run, instance).key;
+  const auto wanted =
+      std::find_if(wanted_.rbegin(), wanted_.rend(), [&](const WantedDag& each) { return each.key == key; });
+  if (wanted == wanted_.rend()) {
+    ADD_FAILURE() << instance << " wants no DAG";
+    return {};
+  }
+  Result<DagPtr> found = fail(ErrorCode::kNotFound, "the scheduler has no DAG '" + wanted->dag + "'");
+  for (const auto& [version, dag] : dags_) {
+    if (dag->name == wanted->dag) found = dag;
+  }
+  return {wanted->key, wanted->attempt, std::move(found), new_run_id()};
+}
+
+void EngineWorld::know(const DagPtr& dag) {
+  store_.register_dag(dag);
+  dags_[dag->version] = dag;
 }
 
 DagDeployed EngineWorld::deployed(const DagPtr& dag, const std::string& origin) {

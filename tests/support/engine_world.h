@@ -48,6 +48,7 @@ class EngineWorld {
   void die_before_committing(std::vector<Event> events);
 
   // ---- Events, ready to be stepped ----
+  void know(const DagPtr& dag);  ///< As if some run of it had been asked for.
   RunRequested request(const DagPtr& dag, ValueMap params = {}, const std::string& request_id = "");
   DagDeployed deployed(const DagPtr& dag, const std::string& origin = "");
   /// A new connection, with what the worker holds.
@@ -65,6 +66,8 @@ class EngineWorld {
   WorkerSide* holder_of(AttemptId attempt);
   /// The newest attempt of a task instance that any worker was told of.
   const Assignment* newest(const RunId& run, const std::string& instance) const;
+  /// The DAG that an instance waits for was read: the one of that name that was requested last.
+  DagBrought brought(const RunId& run, const std::string& instance);
   const std::vector<Assignment>& assigned() const { return assigned_; }  ///< All, in the order of their sending.
 
   TaskRow row(const RunId& run, const std::string& instance) const;  ///< State kNone where there is none.
@@ -90,6 +93,7 @@ class EngineWorld {
   void deliver(const Effects& effects);
   void deliver(const WorkerSend& send);
   void begin();
+  RunId new_run_id();
   std::vector<Event> due_heartbeats();
 
   EngineConfig config_;
@@ -97,6 +101,7 @@ class EngineWorld {
   std::optional<Engine> engine_;
   std::map<std::string, WorkerSide> workers_;
   std::vector<Assignment> assigned_;
+  std::vector<WantedDag> wanted_;  ///< All, in the order of their asking.
   std::optional<MonoTime> wake_at_;
   MonoTime heartbeat_at_;
   std::uint64_t connections_ = 0;

@@ -164,6 +164,7 @@ bool Story::look(const Words& words) {
 std::vector<Event> Story::events(const Words& words) {
   const std::string& verb = words[0];
   if (verb == "submit") return {submit(words)};
+  if (verb == "bring") return {bring(words)};
   if (verb == "worker") return {join(words)};
   if (verb == "restart") return {restart_worker(words.at(2))};
   if (verb == "heartbeat") return {heartbeat(words)};
@@ -216,6 +217,17 @@ Event Story::submit(const Words& words) {
   event.ticket = {1};
   runs_[name] = event.id;
   text_->call(event.id, name);
+  return event;
+}
+
+Event Story::bring(const Words& words) {
+  for (const auto& [name, dag] : dags_) world().know(dag);
+  const auto [run, instance] = cut(words.at(1), '/');
+  DagBrought event = world().brought(run_called(run), instance);
+  if (words.size() > 3) {
+    runs_[words.at(3)] = event.run;
+    text_->call(event.run, words.at(3));
+  }
   return event;
 }
 
@@ -417,7 +429,8 @@ void Story::history(const std::string& name) {
   const InstanceKey key = world().row(run_called(run), instance).key;
   for (const AttemptRow& row : world().store().tables().attempts) {
     if (row.key != key) continue;
-    told_.push_back(fmt::format("{} #{} on {} {}", name, row.attempt_no, text_->worker(row.worker),
+    told_.push_back(fmt::format("{} #{} on {} {}", name, row.attempt_no,
+                                row.worker ? text_->worker(row.worker) : "no worker",
                                 row.end.reason == Reason::kNone ? "success" : name_of(row.end.reason)));
   }
 }

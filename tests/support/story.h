@@ -11,6 +11,7 @@
 ///   restart worker NAME                   another process in the same place
 ///   start INSTANCE [#N] [from WORKER]
 ///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]
+///   bring INSTANCE [as RUN]               the DAG that it starts a run of was read from the store
 ///   returned INSTANCE | published INSTANCE | publish_failed INSTANCE
 ///   heartbeat WORKER [without INSTANCE] | silence WORKER | leaves WORKER | drains WORKER
 ///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves
@@ -62,6 +63,7 @@ class Story {
   void configure(const Words& words);
   void define(const std::string& name, const std::string& yaml);
   Event submit(const Words& words);
+  Event bring(const Words& words);
   Event join(const Words& words);
   Event restart_worker(const std::string& name);
   Event attempt_event(const Words& words);

@@ -59,7 +59,7 @@ class Everything : public testing::Test {
 TEST_F(Everything, LoadsWithoutAComplaint) {
   for (const Diagnostic& diagnostic : loaded.diagnostics) ADD_FAILURE() << diagnostic.text();
   ASSERT_NE(loaded.dag, nullptr);
-  EXPECT_EQ(dag().tasks.size(), 10U);
+  EXPECT_EQ(dag().tasks.size(), 18U);
 }
 
 TEST_F(Everything, KeepsWhatIsSaidOfTheWhole) {
@@ -168,6 +168,48 @@ TEST_F(Everything, ReadsFanOuts) {
   EXPECT_EQ(counted.sequence->start, 1);
   EXPECT_EQ(counted.min_success, 1U);
   EXPECT_EQ(task("numbered").foreach->sequence, (ForEach::Sequence{.start = 10, .count = 3, .step = -5}));
+}
+
+TEST_F(Everything, ReadsLoops) {
+  const auto& loop = task("drained").loop;
+  ASSERT_TRUE(loop);
+  EXPECT_EQ(loop->until.text(), "outputs.rest == 0 || iteration == 50");
+  EXPECT_EQ(loop->max_iterations, 60U);
+  EXPECT_EQ(loop->interval, std::chrono::seconds(30));
+  EXPECT_FALSE(task("numbered").loop);
+}
+
+TEST_F(Everything, ReadsTemplatesGroupsAndTeardowns) {
+  const Task& used = task("used");
+  EXPECT_EQ(used.work->command.size(), 2U);
+  EXPECT_EQ(used.retry.limit, 2);
+  const auto level = std::find_if(used.work->env.begin(), used.work->env.end(),
+                                  [](const auto& each) { return each.first == "LEVEL"; });
+  EXPECT_EQ(level->second.text(), "high");
+  const std::uint32_t up = *dag().find("up"), use = *dag().find("used"), again = *dag().find("used_again");
+  const Task& down = task("down");
+  EXPECT_THAT(down.teardown_of, ElementsAre(up));
+  EXPECT_TRUE(down.allow_failure.always);
+  ASSERT_EQ(down.depends_on.size(), 4U);  // All that needs what it tears down.
+  EXPECT_EQ(down.depends_on[1].task, use);
+  EXPECT_EQ(down.depends_on[2].task, again);
+  const auto& edges = task("after_sources").depends_on;
+  ASSERT_EQ(edges.size(), 2U);
+  EXPECT_EQ(edges[0], (Dependency{*dag().find("extract"), false, true, true, true}));
+  EXPECT_EQ(edges[1], (Dependency{again, false, true, true, true}));
+}
+
+TEST_F(Everything, ReadsRunsOfOtherDags) {
+  const auto& nested = task("nested").subdag;
+  ASSERT_TRUE(nested);
+  EXPECT_EQ(nested->dag, "child");
+  EXPECT_TRUE(nested->wait);
+  ASSERT_EQ(nested->params.size(), 3U);
+  EXPECT_EQ(nested->params[0].second.value, Value(2026));
+  EXPECT_EQ(nested->params[1].second.expression.text(), "${{ tasks.extract.outputs.rows }}");
+  ASSERT_EQ(nested->outputs.size(), 1U);
+  EXPECT_EQ(nested->outputs[0], (SubDagSpec::Output{"sum", "total", "sum"}));
+  EXPECT_EQ(task("later").subdag->dag, "child");
 }
 
 TEST_F(Everything, ReadsDependenciesAndInputs) {

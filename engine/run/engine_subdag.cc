@@ -1,0 +1,201 @@
+// Tasks that start a run of another DAG. The engine asks for the newest version of that DAG; whoever has the store
+// reads it and answers. The run begins in the transaction that says that its task waits for it, so it begins once.
+#include <fmt/format.h>
+
+#include "engine/base/assert.h"
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+namespace {
+
+std::string about(const RunRow& row) { return fmt::format("run {} of {}", row.id.text(), row.dag); }
+
+Result<ValueMap> params_of(const LiveRun& run, std::uint32_t index, const SubDagSpec& spec, const Dag& dag) {
+  ValueMap given;
+  for (const auto& [name, param] : spec.params) {
+    const bool as_it_stands = param.expression.text().empty();
+    auto value = as_it_stands ? Result<Value>(param.value) : param.expression.evaluate(RunScope(run, index));
+    if (!value) return fail(std::move(value.error()).in("params." + name));
+    given.emplace_back(name, std::move(*value));
+  }
+  return resolve_params(dag.params, Value(std::move(given)));
+}
+
+}  // namespace
+
+/// It waits from here on, and holds no slot.
+void EngineState::decide_dag(LiveRun& run, std::uint32_t index) {
+  TaskRow row = row_of(run, index);
+  row.attempt = new_attempt();
+  ++row.attempt_no;
+  row.worker = {};
+  row.queued_at = now.wall;
+  row.end = {.started_at = now.wall};
+  row.state = TaskState::kWaiting;
+  want_dag(run, index, row.attempt);
+  store_row(run, index, std::move(row));
+}
+
+void EngineState::want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt) {
+  out.wanted.push_back({{run.row.seq, index}, attempt, run.task(run.instances->task_of(index)).subdag->dag});
+}
+
+void EngineState::on(const DagBrought& event) {
+  LiveRun* run = find_run(event.key.run);
+  if (run == nullptr || !run->started() || event.key.index >= run->states.size()) return;
+  const InstanceState& instance = run->states[event.key.index];
+  const bool waits = instance.state == TaskState::kWaiting && instance.attempt == event.attempt;
+  if (!waits || run->started_runs.contains(event.key.index)) return;
+  auto begun = begin_subrun(*run, event);
+  if (!begun) {
+    AttemptEnd end{.reason = Reason::kLaunchFailed, .started_at = now.wall, .ended_at = now.wall};
+    end.message = begun.error().message;
+    end_attempt(*run, event.key.index, std::move(end), now.wall);
+  }
+  judge_due(*run);
+}
+
+Result<void> EngineState::begin_subrun(LiveRun& run, const DagBrought& event) {
+  const Task& task = run.task(run.instances->task_of(event.key.index));
+  if (!event.dag) return fail(event.dag.error());
+  if (run.row.depth >= kRunDepthMax) {
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("runs that start runs may be {} deep, and this one is; does '{}' start itself?",
+                            kRunDepthMax, task.subdag->dag));
+  }
+  auto params = params_of(run, event.key.index, *task.subdag, **event.dag);
+  if (!params) return fail(std::move(params.error()).in("dag " + task.subdag->dag));
+  RunRequested wanted{.id = event.run, .dag = *event.dag, .params = std::move(*params), .trigger = "dag"};
+  wanted.requested_by = fmt::format("run {} {}", run.row.id.text(), run.instances->name_of(event.key.index));
+  wanted.request_id = "attempt " + to_text(event.attempt);
+  wanted.logical_time = run.row.logical_time;
+  wanted.interval_start = run.row.interval_start;
+  wanted.interval_end = run.row.interval_end;
+  if (task.subdag->wait) run.started_runs[event.key.index] = {last_run.value + 1};  // For its place among its like.
+  auto begun = create_run(wanted, {event.key, event.attempt}, run.row.depth + 1);
+  if (!begun) {
+    run.started_runs.erase(event.key.index);
+    return fail(std::move(begun.error()));
+  }
+  TaskRow row = row_of(run, event.key.index);
+  row.queued_at = now.wall;
+  row.end = {.started_at = now.wall};
+  const std::string name = fmt::format("run {} of {}", event.run.text(), wanted.dag->name);
+  if (task.subdag->wait) {
+    CHAPPE_ASSERT(run.started_runs.at(event.key.index) == *begun);
+    row.end.message = "waits for " + name;
+    store_row(run, event.key.index, std::move(row));
+    return {};
+  }
+  row.end.ended_at = now.wall;
+  row.end.message = "started " + name;
+  row.state = TaskState::kSuccess;
+  settle(run, event.key.index, std::move(row));
+  return {};
+}
+
+/// A run is over, in this very transaction: the task that waits for it is too.
+void EngineState::tell_parent(const LiveRun& child) {
+  LiveRun* run = find_run(child.row.parent.key.run);
+  if (run == nullptr || !run->started()) return;
+  const std::uint32_t index = child.row.parent.key.index;
+  const auto waiting = run->started_runs.find(index);
+  if (waiting == run->started_runs.end() || waiting->second != child.row.seq) return;
+  run->started_runs.erase(waiting);
+  const InstanceState& instance = run->states[index];
+  CHAPPE_ASSERT(instance.state == TaskState::kWaiting && instance.attempt == child.row.parent.attempt);
+  AttemptEnd end{.started_at = child.row.created_at, .ended_at = now.wall};
+  end.message = fmt::format("{}: {}{}{}", about(child.row), name_of(child.row.state),
+                            child.row.message.empty() ? "" : ", ", child.row.message);
+  if (child.row.state == RunState::kSuccess) {
+    take_outputs(*run, index, child, end);
+  } else {
+    end.reason = child.row.state == RunState::kCancelled ? Reason::kCancelled : Reason::kUpstream;
+  }
+  if (end.reason != Reason::kNone) {
+    end_attempt(*run, index, std::move(end), child.row.created_at);
+  } else {
+    TaskRow row = row_of(*run, index);
+    row.queued_at = child.row.created_at;
+    row.end = std::move(end);
+    row.state = TaskState::kSuccess;
+    settle(*run, index, std::move(row));
+  }
+  judge_due(*run);
+}
+
+/// The values of its tasks that the waiting task asked for.
+void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end) {
+  const SubDagSpec& spec = *run.task(run.instances->task_of(index)).subdag;
+  std::vector<NamedValue> values;
+  for (const SubDagSpec::Output& output : spec.outputs) {
+    const std::vector<std::string> path = {"tasks", output.task, "outputs", output.value};
+    const auto found = RunScope(child, std::nullopt).resolve(path);
+    if (!found) {
+      end.reason = Reason::kInvalidOutput;
+      end.message = fmt::format("{} left no {}.{}", about(child.row), output.task, output.value);
+      return;
+    }
+    const Value* value = found->find(output.task)->find("outputs")->find(output.value);
+    values.push_back({.name = output.name, .value = *value});
+  }
+  InstanceOutputs& kept = run.outputs[index];
+  kept = {};
+  const InstanceState& instance = run.states[index];
+  for (NamedValue& value : values) {
+    out.persist.values.push_back({{run.row.seq, index}, instance.attempt, value, now.wall});
+    kept.values.push_back(std::move(value));
+  }
+}
+
+bool EngineState::waits_for_run(const LiveRun& run, std::uint32_t index) {
+  return run.states[index].state == TaskState::kWaiting && run.started_runs.contains(index);
+}
+
+/// Those that wait for them end when these have ended.
+void EngineState::cancel_started_runs(LiveRun& run) {
+  std::vector<RunSeq> children;
+  for (const auto& [index, child] : run.started_runs) children.push_back(child);
+  const std::string message = fmt::format("{} was stopped, which waits for it", about(run.row));
+  for (const RunSeq seq : children) {
+    if (LiveRun* child = find_run(seq)) cancel_run(*child, message);
+  }
+}
+
+/// A run that an ancestor of the same DAG waits for takes the place of that one: else both would wait for ever.
+bool EngineState::has_place_of_ancestor(const LiveRun& run) {
+  const LiveRun* at = &run;
+  for (std::uint32_t depth = 0; depth < kRunDepthMax && at->row.parent.attempt; ++depth) {
+    const LiveRun* parent = find_run(at->row.parent.key.run);
+    if (parent == nullptr || !parent->started_runs.contains(at->row.parent.key.index)) return false;
+    if (parent->row.dag == run.row.dag) return true;
+    at = parent;
+  }
+  return false;
+}
+
+/// After a restart: who waits for whom, and which DAGs have not been brought.
+void EngineState::link_runs() {
+  for (const auto& [seq, child] : runs) {
+    if (!child->row.parent.attempt || is_final(child->row.state)) continue;
+    LiveRun* run = find_run(child->row.parent.key.run);
+    const std::uint32_t index = child->row.parent.key.index;
+    if (run == nullptr || !run->started() || index >= run->states.size()) continue;
+    const InstanceState& instance = run->states[index];
+    const bool waits = instance.state == TaskState::kWaiting && instance.attempt == child->row.parent.attempt;
+    if (waits) run->started_runs[index] = seq;
+  }
+  for (const auto& [seq, run] : runs) {
+    for (std::uint32_t task = 0; run->started() && task < run->tasks.size(); ++task) {
+      if (!run->task(task).subdag) continue;
+      const std::uint32_t first = run->instances->first(task);
+      for (std::uint32_t i = first; i < first + run->instances->count(task); ++i) {
+        const InstanceState& instance = run->states[i];
+        const bool unanswered = instance.state == TaskState::kWaiting && !run->started_runs.contains(i);
+        if (unanswered) want_dag(*run, i, instance.attempt);
+      }
+    }
+  }
+}
+
+}  // namespace chappe
