@@ -378,16 +378,21 @@ std::size_t Importer::join_ends(const Node& call, const std::string& id, const s
   for (const std::size_t end : ends) {
     join.edges.push_back({end, 0});
     may_skip |= tasks_[end].has_when || tasks_[end].omission == Omission::kAsSkipped || tasks_[end].fans_out;
-    if (tasks_[end].omission != Omission::kAsSkipped || gate) continue;
-    // An end that was left out counts as what comes before it.
-    for (const Edge& edge : tasks_[end].edges) {
-      const auto same = [&](const Edge& other) { return other.task == edge.task; };
-      if (std::none_of(join.edges.begin(), join.edges.end(), same)) join.edges.push_back({edge.task, 0});
-      if ((edge.on & kFailed) != 0) {
-        note(call,
-             fmt::format("Argo calls this a success where '{}' dealt with a failure; here '{}' ends as failed then",
-                         tasks_[end].id, id));
-      }
+  }
+  // An end that was left out counts as what comes before it: a failure there is skipped by all behind it.
+  std::vector<std::size_t> open = ends;
+  std::set<std::size_t> seen(ends.begin(), ends.end());
+  while (!open.empty()) {
+    const FlatTask& left_out = tasks_[open.back()];
+    open.pop_back();
+    if (left_out.omission != Omission::kAsSkipped) continue;
+    for (const Edge& edge : left_out.edges) {
+      if (edge.task == gate || !seen.insert(edge.task).second) continue;
+      join.edges.push_back({edge.task, 0});
+      open.push_back(edge.task);
+      if ((edge.on & kFailed) == 0) continue;
+      note(call, fmt::format("Argo calls this a success where '{}' dealt with a failure; here '{}' ends as failed then",
+                             left_out.id, id));
     }
   }
   if (may_skip) join.rule = gate ? "none_failed_min_one_success" : "none_failed";

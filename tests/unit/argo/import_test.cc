@@ -122,6 +122,23 @@ TEST(ImportOfArgo, GivesUpWhereTextsDoubleAtEachLevel) {
   EXPECT_FALSE(imported->notes.empty());
 }
 
+TEST(ImportOfArgo, LetsATemplateFailWhereAnyOfItsTasksDoes) {
+  const auto imported = import_argo(
+      "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {entrypoint: m, templates: [{name: t, container: "
+      "{command: "
+      "[echo]}}, {name: in, steps: [[{name: a, template: t}], [{name: b, template: t}], [{name: c, template: t}]]}, "
+      "{name: "
+      "m, steps: [[{name: x, template: in, when: '1 < 2'}], [{name: y, template: t}]]}]}\n",
+      "w.yaml");
+  ASSERT_TRUE(imported);
+  const DagPtr dag = load_dag(imported->dag_file, "d").dag;
+  ASSERT_NE(dag, nullptr);
+  std::vector<std::string> above;
+  for (const Dependency& edge : dag->tasks[*dag->find("x")].depends_on) above.push_back(dag->tasks[edge.task].id);
+  EXPECT_THAT(above, testing::UnorderedElementsAre("x_start", "x_a", "x_b", "x_c"));
+  EXPECT_EQ(dag->tasks[*dag->find("x")].trigger_rule, TriggerRule::kNoneFailedMinOneSuccess);
+}
+
 TEST(ImportOfArgo, SaysOfCirclesThatTheyAreLeftOut) {
   const auto imported = import_argo(
       "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {entrypoint: m, templates: [{name: t, container: "
