@@ -14,13 +14,32 @@ namespace chappe::keys {
 using Word = std::string_view;
 using Foreign = std::pair<Word, Word>;
 
-inline constexpr Word kDagKnown[] = {
-    "name",           "description",     "owner",   "namespace",  "labels",           "params",      "env",
-    "defaults",       "tasks",           "timeout", "fail_fast",  "max_active_tasks", "concurrency", "handlers",
-    "schedule",       "timezone",        "dst",     "start_date", "end_date",         "paused",      "catchup",
-    "catchup_window", "max_catchup_runs", "templates"};
-inline constexpr Word kDagLater[] = {"triggers",  "deadline",  "secrets", "image",   "resources", "service_account",
-                                     "artifacts", "include", "outputs", "tests"};
+inline constexpr Word kDagKnown[] = {"name",
+                                     "description",
+                                     "owner",
+                                     "namespace",
+                                     "labels",
+                                     "params",
+                                     "env",
+                                     "defaults",
+                                     "tasks",
+                                     "timeout",
+                                     "fail_fast",
+                                     "max_active_tasks",
+                                     "concurrency",
+                                     "handlers",
+                                     "schedule",
+                                     "timezone",
+                                     "dst",
+                                     "start_date",
+                                     "end_date",
+                                     "paused",
+                                     "catchup",
+                                     "catchup_window",
+                                     "max_catchup_runs",
+                                     "templates"};
+inline constexpr Word kDagLater[] = {"triggers",        "deadline",  "secrets", "image",   "resources",
+                                     "service_account", "artifacts", "include", "outputs", "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -85,11 +104,10 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "human",        "loop",
                                       "setup",        "teardown_of",
                                       "dag",          "uses"};
-inline constexpr Word kTaskLater[] = {"http",     "image",       "secrets",
-                                      "params",        "deadline", "cache",       "weight",
-                                      "service",  "latest_only", "depends_on_past",
-                                      "node_selector", "volumes",     "sidecars", "on_success",  "on_failure",
-                                      "on_retry",      "on_skipped",  "on_start", "lineage"};
+inline constexpr Word kTaskLater[] = {"http",          "image",      "secrets",  "params",      "deadline",
+                                      "cache",         "weight",     "service",  "latest_only", "depends_on_past",
+                                      "node_selector", "volumes",    "sidecars", "on_success",  "on_failure",
+                                      "on_retry",      "on_skipped", "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},

@@ -51,8 +51,8 @@ struct KindKey {
   std::string_view key;
   unsigned kind;
 };
-constexpr std::array kKindKeys = {KindKey{"run", 1},   KindKey{"command", 2},  KindKey{"noop", 4},
-                                  KindKey{"check", 8}, KindKey{"promote", 16}, KindKey{"wait", 32},
+constexpr std::array kKindKeys = {KindKey{"run", 1},    KindKey{"command", 2},  KindKey{"noop", 4},
+                                  KindKey{"check", 8},  KindKey{"promote", 16}, KindKey{"wait", 32},
                                   KindKey{"human", 64}, KindKey{"dag", 128}};
 
 std::string_view name_of_kind(unsigned kind) {

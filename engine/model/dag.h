@@ -269,8 +269,8 @@ struct Task {
   std::optional<PromoteSpec> promote;      ///< kPromote
   std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
   std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
-  std::optional<LoopSpec> loop;          ///< kRun
-  std::optional<SubDagSpec> subdag;      ///< kDag
+  std::optional<LoopSpec> loop;            ///< kRun
+  std::optional<SubDagSpec> subdag;        ///< kDag
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
   std::vector<std::uint32_t> teardown_of;
   RetryPolicy retry;

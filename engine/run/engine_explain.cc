@@ -65,7 +65,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
       break;
     case TaskState::kWaiting:
-      waits_for = run.task(run.instances->task_of(index)).waits() ? explain_wait(run, index) : explain_waiting(run, index);
+      waits_for =
+          run.task(run.instances->task_of(index)).waits() ? explain_wait(run, index) : explain_waiting(run, index);
       break;
     default:
       break;

@@ -52,9 +52,9 @@ struct TaskRow {
   WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
   WallTime ready_at;              ///< Dependencies allowed it.
   WallTime queued_at;             ///< The latest attempt was assigned; the wait began.
-  WallTime retry_at;              ///< With kUpForRetry; of a loop also with kWaiting; of a wait: when it was told to be late.
-  AttemptEnd end;                 ///< Of the latest attempt, once it ended; of the instance where it had none.
-                                  ///< With kWaiting: its message says what it waits for.
+  WallTime retry_at;  ///< With kUpForRetry; of a loop also with kWaiting; of a wait: when it was told to be late.
+  AttemptEnd end;     ///< Of the latest attempt, once it ended; of the instance where it had none.
+                      ///< With kWaiting: its message says what it waits for.
   bool operator==(const TaskRow&) const = default;
 };
 

@@ -30,7 +30,8 @@ void Laws::check_wait(const Persist& persist, const TaskChange& change) {
   if (run == runs_.end()) return;
   const Task& task = task_of(run->second, row.key);
   const bool waits = task.wait != nullptr || task.human != nullptr;
-  if (row.state == TaskState::kWaiting && !waits)
+  const bool rests = task.loop.has_value() || task.subdag.has_value();  // Between iterations; for another run.
+  if (row.state == TaskState::kWaiting && !waits && !rests)
     broken(Law::kWaits, name(row.key) + " waits, and has nothing to wait for");
   if (!waits) return;
   if (row.worker || holds_attempt(row.state)) broken(Law::kWaits, name(row.key) + " waits with a worker");

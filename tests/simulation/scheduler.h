@@ -37,6 +37,7 @@ class Scheduler {
   void pause(Duration time);
   void resume();
 
+  bool has_no_errands() const { return errands_.empty(); }
   bool alive() const { return alive_; }
   bool standing_still() const { return paused_; }
   std::uint32_t epoch() const { return epoch_; }

@@ -356,12 +356,13 @@ void World::look() {
   time.after(5s, [this] { look(); });
 }
 
-bool World::settled() const {
+bool World::settled() {
   const auto at_rest = [](const auto& worker) { return worker->held() == 0 && worker->programs() == 0; };
   for (std::uint32_t story = 0; story < stories.size(); ++story) {
     if (!people.run_of(story)) return false;
   }
-  return people.all_answered() && laws.all_runs_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
+  const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
+  return cleaned_up && people.all_answered() && laws.all_runs_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation

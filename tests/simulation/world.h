@@ -128,7 +128,7 @@ class World {
   void swizzle_clog();
   void heal();
   void look();
-  bool settled() const;
+  bool settled();
   Duration patience() const;
   bool go_on_until(MonoTime end);
 
