@@ -78,7 +78,6 @@ enum class Mutant : std::uint8_t {
   kStartsBeforeAllAreDone,
   kSkipsInsteadOfRunning,
   // Schedules.
-  kForgetsWhatFired,
   // What people ask.
   kRetryWithoutGeneration,
   kRetryKeepsOldTries,

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -242,7 +241,7 @@ void EngineState::fire(Deployment& deployment) {
     message = fmt::format("{} made no run: {} are running, and on_limit is skip", to_iso8601(time), dag.max_runs);
   }
   if (message.empty()) make_scheduled_run(deployment, time);
-  if (!CHAPPE_MUTANT(kForgetsWhatFired)) deployment.row.fired_to = time;
+  deployment.row.fired_to = time;
   plan_next(deployment);
   save(deployment);
 }

@@ -362,7 +362,8 @@ bool World::settled() {
     if (!people.run_of(story)) return false;
   }
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && people.all_answered() && laws.all_runs_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
+  return cleaned_up && people.all_answered() && laws.all_runs_ended() &&
+         std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation
