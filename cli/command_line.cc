@@ -26,6 +26,7 @@ namespace chappe::cli {
 namespace {
 
 constexpr const char* kRunHelp = "A run's id, a unique beginning of it, or 'latest'";
+constexpr const char* kDagsHelp = "A folder of DAG files that deploy themselves, and again when they change";
 constexpr std::uint32_t kWorkersMax = 64;
 
 /// What people who know other schedulers type first.
@@ -135,6 +136,7 @@ class CommandLine {
     standalone->add_option("--listen", standalone_.api_listen, "HOST:PORT of the API");
     standalone->add_option("--lease", standalone_.lease, "Silence after which a worker's attempts are lost");
     add_wait_files(standalone, standalone_.wait_files);
+    standalone->add_option("--dags", standalone_.dags, kDagsHelp);
     standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
     does(standalone, [this] { return start_standalone(); });
 
@@ -150,6 +152,7 @@ class CommandLine {
     scheduler->add_option("--pool", scheduler_.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
     scheduler->add_option("--lock", scheduler_.locks, "NAME=PLACES of a lock that is shared; may be repeated")
         ->allow_extra_args(false);
+    scheduler->add_option("--dags", scheduler_.dags, kDagsHelp)->envname("CHAPPE_DAGS");
     scheduler->add_flag("--quit-with-parent", scheduler_.quit_with_parent, "Stop when the starting process is gone");
     does(scheduler, [this] {
       start_log();

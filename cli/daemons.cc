@@ -137,6 +137,7 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
                          .object_store = options.object_store,
                          .authorized_workers = options.authorized_workers,
                          .quit_with_parent = options.quit_with_parent};
+  config.dags = options.dags;
   if (!options.listen.empty()) config.api_listen = options.listen;
   if (!options.worker_listen.empty()) config.worker_listen = options.worker_listen;
   if (!options.lease.empty()) {

@@ -18,6 +18,7 @@ struct SchedulerOptions {
   std::vector<std::string> pools;       ///< NAME=SLOTS
   std::vector<std::string> locks;       ///< NAME=PLACES
   std::vector<std::string> wait_files;  ///< Directories.
+  std::string dags;                     ///< A folder of DAG files that deploy themselves.
   bool quit_with_parent = false;
 };
 

@@ -49,6 +49,13 @@ int list_dags(const Session& session) {
       const std::string message = text_of(dag, "message");
       if (!message.empty()) print(fmt::format("{}: {}\n", printable(text_of(dag, "name")), printable(message)));
     }
+    for (const Value& complaint : list_of(*page, "complaints")) {
+      std::string text = text_of(complaint, "text");
+      for (std::size_t end = 0; !text.empty(); text.erase(0, end + 1)) {
+        end = std::min(text.find('\n'), text.size() - 1);
+        print(printable(text.substr(0, text[end] == '\n' ? end : end + 1)) + "\n");
+      }
+    }
     return int{kOk};
   });
 }

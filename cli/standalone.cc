@@ -46,6 +46,7 @@ std::vector<std::string> scheduler_arguments(const StandaloneConfig& config) {
   if (!config.object_store.empty()) words.insert(words.end(), {"--object-store", config.object_store});
   if (!config.lease.empty()) words.insert(words.end(), {"--lease", config.lease});
   for (const std::string& directory : config.wait_files) words.insert(words.end(), {"--wait-files", directory});
+  if (!config.dags.empty()) words.insert(words.end(), {"--dags", config.dags});
   return words;
 }
 

@@ -18,6 +18,7 @@ struct StandaloneConfig {
   std::string object_store;             ///< "": the state directory's.
   std::string lease;                    ///< "": the scheduler's default.
   std::vector<std::string> wait_files;  ///< As the scheduler's.
+  std::string dags;                     ///< A folder of DAG files that deploy themselves; "": none.
   bool quit_with_parent = false;
 };
 

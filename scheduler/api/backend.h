@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/base/value.h"
@@ -14,6 +15,12 @@
 #include "engine/run/events.h"
 
 namespace chappe::api {
+
+/// A file of a watched folder that says something else than what is deployed.
+struct DagComplaint {
+  std::string file;
+  std::string text;
+};
 
 /// Thread: all calls from any thread.
 class Backend {
@@ -32,6 +39,8 @@ class Backend {
 
   /// Engine::questions() on the loop's thread.
   virtual void questions(std::size_t limit, Done done) = 0;
+  /// Of the watched folder, where there is one.
+  virtual std::vector<DagComplaint> dag_complaints() { return {}; }
 
   virtual Result<std::unique_ptr<MetaReader>> open_reader() = 0;
   virtual ObjectStore& objects() = 0;

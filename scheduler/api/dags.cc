@@ -57,7 +57,13 @@ Answer list_dags(Context& context, const Request&) {
     item.as_map()->emplace_back("last_run", run == nullptr ? Value() : run_json(*run));
     items.push_back(std::move(item));
   }
-  return json_answer(page_json(std::move(items), Value()));
+  ValueList complaints;
+  for (DagComplaint& each : context.backend.dag_complaints()) {
+    complaints.emplace_back(ValueMap{{"file", std::move(each.file)}, {"text", std::move(each.text)}});
+  }
+  Value page = page_json(std::move(items), Value());
+  page.as_map()->emplace_back("complaints", std::move(complaints));
+  return json_answer(page);
 }
 
 Answer show_dag(Context& context, const Request& request) {

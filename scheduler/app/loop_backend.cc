@@ -39,6 +39,10 @@ void LoopBackend::questions(std::size_t limit, Done done) {
 
 Result<std::unique_ptr<MetaReader>> LoopBackend::open_reader() { return SqliteMetaStore::open_reader(database_); }
 
+std::vector<api::DagComplaint> LoopBackend::dag_complaints() {
+  return folder_ == nullptr ? std::vector<api::DagComplaint>() : folder_->complaints();
+}
+
 RunId LoopBackend::new_run_id() {
   std::array<std::uint8_t, 10> random{};
   random_bytes(random);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "scheduler/api/backend.h"
+#include "scheduler/app/dag_folder.h"
 #include "scheduler/app/mailbox.h"
 
 namespace chappe {
@@ -22,6 +23,9 @@ class LoopBackend final : public api::Backend {
   Result<std::unique_ptr<MetaReader>> open_reader() override;
   ObjectStore& objects() override { return objects_; }
   RunId new_run_id() override;
+  std::vector<api::DagComplaint> dag_complaints() override;
+  /// Whose complaints to tell; call before anybody asks. It must outlive the API's server.
+  void watch(const DagFolderWatch* folder) { folder_ = folder; }
 
  private:
   /// `ask` on the loop's thread; its answer to `done`.
@@ -30,6 +34,7 @@ class LoopBackend final : public api::Backend {
   Mailbox& mailbox_;
   std::filesystem::path database_;
   ObjectStore& objects_;
+  const DagFolderWatch* folder_ = nullptr;
 };
 
 }  // namespace chappe

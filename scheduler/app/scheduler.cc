@@ -19,6 +19,7 @@
 #include "proto/json/json.h"
 #include "scheduler/api/server.h"
 #include "scheduler/api/stored_run.h"
+#include "scheduler/app/dag_folder.h"
 #include "scheduler/app/loop.h"
 #include "scheduler/app/loop_backend.h"
 #include "scheduler/app/outside.h"
@@ -143,6 +144,26 @@ Result<void> announce(const StateDir& state, const std::string& api, const std::
   return write_file_atomically(state.endpoint_file(), to_json(endpoint) + "\n", S_IRUSR | S_IWUSR);
 }
 
+/// Null: no folder is to be watched.
+Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config, MetaReader& reader,
+                                                   Mailbox& mailbox) {
+  if (config.dags.empty()) return std::unique_ptr<DagFolderWatch>();
+  auto rows = reader.deployments();
+  if (!rows) return fail(std::move(rows.error()));
+  std::map<std::string, std::string> deployed;
+  for (const DeploymentRow& row : *rows) {
+    if (!row.origin.empty()) deployed[row.dag] = row.origin;
+  }
+  return DagFolderWatch::start(config.dags, std::move(deployed), [&mailbox](Event& event, api::Backend::Done& done) {
+    Mail mail = Request{std::move(event), std::move(done)};
+    if (mailbox.post(std::move(mail))) return true;
+    auto& request = std::get<Request>(mail);
+    event = std::move(request.event);
+    done = std::move(request.done);
+    return false;
+  });
+}
+
 /// Everything between "the signals are ready" and "stop". Errors: what kept the daemon from starting or going on.
 Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   auto state = open_state_dir(config.state_dir);
@@ -168,6 +189,11 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   Looker looker([&](const LookTarget& target) { return outside.look(target); },
                 [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   LoopBackend backend(mailbox, state->database(), **objects);
+  auto reader = backend.open_reader();
+  if (!reader) return fail(std::move(reader.error()));
+  auto folder = watch_dags(config, **reader, mailbox);
+  if (!folder) return fail(std::move(folder.error()));
+  backend.watch(folder->get());
   auto server = start_api(config, *state, engine->tokens(), announced_before, backend, logs);
   if (!server) return fail(std::move(server.error()));
   if (auto announced = announce(*state, (*server)->url(), (*port)->endpoint()); !announced) return announced;
@@ -175,8 +201,6 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
   DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  auto reader = backend.open_reader();
-  if (!reader) return fail(std::move(reader.error()));
   Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.

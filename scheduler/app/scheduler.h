@@ -30,6 +30,7 @@ struct SchedulerConfig {
   std::vector<std::pair<std::string, std::uint32_t>> locks;
   std::vector<std::filesystem::path> wait_files;  ///< Directories beneath which tasks may wait for files. Absolute.
   bool quit_with_parent = false;                  ///< Stop when the process that started this one is gone.
+  std::filesystem::path dags;                     ///< A folder of DAG files that deploy themselves; "": none.
 };
 
 /// Exit codes of the daemon; a supervisor restarts it after kRestart.

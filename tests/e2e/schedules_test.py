@@ -112,5 +112,71 @@ class Schedule(unittest.TestCase):
         self.assertEqual(self.chappe("logs", "latest", "a").stdout, "deployed\n")
 
 
+class Folder(unittest.TestCase):
+    """A folder whose files deploy themselves."""
+
+    def setUp(self) -> None:
+        self.cluster = Cluster.of(self)
+        self.folder = self.cluster.directory / "dags"
+        self.folder.mkdir()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def shown(self) -> dict:
+        return json.loads(
+            self.cluster.chappe("dags", "--output", "json", "--state-dir", str(self.cluster.state)).stdout)
+
+    def deployed(self) -> dict[str, str]:
+        return {dag["name"]: dag["schedule"] for dag in self.shown()["items"] if dag["deployed"]}
+
+    def wait_for(self, deployed: dict[str, str]) -> None:
+        wait_until("the folder to be deployed", self.deployed, lambda seen: seen == deployed)
+
+    def dag(self, name: str, schedule: str) -> str:
+        return f"{{name: {name}, schedule: '{schedule}', tasks: [{{id: t, noop: true}}]}}"
+
+    def test_files_come_change_and_go(self) -> None:
+        self.write("a.yaml", self.dag("a", "@daily"))
+        scheduler = self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({"a": "@daily"})
+        (self.folder / "team").mkdir()
+        self.write("team/b.yaml", self.dag("b", "@hourly"))
+        self.wait_for({"a": "@daily", "b": "@hourly"})
+        self.write("a.yaml", self.dag("a", "@weekly"))
+        self.wait_for({"a": "@weekly", "b": "@hourly"})
+        (self.folder / "a.yaml").rename(self.folder / "renamed.yaml")
+        (self.folder / "team/b.yaml").unlink()
+        self.wait_for({"a": "@weekly"})
+        scheduler.kill()
+        (self.folder / "renamed.yaml").unlink()  # While nobody looks.
+        self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({})
+
+    def test_a_bad_file_never_unloads_the_good_version_and_its_complaint_is_shown(self) -> None:
+        self.write("a.yaml", self.dag("a", "@daily"))
+        self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({"a": "@daily"})
+        self.write("a.yaml", self.dag("a", "61 * * * *"))
+        complaints = wait_until("the complaint", lambda: self.shown()["complaints"])
+        self.assertIn("the minute of the cron expression is 0 to 59", complaints[0]["text"])
+        self.assertEqual(self.deployed(), {"a": "@daily"})
+        self.write("a.yaml", self.dag("a", "@hourly"))
+        self.wait_for({"a": "@hourly"})
+        self.assertEqual(self.shown()["complaints"], [])
+
+    def test_a_config_map_is_seen_to_change(self) -> None:
+        for version, schedule in [("..1", "@daily"), ("..2", "@weekly")]:
+            (self.folder / version).mkdir()
+            self.write(f"{version}/a.yaml", self.dag("a", schedule))
+        (self.folder / "..data").symlink_to("..1")
+        (self.folder / "a.yaml").symlink_to("..data/a.yaml")
+        self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({"a": "@daily"})
+        (self.folder / "..data_tmp").symlink_to("..2")
+        (self.folder / "..data_tmp").rename(self.folder / "..data")
+        self.wait_for({"a": "@weekly"})
+
+
 if __name__ == "__main__":
     unittest.main()
