@@ -222,8 +222,10 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   }
   run.parked.clear();
   run.parked_by_task.clear();
-  if (cancels_attempts(run)) cancel_attempts(run);
-  if (cancels_attempts(run)) cancel_started_runs(run);
+  if (cancels_attempts(run)) {
+    cancel_attempts(run);
+    cancel_started_runs(run);
+  }
   touched.push_back(run.row.seq);
 }
 

@@ -5,7 +5,7 @@
 ///   engine_runs.cc  runs begin and end                         engine_attempts.cc assigning, ends, retries
 ///   engine_judge.cc  tasks are judged                          engine_outputs.cc  recording and publishing
 ///   engine_requests.cc  what people ask of runs                engine_explain.cc  for people
-///   engine_restore.cc  from rows                           engine_fan_out.cc  fan-outs over results
+///   engine_handlers.cc  the end of a run                      engine_gates.cc    locks, rates, bounds
 ///   engine_schedules.cc  what is deployed, when it is due    engine_limits.cc  runs that have no place
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -28,12 +29,14 @@ bool is_hidden(const fs::path& path) { return path.filename().native().starts_wi
 
 /// One read, so that what is parsed was there at one moment.
 std::optional<std::string> read_file(const fs::path& path) {
+  std::error_code failed;
+  const std::uintmax_t size = fs::file_size(path, failed);
+  if (failed) return std::nullopt;
   std::ifstream in(path, std::ios::binary);
-  std::string text(kTextMax, '\0');
+  std::string text(std::min<std::uintmax_t>(size + 1, kTextMax), '\0');  // Where it grows meanwhile, news of it come.
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad() || (!in.eof() && in.fail())) return std::nullopt;
   text.resize(static_cast<std::size_t>(in.gcount()));
-  text.shrink_to_fit();
   return text;
 }
 
