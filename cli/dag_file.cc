@@ -10,8 +10,6 @@
 namespace chappe::cli {
 namespace {
 
-constexpr std::size_t kFileMax = std::size_t{8} << 20;
-
 ParamType type_in(const Dag* dag, const std::string& name) {
   if (dag == nullptr) return ParamType::kString;
   const auto spec = std::ranges::find(dag->params, name, &ParamSpec::name);
@@ -36,7 +34,7 @@ void set(ValueMap& params, std::string name, Value value) {
 
 Result<ValueMap> read_params_file(const std::string& file) {
   if (file.empty()) return ValueMap{};
-  const auto text = read_file(file, kFileMax);
+  const auto text = read_file(file, kDagFileMax);
   if (!text) return fail(text.error());
   auto parsed = parse_json(*text);
   if (!parsed) return fail(std::move(parsed.error()).in(file));
@@ -49,7 +47,7 @@ Result<ValueMap> read_params_file(const std::string& file) {
 }  // namespace
 
 Result<DagFile> load_dag_file(const std::string& file) {
-  auto text = read_file(file, kFileMax);
+  auto text = read_file(file, kDagFileMax);
   if (!text) return fail(text.error());
   LoadedDag loaded = load_dag(*text, file);
   return DagFile{file, *std::move(text), std::move(loaded.dag), std::move(loaded.diagnostics)};

@@ -2,6 +2,7 @@
 /// A DAG file of the user's, read and checked here before anybody else sees it.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "engine/model/dag.h"
 
 namespace chappe::cli {
+
+/// Bytes of a file that the command reads.
+inline constexpr std::size_t kDagFileMax = std::size_t{8} << 20;
 
 struct DagFile {
   std::string file;

@@ -5,13 +5,12 @@
 #include <fstream>
 
 #include "cli/commands.h"
+#include "cli/dag_file.h"
 #include "cli/exit_code.h"
 #include "cli/state_dir.h"
 
 namespace chappe::cli {
 namespace {
-
-constexpr std::size_t kFileMax = std::size_t{8} << 20;
 
 /// False after a complaint.
 bool write_file(const std::string& path, const std::string& text) {
@@ -24,7 +23,7 @@ bool write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 int import_argo_file(const std::string& file, const std::string& output) {
-  const auto text = read_file(file, kFileMax);
+  const auto text = read_file(file, kDagFileMax);
   if (!text) return complain(text.error().message, kUsage);
   const auto imported = import_argo(*text, file);
   if (!imported) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "cli/output.h"
 #include "proto/json/json.h"
 #include "storage/sqlite/sqlite_meta_store.h"
 
@@ -18,11 +19,6 @@ constexpr std::size_t kSmallFileMax = 64 * 1024;
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : std::string(value);
-}
-
-std::string text_of(const Value& value, std::string_view name) {
-  const Value* member = value.find(name);
-  return member == nullptr ? std::string() : to_text(*member);
 }
 
 ErrorCode code_of_errno(int number) {

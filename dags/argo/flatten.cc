@@ -17,6 +17,8 @@ constexpr std::size_t kWrittenOutMax = 1'000;  ///< Items of a fan-out whose tem
 
 bool is_true(const Node* node) { return node != nullptr && node->is_scalar() && node->text == "true"; }
 
+}  // namespace
+
 std::optional<std::int64_t> integer_of(const Node* node) {
   if (node == nullptr || !node->is_scalar()) return std::nullopt;
   Node bare;
@@ -25,8 +27,6 @@ std::optional<std::int64_t> integer_of(const Node* node) {
   const Value value = yaml::scalar_value(bare).value;
   return value.as_int() == nullptr ? std::nullopt : std::optional(*value.as_int());
 }
-
-}  // namespace
 
 const Node* Importer::find_template(std::string_view name) const {
   return find_named(list_in(spec_, "templates"), name);

@@ -18,14 +18,6 @@ namespace {
 
 constexpr std::int64_t kRetriesMax = 1'000;
 
-std::optional<std::int64_t> integer_of(const Node* node) {
-  if (node == nullptr || !node->is_scalar()) return std::nullopt;
-  std::int64_t out = 0;
-  const std::string& text = node->text;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(out) : std::nullopt;
-}
-
 /// What an attempt left, for a condition of a retry.
 class LastRetry : public expr::Scope {
  public:

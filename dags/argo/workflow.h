@@ -273,6 +273,8 @@ Yaml copy_of(const yaml::Node& node);
 std::string quote(std::string_view text);
 /// The text of a member, "" where there is none or it is no scalar.
 std::string text_of(const yaml::Node& map, std::string_view key);
+/// A whole number that is written, quoted or not. None: `node` may be null.
+std::optional<std::int64_t> integer_of(const yaml::Node* node);
 /// The members of `parameters`, `artifacts` and the like.
 const std::vector<const yaml::Node*>& list_in(const yaml::Node* map, std::string_view key);
 const yaml::Node* find_named(const std::vector<const yaml::Node*>& list, std::string_view name);

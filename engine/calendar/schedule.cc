@@ -6,7 +6,7 @@ namespace chappe::calendar {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kMinute = 60;
+constexpr std::int64_t kMinuteSeconds = 60;
 constexpr std::int64_t kYear = 366 * 86'400;
 constexpr std::int64_t kHorizon = 50 * kYear;
 
@@ -14,8 +14,8 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b <
 
 /// The first second at or after `local` at which the clock's minute fits.
 std::optional<std::int64_t> next_local(const Cron& cron, std::int64_t local) {
-  const auto minute = next_match(cron, floor_div(local + kMinute - 1, kMinute));
-  return minute ? std::optional(*minute * kMinute) : std::nullopt;
+  const auto minute = next_match(cron, floor_div(local + kMinuteSeconds - 1, kMinuteSeconds));
+  return minute ? std::optional(*minute * kMinuteSeconds) : std::nullopt;
 }
 
 /// A stretch, and the offset of the one before it.
@@ -80,13 +80,13 @@ std::optional<WallTime> previous_fire(const Schedule& schedule, WallTime before)
     return fire && *fire < before ? fire : std::nullopt;
   };
   const std::int64_t end = floor_div(before.us - 1, kSecond);
-  std::int64_t back = kMinute;
+  std::int64_t back = kMinuteSeconds;
   while (!steps_to(end - back)) {
     back *= 2;
     if (back > kHorizon) return std::nullopt;
   }
-  std::int64_t low = end - back;                                   // It steps to one from here, ...
-  std::int64_t high = back == kMinute ? end + 1 : end - back / 2;  // ... and to none from here.
+  std::int64_t low = end - back;                                          // It steps to one from here, ...
+  std::int64_t high = back == kMinuteSeconds ? end + 1 : end - back / 2;  // ... and to none from here.
   while (high - low > 1) {
     const std::int64_t middle = low + (high - low) / 2;
     (steps_to(middle) ? low : high) = middle;

@@ -15,12 +15,12 @@ namespace {
 
 using Arguments = std::span<Value>;
 
-Failure invalid(std::string message) { return fail(ErrorCode::kInvalidInput, std::move(message)); }
+Failure bad(std::string message) { return fail(ErrorCode::kInvalidInput, std::move(message)); }
 Failure needs(std::string_view name, std::string_view what, const Value& got) {
-  return invalid(fmt::format("{}() needs {}, not {}", name, what, got.type_name()));
+  return bad(fmt::format("{}() needs {}, not {}", name, what, got.type_name()));
 }
 Failure too_large(std::string_view name) {
-  return invalid(fmt::format("the result of {}() would be over {} bytes", name, kTextBytesMax));
+  return bad(fmt::format("the result of {}() would be over {} bytes", name, kTextBytesMax));
 }
 
 // ---- Numbers ------------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ Result<Value> median_of(Arguments arguments) {
 /// A whole float as an integer, where it fits.
 Result<Value> whole(double value) {
   constexpr double kEdge = 9223372036854775808.0;  // 2^63
-  if (!(value >= -kEdge && value < kEdge)) return invalid(fmt::format("{} does not fit 64 bits", value));
+  if (!(value >= -kEdge && value < kEdge)) return bad(fmt::format("{} does not fit 64 bits", value));
   return Value(static_cast<std::int64_t>(value));
 }
 
@@ -99,7 +99,7 @@ Result<Value> round_to(Arguments arguments) {
   constexpr std::int64_t kDigitsMax = 15;
   const auto* digits = arguments[1].as_int();
   if (digits == nullptr || *digits < 0 || *digits > kDigitsMax) {
-    return invalid(fmt::format("round() needs 0 to {} digits", kDigitsMax));
+    return bad(fmt::format("round() needs 0 to {} digits", kDigitsMax));
   }
   if (!arguments[0].is_number()) return needs("round", "a number", arguments[0]);
   const double value = arguments[0].number();
@@ -127,7 +127,7 @@ Result<Value> parse_number(std::string_view name, std::string_view text) {
   const char* first = bare.data() + (bare.starts_with('+') ? 1 : 0);
   const auto [end, error] = std::from_chars(first, bare.data() + bare.size(), number);
   if (error != std::errc() || end != bare.data() + bare.size() || bare.empty()) {
-    return invalid(fmt::format("{}(): '{}' is not such a number", name, text.substr(0, 40)));
+    return bad(fmt::format("{}(): '{}' is not such a number", name, text.substr(0, 40)));
   }
   if constexpr (std::is_same_v<T, double>) return finite(number);
   return Value(number);
@@ -199,13 +199,13 @@ Result<Value> split(Arguments arguments) {
   const auto* text = arguments[0].as_string();
   const auto* separator = arguments[1].as_string();
   if (text == nullptr || separator == nullptr) return needs("split", "two texts", arguments[text == nullptr ? 0 : 1]);
-  if (separator->empty()) return invalid("split() needs a separator that is not empty");
+  if (separator->empty()) return bad("split() needs a separator that is not empty");
   ValueList parts;
   for (std::size_t at = 0;;) {
     const std::size_t end = text->find(*separator, at);
     parts.emplace_back(text->substr(at, end == std::string::npos ? end : end - at));
     if (end == std::string::npos) return Value(std::move(parts));
-    if (parts.size() >= kRangeMax) return invalid(fmt::format("split() makes at most {} parts", kRangeMax));
+    if (parts.size() >= kRangeMax) return bad(fmt::format("split() makes at most {} parts", kRangeMax));
     at = end + separator->size();
   }
 }
@@ -230,7 +230,7 @@ Result<Value> replace(Arguments arguments) {
   }
   const std::string &text = *arguments[0].as_string(), &old = *arguments[1].as_string();
   const std::string& fresh = *arguments[2].as_string();
-  if (old.empty()) return invalid("replace() needs something to replace");
+  if (old.empty()) return bad("replace() needs something to replace");
   std::string out;
   for (std::size_t at = 0;;) {
     const std::size_t found = text.find(old, at);
@@ -254,17 +254,17 @@ Result<Value> format(Arguments arguments) {
       out += two[0];
       ++at;
     } else if (two == "{}") {
-      if (used == arguments.size()) return invalid("format() has more '{}' than values");
+      if (used == arguments.size()) return bad("format() has more '{}' than values");
       out += to_text(arguments[used++]);
       ++at;
     } else if (two[0] == '{' || two[0] == '}') {
-      return invalid("format() knows '{}' only; write '{{' and '}}' for braces");
+      return bad("format() knows '{}' only; write '{{' and '}}' for braces");
     } else {
       out += two[0];
     }
     if (out.size() > kTextBytesMax) return too_large("format");
   }
-  if (used < arguments.size()) return invalid("format() has more values than '{}'");
+  if (used < arguments.size()) return bad("format() has more values than '{}'");
   return Value(std::move(out));
 }
 
@@ -339,10 +339,10 @@ Result<Value> range(Arguments arguments) {
   const std::int64_t start = arguments.size() == 1 ? 0 : *arguments[0].as_int();
   const std::int64_t end = *arguments[arguments.size() == 1 ? 0 : 1].as_int();
   const std::int64_t step = arguments.size() == 3 ? *arguments[2].as_int() : 1;
-  if (step == 0) return invalid("range() needs a step that is not 0");
+  if (step == 0) return bad("range() needs a step that is not 0");
   ValueList out;
   for (std::int64_t at = start; step > 0 ? at < end : at > end;) {
-    if (out.size() == kRangeMax) return invalid(fmt::format("range() makes at most {} numbers", kRangeMax));
+    if (out.size() == kRangeMax) return bad(fmt::format("range() makes at most {} numbers", kRangeMax));
     out.emplace_back(at);
     if (__builtin_add_overflow(at, step, &at)) break;
   }

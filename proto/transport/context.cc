@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/assert.h"
+#include "proto/transport/keys.h"
 #include "proto/wire/wire.h"
 
 namespace chappe::transport {
@@ -17,7 +18,6 @@ namespace {
 constexpr const char* kZapEndpoint = "inproc://zeromq.zap.01";  // Source: RFC 27.
 constexpr const char* kStopEndpoint = "inproc://chappe.gate.stop";
 constexpr std::size_t kKeyBytes = 32;
-constexpr std::size_t kKeyText = 40;
 constexpr int kQueueMax = 256;  // Messages to or from one peer.
 
 /// All frames of the next message. Source: RFC 27: version, request id, domain, address, identity, mechanism,

@@ -20,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kKeyText = 40;           // Z85 of 32 bytes.
 constexpr std::size_t kFileMax = 1024 * 1024;  // Of a list of keys; a key file is much smaller.
 
 Failure system_failure(const std::string& what) {

@@ -2,6 +2,7 @@
 /// CURVE key pairs and who may connect. Files are made with mode 0600 and refused when others can read them.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -10,8 +11,10 @@
 
 namespace chappe::transport {
 
+inline constexpr std::size_t kKeyText = 40;  ///< Characters of a key: Z85 of 32 bytes.
+
 struct KeyPair {
-  std::string public_key;  ///< 40 characters of Z85.
+  std::string public_key;
   std::string secret_key;
 };
 

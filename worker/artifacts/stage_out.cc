@@ -16,7 +16,7 @@
 namespace chappe::artifacts {
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kSumPieceBytes = std::size_t{1} << 20;
 
 tl::unexpected<StagingFailure> failed(Reason reason, std::string message) {
   return tl::unexpected(StagingFailure{reason, std::move(message)});
@@ -153,7 +153,7 @@ class Staging {
 
   static Result<void> copy_file(const Found& found, const ByteSink& sink) {
     if (::lseek(found.file.fd(), 0, SEEK_SET) != 0) return fail(ErrorCode::kCorrupt, std::strerror(errno));
-    std::vector<std::byte> piece(std::min<std::uint64_t>(kPieceBytes, found.size + 1));
+    std::vector<std::byte> piece(std::min<std::uint64_t>(kSumPieceBytes, found.size + 1));
     for (;;) {
       const ssize_t got = ::read(found.file.fd(), piece.data(), piece.size());
       if (got < 0 && errno == EINTR) continue;

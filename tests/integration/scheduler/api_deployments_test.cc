@@ -7,7 +7,7 @@
 namespace chappe::api {
 namespace {
 
-constexpr const char* kDag = "{name: demo, schedule: '@daily', tasks: [{id: t, noop: true}]}";
+constexpr const char* kDaily = "{name: demo, schedule: '@daily', tasks: [{id: t, noop: true}]}";
 
 class ApiDeployments : public ApiWorld {
  protected:
@@ -16,7 +16,7 @@ class ApiDeployments : public ApiWorld {
 
 TEST_F(ApiDeployments, ACheckedFileIsHandedToTheEngine) {
   backend_->answer = [](const Event&) -> Result<Value> { return Value(ValueMap{{"dag", "demo"}, {"state", "new"}}); };
-  const Reply reply = call("POST", "/api/v1/dags", body(kDag));
+  const Reply reply = call("POST", "/api/v1/dags", body(kDaily));
   EXPECT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(to_json(reply.json()), R"({"dag":"demo","state":"new","warnings":[]})");
   const auto asked = std::get<DagDeployed>(backend_->requests().at(0));
@@ -44,7 +44,7 @@ TEST_F(ApiDeployments, PauseUnpauseAndUndeployReachTheEngine) {
 }
 
 TEST_F(ApiDeployments, WhatIsDeployedIsShownAndTriggered) {
-  const RunRow old = add_run(kDag);
+  const RunRow old = add_run(kDaily);
   const RunRow newer = add_run("{name: demo, description: tried once, tasks: [{id: t, noop: true}]}");
   commit({.deployments = {{.dag = "demo",
                            .version = old.dag_version,
@@ -59,7 +59,7 @@ TEST_F(ApiDeployments, WhatIsDeployedIsShownAndTriggered) {
   EXPECT_EQ(to_text(*dag.find("next_at")), "2026-09-21T14:13:20.000000Z");
   EXPECT_EQ(to_text(*dag.find("message")), "it was missed");
   EXPECT_EQ(to_text(*dag.find("last_run")->find("id")), newer.id.text());
-  EXPECT_EQ(to_text(*get("/api/v1/dags/demo").json().find("source")), kDag);
+  EXPECT_EQ(to_text(*get("/api/v1/dags/demo").json().find("source")), kDaily);
   backend_->answer = [](const Event&) -> Result<Value> { return Value(ValueMap{}); };
   EXPECT_EQ(call("POST", "/api/v1/dags/demo/runs").status, 201);
   EXPECT_EQ(std::get<RunRequested>(backend_->requests().at(0)).dag->version, old.dag_version);

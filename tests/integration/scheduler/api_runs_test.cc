@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr WallTime kStart{1'790'000'001'000'000}, kEnd{1'790'000'003'500'000};
-constexpr const char* kDag = R"(
+constexpr const char* kDemo = R"(
 name: demo
 params: {year: {type: integer, default: 2026}, key: {type: string, secret: true}}
 tasks:
@@ -52,8 +52,8 @@ std::vector<std::string> names_in(const Value& page, std::string_view member) {
 }
 
 TEST_F(ApiRuns, SubmitHandsACheckedDagToTheEngine) {
-  const Reply reply =
-      call("POST", "/api/v1/runs", body(kDag, R"(,"params":{"year":2020,"key":"s3cret"},"logical_time":"2026-01-01")"));
+  const Reply reply = call("POST", "/api/v1/runs",
+                           body(kDemo, R"(,"params":{"year":2020,"key":"s3cret"},"logical_time":"2026-01-01")"));
   EXPECT_EQ(reply.status, 201) << reply.body;
   ASSERT_EQ(backend_->requests().size(), 1U);
   const auto asked = std::get<RunRequested>(backend_->requests().front());
@@ -77,8 +77,8 @@ TEST_F(ApiRuns, SubmitTellsEveryMistakeWithItsPlace) {
 }
 
 TEST_F(ApiRuns, SubmitRefusesParametersThatDoNotFit) {
-  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDag, R"(,"params":{"yaer":1})")).status, 422);
-  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDag, R"(,"logical_time":"soon")")).status, 422);
+  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDemo, R"(,"params":{"yaer":1})")).status, 422);
+  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDemo, R"(,"logical_time":"soon")")).status, 422);
   EXPECT_EQ(call("POST", "/api/v1/runs", R"({"file":"x"})").status, 400);
   EXPECT_EQ(call("POST", "/api/v1/runs", "not json").status, 400);
   EXPECT_TRUE(backend_->requests().empty());
@@ -86,7 +86,7 @@ TEST_F(ApiRuns, SubmitRefusesParametersThatDoNotFit) {
 
 TEST_F(ApiRuns, TheSameRequestMakesOneRun) {
   const Value params = ValueMap{{"year", 2026}, {"key", Value()}};
-  RunRow run = add_run(kDag);
+  RunRow run = add_run(kDemo);
   run.seq = {++last_run_};
   run.id = backend_->new_run_id();
   run.request_id = "once";
@@ -95,15 +95,15 @@ TEST_F(ApiRuns, TheSameRequestMakesOneRun) {
   changes.runs.push_back(run);
   commit(changes);
 
-  const Reply again = call("POST", "/api/v1/runs", body(kDag), "Idempotency-Key: once\r\n");
+  const Reply again = call("POST", "/api/v1/runs", body(kDemo), "Idempotency-Key: once\r\n");
   EXPECT_EQ(again.status, 200);
   EXPECT_EQ(*again.json().find("id"), Value(run.id.text()));
-  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDag, R"(,"request_id":"once","params":{"year":1})")).status, 409);
+  EXPECT_EQ(call("POST", "/api/v1/runs", body(kDemo, R"(,"request_id":"once","params":{"year":1})")).status, 409);
   EXPECT_TRUE(backend_->requests().empty());
 }
 
 TEST_F(ApiRuns, PassesOnWhatTheEngineSays) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   backend_->answer = [](const Event&) -> Result<Value> { return fail(ErrorCode::kConflict, "it is over"); };
   const Reply reply = call("POST", "/api/v1/runs/" + run.id.text() + "/cancel");
   EXPECT_EQ(reply.status, 409);
@@ -112,14 +112,14 @@ TEST_F(ApiRuns, PassesOnWhatTheEngineSays) {
 }
 
 TEST_F(ApiRuns, TriggerTakesTheNewestVersion) {
-  add_run(kDag);
+  add_run(kDemo);
   EXPECT_EQ(call("POST", "/api/v1/dags/demo/runs", R"({"params":{"year":7}})").status, 201);
   EXPECT_EQ(std::get<RunRequested>(backend_->requests().front()).params.front().second, Value(7));
   EXPECT_EQ(call("POST", "/api/v1/dags/dome/runs", "{}").status, 404);
 }
 
 TEST_F(ApiRuns, RetryNamesTasks) {
-  const RunRow run = add_run(kDag, RunState::kFailed);
+  const RunRow run = add_run(kDemo, RunState::kFailed);
   EXPECT_EQ(call("POST", "/api/v1/runs/latest/retry", R"({"tasks":["train"]})").status, 200);
   const auto asked = std::get<RetryRequested>(backend_->requests().front());
   EXPECT_EQ(asked.run, run.id);
@@ -131,7 +131,7 @@ TEST_F(ApiRuns, RetryNamesTasks) {
 
 TEST_F(ApiRuns, ListsRunsInPages) {
   std::vector<std::string> ids;
-  for (int i = 0; i < 5; ++i) ids.insert(ids.begin(), add_run(kDag).id.text());
+  for (int i = 0; i < 5; ++i) ids.insert(ids.begin(), add_run(kDemo).id.text());
   const Value first = get("/api/v1/runs?limit=3").json();
   EXPECT_EQ(names_in(first, "id"), std::vector<std::string>(ids.begin(), ids.begin() + 3));
   const Value second = get("/api/v1/runs?limit=3&after=" + to_text(*first.find("next"))).json();
@@ -144,7 +144,7 @@ TEST_F(ApiRuns, ListsRunsInPages) {
 }
 
 TEST_F(ApiRuns, FindsARunByItsBeginning) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   EXPECT_EQ(get("/api/v1/runs/" + run.id.text()).status, 200);
   EXPECT_EQ(*get("/api/v1/runs/" + run.id.text().substr(0, 20)).json().find("id"), Value(run.id.text()));
   EXPECT_EQ(get("/api/v1/runs/" + run.id.text().substr(0, 3)).status, 404);
@@ -152,13 +152,13 @@ TEST_F(ApiRuns, FindsARunByItsBeginning) {
 }
 
 TEST_F(ApiRuns, CountsInstancesWithoutARowAsNone) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   set_task(run, 0, TaskState::kRunning);
   EXPECT_EQ(*get("/api/v1/runs/latest").json().find("counts"), Value(ValueMap{{"none", 3}, {"running", 1}}));
 }
 
 TEST_F(ApiRuns, ListsTaskInstancesByNameWithAndWithoutRows) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   set_task(run, 1, TaskState::kRunning);
   const Value all = get("/api/v1/runs/latest/tasks").json();
   EXPECT_EQ(names_in(all, "name"), (std::vector<std::string>{"first", "train[a]", "train[b/c]", "train[d]"}));
@@ -175,7 +175,7 @@ TEST_F(ApiRuns, ListsTaskInstancesByNameWithAndWithoutRows) {
 }
 
 TEST_F(ApiRuns, ShowsATaskWithAllItsAttempts) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   TaskRow row = set_task(run, 2, TaskState::kRunning);
   Persist changes;
   const AttemptEnd failed{.reason = Reason::kExitCode, .exit_code = 3, .started_at = kStart, .ended_at = kEnd};
@@ -195,7 +195,7 @@ TEST_F(ApiRuns, ShowsATaskWithAllItsAttempts) {
 }
 
 TEST_F(ApiRuns, HelpsWithTheNameOfATask) {
-  add_run(kDag);
+  add_run(kDemo);
   const auto detail = [&](const std::string& task) {
     const Reply reply = get("/api/v1/runs/latest/tasks/" + task);
     return fmt::format("{} {}", reply.status, to_text(*reply.json().find("detail")));
@@ -207,7 +207,7 @@ TEST_F(ApiRuns, HelpsWithTheNameOfATask) {
 }
 
 TEST_F(ApiRuns, ReadsTheLogOfAnAttemptThatEndedFromTheObjectStore) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   const TaskRow row = set_task(run, 2, TaskState::kSuccess, {.started_at = kStart, .ended_at = kEnd});
   const std::string text = std::string(3'000'000, 'x') + "<script>\n";
   put_object(attempt_prefix("demo", run.id, "train", "b/c", row.attempt) + "log", text);
@@ -223,7 +223,7 @@ TEST_F(ApiRuns, ReadsTheLogOfAnAttemptThatEndedFromTheObjectStore) {
 }
 
 TEST_F(ApiRuns, AnAttemptThatWroteNothingHasAnEmptyLog) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   set_task(run, 0, TaskState::kSuccess, {.started_at = kStart, .ended_at = kEnd});
   const Reply reply = get(log_path(run, "first"));
   EXPECT_EQ(reply.status, 200);
@@ -234,7 +234,7 @@ TEST_F(ApiRuns, AnAttemptThatWroteNothingHasAnEmptyLog) {
 }
 
 TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   const TaskRow row = set_task(run, 0, TaskState::kRunning);
   logs_->append(row.attempt, 0, "one\n");
   EXPECT_EQ(get(log_path(run, "first")).body, "one\n") << "what is there by now";
@@ -254,7 +254,7 @@ TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
 }
 
 TEST_F(ApiRuns, SaysWhatALiveLogLeftOut) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   const TaskRow row = set_task(run, 0, TaskState::kRunning);
   logs_->append(row.attempt, 100, "tail\n");
   EXPECT_EQ(get(log_path(run, "first")).body,
@@ -262,7 +262,7 @@ TEST_F(ApiRuns, SaysWhatALiveLogLeftOut) {
 }
 
 TEST_F(ApiRuns, KeepsWhatALostWorkerHadSent) {
-  const RunRow run = add_run(kDag);
+  const RunRow run = add_run(kDemo);
   const AttemptEnd lost{.reason = Reason::kLostWorker, .started_at = kStart, .ended_at = kEnd};
   const TaskRow row = set_task(run, 0, TaskState::kFailed, lost);
   logs_->append(row.attempt, 0, "last words\n");
@@ -270,7 +270,7 @@ TEST_F(ApiRuns, KeepsWhatALostWorkerHadSent) {
 }
 
 TEST_F(ApiRuns, WatchesARunToItsEnd) {
-  RunRow run = add_run(kDag);
+  RunRow run = add_run(kDemo);
   set_task(run, 0, TaskState::kRunning);
   Peer peer(server_->url());
   peer.send(head_of("GET", "/api/v1/runs/" + run.id.text() + "/watch"));
@@ -302,7 +302,7 @@ TEST_F(ApiRuns, WatchesARunToItsEnd) {
 }
 
 TEST_F(ApiRuns, ExplainsARunThatIsOverFromItsRows) {
-  RunRow run = add_run(kDag, RunState::kFailed);
+  RunRow run = add_run(kDemo, RunState::kFailed);
   set_task(run, 0, TaskState::kFailed,
            {.reason = Reason::kExitCode, .exit_code = 3, .ended_at = kEnd, .message = "no data"});
   set_task(run, 1, TaskState::kUpstreamFailed, {.reason = Reason::kUpstream, .ended_at = kEnd});
@@ -314,8 +314,8 @@ TEST_F(ApiRuns, ExplainsARunThatIsOverFromItsRows) {
 }
 
 TEST_F(ApiRuns, ShowsADagWithItsText) {
-  const RunRow run = add_run(kDag);
-  EXPECT_EQ(*get("/api/v1/dags/demo").json().find("source"), Value(kDag));
+  const RunRow run = add_run(kDemo);
+  EXPECT_EQ(*get("/api/v1/dags/demo").json().find("source"), Value(kDemo));
   EXPECT_EQ(get("/api/v1/dags/demo?version=" + run.dag_version).status, 200);
   EXPECT_EQ(get("/api/v1/dags/other?version=" + run.dag_version).status, 404);
   EXPECT_EQ(names_in(get("/api/v1/dags").json(), "name"), std::vector<std::string>{"demo"});

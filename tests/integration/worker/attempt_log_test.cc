@@ -11,10 +11,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Desk {
+class LogDesk {
  public:
-  explicit Desk(LogBounds bounds = {}) : log(file().string(), bounds) {}
-  ~Desk() { std::filesystem::remove(file()); }
+  explicit LogDesk(LogBounds bounds = {}) : log(file().string(), bounds) {}
+  ~LogDesk() { std::filesystem::remove(file()); }
 
   static std::filesystem::path file() {
     return std::filesystem::temp_directory_path() / ("chappe-log-" + std::to_string(::getpid()));
@@ -43,30 +43,30 @@ constexpr LogBounds kTiny{.memory_max = 4,
                           .chunk_delay = std::chrono::milliseconds(20)};
 
 TEST(AttemptLog, KeepsAShortLogInMemory) {
-  Desk desk;
+  LogDesk desk;
   EXPECT_TRUE(desk.log.empty());
   desk.append("one\n");
   desk.append("two\n");
   EXPECT_EQ(desk.stored(), "one\ntwo\n");
-  EXPECT_FALSE(std::filesystem::exists(Desk::file()));
+  EXPECT_FALSE(std::filesystem::exists(LogDesk::file()));
 }
 
 TEST(AttemptLog, KeepsALongerOneInAFile) {
-  Desk desk(kTiny);
+  LogDesk desk(kTiny);
   desk.append("abc");
   desk.append("defghij");
-  EXPECT_TRUE(std::filesystem::exists(Desk::file()));
+  EXPECT_TRUE(std::filesystem::exists(LogDesk::file()));
   EXPECT_EQ(desk.stored(), "abcdefghij");
 }
 
 TEST(AttemptLog, KeepsAllOfItUpToBothBoundsTogether) {
-  Desk desk(kTiny);
+  LogDesk desk(kTiny);
   desk.append("abcdefghijklmno");
   EXPECT_EQ(desk.stored(), "abcdefghijklmno");
 }
 
 TEST(AttemptLog, LeavesTheMiddleOutOfALogThatIsTooLong) {
-  Desk desk(kTiny);
+  LogDesk desk(kTiny);
   desk.append("abcdefghijklmnop");
   EXPECT_EQ(desk.stored(), "abcdefghij\n[chappe: 1 bytes are left out here]\nlmnop");
   for (int i = 0; i < 10; ++i) desk.append("0123456789");
@@ -82,7 +82,7 @@ TEST(AttemptLog, SaysThatTheDiskTookNothing) {
 }
 
 TEST(AttemptLog, TellsLiveAfterAMomentSoThatPiecesCollect) {
-  Desk desk;
+  LogDesk desk;
   EXPECT_FALSE(desk.log.chunk_due().has_value());
   desk.append("one ");
   EXPECT_FALSE(desk.log.next_chunk(desk.now, false).has_value());
@@ -95,7 +95,7 @@ TEST(AttemptLog, TellsLiveAfterAMomentSoThatPiecesCollect) {
 }
 
 TEST(AttemptLog, LeavesAGapWhereMoreComesThanMayBeTold) {
-  Desk desk(kTiny);
+  LogDesk desk(kTiny);
   desk.append("abcdefgh");  // A full piece goes at once, and is a second's worth.
   EXPECT_EQ(desk.log.next_chunk(desk.now, false)->data, "abcdefgh");
   desk.append("ijklmnopqrst");
@@ -112,7 +112,7 @@ TEST(AttemptLog, LeavesAGapWhereMoreComesThanMayBeTold) {
 }
 
 TEST(AttemptLog, TellsWhatIsLeftWhenTheAttemptIsOver) {
-  Desk desk;
+  LogDesk desk;
   desk.append("last words");
   EXPECT_EQ(desk.log.next_chunk(desk.now, true)->data, "last words");
   EXPECT_FALSE(desk.log.next_chunk(desk.now, true).has_value());

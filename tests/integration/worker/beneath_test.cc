@@ -21,16 +21,16 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A folder, what lies beside it, and a look at both.
-class Desk {
+class FolderDesk {
  public:
-  Desk() {
+  FolderDesk() {
     std::string name = (fs::temp_directory_path() / "chappe-beneath-XXXXXX").string();
     top_ = fs::canonical(::mkdtemp(name.data()));
     fs::create_directories(root());
     fs::create_directories(outside() / "a" / "b");
     for (const char* file : {"a/f", "a/b/f", "f", "b"}) std::ofstream(outside() / file) << "canary";
   }
-  ~Desk() { fs::remove_all(top_); }
+  ~FolderDesk() { fs::remove_all(top_); }
 
   fs::path root() const { return top_ / "root"; }
   fs::path outside() const { return top_ / "outside"; }
@@ -81,7 +81,7 @@ std::string random_path(Random& random) {
   return path;
 }
 
-std::string random_target(Random& random, const Desk& desk) {
+std::string random_target(Random& random, const FolderDesk& desk) {
   const std::vector<std::string> targets{desk.outside().string(),
                                          desk.outside().string() + "/a",
                                          "..",
@@ -103,7 +103,7 @@ std::string random_target(Random& random, const Desk& desk) {
   return random.one_of(targets);
 }
 
-void plant(Random& random, const Desk& desk) {
+void plant(Random& random, const FolderDesk& desk) {
   for (int i = 0; i < 12; ++i) {
     const fs::path parent = desk.root() / random.one_of(std::vector<std::string>{".", "a", "b", "c"});
     if (fs::is_symlink(parent)) continue;  // Planting must not lead out itself.
@@ -118,7 +118,7 @@ void plant(Random& random, const Desk& desk) {
 }
 
 /// One operation by chance; what it opened.
-Result<File> act(Random& random, const Folder& folder, const std::string& path, const Desk& desk) {
+Result<File> act(Random& random, const Folder& folder, const std::string& path, const FolderDesk& desk) {
   switch (random.below(6)) {
     case 0:
       return folder.open_file(path, O_RDONLY | O_NONBLOCK);
@@ -142,7 +142,7 @@ TEST(Beneath, NoPathLeadsOutOfAnyTreeOfLinks) {
   constexpr int kActions = 60;
   for (unsigned seed = 1; seed <= kTrees; ++seed) {
     Random random(seed);
-    const Desk desk;
+    const FolderDesk desk;
     plant(random, desk);
     const Folder folder = *Folder::open(desk.root().string());
     const auto before = desk.world();
@@ -150,7 +150,8 @@ TEST(Beneath, NoPathLeadsOutOfAnyTreeOfLinks) {
       const std::string path = random_path(random);
       const Result<File> opened = act(random, folder, path, desk);
       if (opened && opened->is_open()) {
-        ASSERT_TRUE(desk.is_beneath(*opened)) << path << " led to " << Desk::path_of(*opened) << ", seed " << seed;
+        ASSERT_TRUE(desk.is_beneath(*opened))
+            << path << " led to " << FolderDesk::path_of(*opened) << ", seed " << seed;
       }
     }
     ASSERT_EQ(desk.world(), before) << "seed " << seed;
@@ -160,7 +161,7 @@ TEST(Beneath, NoPathLeadsOutOfAnyTreeOfLinks) {
 /// Swaps a folder and a link that leads out, as fast as it can, until it is told to stop.
 class Swapper {
  public:
-  explicit Swapper(const Desk& desk) {
+  explicit Swapper(const FolderDesk& desk) {
     fs::create_directory(desk.root() / "way");
     std::ofstream(desk.root() / "way" / "f") << "inside";
     fs::create_directory_symlink(desk.outside() / "a", desk.root() / "other");
@@ -186,7 +187,7 @@ class Swapper {
 };
 
 TEST(Beneath, NoLinkThatChangesUnderwayLeadsOut) {
-  const Desk desk;
+  const FolderDesk desk;
   const auto before = desk.world();
   const Folder folder = *Folder::open(desk.root().string());
   const Swapper swapper(desk);

@@ -24,13 +24,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Desk {
+class SpawnerDesk {
  public:
-  explicit Desk(int lock_fd = -1) : spawner_(std::move(*Spawner::start(lock_fd))) {
+  explicit SpawnerDesk(int lock_fd = -1) : spawner_(std::move(*Spawner::start(lock_fd))) {
     directory_ = std::filesystem::temp_directory_path() / ("chappe-spawner-" + std::to_string(::getpid()));
     std::filesystem::create_directories(directory_);
   }
-  ~Desk() {
+  ~SpawnerDesk() {
     EXPECT_TRUE(spawner_->finish(10s));
     std::filesystem::remove_all(directory_);
   }
@@ -88,7 +88,7 @@ class Desk {
 };
 
 TEST(Spawner, RunsAProgramWithItsEnvironmentInItsDirectory) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script("echo $NAME; pwd; echo trouble >&2; exit 3");
   const ProcessEnd end = desk.end_of(program);
   EXPECT_EQ(end.kind, EndKind::kExited);
@@ -97,7 +97,7 @@ TEST(Spawner, RunsAProgramWithItsEnvironmentInItsDirectory) {
 }
 
 TEST(Spawner, GivesTasksNothingButTheirOwn) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script(
       "ls /proc/self/fd | tr '\\n' ' '; cat; ulimit -c; grep NoNewPrivs /proc/self/status; "
       "grep SigBlk /proc/self/status; grep SigIgn /proc/self/status; env | wc -l");
@@ -108,7 +108,7 @@ TEST(Spawner, GivesTasksNothingButTheirOwn) {
 }
 
 TEST(Spawner, TellsASignalFromAnExitCode) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProcessEnd end = desk.end_of(desk.start_script("kill -USR1 $$"));
   EXPECT_EQ(end.kind, EndKind::kSignalled);
   EXPECT_EQ(end.code, SIGUSR1);
@@ -116,7 +116,7 @@ TEST(Spawner, TellsASignalFromAnExitCode) {
 }
 
 TEST(Spawner, SaysWhyAProgramDidNotStart) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProcessEnd missing = desk.end_of(desk.start({"no-such-program"}));
   EXPECT_EQ(missing.kind, EndKind::kNotStarted);
   EXPECT_EQ(missing.code, ENOENT);
@@ -126,7 +126,7 @@ TEST(Spawner, SaysWhyAProgramDidNotStart) {
 }
 
 TEST(Spawner, SaysThatTheDirectoryIsNotThere) {
-  Desk desk;
+  SpawnerDesk desk;
   const Result<ProgramId> program = desk.spawner().launch({{"true"}, {}, "/nowhere", 1s});
   const ProcessEnd end = desk.end_of(*program);
   EXPECT_EQ(end.kind, EndKind::kNotStarted);
@@ -134,14 +134,14 @@ TEST(Spawner, SaysThatTheDirectoryIsNotThere) {
 }
 
 TEST(Spawner, RefusesWhatCannotBeRun) {
-  Desk desk;
+  SpawnerDesk desk;
   EXPECT_FALSE(desk.spawner().launch({}).has_value());
   EXPECT_FALSE(desk.spawner().launch({{"a", std::string("b\0c", 3)}, {}, "/", 1s}).has_value());
   EXPECT_FALSE(desk.spawner().launch({{"a", std::string(kLaunchBytesMax, 'x')}, {}, "/", 1s}).has_value());
 }
 
 TEST(Spawner, TakesArgumentsUpToTheKernelsBound) {
-  Desk desk;
+  SpawnerDesk desk;
   std::vector<std::string> argv{"sh", "-c", "echo $#", "sh"};
   argv.resize(12, std::string(100'000, 'x'));
   const ProgramId program = desk.start(argv);
@@ -153,7 +153,7 @@ TEST(Spawner, TakesArgumentsUpToTheKernelsBound) {
 }
 
 TEST(Spawner, KillsWhatIgnoresSigterm) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script("trap '' TERM; echo ready; while :; do sleep 0.01; done");
   ASSERT_TRUE(desk.until_output(program, "ready"));
   desk.spawner().stop(program, 100ms);
@@ -164,7 +164,7 @@ TEST(Spawner, KillsWhatIgnoresSigterm) {
 }
 
 TEST(Spawner, LetsAProgramCleanUpOnSigterm) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script("trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done");
   ASSERT_TRUE(desk.until_output(program, "ready"));
   desk.spawner().stop(program, 15s);
@@ -173,7 +173,7 @@ TEST(Spawner, LetsAProgramCleanUpOnSigterm) {
 }
 
 TEST(Spawner, EndsAStoppedProgram) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script("kill -STOP $$; echo never");
   desk.spawner().stop(program, 15s);
   EXPECT_EQ(desk.end_of(program).code, SIGTERM);
@@ -190,7 +190,7 @@ pid_t read_pid(const std::filesystem::path& file) {
 }
 
 TEST(Spawner, FindsADaemonisedGrandchildThatIgnoresSigterm) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script(kDaemonise, 100ms);
   EXPECT_EQ(desk.end_of(program).code, 0);
   const pid_t daemon = read_pid(desk.directory() / "daemon");
@@ -199,12 +199,12 @@ TEST(Spawner, FindsADaemonisedGrandchildThatIgnoresSigterm) {
 }
 
 TEST(Spawner, DoesNotWaitForTheOutputThatAGrandchildHolds) {
-  Desk desk;
+  SpawnerDesk desk;
   EXPECT_EQ(desk.end_of(desk.start_script("sleep 1000 & exit 0")).code, 0);
 }
 
 TEST(Spawner, LeavesOtherProgramsAloneWhenItCleansUp) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId other = desk.start_script("echo $$ > other; sleep 1000");
   EXPECT_TRUE(desk.until([&] { return read_pid(desk.directory() / "other") > 0; }));
   (void)desk.end_of(desk.start_script(kDaemonise, 10ms));
@@ -214,7 +214,7 @@ TEST(Spawner, LeavesOtherProgramsAloneWhenItCleansUp) {
 }
 
 TEST(Spawner, EndsAForkingCrowd) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program =
       desk.start_script("f() { sleep 1000 & sleep 0.01; f & wait; }; f & f & f & f & echo on; wait");
   ASSERT_TRUE(desk.until_output(program, "on"));
@@ -223,7 +223,7 @@ TEST(Spawner, EndsAForkingCrowd) {
 }
 
 TEST(Spawner, GivesTheNextProgramAPipeThatBlocks) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first = desk.start({"python3", "-c", "import os; os.set_blocking(1, False)"});
   EXPECT_EQ(desk.end_of(first).code, 0);
   const ProgramId second = desk.start({"python3", "-c", "import os; print(os.get_blocking(1))"});
@@ -232,7 +232,7 @@ TEST(Spawner, GivesTheNextProgramAPipeThatBlocks) {
 }
 
 TEST(Spawner, CountsTimeAndMemoryOfDescendantsToo) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start({"sh", "-c",
                                         "python3 -c 'import time\nx = bytearray(80 << 20)\n"
                                         "while time.process_time() < 0.3: pass'; true"});
@@ -243,7 +243,7 @@ TEST(Spawner, CountsTimeAndMemoryOfDescendantsToo) {
 }
 
 TEST(Spawner, EndsProgramsWhenTheFencePassesWithoutAWordFromTheWorker) {
-  Desk desk;
+  SpawnerDesk desk;
   const MonoTime now = boot_time();
   desk.spawner().fence().set(now + 500ms, now + 600ms);
   const ProgramId program = desk.start_script("trap '' TERM; while :; do sleep 0.01; done");
@@ -254,7 +254,7 @@ TEST(Spawner, EndsProgramsWhenTheFencePassesWithoutAWordFromTheWorker) {
 }
 
 TEST(Spawner, TellsWhenASupervisorIsKilledAndKillsWhatItWatched) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId program = desk.start_script(std::string(kDaemonise) + "; sleep 1000; echo $PPID");
   EXPECT_TRUE(desk.until([&] { return read_pid(desk.directory() / "daemon") > 0; }));
   const std::vector<pid_t> spawner = children_of(::getpid());
@@ -302,7 +302,7 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 const std::vector<std::string> kHog{"python3", "-c", "x = []\nwhile True: x.append(bytearray(1 << 20))"};
 
 TEST(Spawner, HasTheKernelKillAProgramThatOutgrowsItsMemoryAndNoOther) {
-  Desk desk;
+  SpawnerDesk desk;
   if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
   const ProgramId neighbour = desk.start_bounded({"sh", "-c", "echo on; sleep 1000"}, 64 * kMiB);
   ASSERT_TRUE(desk.until_output(neighbour, "on"));
@@ -317,7 +317,7 @@ TEST(Spawner, HasTheKernelKillAProgramThatOutgrowsItsMemoryAndNoOther) {
 }
 
 TEST(Spawner, CountsTheMemoryOfAllThatAProgramStarts) {
-  Desk desk;
+  SpawnerDesk desk;
   if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
   const std::string crowd =
       "import os, sys, time\n"
@@ -330,7 +330,7 @@ TEST(Spawner, CountsTheMemoryOfAllThatAProgramStarts) {
 }
 
 TEST(Spawner, BoundsTheNextProgramByItsOwnMemory) {
-  Desk desk;
+  SpawnerDesk desk;
   const std::vector<std::string> large{"python3", "-c", "x = bytearray(200 << 20)"};
   (void)desk.end_of(desk.start_bounded(kHog, 64 * kMiB));
   for (const std::uint64_t bytes : {std::uint64_t{0}, 400 * kMiB}) {
@@ -341,7 +341,7 @@ TEST(Spawner, BoundsTheNextProgramByItsOwnMemory) {
 }
 
 /// The directory of the control group that a program is in, as it says itself.
-std::string group_of_program(Desk& desk, const std::string& controllers, const std::string& mount) {
+std::string group_of_program(SpawnerDesk& desk, const std::string& controllers, const std::string& mount) {
   const ProgramId program = desk.start_script("cat /proc/self/cgroup");
   (void)desk.end_of(program);
   return group_directory(desk.output(program), controllers, mount, "pids.max",
@@ -351,7 +351,7 @@ std::string group_of_program(Desk& desk, const std::string& controllers, const s
 TEST(Spawner, BoundsTheProcessesOfEachProgramAndRemovesItsGroups) {
   std::string group;
   {
-    Desk desk;
+    SpawnerDesk desk;
     if (!desk.has_groups()) GTEST_SKIP() << "no control groups here: " << desk.spawner().bounds();
     group = group_of_program(desk, "pids", "/sys/fs/cgroup/pids");
     if (group.empty()) group = group_of_program(desk, "", "/sys/fs/cgroup");
@@ -368,7 +368,7 @@ TEST(Spawner, BoundsTheDataOfEachProcessWhereItMayMakeNoGroups) {
   const pid_t nobody = ::fork();
   if (nobody == 0) {
     if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(1);
-    Desk desk;
+    SpawnerDesk desk;
     const std::vector<std::string> hog{"python3", "-c",
                                        "try:\n  x = bytearray(200 << 20)\nexcept MemoryError: exit(17)"};
     if (desk.has_groups() || desk.end_of(desk.start_bounded(hog, 400 * kMiB)).code != 0) ::_exit(2);
@@ -381,7 +381,7 @@ TEST(Spawner, BoundsTheDataOfEachProcessWhereItMayMakeNoGroups) {
 }
 
 TEST(Spawner, RunsManyAtATime) {
-  Desk desk;
+  SpawnerDesk desk;
   for (int round = 0; round < 2; ++round) {
     std::vector<ProgramId> programs;
     for (int i = 0; i < 20; ++i) programs.push_back(desk.start({"true"}));
@@ -390,7 +390,7 @@ TEST(Spawner, RunsManyAtATime) {
 }
 
 TEST(Spawner, StartsTheNextProgramWithoutAWordWhenNothingOfTheFirstIsLeft) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first =
       desk.start_script("echo one; while ! test -e go; do sleep 0.005; done; sleep 1000 & echo $! > left");
   const ProgramId second = desk.start_behind(first, {"sh", "-c", "echo two; kill -0 $(cat left) && echo left"});
@@ -407,7 +407,7 @@ TEST(Spawner, StartsTheNextProgramWithoutAWordWhenNothingOfTheFirstIsLeft) {
 }
 
 TEST(Spawner, KeepsTheOutputsOfALineOfProgramsApart) {
-  Desk desk;
+  SpawnerDesk desk;
   std::vector<ProgramId> line;
   for (int i = 0; i < 100; ++i) {
     const std::vector<std::string> argv{"sh", "-c", i % 4 == 1 ? "exit 0" : "echo $0", std::to_string(i)};
@@ -422,7 +422,7 @@ TEST(Spawner, KeepsTheOutputsOfALineOfProgramsApart) {
 }
 
 TEST(Spawner, KeepsTheOutputOfALongProgramInALineWhole) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first = desk.start({"true"});
   const ProgramId second = desk.start_behind(first, {"sh", "-c", "seq 100000; sleep 0.03; echo end"});
   const ProgramId third = desk.start_behind(second, {"echo", "third"});
@@ -434,7 +434,7 @@ TEST(Spawner, KeepsTheOutputOfALongProgramInALineWhole) {
 }
 
 TEST(Spawner, TakesNoMoreThanAWholeLine) {
-  Desk desk;
+  SpawnerDesk desk;
   std::vector<ProgramId> line{desk.start_script("while ! test -e go; do sleep 0.005; done")};
   while (desk.spawner().can_wait_behind(line.back())) line.push_back(desk.start_behind(line.back(), {"true"}));
   EXPECT_EQ(line.size(), 1 + kLineMax);
@@ -450,7 +450,7 @@ TEST(Spawner, TakesNoMoreThanAWholeLine) {
 }
 
 TEST(Spawner, WithdrawsFromTheMiddleOfALine) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first = desk.start_script("echo one; while ! test -e go; do sleep 0.005; done");
   const ProgramId second = desk.start_behind(first, {"echo", "two"});
   const ProgramId third = desk.start_behind(second, {"echo", "three"});
@@ -464,7 +464,7 @@ TEST(Spawner, WithdrawsFromTheMiddleOfALine) {
 }
 
 TEST(Spawner, WithdrawsAProgramThatWaits) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first = desk.start_script("echo one; sleep 1000");
   const ProgramId second = desk.start_behind(first, {"echo", "two"});
   desk.spawner().withdraw(first);  // Runs already: nothing.
@@ -479,7 +479,7 @@ TEST(Spawner, WithdrawsAProgramThatWaits) {
 }
 
 TEST(Spawner, StartsWhatWaitsBehindAProgramThatDidNotStart) {
-  Desk desk;
+  SpawnerDesk desk;
   const ProgramId first = desk.start({"no-such-program"});
   if (!desk.spawner().can_wait_behind(first)) GTEST_FAIL() << "an end was told outside dispatch()";
   const ProgramId second = desk.start_behind(first, {"no-such-program"});

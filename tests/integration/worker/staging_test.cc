@@ -21,15 +21,15 @@ using testing::HasSubstr;
 
 constexpr AttemptId kAttempt{0x11};
 
-class Desk {
+class StagingDesk {
  public:
-  Desk() {
+  StagingDesk() {
     std::string pattern = (fs::temp_directory_path() / "chappe-staging-XXXXXX").string();
     root_ = ::mkdtemp(pattern.data());
     store = *open_local_object_store((root_ / "store").string());
     fs::create_directories(work());
   }
-  ~Desk() { fs::remove_all(root_); }
+  ~StagingDesk() { fs::remove_all(root_); }
 
   fs::path work() const { return root_ / "work"; }
   StagingPlace place() {
@@ -90,7 +90,7 @@ class Desk {
 };
 
 TEST(Staging, CarriesFilesThereAndBack) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("out/a", "text\n");
   desk.write("out/empty", "");
   desk.output("a", "out/a");
@@ -102,7 +102,7 @@ TEST(Staging, CarriesFilesThereAndBack) {
 }
 
 TEST(Staging, RecordsSizeHashAndAttempt) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("a", "text\n");
   desk.output("a", "a");
   const auto staged = desk.out();
@@ -115,7 +115,7 @@ TEST(Staging, RecordsSizeHashAndAttempt) {
 }
 
 TEST(Staging, CarriesDirectoriesWithTheirLinksAndPrograms) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("out/sub/deep/file", "deep");
   desk.write("out/run.sh", "#!/bin/sh\n");
   fs::permissions(desk.work() / "out/run.sh", fs::perms::owner_all);
@@ -131,7 +131,7 @@ TEST(Staging, CarriesDirectoriesWithTheirLinksAndPrograms) {
 }
 
 TEST(Staging, CarriesDirectoriesWhoseNamesAreNoUtf8) {
-  Desk desk;
+  StagingDesk desk;
   const std::string latin = "r\xe9sum\xe9.csv";
   const std::string utf8 = "r\xc3\xa9sum\xc3\xa9.csv";
   desk.write("out/" + latin, "latin");
@@ -146,7 +146,7 @@ TEST(Staging, CarriesDirectoriesWhoseNamesAreNoUtf8) {
 }
 
 TEST(Staging, PacksEqualDirectoriesIntoEqualBytes) {
-  Desk desk;
+  StagingDesk desk;
   for (const std::string folder : {"one", "two"}) {
     // Made in another order, at another time.
     for (const std::string& name :
@@ -162,14 +162,14 @@ TEST(Staging, PacksEqualDirectoriesIntoEqualBytes) {
 }
 
 TEST(Staging, PlacesACollectionInADirectoryEvenWhereItIsEmpty) {
-  Desk desk;
+  StagingDesk desk;
   ResolvedInput input{.name = "parts", .path = "in/parts", .collection = true};
   ASSERT_TRUE(stage_in(desk.place(), {input}).has_value());
   EXPECT_TRUE(fs::is_directory(desk.work() / "in/parts"));
 }
 
 TEST(Staging, SaysWhatATaskForgot) {
-  Desk desk;
+  StagingDesk desk;
   ResolvedOutput& output = desk.output("model", "m/model.bin");
   EXPECT_EQ(desk.complaint(), "output 'model': 'm/model.bin' is not there; the task must write it");
   output.required = false;
@@ -177,7 +177,7 @@ TEST(Staging, SaysWhatATaskForgot) {
 }
 
 TEST(Staging, WantsContentWhereContentWasPromised) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("file", "");
   desk.output("model", "file").non_empty = true;
   EXPECT_EQ(desk.complaint(), "output 'model': 'file' is empty");
@@ -189,14 +189,14 @@ TEST(Staging, WantsContentWhereContentWasPromised) {
 }
 
 TEST(Staging, WantsAFileWherePackingIsOff) {
-  Desk desk;
+  StagingDesk desk;
   fs::create_directories(desk.work() / "folder");
   desk.output("model", "folder").pack = Pack::kNone;
   EXPECT_THAT(desk.complaint(), HasSubstr("is a directory"));
 }
 
 TEST(Staging, RefusesOutputsThatLeadOutOfTheWorkDirectory) {
-  Desk desk;
+  StagingDesk desk;
   fs::create_symlink("/etc/passwd", desk.work() / "link");
   fs::create_symlink("..", desk.work() / "up");
   desk.output("stolen", "link");
@@ -209,7 +209,7 @@ TEST(Staging, RefusesOutputsThatLeadOutOfTheWorkDirectory) {
 }
 
 TEST(Staging, RefusesADirectoryWithALinkOutOfIt) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("first", "uploaded before");
   fs::create_directories(desk.work() / "folder/sub");
   fs::create_symlink("../../secret", desk.work() / "folder/sub/link");
@@ -220,7 +220,7 @@ TEST(Staging, RefusesADirectoryWithALinkOutOfIt) {
 }
 
 TEST(Staging, RefusesAPipeWithoutWaitingForIt) {
-  Desk desk;
+  StagingDesk desk;
   ASSERT_EQ(::mkfifo((desk.work() / "pipe").c_str(), 0600), 0);
   desk.output("pipe", "pipe");
   EXPECT_THAT(desk.complaint(), HasSubstr("neither a file nor a directory"));
@@ -230,7 +230,7 @@ TEST(Staging, RefusesAPipeWithoutWaitingForIt) {
 }
 
 TEST(Staging, FollowsALinkThatStaysInside) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("models/7", "seven");
   fs::create_symlink("models/7", desk.work() / "latest");
   desk.output("model", "latest");
@@ -239,10 +239,10 @@ TEST(Staging, FollowsALinkThatStaysInside) {
 }
 
 TEST(Staging, StopsWhenAnObjectIsNotWhatWasRecorded) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("a", "text\n");
   desk.output("a", "a");
-  ResolvedInput input = Desk::input_of(desk.out()->outputs.objects.front());
+  ResolvedInput input = StagingDesk::input_of(desk.out()->outputs.objects.front());
   input.objects[0].sha256[5] ^= 1;
   auto staged = stage_in(desk.place(), {input});
   ASSERT_FALSE(staged.has_value());
@@ -255,17 +255,17 @@ TEST(Staging, StopsWhenAnObjectIsNotWhatWasRecorded) {
 }
 
 TEST(Staging, UnpacksNothingThatWasNotVerified) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("out/file", "text");
   desk.output("tree", "out");
-  ResolvedInput input = Desk::input_of(desk.out()->outputs.objects.front());
+  ResolvedInput input = StagingDesk::input_of(desk.out()->outputs.objects.front());
   input.objects[0].size += 1;
   ASSERT_FALSE(stage_in(desk.place(), {input}).has_value());
   EXPECT_FALSE(fs::exists(desk.work() / "in/tree"));
 }
 
 /// An archive that somebody else made, as an object.
-ResolvedInput foreign_archive(Desk& desk, const std::string& make) {
+ResolvedInput foreign_archive(StagingDesk& desk, const std::string& make) {
   const fs::path evil = desk.work() / "evil";
   fs::create_directories(evil);
   const std::string command =
@@ -273,7 +273,7 @@ ResolvedInput foreign_archive(Desk& desk, const std::string& make) {
   EXPECT_EQ(std::system(command.c_str()), 0);
   desk.task.outputs.clear();
   desk.output("evil", "evil.tar.zst");
-  ResolvedInput input = Desk::input_of(desk.out()->outputs.objects.front());
+  ResolvedInput input = StagingDesk::input_of(desk.out()->outputs.objects.front());
   input.objects[0].packed = true;
   return input;
 }
@@ -282,7 +282,7 @@ TEST(Staging, RefusesArchivesThatLeadOut) {
   for (const std::string make : {"echo x > ../out.txt && echo ../out.txt > names", "echo \"$PWD/names\" > names",
                                  "ln -s /etc link && echo link > names", "ln -s ../.. up && echo up > names",
                                  "echo x > a && ln a b && echo a b > names", "mkfifo p && echo p > names"}) {
-    Desk desk;
+    StagingDesk desk;
     const auto staged = stage_in(desk.place(), {foreign_archive(desk, make)});
     ASSERT_FALSE(staged.has_value()) << make;
     EXPECT_THAT(staged.error().message, HasSubstr("in the archive")) << make;
@@ -290,7 +290,7 @@ TEST(Staging, RefusesArchivesThatLeadOut) {
 }
 
 TEST(Staging, ReadsValuesAsTextAndAsJson) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("text", "two words\n");
   desk.write("auc", " 0.83\n");
   desk.write("rows", "12");
@@ -312,7 +312,7 @@ TEST(Staging, ReadsValuesAsTextAndAsJson) {
 }
 
 TEST(Staging, SaysWhatIsWrongWithAValue) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("word", "many");
   desk.write("broken.json", "{");
   desk.write("m.json", "{\"a\": 1}");
@@ -328,7 +328,7 @@ TEST(Staging, SaysWhatIsWrongWithAValue) {
 }
 
 TEST(Staging, BoundsValuesAndTheirFiles) {
-  Desk desk;
+  StagingDesk desk;
   desk.task.values = {{"v", "v", "", {}, false}};
   desk.write("v", std::string(kValueMax - 2, 'x'));  // And two quotes, as JSON.
   EXPECT_EQ(desk.complaint(), "");
@@ -342,7 +342,7 @@ TEST(Staging, BoundsValuesAndTheirFiles) {
 }
 
 TEST(Staging, BoundsTheDepthOfADirectory) {
-  Desk desk;
+  StagingDesk desk;
   const auto nested = [](std::size_t depth) {
     fs::path path = "tree";
     for (std::size_t i = 0; i < depth; ++i) path /= "d";
@@ -356,7 +356,7 @@ TEST(Staging, BoundsTheDepthOfADirectory) {
 }
 
 TEST(Staging, StagesAssetsAndTakesThemBackWhenNobodyWantsThem) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("m", "model");
   desk.output("m", "m").asset_uri = "models/m";
   const auto staged = desk.out();
@@ -371,10 +371,10 @@ TEST(Staging, StagesAssetsAndTakesThemBackWhenNobodyWantsThem) {
 }
 
 TEST(Staging, StopsWhenItIsToldTo) {
-  Desk desk;
+  StagingDesk desk;
   desk.write("a", "text");
   desk.output("a", "a");
-  const ResolvedInput input = Desk::input_of(desk.out()->outputs.objects.front());
+  const ResolvedInput input = StagingDesk::input_of(desk.out()->outputs.objects.front());
   desk.stop = true;
   EXPECT_EQ(desk.complaint(Reason::kArtifactIo), "store output 'a': stopped");
   const auto staged = stage_in(desk.place(), {input});
@@ -386,7 +386,7 @@ TEST(Staging, NeedsLittleMemoryForLargeFiles) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's own memory is many times the program's";
 #endif
-  Desk desk;
+  StagingDesk desk;
   { std::ofstream(desk.work() / "large") << ""; }
   fs::resize_file(desk.work() / "large", std::uintmax_t{96} << 20);
   desk.write("folder/x", "");

@@ -31,7 +31,7 @@ using testing::Reply;
 using testing::s3_error;
 using testing::S3Request;
 
-constexpr AttemptId kAttempt{0x11};
+constexpr AttemptId kStoredAttempt{0x11};
 
 class StoreAway : public ::testing::Test {
  protected:
@@ -61,7 +61,7 @@ class StoreAway : public ::testing::Test {
     return {
         *store_, work_.string(), stop_, {.rest_min = milliseconds(1), .rest_max = milliseconds(20), .total = total_}};
   }
-  Staged<StagedOut> out() { return stage_out(place(), "p/", kAttempt, task_); }
+  Staged<StagedOut> out() { return stage_out(place(), "p/", kStoredAttempt, task_); }
 
   Staged<std::uint64_t> in(const OutputObject& object) {
     ResolvedInput input{.name = "in", .path = "in"};

@@ -23,9 +23,9 @@ namespace chappe {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Contains;
-using testing::EndsWith;
-using testing::HasSubstr;
+using ::testing::Contains;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 constexpr Duration kPatience = 20s;
 
@@ -302,7 +302,7 @@ TEST(Worker, TellsTheTaskWhoItIs) {
     EXPECT_THAT(log, HasSubstr(line + "\n"));
   }
   EXPECT_THAT(log, HasSubstr("CHAPPE_RUN_ID=" + run_id));
-  EXPECT_THAT(log, testing::ContainsRegex("CHAPPE_IDEMPOTENCY_KEY=[0-9a-f]{64}\n"));
+  EXPECT_THAT(log, ::testing::ContainsRegex("CHAPPE_IDEMPOTENCY_KEY=[0-9a-f]{64}\n"));
   EXPECT_THAT(log, EndsWith("/work\n"));
 }
 
@@ -321,7 +321,7 @@ TEST(Worker, KeepsItsOwnSecretsFromTasks) {
   ::unsetenv("AWS_SECRET_ACCESS_KEY");
   const AttemptFinished result = desk.run(script("env; ls -a ~ $TMPDIR"));
   EXPECT_EQ(result.end.reason, Reason::kNone);
-  EXPECT_THAT(desk.stored_log(result.what.attempt), testing::Not(HasSubstr("very-secret")));
+  EXPECT_THAT(desk.stored_log(result.what.attempt), ::testing::Not(HasSubstr("very-secret")));
 }
 
 TEST(Worker, SaysWhichProgramIsMissing) {
@@ -575,7 +575,7 @@ TEST(Worker, TakesTheWorkDirectoryOfOneThatWasKilledWhenItsTasksAreDead) {
   desk.open_port();
   ASSERT_TRUE(desk.until_joined());
   EXPECT_NE(::kill(task, 0), 0);
-  EXPECT_THAT(desk.hellos.back().held, testing::IsEmpty());
+  EXPECT_THAT(desk.hellos.back().held, ::testing::IsEmpty());
   EXPECT_EQ(desk.run(script("test ! -e left")).end.reason, Reason::kNone);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using support::DagBuilder;
 
-std::function<void(Task&)> over(ValueList items, const std::string& key = "") {
+std::function<void(Task&)> over_items(ValueList items, const std::string& key = "") {
   return [=](Task& task) {
     task.foreach.emplace();
     task.foreach->items = items;
@@ -37,7 +37,7 @@ std::vector<std::string> names(const Instances& instances) {
 }
 
 TEST(Instances, StandInTheOrderOfTheFileMappedOnesSideBySide) {
-  const Instances instances = expand(DagBuilder("d").task("a").task("b", {}, over({"x", "y"})).task("c").build());
+  const Instances instances = expand(DagBuilder("d").task("a").task("b", {}, over_items({"x", "y"})).task("c").build());
   EXPECT_EQ(names(instances), (std::vector<std::string>{"a", "b[x]", "b[y]", "c"}));
   for (std::uint32_t i = 0; i < instances.size(); ++i) EXPECT_EQ(instances.find(instances.name_of(i)), i);
   EXPECT_EQ(instances.task_of(2), 1u);
@@ -46,20 +46,21 @@ TEST(Instances, StandInTheOrderOfTheFileMappedOnesSideBySide) {
 }
 
 TEST(Instances, AFanOutOverNothingHasOneThatStandsForIt) {
-  const Instances instances = expand(DagBuilder("d").task("a", {}, over({})).task("b", {}, counting(0, 0, 1)).build());
+  const Instances instances =
+      expand(DagBuilder("d").task("a", {}, over_items({})).task("b", {}, counting(0, 0, 1)).build());
   EXPECT_EQ(names(instances), (std::vector<std::string>{"a", "b"}));
   EXPECT_FALSE(instances.mapped(0));
   EXPECT_EQ(instances.key_of(0), "");
 }
 
 TEST(Instances, ShortScalarsThatDifferAreTheirOwnKeysAnythingElseGoesByPosition) {
-  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over({1, "x", 2.5})).build())),
+  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over_items({1, "x", 2.5})).build())),
             (std::vector<std::string>{"a[1]", "a[x]", "a[2.5]"}));
-  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over({"x", "x"})).build())),
+  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over_items({"x", "x"})).build())),
             (std::vector<std::string>{"a[0]", "a[1]"}));
-  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over({ValueList{1}})).build())),
+  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over_items({ValueList{1}})).build())),
             (std::vector<std::string>{"a[0]"}));
-  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over({std::string(65, 'x')})).build())),
+  EXPECT_EQ(names(expand(DagBuilder("d").task("a", {}, over_items({std::string(65, 'x')})).build())),
             (std::vector<std::string>{"a[0]"}));
 }
 
@@ -74,9 +75,9 @@ TEST(Instances, SequencesCountWithTheirStepAndFindOnlyTheirOwn) {
 
 TEST(Instances, AKeyMustBeOneAndOnlyOnesOwn) {
   const auto error = [](const DagPtr& dag) { return Instances::expand(dag, {}).error().message; };
-  EXPECT_EQ(error(DagBuilder("d").task("a", {}, over({"x", "y"}, "same")).build()),
+  EXPECT_EQ(error(DagBuilder("d").task("a", {}, over_items({"x", "y"}, "same")).build()),
             "key of task 'a', item 1: 'same' names another item already");
-  EXPECT_EQ(error(DagBuilder("d").task("a", {}, over({""}, "${{ item }}")).build()),
+  EXPECT_EQ(error(DagBuilder("d").task("a", {}, over_items({""}, "${{ item }}")).build()),
             "key of task 'a', item 0: '' must have 1 to 200 bytes");
 }
 
