@@ -187,6 +187,10 @@ class CommandLine {
     worker->add_option("--label", worker_.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
     worker->add_option("--taint", worker_.taints, "Take only tasks that tolerate NAME; may be repeated")
         ->allow_extra_args(false);
+    worker
+        ->add_option("--metrics-listen", worker_.metrics_listen,
+                     "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")
+        ->envname("CHAPPE_WORKER_METRICS_LISTEN");
     worker->add_flag("--keep-work-dirs", worker_.keep_work_dirs, "Do not clean up after attempts, for debugging");
     worker->add_flag("--quit-with-parent", worker_.quit_with_parent, "Stop when the starting process is gone");
     does(worker, [this] {

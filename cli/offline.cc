@@ -29,11 +29,13 @@ class FilesBackend : public api::Backend {
   void questions(std::size_t, Done done) override { done(nobody_there()); }
   Result<std::unique_ptr<MetaReader>> open_reader() override { return SqliteMetaStore::open_reader(database_); }
   ObjectStore& objects() override { return *objects_; }
+  metrics::Registry& metrics() override { return metrics_; }
   RunId new_run_id() override { return {}; }
 
  private:
   std::filesystem::path database_;
   std::unique_ptr<ObjectStore> objects_;
+  metrics::Registry metrics_;
 };
 
 }  // namespace

@@ -144,6 +144,37 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
   return "a worker with room: " + why;
 }
 
+namespace {
+
+/// How many task instances could go on but for one thing, by that thing. Cost: O(live runs, gates, classes).
+ValueMap count_waiting(const EngineState& state) {
+  std::uint64_t pool = 0, worker = 0, limit = 0, gate = 0, rest = 0, waits = 0;
+  for (const auto& [which, queue] : state.ready) {
+    const Pool& its = state.pools[which.pool];
+    (its.slots != 0 && its.taken + which.slots > its.slots ? pool : worker) += queue.size();
+  }
+  for (const auto& [name, view] : state.gates.view()) gate += view.waiting;
+  for (const auto& [seq, run] : state.runs) {
+    const auto in_state = [&](TaskState which) { return run->counts[static_cast<std::size_t>(which)]; };
+    rest += in_state(TaskState::kUpForRetry);
+    waits += in_state(TaskState::kWaiting);
+    for (const ReadyRange& range : run->parked) limit += range.end - range.next;
+    for (const auto& [task, ranges] : run->parked_by_task) {
+      for (const ReadyRange& range : ranges) limit += range.end - range.next;
+    }
+  }
+  waits -= std::min<std::uint64_t>(waits, state.questions.size());
+  return {{"pool", number(pool)},
+          {"worker", number(worker)},
+          {"limit", number(limit)},
+          {"lock_or_rate", number(gate)},
+          {"retry", number(rest)},
+          {"time_or_data", number(waits)},
+          {"person", number(state.questions.size())}};
+}
+
+}  // namespace
+
 Value Engine::workers(Now now) const {
   const EngineState& state = *state_;
   ValueList workers;
@@ -174,8 +205,14 @@ Value Engine::workers(Now now) const {
                                 {"taken", number(state.pools[i].taken)},
                                 {"ready", number(waiting[i])}});
   }
-  return ValueMap{
-      {"workers", std::move(workers)}, {"pools", std::move(pools)}, {"live_runs", number(state.runs.size())}};
+  std::uint64_t queued = 0;
+  for (const auto& [dag, runs] : state.queued_by_dag) queued += runs.size();
+  return ValueMap{{"workers", std::move(workers)},
+                  {"pools", std::move(pools)},
+                  {"live_runs", number(state.runs.size())},
+                  {"runs_queued", number(queued)},
+                  {"runs_running", number(state.runs.size() - queued)},
+                  {"tasks_waiting", count_waiting(state)}};
 }
 
 std::string Engine::dump_json() const {

@@ -13,6 +13,7 @@
 #include "engine/ports/meta_reader.h"
 #include "engine/ports/object_store.h"
 #include "engine/run/events.h"
+#include "proto/metrics/metrics.h"
 
 namespace chappe::api {
 
@@ -44,6 +45,8 @@ class Backend {
 
   virtual Result<std::unique_ptr<MetaReader>> open_reader() = 0;
   virtual ObjectStore& objects() = 0;
+  /// What the daemon counts; the API adds what is asked of it.
+  virtual metrics::Registry& metrics() = 0;
   /// 80 random bits for a RunId, and the time to go with it.
   virtual RunId new_run_id() = 0;
 };

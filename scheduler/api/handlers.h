@@ -74,6 +74,9 @@ Answer list_tokens(Context& context, const Request& request);
 void create_token(Context& context, const Request& request, Respond respond);
 void revoke_token(Context& context, const Request& request, Respond respond);
 
+// metrics.cc
+void show_metrics(Context& context, const Request& request, Respond respond);
+
 // service.cc
 void list_workers(Context& context, const Request& request, Respond respond);
 Answer list_audit(Context& context, const Request& request);

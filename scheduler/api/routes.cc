@@ -29,6 +29,7 @@ constexpr auto kObjects = Lane::kObjects;
 constexpr Route kRoutes[] = {
     {kGet, "/healthz", Permission::kNone, kNoBody, kMetadata, health},
     {kGet, "/readyz", Permission::kNone, kNoBody, kMetadata, readiness},
+    {kGet, "/metrics", kRead, kNoBody, kMetadata, show_metrics},
     {kGet, "/api/v1/openapi.yaml", kRead, kNoBody, kMetadata, show_openapi},
     {kGet, "/api/v1/schema", kRead, kNoBody, kMetadata, show_schema},
     {kGet, "/api/v1/dags", kRead, kNoBody, kMetadata, list_dags},

@@ -65,7 +65,9 @@ struct Server::State {
                .tokens = std::make_shared<TokenBook>(config.token, config.tokens),
                .denials = Denials(backend),
                .wrong_tokens = Allowances({.burst = config.bounds.wrong_tokens_max, .one_more = kWrongTokenRest}),
-               .mailbox = std::make_shared<Mailbox>(io)},
+               .mailbox = std::make_shared<Mailbox>(io),
+               .seconds = backend.metrics().seconds("chappe_http_seconds",
+                                                    "From the head of a request to the API to its answer.")},
         metadata(backend, kReaders, config.bounds.queue_max),
         objects(backend, kReaders, config.bounds.queue_max) {
     shared.metadata = &metadata;

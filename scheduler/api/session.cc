@@ -323,7 +323,20 @@ void Session::fill_head(Response& response, const Answer& answer) const {
   response.keep_alive(keep_alive_);
 }
 
+/// By route, not by path: a path is anybody's to choose.
+void Session::count(int status) {
+  const std::string route = route_ == nullptr ? "(none)" : std::string(route_->pattern);
+  shared_.backend.metrics()
+      .counter("chappe_http_requests_total", "Requests to the API, by route and status.",
+               {{"route", route},
+                {"method", route_ == nullptr ? "(none)" : std::string(name_of(route_->method))},
+                {"status", std::to_string(status)}})
+      .add();
+  if (request_.at.is_set()) shared_.seconds.observe(static_cast<double>((wall_now() - request_.at).count()) / 1e6);
+}
+
 void Session::write(Answer answer) {
+  count(answer.status);
   enter(Stage::kWriting, shared_.bounds.write_time_max);
   text_response_.emplace();
   fill_head(*text_response_, answer);
@@ -362,6 +375,7 @@ void Session::start_stream(Answer answer) {
   if (shared_.streams >= shared_.bounds.streams_max)
     return write(problem(503, "too many streams are followed already"));
   if (parser_->get().version() != 11) return refuse(problem(505, "a stream needs HTTP/1.1"));
+  count(answer.status);
   ++shared_.streams;
   keep_alive_ = false;
   stream_ = std::move(answer.stream);

@@ -54,6 +54,7 @@ struct Shared {
   ReaderPool* metadata = nullptr;
   ReaderPool* objects = nullptr;
   std::size_t streams = 0;
+  metrics::Seconds seconds;  ///< From the head of a request to its answer.
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -96,6 +97,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void dispatch();
   Respond make_respond();
   void answered(std::uint64_t request, Answer answer);
+  void count(int status);
   void write(Answer answer);
   void take_leave();
   void drop_input(std::size_t bytes_left);

@@ -18,6 +18,8 @@ std::int64_t clock_us(clockid_t clock) {
   return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_nsec / 1000;
 }
 
+double seconds_since(MonoTime time) { return static_cast<double>((read_clocks().mono - time).count()) / 1e6; }
+
 }  // namespace
 
 Now read_clocks() { return {{clock_us(CLOCK_REALTIME)}, {clock_us(CLOCK_BOOTTIME)}}; }
@@ -123,16 +125,23 @@ Result<void> Loop::pass() {
   }
   const Now now = read_clocks();
   Effects effects = parts_.engine.step(inbox_.events, now);
+  parts_.metrics.stepped(inbox_.events.size(), seconds_since(now.mono));
   wake_at_ = effects.wake_at;
-  if (!effects.persist.empty()) {
-    if (auto committed = parts_.store.commit(effects.persist); !committed) return committed;
-  }
+  if (auto committed = commit(effects.persist); !committed) return committed;
   carry_out(effects);
   for (const TaskChange& change : effects.persist.tasks) {
     const bool ended = change.expect_attempt && change.row.end.ended_at.is_set();
     if (ended) parts_.logs.finish(change.expect_attempt);
   }
   for (const Query& query : std::exchange(queries_, {})) query(parts_.engine, now);
+  return {};
+}
+
+Result<void> Loop::commit(const Persist& changes) {
+  if (changes.empty()) return {};
+  const MonoTime began = read_clocks().mono;
+  if (auto committed = parts_.store.commit(changes); !committed) return committed;
+  parts_.metrics.committed(changes, seconds_since(began));
   return {};
 }
 

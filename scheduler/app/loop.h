@@ -18,6 +18,7 @@
 #include "scheduler/app/dag_source.h"
 #include "scheduler/app/disk_space.h"
 #include "scheduler/app/looker.h"
+#include "scheduler/app/loop_metrics.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
 
@@ -39,6 +40,7 @@ class Loop {
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.
+    LoopMetrics& metrics;
     int stop_fd = -1;  ///< Readable: stop.
   };
   explicit Loop(const Parts& parts) : parts_(parts) {}
@@ -58,6 +60,7 @@ class Loop {
   bool answer_repeated(const Request& request);
   bool is_out_of_date(const RetryRequested& retry);
   Result<void> pass();
+  Result<void> commit(const Persist& changes);
   void carry_out(Effects& effects);
   bool wait();
   bool stop_asked() const;

@@ -13,8 +13,8 @@ namespace chappe {
 
 class LoopBackend final : public api::Backend {
  public:
-  LoopBackend(Mailbox& mailbox, std::filesystem::path database, ObjectStore& objects)
-      : mailbox_(mailbox), database_(std::move(database)), objects_(objects) {}
+  LoopBackend(Mailbox& mailbox, std::filesystem::path database, ObjectStore& objects, metrics::Registry& metrics)
+      : mailbox_(mailbox), database_(std::move(database)), objects_(objects), metrics_(metrics) {}
 
   void request(Event event, Done done) override;
   void explain(const RunId& run, std::string task, std::size_t limit, Done done) override;
@@ -22,6 +22,7 @@ class LoopBackend final : public api::Backend {
   void questions(std::size_t limit, Done done) override;
   Result<std::unique_ptr<MetaReader>> open_reader() override;
   ObjectStore& objects() override { return objects_; }
+  metrics::Registry& metrics() override { return metrics_; }
   RunId new_run_id() override;
   std::vector<api::DagComplaint> dag_complaints() override;
   /// Whose complaints to tell; call before anybody asks. It must outlive the API's server.
@@ -34,6 +35,7 @@ class LoopBackend final : public api::Backend {
   Mailbox& mailbox_;
   std::filesystem::path database_;
   ObjectStore& objects_;
+  metrics::Registry& metrics_;
   const DagFolderWatch* folder_ = nullptr;
 };
 

@@ -25,6 +25,7 @@
 #include "scheduler/app/outside.h"
 #include "scheduler/app/state_dir.h"
 #include "storage/digest/digest.h"
+#include "storage/open/measured_object_store.h"
 #include "storage/open/object_stores.h"
 #include "storage/sqlite/sqlite_meta_store.h"
 
@@ -178,6 +179,9 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
       config.object_store.empty() ? "file://" + (state->root / "objects").string() : config.object_store;
   auto objects = open_object_store(objects_uri);
   if (!objects) return fail(std::move(objects.error()));
+  metrics::Registry registry;
+  LoopMetrics metrics(registry);
+  *objects = measure(*std::move(objects), registry);
   const Value announced_before = last_announced(*state);
   auto port = bind_port(config, *state, announced_before);
   if (!port) return fail(std::move(port.error()));
@@ -188,7 +192,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   Outside outside(**objects, config.wait_files);
   Looker looker([&](const LookTarget& target) { return outside.look(target); },
                 [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  LoopBackend backend(mailbox, state->database(), **objects);
+  LoopBackend backend(mailbox, state->database(), **objects, registry);
   auto reader = backend.open_reader();
   if (!reader) return fail(std::move(reader.error()));
   auto folder = watch_dags(config, **reader, mailbox);
@@ -201,7 +205,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
   DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, stop_fd});
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, metrics, stop_fd});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

@@ -195,8 +195,11 @@ class Cluster:
 
     # ---- The API ----
 
+    def url(self) -> str:
+        return str(self._endpoint()["api"]).rstrip("/")
+
     def call(self, method: str, path: str, body: Any = None) -> bytes:
-        request = urllib.request.Request(self._endpoint()["api"].rstrip("/") + path, method=method)
+        request = urllib.request.Request(self.url() + path, method=method)
         request.add_header("Authorization", "Bearer " + (self.state / "token").read_text().strip())
         if body is not None:
             request.add_header("Content-Type", "application/json")

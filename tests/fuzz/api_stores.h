@@ -36,11 +36,13 @@ class Yes : public api::Backend {
   void questions(std::size_t, Done done) override { done(Value(ValueMap{{"items", ValueList{}}})); }
   Result<std::unique_ptr<MetaReader>> open_reader() override { return SqliteMetaStore::open_reader(database_); }
   ObjectStore& objects() override { return objects_; }
+  metrics::Registry& metrics() override { return metrics_; }
   RunId new_run_id() override { return RunId::make(kSomeDay, {}); }
 
  private:
   std::filesystem::path database_;
   ObjectStore& objects_;
+  metrics::Registry metrics_;
 };
 
 inline Persist some_history(const Dag& dag) {

@@ -40,7 +40,8 @@ class World {
                              .wrong_tokens = Allowances({.burst = 1e12, .one_more = std::chrono::seconds(1)}),
                              .mailbox = std::make_shared<Mailbox>(io_),
                              .metadata = &metadata_,
-                             .objects = &objects_});
+                             .objects = &objects_,
+                             .seconds = stores_.backend().metrics().seconds("s", "")});
   }
 
   /// All that the peer of a connection hears that says `input` and no more.

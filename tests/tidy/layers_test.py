@@ -21,6 +21,7 @@ LEVELS = {
     "proto/json": 2.1,
     "storage/digest": 2.1,
     "proto/http": 2.1,
+    "proto/metrics": 2.1,
     "proto/chappe": 2.1,
     "dags/loader": 3.0,
     "proto/wire": 3.0,
@@ -53,6 +54,7 @@ LIBRARIES = {
     "archive": "worker/artifacts",
     "archive_entry": "worker/artifacts",
     "boost": "scheduler/api",
+    "prometheus": "proto/metrics",
     "CLI": "cli",
     "spdlog": "cli",
 }

@@ -309,6 +309,7 @@ void Executor::store_outputs(Execution& execution, Now program_ended) {
 void Executor::over(Execution& execution, Now now) {
   CHAPPE_ASSERT(execution.program == 0 && !execution.transferring);
   take_last_chunks(execution);
+  parts_.metrics.ended(execution.end);
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
   if (!parts_.agent.ended(execution.id(), execution.end, outputs, now) && outputs != nullptr) discard(outputs);
   give_up_place(execution);

@@ -20,6 +20,7 @@
 #include "worker/app/attempt_log.h"
 #include "worker/app/environment.h"
 #include "worker/app/work_directory.h"
+#include "worker/app/worker_metrics.h"
 #include "worker/artifacts/staging.h"
 #include "worker/artifacts/transfers.h"
 #include "worker/exec/oom_counter.h"
@@ -32,6 +33,7 @@ struct ExecutorParts {
   WorkDirectory& directory;
   exec::Spawner& spawner;
   ObjectStore& store;
+  WorkerMetrics& metrics;
   Environment environment;
   std::function<Now()> now;
   LogBounds log_bounds{};

@@ -16,6 +16,7 @@
 
 #include "engine/ports/log.h"
 #include "storage/digest/digest.h"
+#include "storage/open/measured_object_store.h"
 #include "storage/open/object_stores.h"
 #include "worker/app/executor.h"
 #include "worker/app/machine.h"
@@ -79,13 +80,15 @@ class Worker {
     std::unique_ptr<transport::SchedulerLink> link;
     int signals = -1;  ///< open_signals(), from before there were threads.
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
+    metrics::Registry& registry;
   };
 
   Worker(Parts parts, WorkerHello hello)
       : parts_(std::move(parts)),
         agent_(std::move(hello)),
+        metrics_(parts_.registry),
         messenger_(*parts_.link),
-        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, Environment(environ), &now}),
+        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, metrics_, Environment(environ), &now}),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
     for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd()}) watch(fd);
@@ -230,6 +233,8 @@ class Worker {
     const std::string trouble = parts_.link->trouble();
     const MonoTime time = exec::boot_time();
     connected_ = trouble.empty();
+    metrics_.is_connected(connected_);
+    metrics_.holds(agent_.running() + agent_.waiting());
     if (connected_) {
       trouble_again_at_ = time + 1s;  // A moment without connection is no news.
     } else if (time >= trouble_again_at_) {
@@ -244,6 +249,7 @@ class Worker {
 
   Parts parts_;
   agent::Agent agent_;
+  WorkerMetrics metrics_;
   Messenger messenger_;
   Executor executor_;
   const int epoll_;
@@ -262,6 +268,14 @@ int refuse(const Error& error) {
   return error.code == ErrorCode::kUnavailable ? kRestart : kConfiguration;
 }
 
+/// Null: nobody is to read them.
+Result<std::unique_ptr<metrics::Exposer>> expose(const WorkerConfig& config, const metrics::Registry& registry) {
+  if (config.metrics_listen.empty()) return std::unique_ptr<metrics::Exposer>();
+  auto exposer = metrics::Exposer::start(config.metrics_listen, registry);
+  if (exposer) log::info("metrics on port {}", (*exposer)->port());
+  return exposer;
+}
+
 int start_and_run(const WorkerConfig& config) {
   const int parent = config.quit_with_parent ? static_cast<int>(::syscall(SYS_pidfd_open, ::getppid(), 0)) : -1;
   auto directory = WorkDirectory::open(config.work_dir, config.keep_work_dirs, kLockWait);
@@ -273,6 +287,10 @@ int start_and_run(const WorkerConfig& config) {
   const int signals = open_signals();
   auto store = open_object_store(config.object_store);
   if (!store) return refuse(store.error());
+  auto registry = std::make_unique<metrics::Registry>();
+  *store = measure(*std::move(store), *registry);
+  auto exposer = expose(config, *registry);
+  if (!exposer) return refuse(exposer.error());
   auto keys = transport::load_keys(config.key_file);
   if (!keys) return refuse(keys.error());
   auto link = transport::SchedulerLink::connect({config.scheduler, config.server_key, std::move(*keys)});
@@ -280,8 +298,9 @@ int start_and_run(const WorkerConfig& config) {
   WorkerHello hello = hello_of(config);
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent},
-                std::move(hello));
+  Worker worker(
+      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent, *registry},
+      std::move(hello));
   return worker.run();
 }
 

@@ -31,6 +31,7 @@ const std::vector<Promise>& promises() {
   static const std::vector<Promise> all{
       {"GET", "/healthz", kOpen},
       {"GET", "/readyz", kOpen},
+      {"GET", "/metrics", kViewer},
       {"GET", "/api/v1/openapi.yaml", kViewer},
       {"GET", "/api/v1/schema", kViewer},
       {"GET", "/api/v1/dags", kViewer},

@@ -32,6 +32,7 @@ class RecordingBackend : public Backend {
   void questions(std::size_t limit, Done done) override;
   Result<std::unique_ptr<MetaReader>> open_reader() override;
   ObjectStore& objects() override { return objects_; }
+  metrics::Registry& metrics() override { return metrics_; }
   RunId new_run_id() override;
 
   std::vector<Event> requests() const;
@@ -41,6 +42,7 @@ class RecordingBackend : public Backend {
  private:
   std::filesystem::path database_;
   ObjectStore& objects_;
+  metrics::Registry metrics_;
   mutable std::mutex mutex_;
   std::vector<Event> requests_;
 };
