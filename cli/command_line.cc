@@ -18,6 +18,7 @@
 #include "cli/standalone.h"
 #include "cli/state_dir.h"
 #include "engine/base/text.h"
+#include "engine/ports/log.h"
 
 #ifndef CHAPPE_VERSION
 #define CHAPPE_VERSION "0.1.0"
@@ -92,6 +93,19 @@ class CommandLine {
     if (!settings) return fail(settings.error());
     settings_ = *std::move(settings);
     return apply_settings(settings_, app_);
+  }
+
+  /// The scheduler's options that may change while it runs. What was given as an option stays.
+  Result<RereadOptions> reread() {
+    const std::filesystem::path file = find_config_file(config_file_);
+    auto fresh = file.empty() ? Result<std::vector<Setting>>() : read_config_file(file, app_);
+    if (!fresh) return fail(fresh.error());
+    const auto now = [&](const char* name) { return values_now(settings_, *fresh, app_, "scheduler", name); };
+    RereadOptions options{now("pool"), now("lock")};
+    for (const std::string& name : changed_settings(settings_, *fresh, "scheduler")) {
+      if (name != "scheduler.pool" && name != "scheduler.lock") log::warn("{} changes at the next start", name);
+    }
+    return options;
   }
 
   /// What is wrong with the first word that nobody took, as it was typed; "": there is none.
@@ -174,6 +188,7 @@ class CommandLine {
       start_log();
       scheduler_.state_dir = session_.server.state_dir;
       scheduler_.object_store = session_.object_store;
+      scheduler_.reread = [this] { return reread(); };
       return start_scheduler(scheduler_);
     });
     add_worker();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <set>
 
 #include "cli/exit_code.h"
 #include "cli/state_dir.h"
@@ -18,7 +19,7 @@ constexpr std::size_t kConfigMax = std::size_t{1} << 20;
 constexpr std::size_t kMistakesMax = 20;
 constexpr std::array kSections{"scheduler", "worker", "standalone"};
 /// Options that a file cannot set: what names the file itself or asks for help, and what a file is no place for.
-constexpr std::array kNotInAFile{"help", "version", "config", "token"};
+constexpr std::array kNotInAFile{"help", "version", "config", "token", "quit-with-parent"};
 
 std::string environment_of(const char* name) {
   const char* value = std::getenv(name);
@@ -212,6 +213,32 @@ std::vector<EffectiveSetting> effective_settings(const std::vector<Setting>& set
   add("");
   for (const char* section : kSections) add(section);
   return shown;
+}
+
+std::vector<std::string> values_now(const std::vector<Setting>& settings, const std::vector<Setting>& fresh,
+                                    const CLI::App& app, const std::string& section, const std::string& name) {
+  const CLI::Option& option = *option_of(*section_of(app, section), name);
+  const Setting* before = find_setting(settings, section, name);
+  const bool given = !option.empty() && (before == nullptr || option.results() != before->values);
+  if (given) return option.results();
+  const Setting* now = find_setting(fresh, section, name);
+  return now == nullptr ? std::vector<std::string>() : now->values;
+}
+
+std::vector<std::string> changed_settings(const std::vector<Setting>& before, const std::vector<Setting>& after,
+                                          const std::string& section) {
+  std::set<std::string> names;
+  const auto compare = [&](const std::vector<Setting>& one, const std::vector<Setting>& other) {
+    for (const Setting& setting : one) {
+      if (!setting.section.empty() && setting.section != section) continue;
+      const Setting* same = find_setting(other, setting.section, setting.name);
+      if (same != nullptr && same->values == setting.values) continue;
+      names.insert(setting.section.empty() ? setting.name : setting.section + "." + setting.name);
+    }
+  };
+  compare(before, after);
+  compare(after, before);
+  return {names.begin(), names.end()};
 }
 
 int show_config(const Output& output, const std::vector<EffectiveSetting>& settings, bool with_origin) {

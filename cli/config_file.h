@@ -53,6 +53,12 @@ Result<void> apply_settings(const std::vector<Setting>& settings, CLI::App& app)
 
 /// All that a file can set, in the order of --help. Values of options that hold secrets are left out.
 std::vector<EffectiveSetting> effective_settings(const std::vector<Setting>& settings, const CLI::App& app);
+/// The values that `name` is given by the file `fresh`, unless it was given otherwise than by the file `settings`.
+std::vector<std::string> values_now(const std::vector<Setting>& settings, const std::vector<Setting>& fresh,
+                                    const CLI::App& app, const std::string& section, const std::string& name);
+/// Names ("scheduler.listen") of what two files say differently, at the top and in the section.
+std::vector<std::string> changed_settings(const std::vector<Setting>& before, const std::vector<Setting>& after,
+                                          const std::string& section);
 /// As a table or JSON; `with_origin`: and where each is from.
 int show_config(const Output& output, const std::vector<EffectiveSetting>& settings, bool with_origin);
 

@@ -100,6 +100,21 @@ TEST_F(ConfigFileTest, SaysWhereAMistakeIsAndWhatWasMeant) {
   EXPECT_THAT(parse("worker: {gpus: many}\n", {"worker"}), HasSubstr(at + ":1: "));
 }
 
+TEST_F(ConfigFileTest, IsReadAnewForWhatWasNotGivenOtherwise) {
+  ASSERT_EQ(parse("scheduler: {pool: {p: 1}, listen: a}", {"scheduler"}), "");
+  std::ofstream(file_) << "object_store: o\nscheduler: {pool: {p: 2}, listen: b}";
+  const auto fresh = *read_config_file(file_, app_);
+  EXPECT_EQ(values_now(settings_, fresh, app_, "scheduler", "pool"), std::vector<std::string>{"p=2"});
+  EXPECT_EQ(changed_settings(settings_, fresh, "scheduler"),
+            (std::vector<std::string>{"object_store", "scheduler.listen", "scheduler.pool"}));
+  EXPECT_EQ(changed_settings(settings_, fresh, "worker"), std::vector<std::string>{"object_store"});
+}
+
+TEST_F(ConfigFileTest, DoesNotChangeWhatWasGivenAsAnOption) {
+  ASSERT_EQ(parse("scheduler: {pool: {p: 1}}", {"scheduler", "--pool", "p=9"}), "");
+  EXPECT_EQ(values_now(settings_, settings_, app_, "scheduler", "pool"), std::vector<std::string>{"p=9"});
+}
+
 TEST_F(ConfigFileTest, CanBeEmpty) {
   EXPECT_EQ(parse(""), "");
   EXPECT_EQ(parse("# nothing yet\n"), "");
