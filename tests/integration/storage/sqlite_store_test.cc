@@ -1,6 +1,6 @@
+// Everything a transaction can hold comes back as it went in, also from a store opened anew.
 #include <fmt/format.h>
 
-// Everything a transaction can hold comes back as it went in, also from a store opened anew.
 #include "tests/integration/storage/sqlite_fixture.h"
 
 namespace chappe {
