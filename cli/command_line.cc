@@ -219,6 +219,10 @@ class CommandLine {
     worker->add_option("--taint", worker_.taints, "Take only tasks that tolerate NAME; may be repeated")
         ->allow_extra_args(false);
     worker
+        ->add_option("--task-env", worker_.task_env,
+                     "Hand the worker's variable NAME on to tasks; 'AWS_*' stands for several; may be repeated")
+        ->allow_extra_args(false);
+    worker
         ->add_option("--metrics-listen", worker_.metrics_listen,
                      "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")
         ->envname("CHAPPE_WORKER_METRICS_LISTEN");

@@ -103,6 +103,7 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
       .name = options.name.empty() ? host_name() : options.name,
       .object_store = options.object_store,
       .gpus = options.gpus,
+      .task_env = options.task_env,
       .metrics_listen = options.metrics_listen,
       .keep_work_dirs = options.keep_work_dirs,
       .quit_with_parent = options.quit_with_parent};

@@ -45,6 +45,7 @@ struct WorkerOptions {
   std::uint32_t gpus = 0;
   std::vector<std::string> labels;  ///< NAME=VALUE
   std::vector<std::string> taints;
+  std::vector<std::string> task_env;
   std::string metrics_listen;
   bool keep_work_dirs = false;
   bool quit_with_parent = false;

@@ -81,6 +81,7 @@ class Worker {
     int signals = -1;  ///< open_signals(), from before there were threads.
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
     metrics::Registry& registry;
+    std::vector<std::string> task_env;
   };
 
   Worker(Parts parts, WorkerHello hello)
@@ -88,7 +89,8 @@ class Worker {
         agent_(std::move(hello)),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
-        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, metrics_, Environment(environ), &now}),
+        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, metrics_,
+                   Environment(environ, parts_.task_env), &now}),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
     for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd()}) watch(fd);
@@ -298,9 +300,9 @@ int start_and_run(const WorkerConfig& config) {
   WorkerHello hello = hello_of(config);
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker(
-      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent, *registry},
-      std::move(hello));
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent,
+                 *registry, config.task_env},
+                std::move(hello));
   return worker.run();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "engine/base/time.h"
 
@@ -24,9 +25,10 @@ struct WorkerConfig {
   std::uint32_t gpus = 0;
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
-  std::string metrics_listen;     ///< "HOST:PORT" where Prometheus may read; "": nowhere.
-  bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.
-  bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
+  std::vector<std::string> task_env;  ///< Names of our own variables that tasks get, too; NAME* stands for several.
+  std::string metrics_listen;         ///< "HOST:PORT" where Prometheus may read; "": nowhere.
+  bool keep_work_dirs = false;        ///< For debugging: do not remove an attempt's directory.
+  bool quit_with_parent = false;      ///< Stop when the process that started this one is gone.
 };
 
 /// Starts the spawner first, then everything else; runs until SIGTERM or SIGINT (drains: no new attempts, waits for
