@@ -37,9 +37,10 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "catchup",
                                      "catchup_window",
                                      "max_catchup_runs",
+                                     "triggers",
                                      "templates"};
-inline constexpr Word kDagLater[] = {"triggers",        "deadline",  "secrets", "image",   "resources",
-                                     "service_account", "artifacts", "include", "outputs", "tests"};
+inline constexpr Word kDagLater[] = {"deadline",  "secrets", "image",   "resources", "service_account",
+                                     "artifacts", "include", "outputs", "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -64,6 +65,17 @@ inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
 inline constexpr KeySet kSchedule{"a schedule", kScheduleKnown, {}, kScheduleForeign};
+inline constexpr Word kTriggerKnown[] = {"asset", "dag", "mode", "params"};
+inline constexpr Word kTriggerLater[] = {"s3", "webhook"};
+inline constexpr Foreign kTriggerForeign[] = {
+    {"dataset", "asset"}, {"assets", "asset"}, {"uri", "asset"}, {"workflow", "dag"}, {"inputs", "params"}};
+inline constexpr KeySet kTrigger{"a trigger", kTriggerKnown, kTriggerLater, kTriggerForeign};
+inline constexpr Word kTreeKnown[] = {"all", "any"};
+inline constexpr Foreign kTreeForeign[] = {{"and", "all"}, {"or", "any"}};
+inline constexpr KeySet kTree{"'asset'", kTreeKnown, {}, kTreeForeign};
+inline constexpr Word kDagTriggerKnown[] = {"name", "on"};
+inline constexpr Foreign kDagTriggerForeign[] = {{"states", "on"}, {"state", "on"}, {"id", "name"}, {"dag_id", "name"}};
+inline constexpr KeySet kDagTrigger{"'dag'", kDagTriggerKnown, {}, kDagTriggerForeign};
 inline constexpr Word kDstKnown[] = {"gap", "fold"};
 inline constexpr KeySet kDst{"'dst'", kDstKnown};
 

@@ -35,6 +35,9 @@ using Ticket = StrongId<struct TicketTag, std::uint64_t>;
 /// A version of an asset within one metadata store, counted from 1.
 using AssetVersionId = StrongId<struct AssetVersionIdTag, std::uint64_t>;
 
+/// An event that a trigger was told of, counted from 1 within one metadata store.
+using EventId = StrongId<struct EventIdTag, std::uint64_t>;
+
 /// A task instance: run and position. Instances of one run are numbered without gaps in file order, those of a
 /// mapped task side by side in the order of its items.
 struct InstanceKey {

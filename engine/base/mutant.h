@@ -99,6 +99,10 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
   kRestoreLeasesForEver,
+  // Runs that events start.
+  kEventsTellNobody,
+  kEventsAreTakenTwice,
+  kRestoreForgetsEvents,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

@@ -99,6 +99,8 @@ class MetaReader {
   /// Alias moves that a task instance made.
   virtual Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) = 0;
 
+  /// The events that a run took, oldest first.
+  virtual Result<std::vector<TriggerEventRow>> events_of(RunSeq run) = 0;
   /// DAGs that are deployed, by name; of one name where given.
   virtual Result<std::vector<DeploymentRow>> deployments(const std::string& dag = "") = 0;
   /// The newest run of each DAG, by its name.

@@ -46,6 +46,7 @@ struct EngineConfig {
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
   std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks wait for.
+  std::uint32_t events_max = 1'000;     ///< Events of one source that wait for a run of one DAG.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.

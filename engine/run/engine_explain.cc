@@ -242,13 +242,18 @@ std::string Engine::dump_json() const {
   }
   ValueList schedules;
   for (const auto& [dag, deployment] : state.deployments) {
+    ValueMap events;
+    for (const auto& [source, waiting] : deployment.events)
+      events.emplace_back(to_text(source), number(waiting.size()));
     schedules.emplace_back(ValueMap{{"dag", dag},
                                     {"version", deployment.row.version},
                                     {"paused", deployment.row.paused},
                                     {"removed", deployment.row.removed},
                                     {"fired_to", to_iso8601(deployment.row.fired_to)},
                                     {"next", to_iso8601(deployment.next)},
-                                    {"due", to_iso8601(deployment.due)}});
+                                    {"due", to_iso8601(deployment.due)},
+                                    {"events", std::move(events)},
+                                    {"waits_for", deployment.row.waits_for}});
   }
   ValueList waiters;
   for (const auto& [name, keys] : state.asset_waiters) {

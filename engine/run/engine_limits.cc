@@ -43,6 +43,7 @@ void EngineState::cancel_run(LiveRun& run, const std::string& message) {
     row.message = message;
   });
   tell_parent(run);
+  tell_triggers_of_end(run);
   forget_run(run.row.seq);
 }
 

@@ -36,6 +36,8 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   }
   for (TokenRow& row : stored.tokens) state->tokens.emplace(row.name, std::move(row));
   state->adopt_deployments(std::move(stored.deployments));
+  state->last_event = stored.last_event;
+  state->adopt_events(std::move(stored.events));
   for (WorkerRow& row : stored.workers) {
     WorkerState& worker = state->workers[row.seq];
     state->by_incarnation[row.incarnation] = row.seq;
@@ -59,6 +61,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   run.row = std::move(stored.row);
   run.dag = std::move(stored.dag);
   run.params = std::move(stored.params);
+  for (TriggerEventRow& event : stored.events) run.events.push_back(std::move(event.detail));
   CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);
   // Secret ones were not recorded. What needs one must fail and say so, rather than go on with nothing.
   std::erase_if(*run.params.as_map(), [&](const auto& param) {

@@ -74,6 +74,7 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   LiveRun& run = *owned;
   run.dag = event.dag;
   run.params = Value(event.params);
+  run.events = event.events;
   RunRow& row = run.row;
   row.seq = RunSeq{++last_run.value};
   row.id = event.id;
@@ -263,6 +264,7 @@ void EngineState::finish_if_over(LiveRun& run) {
   });
   --running_by_dag[dag];
   tell_parent(run);
+  tell_triggers_of_end(run);
   forget_run(seq);
   if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
 }

@@ -10,7 +10,7 @@
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
 ///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
-///   engine_subdag.cc  tasks that start runs of other DAGs
+///   engine_subdag.cc  tasks that start runs of other DAGs      engine_triggers.cc  runs that events start
 #pragma once
 
 #include <deque>
@@ -88,6 +88,8 @@ struct Deployment {
     kInLine,  ///< Due, and in EngineState::due_line.
     kHeld,    ///< Due, but so many of its runs are queued that it waits for one of them to begin.
   } turn = Turn::kNone;
+  std::map<EventSource, std::deque<TriggerEventRow>> events;  ///< That wait, oldest first; none is empty.
+  bool events_in_line = false;                                ///< In EngineState::event_line.
 };
 
 /// Something outside that is being looked at.
@@ -140,6 +142,9 @@ struct EngineState {
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
   std::deque<std::string>
       due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
+  std::map<EventSource, std::map<std::string, std::uint32_t>> consumers;  ///< By DAG: which of its triggers.
+  std::deque<std::string> event_line;                                     ///< DAGs whose triggers are to be looked at.
+  EventId last_event;
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
@@ -217,6 +222,22 @@ struct EngineState {
   void wake_for_schedules();
   void unhold(const std::string& dag);
   RunId make_run_id() const;
+
+  // ---- engine_triggers.cc ----
+  void listen(const Deployment& deployment);
+  void stop_listening(const Deployment& deployment);
+  void tell_triggers(const TriggerEventRow& event, std::optional<RunState> end);
+  void tell_triggers_of_asset(const LiveRun& run, const AssetVersion& version);
+  void tell_triggers_of_end(const LiveRun& run);
+  void keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event);
+  void give_up_event(Deployment& deployment, const EventSource& source);
+  void forget_unheard_events(Deployment& deployment);
+  void adopt_events(std::vector<TriggerEventRow> stored);
+  void line_up(Deployment& deployment);
+  void run_triggers();
+  bool fire_trigger(Deployment& deployment);
+  void start_triggered_run(Deployment& deployment, const TriggerSpec& trigger, std::vector<TriggerEventRow> taken);
+  void note_waits(Deployment& deployment);
 
   // ---- engine_judge.cc ----
   void recount(LiveRun& run);

@@ -120,6 +120,7 @@ struct RunRequested {
   WallTime logical_time;    ///< Not set: now.
   WallTime interval_start;  ///< Not set: equal to interval_end.
   WallTime interval_end;    ///< Not set: equal to logical_time.
+  ValueList events;         ///< Details of those that started it.
   std::string source;       ///< As AuditRow::source; so in all requests.
 };
 

@@ -245,6 +245,29 @@ struct TokenChange {
   bool operator==(const TokenChange&) const = default;
 };
 
+/// An event that the trigger of a deployed DAG was told of. It waits for a run to take it, and stays with that run.
+struct TriggerEventRow {
+  EventId id;
+  std::string dag;  ///< Whose trigger.
+  EventSource source;
+  std::string key;        ///< Where not empty, no other event of this source and this DAG has it.
+  Value detail;           ///< Map: `event` in expressions.
+  Value params;           ///< Map: those that it gives to the run.
+  WallTime logical_time;  ///< Of the run that it came from; not set: it came from none.
+  WallTime interval_start;
+  WallTime interval_end;
+  WallTime at;
+  RunSeq run;  ///< That took it; 0: it waits.
+  bool operator==(const TriggerEventRow&) const = default;
+};
+
+/// "It waits no more."
+struct TriggerEventTaken {
+  EventId id;
+  RunSeq run;  ///< That takes it; 0: it was given up, and its row goes.
+  bool operator==(const TriggerEventTaken&) const = default;
+};
+
 /// A DAG that is deployed: what starts it by itself, and how far that has come. A row stays when the DAG is undeployed,
 /// so that no time of it ever starts a second run.
 struct DeploymentRow {
@@ -258,7 +281,10 @@ struct DeploymentRow {
   WallTime next_at;   ///< The next time; not set: none, or paused.
   std::string deployed_by;
   WallTime deployed_at;
-  std::string message;  ///< Why its latest time made no run; "" where it did.
+  std::string message;    ///< Why its latest time or event made no run; "" where it did.
+  std::string triggers;   ///< As to_text() tells them, for people.
+  Value sources;          ///< List: what they name, as to_text() tells it.
+  std::string waits_for;  ///< The events that its triggers still need; "" where one has all of them, or there is none.
   bool operator==(const DeploymentRow&) const = default;
 };
 
@@ -279,6 +305,8 @@ struct Persist {
   std::vector<AliasRow> aliases;             ///< Insert.
   std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
   std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
+  std::vector<TriggerEventRow> events;       ///< Insert.
+  std::vector<TriggerEventTaken> taken;      ///< Update or delete by id: those that wait.
   std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
@@ -290,11 +318,12 @@ struct StoredRun {
   RunRow row;
   std::string dag_source;  ///< The version's text; the shell loads it into `dag`.
   DagPtr dag;
-  Value params;                        ///< Map; the shell reads it out of `row.params_json`.
-  std::vector<FanOutRow> fan_outs;     ///< In the order in which they were written.
-  std::vector<TaskRow> tasks;          ///< By index.
-  std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
-  std::vector<ValueRow> values;        ///< Of the latest attempts.
+  Value params;                         ///< Map; the shell reads it out of `row.params_json`.
+  std::vector<FanOutRow> fan_outs;      ///< In the order in which they were written.
+  std::vector<TaskRow> tasks;           ///< By index.
+  std::vector<ArtifactRow> artifacts;   ///< Of the latest attempts.
+  std::vector<ValueRow> values;         ///< Of the latest attempts.
+  std::vector<TriggerEventRow> events;  ///< That it took, by id.
 };
 
 /// A deployed DAG as a store hands it on.
@@ -316,6 +345,8 @@ struct StoredState {
   std::vector<AliasRow> aliases;     ///< Newest row of each.
   std::vector<TokenRow> tokens;      ///< All, by name.
   std::vector<StoredDeployment> deployments;  ///< All, removed ones too, by dag.
+  EventId last_event;
+  std::vector<TriggerEventRow> events;  ///< That wait, by id.
 };
 
 }  // namespace chappe

@@ -64,6 +64,13 @@ Value run_json(const RunRow& run) {
                   {"ended_at", time_json(run.ended_at)}};
 }
 
+Value event_json(const TriggerEventRow& event) {
+  return ValueMap{{"event", std::int64_t(event.id.value)},
+                  {"source", to_text(event.source)},
+                  {"at", time_json(event.at)},
+                  {"detail", event.detail}};
+}
+
 Value counts_json(const std::array<std::uint64_t, kTaskStates>& counts) {
   ValueMap out;
   for (std::size_t state = 0; state < kTaskStates; ++state) {

@@ -272,6 +272,11 @@ Answer show_run(Context& context, const Request& request) {
   if (!counts) return problem(counts.error());
   Value shown = run_json(*run);
   shown.as_map()->emplace_back("counts", counts_json(*counts));
+  const auto events = context.reader.events_of(run->seq);
+  if (!events) return problem(events.error());
+  ValueList told;
+  for (const TriggerEventRow& event : *events) told.push_back(event_json(event));
+  shown.as_map()->emplace_back("events", std::move(told));
   return json_answer(shown);
 }
 

@@ -160,6 +160,7 @@ class Statement {
   void read_next(TaskState& state) { read_enum(state, TaskState::kCancelled); }
   void read_next(RunState& state) { read_enum(state, RunState::kCancelled); }
   void read_next(Reason& reason) { read_enum(reason, Reason::kUpstream); }
+  void read_next(EventSource::Kind& kind) { read_enum(kind, EventSource::Kind::kHook); }
   void read_next(Stop& stop) { read_enum(stop, Stop::kCutShortFailed); }
   void read_next(Role& role) {
     read_enum(role, Role::kAdmin);

@@ -37,7 +37,8 @@ class RunLoader {
         fan_outs_(connection, select_sql<FanOutRow>("WHERE t.run = ?1 ORDER BY t.row")),
         tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
         artifacts_(connection, of_latest_attempts<ArtifactRow>()),
-        values_(connection, of_latest_attempts<ValueRow>()) {}
+        values_(connection, of_latest_attempts<ValueRow>()),
+        events_(connection, select_sql<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id")) {}
 
   void load(StoredRun& run) {
     if (!source_.query(run.row.dag_version).step()) {
@@ -52,6 +53,7 @@ class RunLoader {
     read_into(tasks_.query(range.first, range.last), run.tasks);
     read_into(artifacts_.query(range.first, range.last), run.artifacts);
     read_into(values_.query(range.first, range.last), run.values);
+    read_into(events_.query(run.row.seq), run.events);
   }
 
  private:
@@ -66,6 +68,7 @@ class RunLoader {
   Statement tasks_;
   Statement artifacts_;
   Statement values_;
+  Statement events_;
 };
 
 std::vector<WorkerRow> workers_of(Connection& connection, const std::vector<StoredRun>& runs) {
@@ -116,6 +119,8 @@ StoredState load_state(Connection& connection) {
       "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
   state.aliases = read_all<AliasRow>(connection, kNewestAliases);
   state.deployments = load_deployments(connection);
+  state.last_event = last_id<EventId>(connection, "SELECT coalesce(max(id), 0) FROM trigger_events");
+  state.events = read_all<TriggerEventRow>(connection, "WHERE t.run = 0 ORDER BY t.id");
   state.tokens = read_all<TokenRow>(connection, "ORDER BY t.name");
   return state;
 }

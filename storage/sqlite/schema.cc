@@ -322,10 +322,36 @@ ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// An event waits with run 0. What came with a run stays with it, and no event of one key comes twice.
+constexpr char kSchema7[] = R"sql(
+CREATE TABLE event_kinds (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO event_kinds VALUES (1, 'asset'), (2, 'dag'), (3, 's3'), (4, 'webhook');
+CREATE TABLE trigger_events (
+  id INTEGER PRIMARY KEY,
+  dag TEXT NOT NULL,
+  kind INTEGER NOT NULL REFERENCES event_kinds (id),
+  source TEXT NOT NULL,
+  key TEXT NOT NULL,
+  detail TEXT NOT NULL,  -- JSON.
+  params TEXT NOT NULL,  -- JSON.
+  logical_time_us INTEGER NOT NULL,
+  interval_start_us INTEGER NOT NULL,
+  interval_end_us INTEGER NOT NULL,
+  at_us INTEGER NOT NULL,
+  run INTEGER NOT NULL
+) STRICT;
+CREATE INDEX trigger_events_by_run ON trigger_events (run);
+CREATE UNIQUE INDEX trigger_events_by_key ON trigger_events (dag, kind, source, key) WHERE key <> '';
+ALTER TABLE deployments ADD COLUMN triggers TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';  -- JSON.
+ALTER TABLE deployments ADD COLUMN waits_for TEXT NOT NULL DEFAULT '';
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "first schema", kSchema1},          Migration{2, "tokens, and a chain of audit rows", kSchema2},
     Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4},
-    Migration{5, "iterations of loops", kSchema5},   Migration{6, "runs that tasks start", kSchema6}};
+    Migration{5, "iterations of loops", kSchema5},   Migration{6, "runs that tasks start", kSchema6},
+    Migration{7, "events that start runs", kSchema7}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -275,6 +275,10 @@ Result<std::vector<AliasRow>> SqliteMetaReader::alias_moves_of(RunSeq run) {
 
 // ---- DAGs, workers, audit -----------------------------------------------------------------------------------------
 
+Result<std::vector<TriggerEventRow>> SqliteMetaReader::events_of(RunSeq run) {
+  return call("read events", [&] { return all<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id", run); });
+}
+
 Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
   return call("list deployed DAGs", [&] {
     return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);

@@ -42,6 +42,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<AssetVersion> resolve_alias(const std::string& model, const std::string& alias) override;
   Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) override;
 
+  Result<std::vector<TriggerEventRow>> events_of(RunSeq run) override;
   Result<std::vector<DeploymentRow>> deployments(const std::string& dag) override;
   Result<std::vector<RunRow>> newest_runs() override;
   Result<std::vector<DagVersionRow>> dags() override;

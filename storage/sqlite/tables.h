@@ -174,10 +174,21 @@ struct Table<DeploymentRow> {
   static constexpr std::string_view kName = "deployments";
   static constexpr std::string_view kColumns =
       "dag, dag_version, schedule, origin, paused, removed, fired_to_us, next_at_us, deployed_by, deployed_at_us, "
-      "message";
+      "message, triggers, sources, waits_for";
   static auto fields(auto& row) {
     return std::tie(row.dag, row.version, row.schedule, row.origin, row.paused, row.removed, row.fired_to, row.next_at,
-                    row.deployed_by, row.deployed_at, row.message);
+                    row.deployed_by, row.deployed_at, row.message, row.triggers, row.sources, row.waits_for);
+  }
+};
+
+template <>
+struct Table<TriggerEventRow> {
+  static constexpr std::string_view kName = "trigger_events";
+  static constexpr std::string_view kColumns =
+      "id, dag, kind, source, key, detail, params, logical_time_us, interval_start_us, interval_end_us, at_us, run";
+  static auto fields(auto& row) {
+    return std::tie(row.id, row.dag, row.source.kind, row.source.name, row.key, row.detail, row.params,
+                    row.logical_time, row.interval_start, row.interval_end, row.at, row.run);
   }
 };
 

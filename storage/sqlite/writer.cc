@@ -74,7 +74,11 @@ Writer::Writer(const Connection& connection)
                       "excluded.schedule, origin = excluded.origin, paused = excluded.paused, removed = "
                       "excluded.removed, fired_to_us = excluded.fired_to_us, next_at_us = excluded.next_at_us, "
                       "deployed_by = excluded.deployed_by, deployed_at_us = excluded.deployed_at_us, message = "
-                      "excluded.message WHERE excluded.fired_to_us >= fired_to_us"),
+                      "excluded.message, triggers = excluded.triggers, sources = excluded.sources, waits_for = "
+                      "excluded.waits_for WHERE excluded.fired_to_us >= fired_to_us"),
+      event_(connection, insert_sql<TriggerEventRow>()),
+      take_event_(connection, "UPDATE trigger_events SET run = ?2 WHERE id = ?1 AND run = 0"),
+      give_up_event_(connection, "DELETE FROM trigger_events WHERE id = ?1 AND run = 0"),
       audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
       run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
@@ -96,6 +100,8 @@ void Writer::write(const Persist& changes) {
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
   for (const TokenChange& change : changes.tokens) write(change);
   for (const DeploymentRow& row : changes.deployments) write(row);
+  for (const TriggerEventRow& row : changes.events) write_row(event_, row);
+  for (const TriggerEventTaken& taken : changes.taken) write(taken);
   for (const AuditRow& row : changes.audit) write(row);
 }
 
@@ -150,6 +156,17 @@ void Writer::write(const TokenChange& change) {
 void Writer::write(const DeploymentRow& row) {
   write_row(deployment_, row);
   if (connection_.changes() != 1) raise_conflict("deployed DAG " + row.dag, "an earlier time", "a later one");
+}
+
+void Writer::write(const TriggerEventTaken& taken) {
+  if (taken.run) {
+    take_event_.run(taken.id, taken.run);
+  } else {
+    give_up_event_.run(taken.id);
+  }
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("event {}", taken.id.value), "one that waits", "none, or one that a run took");
+  }
 }
 
 /// What is kept of the end here is not undone with the transaction: a store whose commit failed writes nothing more.

@@ -62,7 +62,27 @@ void MemoryMetaStore::apply(const Persist& changes) {
   append(tables_.aliases, changes.aliases);
   for (const TokenChange& change : changes.tokens) apply(change);
   for (const DeploymentRow& row : changes.deployments) apply(row);
+  for (const TriggerEventRow& row : changes.events) apply(row);
+  for (const TriggerEventTaken& taken : changes.taken) apply(taken);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const TriggerEventRow& row) {
+  const auto name = [&] { return fmt::format("event {}", row.id.value); };
+  for (const auto& [id, other] : tables_.events) {
+    const bool same = other.dag == row.dag && other.source == row.source && other.key == row.key;
+    if (same && !row.key.empty()) broken(name(), "a new key", row.key);
+  }
+  if (!tables_.events.try_emplace(row.id, row).second) broken(name(), "no row", "one");
+}
+
+void MemoryMetaStore::apply(const TriggerEventTaken& taken) {
+  const auto found = tables_.events.find(taken.id);
+  const std::string name = fmt::format("event {}", taken.id.value);
+  if (found == tables_.events.end() || found->second.run) return broken(name, "one that waits", "none, or one taken");
+  if (taken.run && !tables_.runs.contains(taken.run)) broken(name, "the run that takes it", "none");
+  found->second.run = taken.run;
+  if (!taken.run) tables_.events.erase(found);
 }
 
 void MemoryMetaStore::apply(const DeploymentRow& row) {
@@ -174,6 +194,9 @@ StoredRun MemoryMetaStore::stored(const RunRow& row) const {
   for (const ValueRow& each : tables_.values) {
     if (latest(each.key, each.attempt)) run.values.push_back(each);
   }
+  for (const auto& [id, each] : tables_.events) {
+    if (each.run == row.seq) run.events.push_back(each);
+  }
   return run;
 }
 
@@ -214,6 +237,10 @@ Result<StoredState> MemoryMetaStore::load() const {
   for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
   for (const auto& [dag, row] : tables_.deployments) {
     out.deployments.push_back({row, tables_.dag_versions.at(row.version).source, dags_.at(row.version)});
+  }
+  if (!tables_.events.empty()) out.last_event = tables_.events.rbegin()->first;
+  for (const auto& [id, row] : tables_.events) {
+    if (!row.run) out.events.push_back(row);
   }
   return out;
 }

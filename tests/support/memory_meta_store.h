@@ -27,6 +27,7 @@ struct StoredTables {
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
+  std::map<EventId, TriggerEventRow> events;
   std::vector<AuditRow> audit;
 };
 
@@ -58,6 +59,8 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const AssetPublished& published);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
+  void apply(const TriggerEventRow& row);
+  void apply(const TriggerEventTaken& taken);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 
