@@ -52,7 +52,8 @@ enum class Law : std::uint8_t {
   kVisibleOnce = 28,       ///< Outputs become visible after their commit, at most once, and are visible in the end.
   kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
-  kWaits = 31,  ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kWaits = 31,   ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kEvents = 32,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -140,7 +141,8 @@ class Laws {
   };
 
   // laws_commit.cc
-  void commit_run(const RunRow& row);
+  void commit_run(const RunRow& row, const Persist& persist);
+  void check_places(const Story& listener);
   void commit_run_change(const RunChange& change);
   void commit_fan_out(const FanOutRow& row);
   void commit_task(const TaskChange& change);
@@ -175,6 +177,20 @@ class Laws {
   bool stopped(const RunView& run, InstanceKey key) const;
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);
+
+  // laws_events.cc
+  struct Heard {
+    EventSource source;
+    std::string key;
+    std::optional<RunState> end;
+  };
+  void check_events(const Persist& persist);
+  void check_all_hear(const Persist& persist, const std::vector<Heard>& heard);
+  void check_event(const TriggerEventRow& row, const std::vector<Heard>& heard);
+  void check_taken(const Persist& persist, const TriggerEventTaken& taken);
+  void check_triggered(const RunRow& row, const Persist& persist);
+  void check_no_event_waits();
+  const Story* listener(const std::string& dag) const;  ///< Null: it is none.
 
   // laws.cc
   static AttemptId attempt_of(const std::string& key);

@@ -28,8 +28,9 @@ const Task& Laws::task_of(const RunView& run, InstanceKey key) const {
 void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   ++world_.seen.commits;
   if (!newest) broken(Law::kEpoch, fmt::format("epoch {} commits after it was replaced", epoch));
-  for (const RunRow& row : persist.runs) commit_run(row);
+  for (const RunRow& row : persist.runs) commit_run(row, persist);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
+  for (const Story& listener : world_.listeners) check_places(listener);
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
   for (const TaskChange& change : persist.tasks) {
     check_wait(persist, change);
@@ -40,6 +41,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const InputRow& row : persist.inputs) commit_input(row);
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
+  check_events(persist);
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
   for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {
@@ -51,17 +53,31 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
 
 // ---- Runs ----
 
-void Laws::commit_run(const RunRow& row) {
+void Laws::commit_run(const RunRow& row, const Persist& persist) {
   const auto story = asked_.find(row.id);
-  if (story == asked_.end()) return broken(Law::kRequests, "a run that nobody asked for");
-  if (!stories_submitted_.insert(story->second).second) broken(Law::kRequests, "one request makes two runs");
+  const Story* listens = listener(row.dag);
+  if (listens != nullptr) {
+    check_triggered(row, persist);
+  } else if (story == asked_.end()) {
+    return broken(Law::kRequests, "a run that nobody asked for");
+  } else if (!stories_submitted_.insert(story->second).second) {
+    broken(Law::kRequests, "one request makes two runs");
+  }
   RunView& run = runs_[row.seq];
-  run.story = &world_.stories[story->second];
+  run.story = listens != nullptr ? listens : &world_.stories[story->second];
   run.row = row;
   run.active_by_task.assign(run.story->dag->tasks.size(), 0);
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
   if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
-  if (++running_by_dag_[row.dag] > run.story->dag->max_runs) broken(Law::kRoom, "more runs of a DAG than max_runs");
+  const bool too_many = ++running_by_dag_[row.dag] > run.story->dag->max_runs;
+  if (too_many && listens == nullptr) broken(Law::kRoom, "more runs of a DAG than max_runs");
+}
+
+/// A run that events start may begin in the commit in which another one ends.
+void Laws::check_places(const Story& listener) {
+  if (running_by_dag_[listener.dag->name] > listener.dag->max_runs) {
+    broken(Law::kRoom, "more runs of a DAG that listens than max_runs");
+  }
 }
 
 void Laws::commit_run_change(const RunChange& change) {

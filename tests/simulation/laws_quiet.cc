@@ -42,6 +42,7 @@ void Laws::check_quiet() {
   check_rows();
   check_processes();
   check_objects();
+  check_no_event_waits();
   for (const auto& [seq, run] : runs_) check_foretold(run);
 }
 

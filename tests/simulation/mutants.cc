@@ -103,6 +103,10 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
     BUG(RestoreLeasesForEver, "after a restart a worker that does not come back is never lost", Law::kRunsEnd),
+    // Runs that events start.
+    BUG(EventsTellNobody, "who listens to an asset is not told of a version", Law::kEvents),
+    BUG(EventsAreTakenTwice, "an event that started a run goes on waiting", Law::kEvents),
+    BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     BUG(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced", Law::kEpoch),

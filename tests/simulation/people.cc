@@ -10,6 +10,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// A task whose value says over what another one fans out: run again, it says something else.
+const Task* source_of_items(const Dag& dag) {
+  for (const Task& task : dag.tasks) {
+    if (!task.foreach || !task.foreach->late || task.foreach->expression.references().empty()) continue;
+    return &dag.tasks[*dag.find(task.foreach->expression.references()[0].path[1])];
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void People::plan() {
@@ -17,6 +26,10 @@ void People::plan() {
   meddled_.resize(world_.stories.size());
   for (std::uint32_t story = 0; story < world_.stories.size(); ++story) {
     world_.time.after(world_.up_to(world_.plan.safety / 2), [this, story] { ask({.story = story}); });
+  }
+  for (std::uint32_t listener = 0; listener < world_.listeners.size(); ++listener) {
+    world_.time.after(world_.up_to(world_.plan.safety / 4),
+                      [this, listener] { ask({.kind = Request::Kind::kDeploy, .story = listener}); });
   }
 }
 
@@ -39,6 +52,9 @@ void People::send(std::uint32_t number) {
 }
 
 Event People::event_of(const Request& request) {
+  if (request.kind == Request::Kind::kDeploy) {
+    return DagDeployed{.dag = world_.listeners[request.story].dag, .requested_by = "ann"};
+  }
   const Story& story = world_.stories[request.story];
   switch (request.kind) {
     case Request::Kind::kSubmit: {
@@ -60,6 +76,7 @@ Event People::event_of(const Request& request) {
                              .answers = ValueMap{{"decision", request.answer}},
                              .requested_by = "ann"};
     case Request::Kind::kMoveAlias:
+    case Request::Kind::kDeploy:
       break;
   }
   return AliasMoveRequested{
@@ -89,7 +106,10 @@ void People::retry_some_run() {
   if (!story) return;
   meddled_[*story] = true;
   std::vector<std::string> tasks;
-  if (world_.chance.one_in(2)) {
+  const Task* source = source_of_items(*world_.stories[*story].dag);
+  if (source != nullptr && world_.chance.one_in(2)) {
+    tasks.push_back(source->id);
+  } else if (world_.chance.one_in(2)) {
     const Instances& instances = *world_.stories[*story].instances;
     const std::uint32_t index = world_.chance.number(instances.size());
     tasks.push_back(world_.chance.one_in(2) ? instances.name_of(index)

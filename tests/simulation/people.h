@@ -15,8 +15,8 @@ namespace chappe::simulation {
 class World;
 
 struct Request {
-  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias, kAnswer } kind = Kind::kSubmit;
-  std::uint32_t story = 0;
+  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias, kAnswer, kDeploy } kind = Kind::kSubmit;
+  std::uint32_t story = 0;         ///< Or the listener that is deployed.
   std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
   RunId run;                       ///< Of an answer.
   std::string answer;

@@ -68,7 +68,11 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "wait_used_last",
                                                             "question_answered",
                                                             "loop_went_on",
-                                                            "loop_gave_up"};
+                                                            "loop_gave_up",
+                                                            "asset_told",
+                                                            "end_told",
+                                                            "event_waited",
+                                                            "events_collapsed"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

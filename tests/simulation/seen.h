@@ -79,6 +79,10 @@ enum class Sight : std::uint8_t {
   kQuestionAnswered,
   kLoopWentOn,
   kLoopGaveUp,
+  kAssetTold,
+  kEndTold,
+  kEventWaited,
+  kEventsCollapsed,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

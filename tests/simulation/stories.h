@@ -47,6 +47,9 @@ struct Story {
   std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
 };
 
+inline constexpr std::uint32_t kListenerNumbers = 1'000'000;  ///< Of stories that nobody asks for.
+/// DAGs that are deployed, and that events start.
+std::vector<Story> make_listeners(const Plan& plan);
 Story make_story(const Plan& plan, std::uint32_t number);
 /// Fan-outs over results, and such that some items may fail, in place of plain ones. False: how the run ends depends on
 /// when things happen.

@@ -90,6 +90,8 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
     stories.push_back(make_story(plan, number));
     store.register_dag(stories.back().dag);
   }
+  listeners = make_listeners(plan);
+  for (const Story& listener : listeners) store.register_dag(listener.dag);
   for (std::uint32_t number = 0; number < plan.workers; ++number) {
     workers.push_back(std::make_unique<Worker>(*this, number));
   }

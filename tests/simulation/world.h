@@ -115,6 +115,7 @@ class World {
   People people;
   Wire& wire;
   std::vector<Story> stories;
+  std::vector<Story> listeners;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::unique_ptr<Scheduler>> schedulers;
 
