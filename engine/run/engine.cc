@@ -23,6 +23,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.finish_touched();
   state.run_triggers();
   state.finish_touched();
+  state.begin_lookups();
   state.dispatch();
   if (!state.touched.empty()) {  // Placing found tasks that cannot start.
     state.finish_touched();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "scheduler/app/loop_metrics.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
+#include "scheduler/app/result_lookups.h"
 
 namespace chappe {
 
@@ -37,11 +39,14 @@ class Loop {
     Publisher& publisher;
     Looker& looker;
     DagSource& dags;
+    ResultLookups& results;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.
     LoopMetrics& metrics;
-    int stop_fd = -1;  ///< Readable: stop.
+    int stop_fd = -1;    ///< Readable: stop.
+    int reload_fd = -1;  ///< Of signals, readable: `reload`.
+    std::function<void()> reload;
   };
   explicit Loop(const Parts& parts) : parts_(parts) {}
 
@@ -64,6 +69,7 @@ class Loop {
   void carry_out(Effects& effects);
   bool wait();
   bool stop_asked() const;
+  void reload_if_asked();
   int timeout_ms() const;
 
   Parts parts_;

@@ -38,7 +38,10 @@ class RunLoader {
         tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
         artifacts_(connection, of_latest_attempts<ArtifactRow>()),
         values_(connection, of_latest_attempts<ValueRow>()),
-        events_(connection, select_sql<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id")) {}
+        events_(connection, select_sql<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id")),
+        cached_(connection, select_sql<CacheUseRow>("JOIN tasks k ON k.id = t.task AND k.attempt = t.attempt AND "
+                                                    "k.state IN (2, 3, 4) WHERE t.task BETWEEN ?1 AND ?2 ORDER BY "
+                                                    "t.task")) {}
 
   void load(StoredRun& run) {
     if (!source_.query(run.row.dag_version).step()) {
@@ -54,6 +57,7 @@ class RunLoader {
     read_into(artifacts_.query(range.first, range.last), run.artifacts);
     read_into(values_.query(range.first, range.last), run.values);
     read_into(events_.query(run.row.seq), run.events);
+    read_into(cached_.query(range.first, range.last), run.cached);
   }
 
  private:
@@ -69,6 +73,7 @@ class RunLoader {
   Statement artifacts_;
   Statement values_;
   Statement events_;
+  Statement cached_;
 };
 
 std::vector<WorkerRow> workers_of(Connection& connection, const std::vector<StoredRun>& runs) {

@@ -25,6 +25,7 @@ class Writer {
   void write(const DeploymentRow& row);
   void write(const TriggerEventTaken& taken);
   void write(const AuditRow& row);
+  void write_cache(const Persist& changes);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
 
@@ -51,6 +52,12 @@ class Writer {
   Statement event_;
   Statement take_event_;
   Statement give_up_event_;
+  Statement cache_use_;
+  Statement cache_forget_;
+  Statement cache_drop_;
+  Statement cache_entry_;
+  Statement cache_count_;
+  Statement cache_trim_;
   Statement audit_;
   Statement task_now_;
   Statement run_now_;

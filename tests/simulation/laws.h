@@ -53,7 +53,8 @@ enum class Law : std::uint8_t {
   kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
   kWaits = 31,   ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
-  kEvents = 32,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
+  kCached = 32,  ///< A result that is used again is that of an attempt that won and was made of the same, and is there.
+  kEvents = 33,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -160,6 +161,9 @@ class Laws {
   void commit_lease(RunView& run, const TaskRow& row, bool takes);
   void commit_input(const InputRow& row);
   void commit_artifact(const ArtifactRow& row);
+  void note_cached(const Persist& persist);
+  void check_cached(const Persist& persist, const CacheUseRow& use);
+  void commit_cached_artifact(const ArtifactRow& row);
   void commit_asset_version(const AssetVersion& version);
   void commit_published(const AssetPublished& published);
   void commit_alias(const AliasRow& row);
@@ -218,6 +222,7 @@ class Laws {
   std::unordered_map<AttemptId, InstanceKey> attempts_;
   std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.
   std::set<AttemptId> won_;                  ///< Ever.
+  std::set<AttemptId> cached_now_;           ///< Successes of the commit under way with an earlier result.
   std::set<AttemptId> unpublishable_;        ///< Won, until the object store refused their assets for good.
   std::map<InstanceKey, MonoTime> rests_until_;
   AttemptId newest_attempt_;

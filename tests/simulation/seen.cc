@@ -72,7 +72,9 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "asset_told",
                                                             "end_told",
                                                             "event_waited",
-                                                            "events_collapsed"};
+                                                            "events_collapsed",
+                                                            "result_used_again",
+                                                            "result_not_found"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

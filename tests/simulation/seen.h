@@ -83,6 +83,8 @@ enum class Sight : std::uint8_t {
   kEndTold,
   kEventWaited,
   kEventsCollapsed,
+  kResultUsedAgain,
+  kResultNotFound,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

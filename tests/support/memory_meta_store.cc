@@ -64,6 +64,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const DeploymentRow& row : changes.deployments) apply(row);
   for (const TriggerEventRow& row : changes.events) apply(row);
   for (const TriggerEventTaken& taken : changes.taken) apply(taken);
+  apply_cache(changes);
   append(tables_.audit, changes.audit);
 }
 
@@ -83,6 +84,26 @@ void MemoryMetaStore::apply(const TriggerEventTaken& taken) {
   if (taken.run && !tables_.runs.contains(taken.run)) broken(name, "the run that takes it", "none");
   found->second.run = taken.run;
   if (!taken.run) tables_.events.erase(found);
+}
+
+void MemoryMetaStore::apply_cache(const Persist& changes) {
+  const auto name = [](const CacheKey& key) { return std::pair(key.scope, key.sha256); };
+  for (const CacheUseRow& row : changes.cache_uses) {
+    CacheUseRow& kept = tables_.cache_uses[row.key];
+    const std::string told = row.told.empty() ? kept.told : row.told;
+    kept = row;
+    kept.told = told;
+  }
+  for (const InstanceKey key : changes.cache_forgets) {
+    const auto use = tables_.cache_uses.find(key);
+    if (use != tables_.cache_uses.end()) tables_.cache_entries.erase(name(use->second.cache));
+  }
+  for (const CacheEntryRow& row : changes.cache_drops) {
+    const auto entry = tables_.cache_entries.find(name(row.cache));
+    const bool same = entry != tables_.cache_entries.end() && entry->second.attempt == row.attempt;
+    if (same) tables_.cache_entries.erase(entry);
+  }
+  for (const CacheEntryRow& row : changes.cache_entries) tables_.cache_entries[name(row.cache)] = row;
 }
 
 void MemoryMetaStore::apply(const DeploymentRow& row) {
@@ -196,6 +217,10 @@ StoredRun MemoryMetaStore::stored(const RunRow& row) const {
   }
   for (const auto& [id, each] : tables_.events) {
     if (each.run == row.seq) run.events.push_back(each);
+  }
+  for (const auto& [key, each] : tables_.cache_uses) {
+    const bool under_way = latest(key, each.attempt) && holds_attempt(tables_.tasks.at(key).state);
+    if (under_way) run.cached.push_back(each);
   }
   return run;
 }

@@ -28,6 +28,8 @@ struct StoredTables {
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
   std::map<EventId, TriggerEventRow> events;
+  std::map<InstanceKey, CacheUseRow> cache_uses;
+  std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
   std::vector<AuditRow> audit;
 };
 
@@ -61,6 +63,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const DeploymentRow& row);
   void apply(const TriggerEventRow& row);
   void apply(const TriggerEventTaken& taken);
+  void apply_cache(const Persist& changes);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 
