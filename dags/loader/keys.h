@@ -37,9 +37,10 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "catchup",
                                      "catchup_window",
                                      "max_catchup_runs",
-                                     "templates"};
-inline constexpr Word kDagLater[] = {"triggers",        "deadline",  "secrets", "image",   "resources",
-                                     "service_account", "artifacts", "include", "outputs", "tests"};
+                                     "templates",
+                                     "image"};
+inline constexpr Word kDagLater[] = {"triggers",  "deadline", "secrets", "resources", "service_account",
+                                     "artifacts", "include",  "outputs", "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -103,11 +104,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "tolerations",  "wait",
                                       "human",        "loop",
                                       "setup",        "teardown_of",
-                                      "dag",          "uses"};
-inline constexpr Word kTaskLater[] = {"http",          "image",      "secrets",  "params",      "deadline",
-                                      "cache",         "weight",     "service",  "latest_only", "depends_on_past",
-                                      "node_selector", "volumes",    "sidecars", "on_success",  "on_failure",
-                                      "on_retry",      "on_skipped", "on_start", "lineage"};
+                                      "dag",          "uses",
+                                      "image",        "container"};
+inline constexpr Word kTaskLater[] = {"http",       "secrets",  "params",      "deadline",        "cache",
+                                      "weight",     "service",  "latest_only", "depends_on_past", "node_selector",
+                                      "volumes",    "sidecars", "on_success",  "on_failure",      "on_retry",
+                                      "on_skipped", "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -137,10 +139,10 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDefaultsKnown[] = {
-    "shell",           "env",          "retry", "retries", "infra_retry",        "timeout",
-    "queue_timeout",   "kill_grace",   "pool",  "slots",   "priority",           "resources",
-    "allow_failure",   "trigger_rule", "group", "locks",   "max_active_per_dag", "rate",
-    "worker_selector", "tolerations"};
+    "shell",           "env",          "retry", "retries",  "infra_retry",        "timeout",
+    "queue_timeout",   "kill_grace",   "pool",  "slots",    "priority",           "resources",
+    "allow_failure",   "trigger_rule", "group", "locks",    "max_active_per_dag", "rate",
+    "worker_selector", "tolerations",  "image", "container"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
@@ -196,6 +198,14 @@ inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown};
 inline constexpr Word kResourcesKnown[] = {"cpu", "memory", "gpu"};
 inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}, {"gpus", "gpu"}};
 inline constexpr KeySet kResources{"'resources'", kResourcesKnown, {}, kResourcesForeign};
+inline constexpr Word kContainerKnown[] = {"user", "network", "read_only", "pull"};
+inline constexpr Foreign kContainerForeign[] = {{"image", "image (beside 'container')"},
+                                                {"network_mode", "network"},
+                                                {"run_as_user", "user"},
+                                                {"readonly", "read_only"},
+                                                {"image_pull_policy", "pull"},
+                                                {"pull_policy", "pull"}};
+inline constexpr KeySet kContainer{"'container'", kContainerKnown, {}, kContainerForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
 

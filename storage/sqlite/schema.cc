@@ -322,10 +322,18 @@ ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-constexpr std::array kMigrations{
-    Migration{1, "first schema", kSchema1},          Migration{2, "tokens, and a chain of audit rows", kSchema2},
-    Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4},
-    Migration{5, "iterations of loops", kSchema5},   Migration{6, "runs that tasks start", kSchema6}};
+constexpr char kSchema7[] = R"sql(
+ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
+ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
+                                 Migration{2, "tokens, and a chain of audit rows", kSchema2},
+                                 Migration{3, "fan-outs over results", kSchema3},
+                                 Migration{4, "deployed DAGs and their schedules", kSchema4},
+                                 Migration{5, "iterations of loops", kSchema5},
+                                 Migration{6, "runs that tasks start", kSchema6},
+                                 Migration{7, "images that attempts ran in", kSchema7}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);
