@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/config_file.h"
 #include "cli/daemons.h"
 #include "cli/exit_code.h"
 #include "cli/log_to_stderr.h"
 #include "cli/standalone.h"
 #include "cli/state_dir.h"
 #include "engine/base/text.h"
+#include "engine/ports/log.h"
 
 #ifndef CHAPPE_VERSION
 #define CHAPPE_VERSION "0.1.0"
@@ -58,6 +60,7 @@ class CommandLine {
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
+    add_config();
     add("version", "Print the version")->callback([this] {
       command_ = [] {
         print(std::string(CHAPPE_VERSION) + "\n");
@@ -75,11 +78,36 @@ class CommandLine {
       }
       return app_.exit(error) == 0 ? kOk : kUsage;
     }
+    if (auto configured = apply_config_file(); !configured) return complain(configured.error().message, kUsage);
     session_.output = make_output(format_, no_colour_);
     return command_();
   }
 
  private:
+  Result<void> apply_config_file() {
+    const std::filesystem::path file = find_config_file(config_file_);
+    if (file.empty()) return {};
+    // Daemons that this process starts read the same file.
+    (void)::setenv("CHAPPE_CONFIG", std::filesystem::absolute(file).c_str(), 1);
+    auto settings = read_config_file(file, app_);
+    if (!settings) return fail(settings.error());
+    settings_ = *std::move(settings);
+    return apply_settings(settings_, app_);
+  }
+
+  /// The scheduler's options that may change while it runs. What was given as an option stays.
+  Result<RereadOptions> reread() {
+    const std::filesystem::path file = find_config_file(config_file_);
+    auto fresh = file.empty() ? Result<std::vector<Setting>>() : read_config_file(file, app_);
+    if (!fresh) return fail(fresh.error());
+    const auto now = [&](const char* name) { return values_now(settings_, *fresh, app_, "scheduler", name); };
+    RereadOptions options{now("pool"), now("lock")};
+    for (const std::string& name : changed_settings(settings_, *fresh, "scheduler")) {
+      if (name != "scheduler.pool" && name != "scheduler.lock") log::warn("{} changes at the next start", name);
+    }
+    return options;
+  }
+
   /// What is wrong with the first word that nobody took, as it was typed; "": there is none.
   std::string describe_stray_word() const {
     const CLI::App* command = &app_;
@@ -117,8 +145,10 @@ class CommandLine {
         ->envname("CHAPPE_SERVER");
     app_.add_option("--token", session_.server.token, "API token; better: CHAPPE_TOKEN, or the state directory's")
         ->envname("CHAPPE_TOKEN");
-    app_.add_option("--state-dir", session_.server.state_dir,
-                    "Default: $CHAPPE_STATE_DIR, $XDG_STATE_HOME/chappe, ~/.local/state/chappe");
+    app_.add_option("--state-dir", session_.server.state_dir, "Default: $XDG_STATE_HOME/chappe, ~/.local/state/chappe")
+        ->envname("CHAPPE_STATE_DIR");
+    app_.add_option("--config", config_file_,
+                    "Settings as YAML; default: ~/.config/chappe/chappe.yaml, /etc/chappe/chappe.yaml");
     app_.add_option("--object-store", session_.object_store, "s3://BUCKET[/PREFIX] or file:///DIR")
         ->envname("CHAPPE_OBJECT_STORE");
     app_.add_option("-o,--output", format_, "table or json")->check(CLI::IsMember({"table", "json"}));
@@ -159,6 +189,7 @@ class CommandLine {
       start_log();
       scheduler_.state_dir = session_.server.state_dir;
       scheduler_.object_store = session_.object_store;
+      scheduler_.reread = [this] { return reread(); };
       return start_scheduler(scheduler_);
     });
     add_worker();
@@ -369,6 +400,15 @@ class CommandLine {
     does(aliases, [this] { return show_aliases(session_, alias_); });
   }
 
+  void add_config() {
+    CLI::App* config = add("config", "Show settings, and where they are from");
+    config->require_subcommand(1);
+    CLI::App* show = config->add_subcommand("show", "All that options, environment and file may set");
+    show->fallthrough();
+    show->add_flag("--origin", all_, "Also where each is from");
+    does(show, [this] { return show_config(session_.output, effective_settings(settings_, app_), all_); });
+  }
+
   void add_access_commands() {
     CLI::App* token = add("token", "Make, list or revoke tokens for the API");
     token->require_subcommand(1);
@@ -405,6 +445,8 @@ class CommandLine {
   std::string format_ = "table";
   bool no_colour_ = false;
   std::string log_level_ = "info";
+  std::string config_file_;
+  std::vector<Setting> settings_;  ///< Of the file.
   StandaloneConfig standalone_;
   SchedulerOptions scheduler_;
   WorkerOptions worker_;

@@ -132,6 +132,14 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
   return config;
 }
 
+Result<SchedulerBounds> read_bounds(const std::vector<std::string>& pools, const std::vector<std::string>& locks) {
+  auto slots = read_counts(pools, "pool");
+  if (!slots) return fail(slots.error());
+  auto places = read_counts(locks, "lock");
+  if (!places) return fail(places.error());
+  return SchedulerBounds{*std::move(slots), *std::move(places)};
+}
+
 Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
   auto state_dir = find_state_dir(options.state_dir);
   if (!state_dir) return fail(state_dir.error());
@@ -153,12 +161,14 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
     config.wait_files.push_back(std::filesystem::absolute(directory, error));
     if (error) return fail(ErrorCode::kInvalidInput, fmt::format("--wait-files {}: {}", directory, error.message()));
   }
-  auto pools = read_counts(options.pools, "--pool");
-  if (!pools) return fail(pools.error());
-  config.pools = *std::move(pools);
-  auto locks = read_counts(options.locks, "--lock");
-  if (!locks) return fail(locks.error());
-  config.locks = *std::move(locks);
+  auto bounds = read_bounds(options.pools, options.locks);
+  if (!bounds) return fail(bounds.error());
+  config.bounds = *std::move(bounds);
+  config.reload = [reread = options.reread]() -> Result<SchedulerBounds> {
+    const auto fresh = reread();
+    if (!fresh) return fail(fresh.error());
+    return read_bounds(fresh->pools, fresh->locks);
+  };
   return config;
 }
 

@@ -3,10 +3,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "engine/base/result.h"
+
 namespace chappe::cli {
+
+/// What the configuration file says anew.
+struct RereadOptions {
+  std::vector<std::string> pools;
+  std::vector<std::string> locks;
+};
 
 struct SchedulerOptions {
   std::string state_dir;
@@ -20,6 +29,7 @@ struct SchedulerOptions {
   std::vector<std::string> wait_files;  ///< Directories.
   std::string dags;                     ///< A folder of DAG files that deploy themselves.
   bool quit_with_parent = false;
+  std::function<Result<RereadOptions>()> reread;
 };
 
 struct WorkerOptions {

@@ -5,6 +5,24 @@
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+namespace {
+
+constexpr std::string_view kLockGate = "lock ";
+
+}  // namespace
+
+/// Who holds more than there is now keeps it to its end.
+void EngineState::on(const BoundsSet& event) {
+  for (Pool& pool : pools) pool.slots = config.pool_default_slots;
+  for (const auto& [name, slots] : event.pools) pools[pool_id(name)].slots = slots;
+  config.pools = event.pools;
+  config.locks = event.locks;
+  for (const auto& [name, view] : gates.view()) {
+    if (!name.starts_with(kLockGate)) continue;
+    const auto places = config.locks.find(name.substr(kLockGate.size()));
+    gates.set_places(name, places == config.locks.end() ? 1 : places->second);
+  }
+}
 
 /// The same for an instance whenever it is asked: names of locks are made of what does not change.
 /// Errors: as the expressions in the names.
@@ -16,7 +34,7 @@ Result<std::vector<GateUse>> EngineState::gates_of(const LiveRun& run, std::uint
     auto name = lock.name.expand(RunScope(run, index));
     if (!name) return fail(std::move(name.error()).in("lock"));
     const auto places = config.locks.find(*name);
-    uses.push_back({.name = "lock " + *name,
+    uses.push_back({.name = std::string(kLockGate) + *name,
                     .places = places == config.locks.end() ? 1 : places->second,
                     .exclusive = lock.exclusive});
   }

@@ -320,6 +320,7 @@ struct EngineState {
   // ---- engine_gates.cc ----
   Result<std::vector<GateUse>> gates_of(const LiveRun& run, std::uint32_t index) const;
   bool stopped_at_gate(LiveRun& run, std::uint32_t index);
+  void on(const BoundsSet& event);
   void call_at_gates();
   void take_gates(const LiveRun& run, std::uint32_t index);
   void give_gates_back(const LiveRun& run, std::uint32_t index);

@@ -240,10 +240,17 @@ struct DagBrought {
   RunId run;  ///< For the run that begins.
 };
 
-using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
-                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved, DagBrought>;
+/// The bounds that the configuration sets, which was read anew: those that may change while a scheduler runs.
+struct BoundsSet {
+  std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots. Others have the default.
+  std::map<std::string, std::uint32_t> locks;                ///< Places of named locks. Others have 1.
+};
+
+using Event =
+    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
+                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
+                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, BoundsSet>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ void Gates::take(const std::vector<GateUse>& uses, InstanceKey who, MonoTime now
     if (use.returns_after > Duration(0)) {
       returns_.emplace(now + use.returns_after, use.name);
     } else {
-      gate.holders[who] = places;
+      gate.holders[who] = {places, use.exclusive};
     }
     changed(use.name);
   }
@@ -39,7 +39,7 @@ void Gates::give_back(const std::vector<GateUse>& uses, InstanceKey who) {
     if (gate == gates_.end() || use.returns_after > Duration(0) || CHAPPE_MUTANT(kKeepsGates)) continue;
     const auto holder = gate->second.holders.find(who);
     CHAPPE_ASSERT(holder != gate->second.holders.end());
-    gate->second.taken -= holder->second;
+    gate->second.taken -= holder->second.places;
     gate->second.holders.erase(holder);
     changed(use.name);
   }
@@ -90,6 +90,19 @@ Gates::Gate& Gates::gate_of(const GateUse& use) {
   Gate& gate = gates_[use.name];
   gate.places = use.places;
   return gate;
+}
+
+void Gates::set_places(const std::string& name, std::uint32_t places) {
+  const auto found = gates_.find(name);
+  if (found == gates_.end()) return;
+  Gate& gate = found->second;
+  gate.places = places;
+  for (auto& [who, held] : gate.holders) {
+    if (!held.exclusive) continue;
+    gate.taken = gate.taken - held.places + places;
+    held.places = places;
+  }
+  changed(name);
 }
 
 void Gates::changed(const std::string& name) {

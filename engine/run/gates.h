@@ -45,6 +45,8 @@ class Gates {
   void give_back(const std::vector<GateUse>& uses, InstanceKey who);
 
   void wait(const GateUse& use, const GateTurn& turn);
+  /// Who has places that are no more keeps them; who has all, has those that are new, too.
+  void set_places(const std::string& name, std::uint32_t places);
   /// Whose turn it is now: taken out of their lines, as many at each gate as it has room for. Some may have given up.
   std::vector<InstanceKey> call(MonoTime now);
   bool has_calls() const { return !callable_.empty(); }
@@ -60,11 +62,15 @@ class Gates {
   std::map<std::string, View, std::less<>> view() const;
 
  private:
+  struct Held {
+    std::uint32_t places = 1;
+    bool exclusive = false;  ///< All that there are.
+  };
   struct Gate {
     std::uint32_t places = 1;
     std::uint32_t taken = 0;
-    std::map<InstanceKey, std::uint32_t> holders;  ///< And how many places they have. Nobody, at a rate's gate.
-    std::map<GateTurn, bool> line;                 ///< And whether they want all places.
+    std::map<InstanceKey, Held> holders;  ///< Nobody, at a rate's gate.
+    std::map<GateTurn, bool> line;        ///< And whether they want all places.
     bool has_room(bool exclusive) const { return exclusive ? taken == 0 : taken < places; }
   };
   Gate& gate_of(const GateUse& use);

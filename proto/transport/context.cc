@@ -82,6 +82,11 @@ std::string Gate::open(std::set<std::string> keys) {
   return name;
 }
 
+void Gate::set_keys(const std::string& domain, std::set<std::string> keys) {
+  const std::lock_guard lock(mutex_);
+  if (const auto at = domains_.find(domain); at != domains_.end()) at->second.keys = std::move(keys);
+}
+
 void Gate::close(const std::string& domain) {
   const std::lock_guard lock(mutex_);
   domains_.erase(domain);

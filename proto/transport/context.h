@@ -28,6 +28,7 @@ class Gate {
 
   /// Opens a domain for the keys (Z85). Returns its name.
   std::string open(std::set<std::string> keys);
+  void set_keys(const std::string& domain, std::set<std::string> keys);  ///< For who connects from now on.
   void close(const std::string& domain);
   std::uint64_t refused(const std::string& domain) const;
 

@@ -56,6 +56,7 @@ class ZmqWorkerPort final : public WorkerPort {
   ~ZmqWorkerPort() override { context_->gate().close(domain_); }
 
   int fd() const override { return socket_.get(zmq::sockopt::fd); }
+  void set_authorized(std::set<std::string> keys) override { context_->gate().set_keys(domain_, std::move(keys)); }
   std::string endpoint() const override { return endpoint_; }
 
   PortCounters counters() const override {

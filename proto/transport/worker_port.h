@@ -48,6 +48,9 @@ class WorkerPort {
   /// take care of the rest.
   virtual void send(const WorkerSend& send) = 0;
 
+  /// The workers that may connect from now on; connections that stand, stay.
+  virtual void set_authorized(std::set<std::string> keys) = 0;
+
   virtual std::string endpoint() const = 0;  ///< With the real port.
   virtual PortCounters counters() const = 0;
   /// What to log: which worker sent what is no message, and why; at most one a minute and connection, 16 in all.

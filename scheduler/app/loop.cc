@@ -1,6 +1,8 @@
 #include "scheduler/app/loop.h"
 
 #include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -30,7 +32,9 @@ Result<void> Loop::run() {
     const bool due = wake_at_ && *wake_at_ <= read_clocks().mono;
     if (news || due) {
       if (auto passed = pass(); !passed) return passed;
-      if (++passes_ % kPassesPerLook == 0 && stop_asked()) return {};
+      if (++passes_ % kPassesPerLook != 0) continue;
+      if (stop_asked()) return {};
+      reload_if_asked();
       continue;
     }
     // The port was empty just now, and nothing was sent since: its descriptor will tell of the next message.
@@ -175,10 +179,21 @@ bool Loop::stop_asked() const {
   return poll(&stop, 1, 0) > 0;
 }
 
+void Loop::reload_if_asked() {
+  signalfd_siginfo asked{};
+  bool reload = false;
+  while (read(parts_.reload_fd, &asked, sizeof asked) == static_cast<ssize_t>(sizeof asked)) reload = true;
+  if (reload) parts_.reload();
+}
+
 /// False: it is time to stop.
 bool Loop::wait() {
-  pollfd fds[] = {{parts_.port.fd(), POLLIN, 0}, {parts_.mailbox.fd(), POLLIN, 0}, {parts_.stop_fd, POLLIN, 0}};
+  pollfd fds[] = {{parts_.port.fd(), POLLIN, 0},
+                  {parts_.mailbox.fd(), POLLIN, 0},
+                  {parts_.stop_fd, POLLIN, 0},
+                  {parts_.reload_fd, POLLIN, 0}};
   if (poll(fds, std::size(fds), timeout_ms()) < 0 && errno != EINTR) log::error("poll: error {}", errno);
+  if ((fds[3].revents & POLLIN) != 0) reload_if_asked();
   return (fds[2].revents & POLLIN) == 0;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -41,7 +42,9 @@ class Loop {
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.
     LoopMetrics& metrics;
-    int stop_fd = -1;  ///< Readable: stop.
+    int stop_fd = -1;    ///< Readable: stop.
+    int reload_fd = -1;  ///< Of signals, readable: `reload`.
+    std::function<void()> reload;
   };
   explicit Loop(const Parts& parts) : parts_(parts) {}
 
@@ -64,6 +67,7 @@ class Loop {
   void carry_out(Effects& effects);
   bool wait();
   bool stop_asked() const;
+  void reload_if_asked();
   int timeout_ms() const;
 
   Parts parts_;

@@ -52,6 +52,15 @@ int open_stop(bool quit_with_parent) {
   return stop;
 }
 
+/// Becomes readable at SIGHUP.
+int open_reload() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 /// Keys, tokens' hashes and secret parameters are in this memory: no core file, and nobody of the same user looks in.
 void keep_memory_private() {
   const rlimit none{0, 0};
@@ -89,8 +98,8 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   EngineConfig engine;
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;
-  engine.pools = config.pools;
-  engine.locks = {config.locks.begin(), config.locks.end()};
+  engine.pools = config.bounds.pools;
+  engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
   for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;
@@ -111,10 +120,25 @@ std::string port_of(const Value& announced, std::string_view name) {
   return address->as_string()->substr(address->as_string()->rfind(':') + 1);
 }
 
+Result<std::set<std::string>> authorized_workers(const SchedulerConfig& config, const StateDir& state) {
+  return transport::load_authorized_workers(config.authorized_workers.empty() ? state.authorized_workers
+                                                                              : config.authorized_workers);
+}
+
+/// What may change while the scheduler runs, anew: all of it, or nothing where something is wrong.
+void reload(const SchedulerConfig& config, const StateDir& state, transport::WorkerPort& port, Mailbox& mailbox) {
+  auto bounds = config.reload ? config.reload() : Result<SchedulerBounds>(config.bounds);
+  if (!bounds) return log::error("settings stay as they are: {}", bounds.error().message);
+  auto authorized = authorized_workers(config, state);
+  if (!authorized) return log::error("settings stay as they are: {}", authorized.error().message);
+  port.set_authorized(*std::move(authorized));
+  (void)mailbox.post(Mail(BoundsSet{bounds->pools, {bounds->locks.begin(), bounds->locks.end()}}));
+  log::info("pools, locks and authorized workers are as their files say now");
+}
+
 Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& config, const StateDir& state,
                                                          const Value& announced) {
-  const auto& file = config.authorized_workers.empty() ? state.authorized_workers : config.authorized_workers;
-  auto authorized = transport::load_authorized_workers(file);
+  auto authorized = authorized_workers(config, state);
   if (!authorized) return fail(std::move(authorized.error()));
   transport::WorkerPortConfig port{config.worker_listen, state.scheduler_keys, std::move(*authorized)};
   const std::string before = port_of(announced, "workers");
@@ -166,7 +190,7 @@ Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config
 }
 
 /// Everything between "the signals are ready" and "stop". Errors: what kept the daemon from starting or going on.
-Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
+Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bool& ready) {
   auto state = open_state_dir(config.state_dir);
   if (!state) return fail(std::move(state.error()));
   DiskSpace space(state->root);
@@ -205,16 +229,17 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, bool& ready) {
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
   DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, metrics, stop_fd});
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, metrics, stop_fd,
+             reload_fd, [&] { reload(config, *state, **port, mailbox); }});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;
 }
 
 /// What is thrown here is a bug, or says that there is no memory: nothing that the engine decided since is committed.
-Result<void> serve_or_fail(const SchedulerConfig& config, int stop_fd, bool& ready) {
+Result<void> serve_or_fail(const SchedulerConfig& config, int stop_fd, int reload_fd, bool& ready) {
   try {
-    return serve(config, stop_fd, ready);
+    return serve(config, stop_fd, reload_fd, ready);
   } catch (const std::exception& error) {
     return fail(ErrorCode::kUnavailable, error.what());
   }
@@ -226,8 +251,10 @@ int run_scheduler(const SchedulerConfig& config) {
   keep_memory_private();
   const int stop_fd = open_stop(config.quit_with_parent);
   bool ready = false;
-  const auto ended = serve_or_fail(config, stop_fd, ready);
+  const int reload_fd = open_reload();
+  const auto ended = serve_or_fail(config, stop_fd, reload_fd, ready);
   close(stop_fd);
+  close(reload_fd);
   if (ended) {
     log::info("scheduler {} stops", getpid());
     return kExitOk;

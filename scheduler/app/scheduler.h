@@ -2,14 +2,23 @@
 /// The scheduler daemon: configuration, wiring and the loop.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/base/result.h"
 #include "engine/base/time.h"
 
 namespace chappe {
+
+/// What of the configuration may change while a scheduler runs.
+struct SchedulerBounds {
+  std::vector<std::pair<std::string, std::uint32_t>> pools;
+  std::vector<std::pair<std::string, std::uint32_t>> locks;
+};
 
 /// State directory, made with mode 0700 at the first start:
 ///   chappe.db            metadata store (and -wal, -shm)
@@ -26,11 +35,11 @@ struct SchedulerConfig {
   std::string object_store;                         ///< "" = STATE/objects; "file:///DIR"; "s3://BUCKET[/PREFIX]".
   std::filesystem::path authorized_workers;         ///< "" = STATE/keys/authorized_workers
   Duration lease = std::chrono::seconds(60);
-  std::vector<std::pair<std::string, std::uint32_t>> pools;
-  std::vector<std::pair<std::string, std::uint32_t>> locks;
-  std::vector<std::filesystem::path> wait_files;  ///< Directories beneath which tasks may wait for files. Absolute.
-  bool quit_with_parent = false;                  ///< Stop when the process that started this one is gone.
-  std::filesystem::path dags;                     ///< A folder of DAG files that deploy themselves; "": none.
+  SchedulerBounds bounds;
+  std::function<Result<SchedulerBounds>()> reload;  ///< Reads them anew, at a SIGHUP.
+  std::vector<std::filesystem::path> wait_files;    ///< Directories beneath which tasks may wait for files. Absolute.
+  bool quit_with_parent = false;                    ///< Stop when the process that started this one is gone.
+  std::filesystem::path dags;                       ///< A folder of DAG files that deploy themselves; "": none.
 };
 
 /// Exit codes of the daemon; a supervisor restarts it after kRestart.

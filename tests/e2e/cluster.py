@@ -114,7 +114,8 @@ class Cluster:
         self.state = self.directory / "state"
         self.object_store, self.lease = object_store, lease
         self.endpoint = f"tcp://127.0.0.1:{free_port()}"
-        self.environment = {**os.environ, "XDG_STATE_HOME": str(self.directory / "xdg"), "NO_COLOR": "1"}
+        self.environment = {**os.environ, "XDG_STATE_HOME": str(self.directory / "xdg"),
+                            "XDG_CONFIG_HOME": str(self.directory / "config"), "NO_COLOR": "1"}
         self.daemons: list[Daemon] = []
 
     @classmethod

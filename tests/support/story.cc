@@ -173,6 +173,7 @@ std::vector<Event> Story::events(const Words& words) {
     worker.held.clear();
     return {WorkerLeft{std::exchange(worker.connection, {})}};
   }
+  if (verb == "bounds") return {bounds(words)};
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
   if (verb == "look") return {look_report(words)};
   if (verb == "answer") return {answer(words)};
@@ -183,6 +184,19 @@ std::vector<Event> Story::events(const Words& words) {
     return {DagPauseRequested{.ticket = {1}, .dag = words.at(1), .paused = verb == "pause", .requested_by = "ann"}};
   }
   return {attempt_event(words)};
+}
+
+BoundsSet Story::bounds(const Words& words) {
+  BoundsSet event;
+  for (const auto& [kind, value] : parse(words).named) {
+    const auto [name, count] = cut(value, ':');
+    if (kind == "pool") {
+      event.pools.emplace_back(name, std::stoul(count));
+    } else {
+      event.locks.emplace(name, std::stoul(count));
+    }
+  }
+  return event;
 }
 
 void Story::configure(const Words& words) {

@@ -21,6 +21,7 @@
 ///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
 ///   deploy DAG | undeploy DAG | pause DAG | unpause DAG
 ///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
+///   bounds [pool=NAME:SLOTS ...] [lock=NAME:PLACES ...]     as the configuration says now
 ///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
 ///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
 ///   answer INSTANCE [by WHO] [FIELD=JSON ...]
@@ -58,6 +59,7 @@ class Story {
   void block(const std::vector<std::string>& commands);
   void command(const std::string& line);
   std::vector<Event> events(const Words& words);
+  static BoundsSet bounds(const Words& words);
   bool look(const Words& words);
   void crash(const std::string& line);
 
