@@ -254,6 +254,7 @@ class CommandLine {
   void add_run_options(CLI::App* command) {
     add_params(command);
     command->add_option("--logical-time", run_.logical_time, "What time the run is about (ISO 8601)");
+    command->add_flag("--no-cache", run_.no_cache, "Use no result again, and keep those of this run instead");
     command->add_option("--request-id", run_.request_id, "The same id makes one run, however often it is asked for");
     command->add_option("--timeout", run_.timeout, "Give up waiting after this long, such as 30m");
   }

@@ -32,6 +32,7 @@ struct RunOptions {
   std::vector<std::string> params;
   std::string params_file;
   std::string logical_time;
+  bool no_cache = false;
   std::string request_id;
   std::string timeout;
   bool wait = false;

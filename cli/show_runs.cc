@@ -318,6 +318,12 @@ int explain_run(const Session& session, const std::string& run, const std::strin
                       printable(waits.empty() ? text_of(one, "reason") : "waits for " + waits)});
     }
     if (!rows.empty()) print(table({"TASK", "STATE", "WHY"}, rows));
+    rows.clear();
+    for (const Value& one : list_of(*told, "cache")) {
+      const bool hit = text_of(one, "hit") == "true";
+      rows.push_back({printable(text_of(one, "task")), hit ? "used again" : "made", printable(text_of(one, "told"))});
+    }
+    if (!rows.empty()) print(table({"TASK", "RESULT", "WHY"}, rows));
     if (const auto more = number_of(*told, "more"); more > 0) print(fmt::format("... and {} more\n", more));
     return int{kOk};
   });

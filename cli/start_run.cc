@@ -23,6 +23,7 @@ Value run_body(const RunOptions& options, ValueMap params) {
                 // Sent again after a broken connection, it is still one run.
                 {"request_id", options.request_id.empty() ? random_hex(kRequestIdBytes) : options.request_id}};
   if (!options.logical_time.empty()) body.emplace_back("logical_time", options.logical_time);
+  if (options.no_cache) body.emplace_back("no_cache", true);
   return body;
 }
 

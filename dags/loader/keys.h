@@ -105,11 +105,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "human",        "loop",
                                       "setup",        "teardown_of",
                                       "dag",          "uses",
-                                      "image",        "container"};
-inline constexpr Word kTaskLater[] = {"http",       "secrets",  "params",      "deadline",        "cache",
-                                      "weight",     "service",  "latest_only", "depends_on_past", "node_selector",
-                                      "volumes",    "sidecars", "on_success",  "on_failure",      "on_retry",
-                                      "on_skipped", "on_start", "lineage"};
+                                      "image",        "container",
+                                      "cache"};
+inline constexpr Word kTaskLater[] = {"http",     "secrets",     "params",          "deadline",      "weight",
+                                      "service",  "latest_only", "depends_on_past", "node_selector", "volumes",
+                                      "sidecars", "on_success",  "on_failure",      "on_retry",      "on_skipped",
+                                      "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -132,17 +133,36 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"priority_weight", "priority"},
                                            {"max_active_per_run", "foreach: {max_parallel: N}"},
                                            {"max_active_tis_per_dag", "max_active_per_dag"},
+                                           {"memoize", "cache"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
-inline constexpr Word kDefaultsKnown[] = {
-    "shell",           "env",          "retry", "retries",  "infra_retry",        "timeout",
-    "queue_timeout",   "kill_grace",   "pool",  "slots",    "priority",           "resources",
-    "allow_failure",   "trigger_rule", "group", "locks",    "max_active_per_dag", "rate",
-    "worker_selector", "tolerations",  "image", "container"};
+inline constexpr Word kDefaultsKnown[] = {"shell",
+                                          "env",
+                                          "retry",
+                                          "retries",
+                                          "infra_retry",
+                                          "timeout",
+                                          "queue_timeout",
+                                          "kill_grace",
+                                          "pool",
+                                          "slots",
+                                          "priority",
+                                          "resources",
+                                          "allow_failure",
+                                          "trigger_rule",
+                                          "group",
+                                          "locks",
+                                          "max_active_per_dag",
+                                          "rate",
+                                          "worker_selector",
+                                          "tolerations",
+                                          "image",
+                                          "container",
+                                          "cache"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
@@ -186,6 +206,11 @@ inline constexpr Foreign kLoopForeign[] = {{"max", "max_iterations"}, {"limit", 
                                            {"while", "until"},        {"condition", "until"},
                                            {"every", "interval"},     {"delay", "interval"}};
 inline constexpr KeySet kLoop{"'loop'", kLoopKnown, {}, kLoopForeign};
+
+inline constexpr Word kCacheKnown[] = {"key", "scope", "ttl", "version"};
+inline constexpr Foreign kCacheForeign[] = {
+    {"max_age", "ttl"}, {"maxAge", "ttl"}, {"expires", "ttl"}, {"policy", "key"}};
+inline constexpr KeySet kCache{"'cache'", kCacheKnown, {}, kCacheForeign};
 
 inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker"};
 inline constexpr Word kRetryLater[] = {"scale"};

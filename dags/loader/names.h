@@ -41,6 +41,7 @@ inline constexpr Site kAsset{.where = "in 'asset'"};
 inline constexpr Site kWait{.where = "in 'wait'"};
 inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
+inline constexpr Site kCacheKey{.where = "in 'key' of a cache"};
 inline constexpr Site kLock{.where = "in 'locks'", .env = false, .tasks = false};
 inline constexpr Site kForEach{.where = "in 'foreach'", .instance = false};
 }  // namespace site

@@ -29,6 +29,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"kill_grace", kScript | kCommand},
     {"foreach", kScript | kCommand | kNoop | kWait | kHuman | kDagRun},
     {"loop", kScript | kCommand},
+    {"cache", kScript | kCommand},
     {"setup", kScript | kCommand | kNoop | kDagRun},
     {"teardown_of", kScript | kCommand | kNoop | kDagRun},
     {"retry", kScript | kCommand | kNoop | kDagRun},
@@ -214,6 +215,9 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   const Node* dag = node.find("dag");
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
+  if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
+    read_cache(task, *cache, node.find("cache") != nullptr, init || task.handler != Handler::kNone);
+  }
   const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
   if (has_work) task.work = work_specs_.share(std::move(work));
 }

@@ -135,6 +135,7 @@ class TaskReader {
   void read_condition(Task& task, const yaml::Node& node);
   void read_loop(Task& task, const WorkSpec& work, const yaml::Node& node);
   void check_loop_bounds(const Task& task, const yaml::Node& node);
+  void read_cache(Task& task, const yaml::Node& node, bool written, bool handles);
   void read_promote(Task& task, const yaml::Node& node);
 
   // Runs of other DAGs.

@@ -88,6 +88,7 @@ enum class Mutant : std::uint8_t {
   kAnyVersionEndsWait,
   kPublicationWakesNobody,
   kWaitsForEver,
+  kResultsStayFresh,
   // Restarts.
   kRestoreForgetsWaits,
   kRestoreForgetsAliases,

@@ -246,6 +246,15 @@ struct LoopSpec {
   Duration interval{};  ///< Rest between two iterations.
 };
 
+/// What an attempt leaves is used again where the same was done before.
+struct CacheSpec {
+  expr::Template key;  ///< Says what makes the result; empty: all that the file declares does.
+  enum class Scope : std::uint8_t { kRun, kDag, kNamespace };
+  Scope scope = Scope::kDag;    ///< Who shares results.
+  std::optional<Duration> ttl;  ///< An older result counts for nothing.
+  std::string version;          ///< Part of the key.
+};
+
 /// `allow_failure`: true, or for some exit codes only.
 struct AllowFailure {
   bool always = false;
@@ -284,6 +293,7 @@ struct Task {
   std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
   std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
   std::optional<LoopSpec> loop;            ///< kRun
+  std::optional<CacheSpec> cache;          ///< kRun
   std::optional<SubDagSpec> subdag;        ///< kDag
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
   std::vector<std::uint32_t> teardown_of;

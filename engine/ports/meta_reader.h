@@ -84,6 +84,13 @@ class MetaReader {
   virtual Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) = 0;
   virtual Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) = 0;
 
+  /// Of instances with a `cache`: one, or all of the run where `index` is not given.
+  virtual Result<std::vector<CacheUseRow>> cache_uses(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  virtual Result<std::optional<CacheEntryRow>> cache_entry(const CacheKey& key) = 0;
+  /// Other results of a task, those of the same item first, then those that were used last.
+  virtual Result<std::vector<CacheEntryRow>> cache_entries(const std::string& scope, const std::string& task,
+                                                           const std::string& map_key, std::size_t limit) = 0;
+
   virtual Result<std::vector<AssetVersion>> assets(const AssetFilter& filter) = 0;
   virtual Result<AssetVersion> asset_version(AssetVersionId id) = 0;
   /// The artifact (asset or not) with this immutable key. Errors: kNotFound.

@@ -21,6 +21,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.run_schedules();
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
+  state.begin_lookups();
   state.dispatch();
   if (!state.touched.empty()) {  // Placing found tasks that cannot start.
     state.finish_touched();

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,9 @@ struct EngineConfig {
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
   std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks wait for.
+  std::uint32_t lookups_max = 1'000;    ///< Results that are being looked up at a time.
+  /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`.
+  std::function<std::string(std::string_view)> sha256;
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.

@@ -181,6 +181,7 @@ void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
   row.queued_at = now.wall;
   const AttemptId attempt = row.attempt;
   store_row(run, index, std::move(row));
+  if (task.cache) note_making(run, index, attempt, *work);
   const InstanceKey key{run.row.seq, index};
   for (const ResolvedInput& input : work->inputs) {
     for (const InputObject& object : input.objects) {
@@ -266,6 +267,7 @@ void EngineState::store_row(LiveRun& run, std::uint32_t index, TaskRow row) {
   change.expect_state = instance.stored;
   change.expect_attempt = instance.attempt;
   run.set_state(index, row.state);
+  if (!run.cached.empty() && !holds_attempt(row.state)) run.cached.erase(index);
   instance.stored = row.state;
   instance.has_row = true;
   instance.allowed = row.allowed;

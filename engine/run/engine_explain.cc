@@ -124,6 +124,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
     return fmt::format("its turn: {} items of {} are active, max_parallel is {}", run.tasks[position].active, task.id,
                        task.foreach->max_parallel);
   }
+  if (run.looked_up.contains(index)) return "its result to be looked up in the cache";
   if (std::string gate = explain_gates(run, index); !gate.empty()) return gate;
   if (const auto pool = pool_ids.find(task.pool); pool != pool_ids.end()) {
     const Pool& slots = pools[pool->second];
@@ -234,6 +235,9 @@ std::string Engine::dump_json() const {
         task.emplace_back("waits_for", waits->second.told);
         task.emplace_back("since", to_iso8601(waits->second.began));
         task.emplace_back("late_at", to_iso8601(waits->second.late_at));
+      }
+      if (const auto made = run->cached.find(i); made != run->cached.end()) {
+        task.emplace_back("cache", made->second.cache.sha256);
       }
       tasks.emplace_back(std::move(task));
     }

@@ -137,7 +137,9 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
   const std::uint32_t first = run.instances->first(position);
   ReadyRange range{first, first};
   const auto flush = [&](std::uint32_t next) {
-    if (range.next < range.end) enqueue(run, position, range);
+    const bool may_be_known = task.cache && !run.row.no_cache;
+    if (range.next < range.end && may_be_known) line_up(run, range);
+    if (range.next < range.end && !may_be_known) enqueue(run, position, range);
     range = {next, next};
   };
   for (std::uint32_t i = first; i < first + run.instances->count(position); ++i) {

@@ -43,6 +43,7 @@ void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, co
   if (outputs != nullptr) record_outputs(run, index, *outputs, publish);
   if (publish.uploads.empty() || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
     row.state = TaskState::kSuccess;
+    keep_result(run, row);
     return settle(run, index, std::move(row));
   }
   row.state = TaskState::kCommitting;
@@ -86,6 +87,7 @@ void EngineState::on(const AssetsPublished& event) {
     out.persist.published.push_back(std::move(published));
   }
   row.state = TaskState::kSuccess;
+  keep_result(*run, row);
   settle(*run, event.key.index, std::move(row));
   judge_due(*run);
   tell_asset_waiters();

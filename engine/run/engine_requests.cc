@@ -63,6 +63,7 @@ void EngineState::on(const RetryRequested& event) {
     if (!CHAPPE_MUTANT(kRetryWithoutGeneration)) ++row.generation;
     if (finished) row.started_at = has_place ? now.wall : WallTime{};
   });
+  forget_results(*run, event.tasks, *again);
   reset(*run, *again);
   if (!has_place) {
     queue_up(*run);

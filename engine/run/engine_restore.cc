@@ -87,6 +87,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     if (row.key.index >= run.states.size()) return fail(ErrorCode::kCorrupt, "it has a row of no task instance");
     if (auto adopted = adopt_row(run, row); !adopted) return fail(std::move(adopted.error()));
   }
+  for (CacheUseRow& made : stored.cached) run.cached[made.key.index] = std::move(made);
   if (run.row.state != RunState::kRunning) return &run;
   enter(run);
   if (run.row.stop != Stop::kNone && !CHAPPE_MUTANT(kRestoreForgetsStops)) {

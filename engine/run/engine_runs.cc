@@ -90,6 +90,7 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   row.created_at = now.wall;
   row.parent = parent;
   row.depth = depth;
+  row.no_cache = event.no_cache;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};

@@ -10,7 +10,7 @@
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
 ///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
-///   engine_subdag.cc  tasks that start runs of other DAGs
+///   engine_subdag.cc  tasks that start runs of other DAGs    engine_cache.cc    results that are used again
 #pragma once
 
 #include <deque>
@@ -144,6 +144,9 @@ struct EngineState {
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
   std::uint64_t waits_made = 0;
+  std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
+  std::uint32_t lookups_under_way = 0;
+  std::uint64_t lookups_made = 0;
 
   // Of the step under way.
   Now now;
@@ -249,6 +252,19 @@ struct EngineState {
   void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
   void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
   void adopt_rest(LiveRun& run, const TaskRow& row);
+
+  // ---- engine_cache.cc ----
+  void on(const CacheLooked& event);
+  void line_up(LiveRun& run, ReadyRange range);
+  void begin_lookups();
+  void look_up(LiveRun& run, std::uint32_t index);
+  Result<CacheKey> key_of(const LiveRun& run, std::uint32_t index, const ResolvedWork& work) const;
+  std::string why_not_again(const LiveRun& run, std::uint32_t index, const CacheHit& hit) const;
+  void go_without_result(LiveRun& run, std::uint32_t index, CacheKey key, std::string told);
+  void use_again(LiveRun& run, std::uint32_t index, const CacheHit& hit, const ResolvedWork& work);
+  void note_making(LiveRun& run, std::uint32_t index, AttemptId attempt, const ResolvedWork& work);
+  void keep_result(LiveRun& run, const TaskRow& row);
+  void forget_results(const LiveRun& run, std::span<const std::string> names, std::span<const std::uint32_t> again);
 
   // ---- engine_teardown.cc ----
   static bool counts_for_run(const LiveRun& run, std::uint32_t task);

@@ -71,6 +71,7 @@ Result<void> EngineState::begin_subrun(LiveRun& run, const DagBrought& event) {
   wanted.logical_time = run.row.logical_time;
   wanted.interval_start = run.row.interval_start;
   wanted.interval_end = run.row.interval_end;
+  wanted.no_cache = run.row.no_cache;
   if (task.subdag->wait) run.started_runs[event.key.index] = {last_run.value + 1};  // For its place among its like.
   auto begun = create_run(wanted, {event.key, event.attempt}, run.row.depth + 1);
   if (!begun) {

@@ -122,6 +122,7 @@ struct RunRequested {
   WallTime interval_start;  ///< Not set: equal to interval_end.
   WallTime interval_end;    ///< Not set: equal to logical_time.
   std::string source;       ///< As AuditRow::source; so in all requests.
+  bool no_cache = false;
 };
 
 struct CancelRequested {
@@ -240,6 +241,22 @@ struct DagBrought {
   RunId run;  ///< For the run that begins.
 };
 
+/// A result that was looked up, and is there with all its objects.
+struct CacheHit {
+  CacheEntryRow entry;
+  std::vector<ArtifactRow> artifacts;
+  std::vector<NamedValue> values;
+};
+
+/// What looking up a result (CacheLookup) came to.
+struct CacheLooked {
+  InstanceKey key;
+  std::uint64_t serial = 0;  ///< The lookup's.
+  std::optional<CacheHit> hit;
+  std::optional<CacheEntryRow> lost;  ///< There is an entry, and some of its objects are gone.
+  std::string told;                   ///< Without a hit: why, for people.
+};
+
 /// The bounds that the configuration sets, which was read anew: those that may change while a scheduler runs.
 struct BoundsSet {
   std::vector<std::pair<std::string, std::uint32_t>> pools;  ///< Name and slots. Others have the default.
@@ -250,7 +267,7 @@ using Event =
     std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                  AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, BoundsSet>;
+                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -368,6 +385,15 @@ struct WantedDag {
   std::string dag;
 };
 
+/// Look whether there is such a result and all its objects, then report CacheLooked. Idempotent.
+struct CacheLookup {
+  InstanceKey key;
+  std::uint64_t serial = 0;
+  CacheKey cache;
+  std::string task;
+  std::string map_key;
+};
+
 struct Reply {
   Ticket ticket;
   Result<Value> answer;
@@ -381,6 +407,7 @@ struct Effects {
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
   std::vector<LookOrder> looks;        ///< ... look at what tasks wait for, ...
   std::vector<WantedDag> wanted;       ///< ... bring DAGs, ...
+  std::vector<CacheLookup> lookups;    ///< ... look up results, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

@@ -134,8 +134,8 @@ AssetVersion version_of(const ArtifactRow& artifact) {
   version.size = object.size;
   version.sha256 = object.sha256;
   version.packed = object.packed;
-  version.producer = artifact.key;
-  version.attempt = artifact.attempt;
+  version.producer = artifact.made_by_attempt ? artifact.made_by : artifact.key;
+  version.attempt = artifact.made_by_attempt ? artifact.made_by_attempt : artifact.attempt;
   version.artifact = object.name;
   return version;
 }

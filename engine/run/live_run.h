@@ -87,6 +87,9 @@ struct LiveRun {
   std::unordered_map<std::uint32_t, Waiting> waiting;     ///< All instances in state kWaiting.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
+  std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.
+  std::unordered_map<std::uint32_t, CacheUseRow> cached;       ///< Attempts under way whose results may be used again.
+
   std::map<std::uint32_t, RunSeq> started_runs;  ///< By instance: the live run that it waits for.
 
   std::uint32_t active = 0;     ///< Attempts assigned.

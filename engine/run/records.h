@@ -129,6 +129,7 @@ struct RunRow {
   std::string message;  ///< Why it ended so, for people.
   ParentAttempt parent;
   std::uint32_t depth = 0;  ///< How many runs stand above it.
+  bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
   bool operator==(const RunRow&) const = default;
 };
 
@@ -165,6 +166,8 @@ struct ArtifactRow {
   AttemptId attempt;
   OutputObject object;
   AssetVersionId asset;  ///< 0 unless the object is a version of an asset.
+  InstanceKey made_by;   ///< Who wrote the object, where that is another: the result was used again.
+  AttemptId made_by_attempt;
   bool operator==(const ArtifactRow&) const = default;
 };
 
@@ -183,6 +186,43 @@ struct ValueRow {
   WallTime at;
   bool operator==(const ValueRow&) const = default;
 };
+
+/// One part of what makes a result ("command", "env.YEAR", "inputs.raw"), and what it was: a digest.
+using CacheParts = std::vector<std::pair<std::string, std::string>>;
+
+/// What a task's result is found by.
+struct CacheKey {
+  std::string scope;   ///< "run ID", "dag NAME" or "namespace NAME".
+  std::string sha256;  ///< Of all parts, 64 hex digits.
+  CacheParts parts;    ///< For people, who want to know what differs.
+  bool operator==(const CacheKey&) const = default;
+};
+
+/// What a cached task instance was made of when it was last looked up or assigned, and what came of the look. One row
+/// an instance.
+struct CacheUseRow {
+  InstanceKey key;
+  AttemptId attempt;  ///< 0: it has none yet.
+  CacheKey cache;
+  AttemptId from;    ///< The attempt whose outputs it has; 0: its own.
+  std::string told;  ///< For people. "": what was told before stands.
+  bool operator==(const CacheUseRow&) const = default;
+};
+
+/// A result that may be used again: the outputs of an attempt that won. One row a scope and hash.
+struct CacheEntryRow {
+  CacheKey cache;
+  std::string task;     ///< Id; so many of one task are kept.
+  std::string map_key;  ///< "" unless it is mapped.
+  RunId run;
+  InstanceKey producer;
+  AttemptId attempt;
+  WallTime made_at;
+  WallTime used_at;  ///< Made, or used again.
+  bool operator==(const CacheEntryRow&) const = default;
+};
+
+inline constexpr std::size_t kCacheEntriesMax = 10'000;  ///< Of one task in one scope; those used longest ago go.
 
 /// "This version's URI shows it now": fills published_at, etag and store_version.
 struct AssetPublished {
@@ -280,6 +320,10 @@ struct Persist {
   std::vector<AliasRow> aliases;             ///< Insert.
   std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
   std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
+  std::vector<CacheUseRow> cache_uses;       ///< Insert, or update by instance, in order.
+  std::vector<InstanceKey> cache_forgets;    ///< Delete the entries that these instances made or used, then ...
+  std::vector<CacheEntryRow> cache_drops;    ///< ... delete by scope, hash and attempt, then ...
+  std::vector<CacheEntryRow> cache_entries;  ///< ... insert, or replace by scope and hash.
   std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
@@ -296,6 +340,7 @@ struct StoredRun {
   std::vector<TaskRow> tasks;          ///< By index.
   std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
   std::vector<ValueRow> values;        ///< Of the latest attempts.
+  std::vector<CacheUseRow> cached;     ///< Of attempts that are under way.
 };
 
 /// A deployed DAG as a store hands it on.

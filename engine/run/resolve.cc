@@ -23,8 +23,8 @@ InputObject object_of(const ArtifactRow& artifact, const InputArtifact& input, s
   object.sha256 = artifact.object.sha256;
   object.packed = artifact.object.packed;
   object.asset = artifact.asset;
-  object.producer = artifact.key;
-  object.producer_attempt = artifact.attempt;
+  object.producer = artifact.made_by_attempt ? artifact.made_by : artifact.key;
+  object.producer_attempt = artifact.made_by_attempt ? artifact.made_by_attempt : artifact.attempt;
   return object;
 }
 

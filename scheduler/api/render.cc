@@ -143,7 +143,8 @@ Value artifact_json(const ArtifactRow& row) {
                   {"packed", object.packed},
                   {"asset", text_or_null(object.asset_uri)},
                   {"asset_name", text_or_null(object.asset_name)},
-                  {"asset_version", id_json(row.asset)}};
+                  {"asset_version", id_json(row.asset)},
+                  {"made_by_attempt", row.made_by_attempt ? Value(to_text(row.made_by_attempt)) : Value()}};
 }
 
 Value value_json(const ValueRow& row) {

@@ -54,6 +54,8 @@ Result<RunRequested> read_run_request(Context& context, const Request& request, 
   auto id = request_id_of(request, body);
   if (!id) return fail(id.error());
   event.request_id = *std::move(id);
+  const Value* no_cache = body.find("no_cache");
+  event.no_cache = no_cache != nullptr && *no_cache->as_bool();
   for (const auto& [name, field] : {std::pair("logical_time", &RunRequested::logical_time),
                                     std::pair("interval_start", &RunRequested::interval_start),
                                     std::pair("interval_end", &RunRequested::interval_end)}) {
@@ -119,34 +121,6 @@ std::vector<std::string> task_names(const Value& body) {
   return names;
 }
 
-Value explain_end(const TaskRow& row, const Instances& instances) {
-  std::string why(row.end.reason == Reason::kNone ? "" : name_of(row.end.reason));
-  if (row.end.reason == Reason::kExitCode) why = fmt::format("exit code {}", row.end.exit_code);
-  if (!row.end.message.empty() && row.end.message != why) why += (why.empty() ? "" : ": ") + row.end.message;
-  return ValueMap{{"task", instances.name_of(row.key.index)},
-                  {"state", name_of(row.state)},
-                  {"attempt", std::int64_t{row.attempt_no}},
-                  {"reason", std::move(why)}};
-}
-
-/// Why the tasks of a run that is over ended other than well: what `explain` says when there is nothing to wait for.
-Answer explain_ended(Context& context, const RunRow& run, const std::string& task, std::size_t limit) {
-  const auto instances = context.views.instances(context.reader, run);
-  if (!instances) return problem(instances.error());
-  ValueList items;
-  for (const TaskState state :
-       {TaskState::kFailed, TaskState::kUpstreamFailed, TaskState::kSkipped, TaskState::kCancelled}) {
-    const auto rows = context.reader.tasks(run.seq, {.state = state, .limit = limit});
-    if (!rows) return problem(rows.error());
-    for (const TaskRow& row : *rows) {
-      const bool asked = task.empty() || task == (*instances)->name_of(row.key.index) ||
-                         task == (*instances)->dag().tasks[(*instances)->task_of(row.key.index)].id;
-      if (asked && items.size() < limit) items.push_back(explain_end(row, **instances));
-    }
-  }
-  return json_answer(ValueMap{{"run", run.id.text()}, {"state", name_of(run.state)}, {"tasks", std::move(items)}});
-}
-
 Result<RunFilter> run_filter(const Request& request) {
   RunFilter filter{.dag = request.parameter("dag").value_or("")};
   if (const auto state = request.parameter("state")) {
@@ -191,6 +165,7 @@ void submit_run(Context& context, const Request& request, Respond respond) {
                                        {"file", "string"},
                                        {"params", "object"},
                                        {"request_id", "string"},
+                                       {"no_cache", "boolean"},
                                        {"logical_time", "string"},
                                        {"interval_start", "string"},
                                        {"interval_end", "string"}});
@@ -204,6 +179,7 @@ void submit_run(Context& context, const Request& request, Respond respond) {
 void trigger_dag(Context& context, const Request& request, Respond respond) {
   auto body = read_body(request.body, {{"params", "object"},
                                        {"request_id", "string"},
+                                       {"no_cache", "boolean"},
                                        {"logical_time", "string"},
                                        {"interval_start", "string"},
                                        {"interval_end", "string"}});
@@ -240,18 +216,6 @@ void retry_run(Context& context, const Request& request, Respond respond) {
                                          .stored = std::move(stored),
                                          .source = request.source},
                           answer_with(std::move(respond)));
-}
-
-void explain_run(Context& context, const Request& request, Respond respond) {
-  const auto run = find_run(context, request);
-  if (!run) return respond(problem(run.error()));
-  const auto limit = request.number("limit", 100, 1, 10'000);
-  if (!limit) return respond(problem(400, limit.error().message));
-  const std::string task = request.parameter("task").value_or("");
-  if (is_final(run->state)) return respond(explain_ended(context, *run, task, *limit));
-  context.backend.explain(run->id, task, *limit, [respond = std::move(respond)](const Result<Value>& told) {
-    respond(told ? json_answer(*told) : problem(told.error()));
-  });
 }
 
 Answer list_runs(Context& context, const Request& request) {

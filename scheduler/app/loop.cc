@@ -159,6 +159,7 @@ void Loop::carry_out(Effects& effects) {
     if (row.verb == "task.late") log::warn("{} is late: {}", row.object, row.detail);
   }
   for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
+  if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
   for (Reply& reply : effects.replies) {
     const auto waiting = waiting_.extract(reply.ticket);
     if (waiting) waiting.mapped()(std::move(reply.answer));

@@ -22,6 +22,7 @@
 #include "scheduler/app/loop_metrics.h"
 #include "scheduler/app/mailbox.h"
 #include "scheduler/app/publisher.h"
+#include "scheduler/app/result_lookups.h"
 
 namespace chappe {
 
@@ -38,6 +39,7 @@ class Loop {
     Publisher& publisher;
     Looker& looker;
     DagSource& dags;
+    ResultLookups& results;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.

@@ -100,6 +100,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   engine.heartbeat = config.lease / 12;
   engine.pools = config.bounds.pools;
   engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};
+  engine.sha256 = [](std::string_view text) { return to_hex(sha256(text)); };
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
   for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;
@@ -229,8 +230,11 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
   DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, mailbox, logs, space, metrics, stop_fd,
-             reload_fd, [&] { reload(config, *state, **port, mailbox); }});
+  ResultLookups results(
+      **objects, [&backend] { return backend.open_reader(); },
+      [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, results, mailbox, logs, space, metrics,
+             stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

@@ -123,4 +123,18 @@ void Statement::read_next(Value& value) {
   value = std::move(*parsed);
 }
 
+void Statement::bind(int position, const CacheParts& parts, sqlite3_destructor_type) {
+  ValueMap map;
+  for (const auto& [name, digest] : parts) map.emplace_back(name, digest);
+  bind(position, to_json(map), SQLITE_TRANSIENT);
+}
+
+void Statement::read_next(CacheParts& parts) {
+  Value value;
+  read_next(value);
+  if (value.as_map() == nullptr) corrupt();
+  parts.clear();
+  for (const auto& [name, digest] : *value.as_map()) parts.emplace_back(name, to_text(digest));
+}
+
 }  // namespace chappe::sqlite

@@ -146,6 +146,8 @@ class Statement {
     bind(position, to_json(value), SQLITE_TRANSIENT);
   }
 
+  void bind(int position, const CacheParts& parts, sqlite3_destructor_type lifetime);
+
   std::int64_t int_here() { return sqlite3_column_int64(handle_.get(), column_++); }
   template <std::integral Number>
   void read_next(Number& value) {
@@ -168,6 +170,7 @@ class Statement {
   void read_next(std::string& text);
   void read_next(RunId& id);
   void read_next(Value& value);
+  void read_next(CacheParts& parts);
   template <typename Enum>
   void read_enum(Enum& value, Enum last) {
     const std::int64_t number = int_here();

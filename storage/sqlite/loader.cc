@@ -37,7 +37,10 @@ class RunLoader {
         fan_outs_(connection, select_sql<FanOutRow>("WHERE t.run = ?1 ORDER BY t.row")),
         tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
         artifacts_(connection, of_latest_attempts<ArtifactRow>()),
-        values_(connection, of_latest_attempts<ValueRow>()) {}
+        values_(connection, of_latest_attempts<ValueRow>()),
+        cached_(connection, select_sql<CacheUseRow>("JOIN tasks k ON k.id = t.task AND k.attempt = t.attempt AND "
+                                                    "k.state IN (2, 3, 4) WHERE t.task BETWEEN ?1 AND ?2 ORDER BY "
+                                                    "t.task")) {}
 
   void load(StoredRun& run) {
     if (!source_.query(run.row.dag_version).step()) {
@@ -52,6 +55,7 @@ class RunLoader {
     read_into(tasks_.query(range.first, range.last), run.tasks);
     read_into(artifacts_.query(range.first, range.last), run.artifacts);
     read_into(values_.query(range.first, range.last), run.values);
+    read_into(cached_.query(range.first, range.last), run.cached);
   }
 
  private:
@@ -66,6 +70,7 @@ class RunLoader {
   Statement tasks_;
   Statement artifacts_;
   Statement values_;
+  Statement cached_;
 };
 
 std::vector<WorkerRow> workers_of(Connection& connection, const std::vector<StoredRun>& runs) {

@@ -322,7 +322,38 @@ ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Results that may be used again. A cached result's artifacts are rows of whoever uses it, too, and say who made them.
 constexpr char kSchema7[] = R"sql(
+ALTER TABLE runs ADD COLUMN no_cache INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE artifacts ADD COLUMN made_by INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE artifacts ADD COLUMN made_by_attempt INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE cache_uses (
+  task INTEGER PRIMARY KEY,
+  attempt INTEGER NOT NULL,
+  scope TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  parts TEXT NOT NULL,  -- JSON.
+  from_attempt INTEGER NOT NULL,
+  told TEXT NOT NULL
+) STRICT;
+CREATE TABLE cache_entries (
+  scope TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  parts TEXT NOT NULL,
+  task TEXT NOT NULL,
+  map_key TEXT NOT NULL,
+  run TEXT NOT NULL,
+  producer INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  made_at_us INTEGER NOT NULL,
+  used_at_us INTEGER NOT NULL,
+  PRIMARY KEY (scope, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cache_entries_by_use ON cache_entries (scope, task, used_at_us);
+CREATE INDEX cache_entries_by_item ON cache_entries (scope, task, map_key, used_at_us);
+)sql";
+
+constexpr char kSchema8[] = R"sql(
 ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
 ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 )sql";
@@ -333,7 +364,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{4, "deployed DAGs and their schedules", kSchema4},
                                  Migration{5, "iterations of loops", kSchema5},
                                  Migration{6, "runs that tasks start", kSchema6},
-                                 Migration{7, "images that attempts ran in", kSchema7}};
+                                 Migration{7, "results that are used again", kSchema7},
+                                 Migration{8, "images that attempts ran in", kSchema8}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

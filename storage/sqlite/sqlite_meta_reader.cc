@@ -198,6 +198,34 @@ Result<std::vector<ValueRow>> SqliteMetaReader::values(RunSeq run, std::optional
   return of_instances<ValueRow>("list values", run, index);
 }
 
+// ---- Results that may be used again -------------------------------------------------------------------------------
+
+Result<std::vector<CacheUseRow>> SqliteMetaReader::cache_uses(RunSeq run, std::optional<std::uint32_t> index) {
+  RowRange range = rows_of(run);
+  if (index) range.first = range.last = InstanceKey{run, *index}.row();
+  return call("list cache uses", [&] {
+    return all<CacheUseRow>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task", range.first, range.last);
+  });
+}
+
+Result<std::optional<CacheEntryRow>> SqliteMetaReader::cache_entry(const CacheKey& key) {
+  return call("find a result",
+              [&] { return first<CacheEntryRow>("WHERE t.scope = ?1 AND t.sha256 = ?2", key.scope, key.sha256); });
+}
+
+Result<std::vector<CacheEntryRow>> SqliteMetaReader::cache_entries(const std::string& scope, const std::string& task,
+                                                                   const std::string& map_key, std::size_t limit) {
+  return call("list results", [&] {
+    const std::size_t rows = std::min(limit, kRunsMax);
+    auto found =
+        all<CacheEntryRow>("WHERE t.scope = ?1 AND t.task = ?2 AND t.map_key = ?3 ORDER BY t.used_at_us DESC LIMIT ?4",
+                           scope, task, map_key, rows);
+    if (!found.empty()) return found;
+    return all<CacheEntryRow>("WHERE t.scope = ?1 AND t.task = ?2 ORDER BY t.used_at_us DESC LIMIT ?3", scope, task,
+                              rows);
+  });
+}
+
 // ---- Assets, lineage, aliases -------------------------------------------------------------------------------------
 
 Result<std::vector<AssetVersion>> SqliteMetaReader::assets(const AssetFilter& filter) {
@@ -234,8 +262,9 @@ Result<AssetVersion> SqliteMetaReader::asset_version(AssetVersionId id) {
 }
 
 Result<ArtifactRow> SqliteMetaReader::artifact_by_key(const std::string& key) {
-  return call("find artifact",
-              [&] { return found(first<ArtifactRow>("WHERE t.object_key = ?1", key), "artifact " + key); });
+  return call("find artifact", [&] {
+    return found(first<ArtifactRow>("WHERE t.object_key = ?1 ORDER BY t.row LIMIT 1", key), "artifact " + key);
+  });
 }
 
 Result<std::vector<InputRow>> SqliteMetaReader::consumers(const std::string& key, std::size_t limit) {

@@ -33,6 +33,11 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) override;
 
+  Result<std::vector<CacheUseRow>> cache_uses(RunSeq run, std::optional<std::uint32_t> index) override;
+  Result<std::optional<CacheEntryRow>> cache_entry(const CacheKey& key) override;
+  Result<std::vector<CacheEntryRow>> cache_entries(const std::string& scope, const std::string& task,
+                                                   const std::string& map_key, std::size_t limit) override;
+
   Result<std::vector<AssetVersion>> assets(const AssetFilter& filter) override;
   Result<AssetVersion> asset_version(AssetVersionId id) override;
   Result<ArtifactRow> artifact_by_key(const std::string& key) override;

@@ -30,12 +30,12 @@ struct Table<RunRow> {
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
-      "parent_task, parent_attempt, depth";
+      "parent_task, parent_attempt, depth, no_cache";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
-                    row.parent.key, row.parent.attempt, row.depth);
+                    row.parent.key, row.parent.attempt, row.depth, row.no_cache);
   }
 };
 
@@ -84,11 +84,14 @@ template <>
 struct Table<ArtifactRow> {
   static constexpr std::string_view kName = "artifacts";
   static constexpr std::string_view kColumns =
-      "task, attempt, name, object_key, size_bytes, sha256, packed, etag, asset_uri, asset_name, upload, asset_version";
+      "task, attempt, name, object_key, size_bytes, sha256, packed, etag, asset_uri, asset_name, upload, "
+      "asset_version, "
+      "made_by, made_by_attempt";
   static auto fields(auto& row) {
     auto& object = row.object;
     return std::tie(row.key, row.attempt, object.name, object.key, object.size, object.sha256, object.packed,
-                    object.etag, object.asset_uri, object.asset_name, object.upload, row.asset);
+                    object.etag, object.asset_uri, object.asset_name, object.upload, row.asset, row.made_by,
+                    row.made_by_attempt);
   }
 };
 
@@ -181,6 +184,28 @@ struct Table<DeploymentRow> {
   }
 };
 
+template <>
+struct Table<CacheUseRow> {
+  static constexpr std::string_view kName = "cache_uses";
+  static constexpr std::string_view kColumns = "task, attempt, scope, sha256, parts, from_attempt, told";
+  static auto fields(auto& row) {
+    auto& cache = row.cache;
+    return std::tie(row.key, row.attempt, cache.scope, cache.sha256, cache.parts, row.from, row.told);
+  }
+};
+
+template <>
+struct Table<CacheEntryRow> {
+  static constexpr std::string_view kName = "cache_entries";
+  static constexpr std::string_view kColumns =
+      "scope, sha256, parts, task, map_key, run, producer, attempt, made_at_us, used_at_us";
+  static auto fields(auto& row) {
+    auto& cache = row.cache;
+    return std::tie(cache.scope, cache.sha256, cache.parts, row.task, row.map_key, row.run, row.producer, row.attempt,
+                    row.made_at, row.used_at);
+  }
+};
+
 template <typename Row>
 constexpr int columns_of() {
   constexpr std::string_view columns = Table<Row>::kColumns;
@@ -193,6 +218,12 @@ std::string insert_sql() {
   std::string marks = "?1";
   for (int i = 2; i <= columns_of<Row>(); ++i) marks += fmt::format(", ?{}", i);
   return fmt::format("INSERT INTO {} ({}) VALUES ({})", Table<Row>::kName, Table<Row>::kColumns, marks);
+}
+
+/// "INSERT OR REPLACE INTO runs (seq, ...) VALUES (?1, ...)"
+template <typename Row>
+std::string replace_sql() {
+  return "INSERT OR REPLACE" + insert_sql<Row>().substr(std::string_view("INSERT").size());
 }
 
 /// "SELECT t.seq, ... FROM runs t REST": the rest may join, and names this table t.

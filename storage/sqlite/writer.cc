@@ -1,5 +1,9 @@
 #include "storage/sqlite/writer.h"
 
+#include <set>
+#include <string_view>
+#include <utility>
+
 #include "engine/base/assert.h"
 #include "storage/sqlite/tables.h"
 
@@ -75,6 +79,20 @@ Writer::Writer(const Connection& connection)
                       "excluded.removed, fired_to_us = excluded.fired_to_us, next_at_us = excluded.next_at_us, "
                       "deployed_by = excluded.deployed_by, deployed_at_us = excluded.deployed_at_us, message = "
                       "excluded.message WHERE excluded.fired_to_us >= fired_to_us"),
+      cache_use_(connection,
+                 insert_sql<CacheUseRow>() +
+                     " ON CONFLICT (task) DO UPDATE SET attempt = excluded.attempt, scope = excluded.scope, sha256 = "
+                     "excluded.sha256, parts = excluded.parts, from_attempt = excluded.from_attempt, told = CASE "
+                     "excluded.told WHEN '' THEN told ELSE excluded.told END"),
+      cache_forget_(connection,
+                    "DELETE FROM cache_entries WHERE (scope, sha256) IN (SELECT scope, sha256 FROM cache_uses WHERE "
+                    "task = ?1)"),
+      cache_drop_(connection, "DELETE FROM cache_entries WHERE scope = ?1 AND sha256 = ?2 AND attempt = ?3"),
+      cache_entry_(connection, replace_sql<CacheEntryRow>()),
+      cache_count_(connection, "SELECT count(*) FROM cache_entries WHERE scope = ?1 AND task = ?2"),
+      cache_trim_(connection,
+                  "DELETE FROM cache_entries WHERE (scope, sha256) IN (SELECT scope, sha256 FROM cache_entries WHERE "
+                  "scope = ?1 AND task = ?2 ORDER BY used_at_us LIMIT ?3)"),
       audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
       run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
@@ -96,7 +114,26 @@ void Writer::write(const Persist& changes) {
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
   for (const TokenChange& change : changes.tokens) write(change);
   for (const DeploymentRow& row : changes.deployments) write(row);
+  write_cache(changes);
   for (const AuditRow& row : changes.audit) write(row);
+}
+
+/// Of each task that got entries, those that were used longest ago make room for them.
+void Writer::write_cache(const Persist& changes) {
+  for (const CacheUseRow& row : changes.cache_uses) write_row(cache_use_, row);
+  for (const InstanceKey& key : changes.cache_forgets) cache_forget_.run(key);
+  for (const CacheEntryRow& row : changes.cache_drops) cache_drop_.run(row.cache.scope, row.cache.sha256, row.attempt);
+  std::set<std::pair<std::string_view, std::string_view>> grown;
+  for (const CacheEntryRow& row : changes.cache_entries) {
+    write_row(cache_entry_, row);
+    grown.emplace(row.cache.scope, row.task);
+  }
+  for (const auto& [scope, task] : grown) {
+    CHAPPE_ASSERT(cache_count_.query(scope, task).step());
+    const auto entries = cache_count_.next<std::size_t>();
+    cache_count_.reset();
+    if (entries > kCacheEntriesMax) cache_trim_.run(scope, task, entries - kCacheEntriesMax);
+  }
 }
 
 void Writer::write(const DagVersionRow& row) { write_row(dag_version_, row); }

@@ -24,6 +24,7 @@ class Writer {
   void write(const TokenChange& change);
   void write(const DeploymentRow& row);
   void write(const AuditRow& row);
+  void write_cache(const Persist& changes);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
 
@@ -47,6 +48,12 @@ class Writer {
   Statement token_;
   Statement revoke_;
   Statement deployment_;
+  Statement cache_use_;
+  Statement cache_forget_;
+  Statement cache_drop_;
+  Statement cache_entry_;
+  Statement cache_count_;
+  Statement cache_trim_;
   Statement audit_;
   Statement task_now_;
   Statement run_now_;

@@ -57,6 +57,12 @@ class Examples(unittest.TestCase):
     def test_bounds(self) -> None:
         self.assertEqual(set(self.show("bounds.yaml").values()), {"success"})
 
+    def test_incremental(self) -> None:
+        for _ in range(2):
+            self.assertEqual(set(self.show("incremental.yaml").values()), {"success"})
+        told = json.loads(self.cluster.chappe("explain", "latest", "--output", "json").stdout)["cache"]
+        self.assertEqual({one["task"]: one["hit"] for one in told}, dict.fromkeys(["words", "count", "weigh"], True))
+
     def test_retries(self) -> None:
         self.assertEqual(self.show("retries.yaml"), {"flaky": "success", "optional": "failed", "last": "success"})
 

@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 32> kNames{"assertion",       "one_winner",
+  constexpr std::array<std::string_view, 33> kNames{"assertion",       "one_winner",
                                                     "manifest_exists", "dependencies_first",
                                                     "save_then_tell",  "edges",
                                                     "budgets",         "fence",
@@ -23,7 +23,8 @@ std::string_view name_of(Law law) {
                                                     "foretold",        "calm",
                                                     "rests",           "aliases",
                                                     "visible_once",    "run_verdict",
-                                                    "keeps_results",   "waits"};
+                                                    "keeps_results",   "waits",
+                                                    "cached"};
   return kNames[static_cast<std::size_t>(law)];
 }
 

@@ -52,7 +52,8 @@ enum class Law : std::uint8_t {
   kVisibleOnce = 28,       ///< Outputs become visible after their commit, at most once, and are visible in the end.
   kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
-  kWaits = 31,  ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kWaits = 31,   ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kCached = 32,  ///< A result that is used again is that of an attempt that won and was made of the same, and is there.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -158,6 +159,9 @@ class Laws {
   void commit_lease(RunView& run, const TaskRow& row, bool takes);
   void commit_input(const InputRow& row);
   void commit_artifact(const ArtifactRow& row);
+  void note_cached(const Persist& persist);
+  void check_cached(const Persist& persist, const CacheUseRow& use);
+  void commit_cached_artifact(const ArtifactRow& row);
   void commit_asset_version(const AssetVersion& version);
   void commit_published(const AssetPublished& published);
   void commit_alias(const AliasRow& row);
@@ -202,6 +206,7 @@ class Laws {
   std::unordered_map<AttemptId, InstanceKey> attempts_;
   std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.
   std::set<AttemptId> won_;                  ///< Ever.
+  std::set<AttemptId> cached_now_;           ///< Successes of the commit under way with an earlier result.
   std::set<AttemptId> unpublishable_;        ///< Won, until the object store refused their assets for good.
   std::map<InstanceKey, MonoTime> rests_until_;
   AttemptId newest_attempt_;

@@ -31,6 +31,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const RunRow& row : persist.runs) commit_run(row);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
+  note_cached(persist);
   for (const TaskChange& change : persist.tasks) {
     check_wait(persist, change);
     commit_task(change);
@@ -38,6 +39,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const AssetVersion& version : persist.asset_versions) commit_asset_version(version);
   for (const ArtifactRow& row : persist.artifacts) commit_artifact(row);
   for (const InputRow& row : persist.inputs) commit_input(row);
+  for (const CacheUseRow& use : persist.cache_uses) check_cached(persist, use);
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
@@ -248,7 +250,8 @@ void Laws::check_attempt(RunView& run, const TaskRow& old, const TaskRow& row) {
   }
   const Task& task = task_of(run, row.key);
   if (row.state == TaskState::kQueued) return check_assigned(run, old, row);
-  if (is_program(task)) broken(Law::kEdges, name(row.key) + " has an attempt that nobody was given");
+  if (is_program(task) && !cached_now_.contains(row.attempt))
+    broken(Law::kEdges, name(row.key) + " has an attempt that nobody was given");
   if (task.kind == TaskKind::kCheck && row.state == TaskState::kSuccess) world_.saw(Sight::kCheckPassed);
 }
 
@@ -359,7 +362,7 @@ void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row)
            fmt::format("{}: {} commits after {}", name(row.key), to_text(row.attempt), to_text(winner_.at(row.key))));
   }
   won_.insert(row.attempt);
-  if (task.kind != TaskKind::kRun) return;
+  if (task.kind != TaskKind::kRun || cached_now_.contains(row.attempt)) return;
   if (row.attempt != old.attempt)
     broken(Law::kFence, name(row.key) + " is won by an attempt that is not its current one");
   const auto truth = truth_.find(row.attempt);
@@ -465,6 +468,7 @@ void Laws::commit_artifact(const ArtifactRow& row) {
   if (task == rows_.end() || task->second.attempt != row.attempt || !has_won(task->second.state)) {
     return broken(Law::kLineage, "a manifest is recorded of an attempt that did not win");
   }
+  if (row.made_by_attempt) return commit_cached_artifact(row);
   if (!committed_objects_.try_emplace(row.object.key, row.attempt).second) {
     broken(Law::kLineage, row.object.key + " is committed twice");
   }

@@ -56,6 +56,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(ForgetsManifest, "a success without a manifest", Law::kReadsCommitted),
     BUG(DropsNothing, "outputs of attempts that did not win are left", Law::kQuiet),
     BUG(NeverPublishes, "assets of a winner are never made visible", Law::kRunsEnd),
+    BUG(ResultsStayFresh, "a result is used again past its ttl", Law::kCached),
     // Workers and leases.
     BUG(LeasesAreNotRenewed, "a worker that speaks is lost all the same", Law::kCalm, Law::kRunsEnd),
     BUG(LeasesNeverEnd, "a worker that is silent is never lost", Law::kRunsEnd),

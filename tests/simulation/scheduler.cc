@@ -7,6 +7,7 @@
 #include "engine/base/mutant.h"
 #include "tests/simulation/world.h"
 #include "tests/support/engine_dump.h"
+#include "tests/support/known_results.h"
 
 namespace chappe::simulation {
 namespace {
@@ -53,6 +54,7 @@ void Scheduler::die() {
   waiting_.clear();
   errands_.clear();
   looks_.clear();
+  lookups_.clear();
   engine_.reset();
   world_.network.hang_up_all(number_);
   world_.scheduler_died(number_);
@@ -239,6 +241,10 @@ void Scheduler::carry_out(Effects& effects) {
     looks_[order.target] = {*order.every, ++look_orders_};
     look_after(order.target, {}, look_orders_);
   }
+  for (CacheLookup& lookup : effects.lookups) {
+    if (!goes_on()) return;
+    look_up(std::move(lookup));
+  }
   for (const Reply& each : effects.replies) {
     if (!goes_on()) return;
     reply(each);
@@ -276,6 +282,17 @@ void Scheduler::look(const LookTarget& target, std::uint64_t order) {
   if (report.what != LookReported::What::kNotYet) looks_.erase(found);
   if (report.what == LookReported::What::kNotYet) look_after(target, every, order);
   post(std::move(report));
+}
+
+void Scheduler::look_up(CacheLookup lookup) {
+  const std::uint64_t serial = lookup.serial;
+  lookups_.emplace(serial, std::move(lookup));
+  world_.time.after(1ms + world_.up_to(300ms), [this, serial] {
+    const auto due = lookups_.extract(serial);
+    if (!due) return;
+    const auto head = [this](const std::string& key) { return world_.objects.head(key); };
+    post(check_result(head, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
+  });
 }
 
 // ---- The publisher ----

@@ -68,6 +68,7 @@ class Scheduler {
   void carry_out(std::uint64_t number);
   void look_after(const LookTarget& target, Duration rest, std::uint64_t order);
   void look(const LookTarget& target, std::uint64_t order);
+  void look_up(CacheLookup lookup);
   bool tell(const Effects& effects);
   void reply(const Reply& reply);
   void restart_later();
@@ -93,6 +94,7 @@ class Scheduler {
     std::uint64_t order = 0;  ///< A look of an earlier one does nothing.
   };
   std::map<LookTarget, Looked> looks_;
+  std::map<std::uint64_t, CacheLookup> lookups_;  ///< By serial.
   std::uint64_t look_orders_ = 0;
   std::optional<MonoTime> pass_at_;
 };

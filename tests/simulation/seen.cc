@@ -68,7 +68,9 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "wait_used_last",
                                                             "question_answered",
                                                             "loop_went_on",
-                                                            "loop_gave_up"};
+                                                            "loop_gave_up",
+                                                            "result_used_again",
+                                                            "result_not_found"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

@@ -79,6 +79,8 @@ enum class Sight : std::uint8_t {
   kQuestionAnswered,
   kLoopWentOn,
   kLoopGaveUp,
+  kResultUsedAgain,
+  kResultNotFound,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

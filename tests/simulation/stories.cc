@@ -164,6 +164,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
     if (waits && task.kind == TaskKind::kNoop && chance.one_in(2)) make_wait(chance, task, story.comparable);
   }
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
+  add_caches(mix(plan.seed, 7000 + number), number, dag);
   if (plan.timeless) make_timeless(dag);
   dag.version = fmt::format("{}-{}", dag.name, number);
   story.dag = std::make_shared<const Dag>(std::move(dag));

@@ -50,6 +50,8 @@ struct Story {
 Story make_story(const Plan& plan, std::uint32_t number);
 /// Fan-outs over results, and such that some items may fail, in place of plain ones. False: how the run ends depends on
 /// when things happen.
+/// Makes results of some of its tasks be used again.
+void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag);
 bool add_shapes(std::uint64_t seed, Dag& dag);
 
 inline constexpr std::string_view kValueName = "n";

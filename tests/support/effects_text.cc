@@ -24,6 +24,21 @@ std::string EffectsText::attempt(InstanceKey key, AttemptId attempt) const {
   return fmt::format("{} of the engine", instance(key));
 }
 
+/// With the names of the story for runs and attempts.
+std::string EffectsText::readable(std::string text) const {
+  const auto replace = [&](const std::string& old, const std::string& name) {
+    for (std::size_t at = 0; (at = text.find(old, at)) != std::string::npos; at += name.size()) {
+      text.replace(at, old.size(), name);
+    }
+  };
+  for (const auto& [seq, row] : world_.store().tables().runs) replace(row.id.text(), run(seq));
+  for (const Assignment& each : world_.assigned()) {
+    replace(to_text(each.attempt),
+            fmt::format("{} #{}", world_.instances(each.key.run).name_of(each.key.index), each.attempt_no));
+  }
+  return text;
+}
+
 std::string EffectsText::worker(WorkerSeq seq) const { return world_.store().tables().workers.at(seq).name; }
 
 std::vector<std::string> EffectsText::lines(const Effects& effects) const {
@@ -47,6 +62,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   }
   for (const WantedDag& wanted : effects.wanted) {
     out.push_back(fmt::format("want {} for {}", wanted.dag, instance(wanted.key)));
+  }
+  for (const CacheLookup& lookup : effects.lookups) {
+    out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));
   }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
@@ -79,6 +97,14 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const AssetPublished& row : persist.published) out.push_back(fmt::format("save published v{}", row.id.value));
   for (const AliasRow& row : persist.aliases) out.push_back(line(row));
+  for (const CacheUseRow& row : persist.cache_uses) {
+    if (!row.told.empty()) out.push_back(fmt::format("save cache {}: {}", instance(row.key), readable(row.told)));
+  }
+  for (const InstanceKey key : persist.cache_forgets) out.push_back("forget result of " + instance(key));
+  for (const CacheEntryRow& row : persist.cache_drops) out.push_back("drop result of " + instance(row.producer));
+  for (const CacheEntryRow& row : persist.cache_entries) {
+    out.push_back(fmt::format("keep result of {}", instance(row.producer)));
+  }
   for (const AuditRow& row : persist.audit) {
     if (row.verb.starts_with("task."))
       out.push_back(fmt::format("audit {} by {}: {}", row.verb, row.principal, row.result));
@@ -115,7 +141,8 @@ std::string EffectsText::line(const AttemptEnd& end) const {
   std::string text;
   if (end.reason != Reason::kNone) text += fmt::format(" {}", name_of(end.reason));
   if (end.reason == Reason::kExitCode) text += fmt::format(" {}", end.exit_code);
-  if (!end.message.empty()) text += fmt::format(" ({})", end.message);
+  const bool cached = end.message.starts_with("cached:");
+  if (!end.message.empty()) text += fmt::format(" ({})", cached ? readable(end.message) : end.message);
   return text;
 }
 

@@ -23,6 +23,7 @@ class EffectsText {
   std::string worker(WorkerSeq seq) const;
 
  private:
+  std::string readable(std::string text) const;
   void add_persist(const Persist& persist, std::vector<std::string>& out) const;
   std::string line(const RunRow& row, const char* verb) const;
   std::string line(const TaskRow& row) const;

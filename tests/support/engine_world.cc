@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "engine/base/assert.h"
+#include "storage/digest/digest.h"
+#include "tests/support/known_results.h"
 
 namespace chappe::support {
 
@@ -15,7 +17,10 @@ std::vector<HeldAttempt> WorkerSide::holds() const {
   return all;
 }
 
-EngineWorld::EngineWorld(EngineConfig config) : config_(std::move(config)) { begin(); }
+EngineWorld::EngineWorld(EngineConfig config) : config_(std::move(config)) {
+  config_.sha256 = [](std::string_view text) { return to_hex(sha256(text)); };
+  begin();
+}
 
 void EngineWorld::begin() {
   store_.open();
@@ -60,6 +65,7 @@ void EngineWorld::die_before_committing(std::vector<Event> events) {
 
 void EngineWorld::deliver(const Effects& effects) {
   wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
+  lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }
 
@@ -119,6 +125,21 @@ RunId EngineWorld::new_run_id() {
   random[8] = static_cast<std::uint8_t>(ids_ >> 8);
   random[9] = static_cast<std::uint8_t>(ids_);
   return RunId::make(now.wall, random);
+}
+
+CacheLooked EngineWorld::looked(const RunId& run, const std::string& instance, bool gone) {
+  const InstanceKey key = row(run, instance).key;
+  const auto lookup =
+      std::find_if(lookups_.rbegin(), lookups_.rend(), [&](const CacheLookup& each) { return each.key == key; });
+  if (lookup == lookups_.rend()) {
+    ADD_FAILURE() << instance << " was not looked up";
+    return {};
+  }
+  const auto head = [&](const std::string& object) -> Result<ObjectInfo> {
+    if (gone) return fail(ErrorCode::kNotFound, "no object " + object);
+    return ObjectInfo{.key = object, .size = kObjectSize};
+  };
+  return check_result(head, *lookup, find_result(store_.tables(), *lookup));
 }
 
 DagBrought EngineWorld::brought(const RunId& run, const std::string& instance) {

@@ -17,6 +17,8 @@
 
 namespace chappe::support {
 
+inline constexpr std::uint64_t kObjectSize = 1;  ///< Of every object that a story's tasks leave.
+
 /// A worker, seen from its own side.
 struct WorkerSide {
   WorkerHello hello;        ///< Without `held`.
@@ -66,6 +68,8 @@ class EngineWorld {
   WorkerSide* holder_of(AttemptId attempt);
   /// The newest attempt of a task instance that any worker was told of.
   const Assignment* newest(const RunId& run, const std::string& instance) const;
+  /// The result of an instance was looked up. `gone`: an object of it is not there any more.
+  CacheLooked looked(const RunId& run, const std::string& instance, bool gone = false);
   /// The DAG that an instance waits for was read: the one of that name that was requested last.
   DagBrought brought(const RunId& run, const std::string& instance);
   const std::vector<Assignment>& assigned() const { return assigned_; }  ///< All, in the order of their sending.
@@ -101,7 +105,8 @@ class EngineWorld {
   std::optional<Engine> engine_;
   std::map<std::string, WorkerSide> workers_;
   std::vector<Assignment> assigned_;
-  std::vector<WantedDag> wanted_;  ///< All, in the order of their asking.
+  std::vector<WantedDag> wanted_;     ///< All, in the order of their asking.
+  std::vector<CacheLookup> lookups_;  ///< Likewise.
   std::optional<MonoTime> wake_at_;
   MonoTime heartbeat_at_;
   std::uint64_t connections_ = 0;

@@ -62,7 +62,28 @@ void MemoryMetaStore::apply(const Persist& changes) {
   append(tables_.aliases, changes.aliases);
   for (const TokenChange& change : changes.tokens) apply(change);
   for (const DeploymentRow& row : changes.deployments) apply(row);
+  apply_cache(changes);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply_cache(const Persist& changes) {
+  const auto name = [](const CacheKey& key) { return std::pair(key.scope, key.sha256); };
+  for (const CacheUseRow& row : changes.cache_uses) {
+    CacheUseRow& kept = tables_.cache_uses[row.key];
+    const std::string told = row.told.empty() ? kept.told : row.told;
+    kept = row;
+    kept.told = told;
+  }
+  for (const InstanceKey key : changes.cache_forgets) {
+    const auto use = tables_.cache_uses.find(key);
+    if (use != tables_.cache_uses.end()) tables_.cache_entries.erase(name(use->second.cache));
+  }
+  for (const CacheEntryRow& row : changes.cache_drops) {
+    const auto entry = tables_.cache_entries.find(name(row.cache));
+    const bool same = entry != tables_.cache_entries.end() && entry->second.attempt == row.attempt;
+    if (same) tables_.cache_entries.erase(entry);
+  }
+  for (const CacheEntryRow& row : changes.cache_entries) tables_.cache_entries[name(row.cache)] = row;
 }
 
 void MemoryMetaStore::apply(const DeploymentRow& row) {
@@ -173,6 +194,10 @@ StoredRun MemoryMetaStore::stored(const RunRow& row) const {
   }
   for (const ValueRow& each : tables_.values) {
     if (latest(each.key, each.attempt)) run.values.push_back(each);
+  }
+  for (const auto& [key, each] : tables_.cache_uses) {
+    const bool under_way = latest(key, each.attempt) && holds_attempt(tables_.tasks.at(key).state);
+    if (under_way) run.cached.push_back(each);
   }
   return run;
 }

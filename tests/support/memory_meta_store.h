@@ -27,6 +27,8 @@ struct StoredTables {
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
+  std::map<InstanceKey, CacheUseRow> cache_uses;
+  std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
   std::vector<AuditRow> audit;
 };
 
@@ -58,6 +60,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const AssetPublished& published);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
+  void apply_cache(const Persist& changes);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 

@@ -165,6 +165,10 @@ std::vector<Event> Story::events(const Words& words) {
   const std::string& verb = words[0];
   if (verb == "submit") return {submit(words)};
   if (verb == "bring") return {bring(words)};
+  if (verb == "looked") {
+    const auto [run, instance] = cut(words.at(1), '/');
+    return {world().looked(run_called(run), instance, words.back() == "gone")};
+  }
   if (verb == "worker") return {join(words)};
   if (verb == "restart") return {restart_worker(words.at(2))};
   if (verb == "heartbeat") return {heartbeat(words)};
@@ -222,6 +226,7 @@ Event Story::submit(const Words& words) {
   const DagPtr& dag = dags_.at(said.plain.at(1));
   const std::string& name = said.plain.at(3);
   ValueMap given;
+  const bool no_cache = std::find(said.plain.begin(), said.plain.end(), "no_cache") != said.plain.end();
   for (const auto& [param, value] : said.named) {
     if (param != "key") given.emplace_back(param, json_of(value));
   }
@@ -229,6 +234,7 @@ Event Story::submit(const Words& words) {
   if (!params) complain(params.error().message);
   RunRequested event = world().request(dag, std::move(*params), said.get("key", ""));
   event.ticket = {1};
+  event.no_cache = no_cache;
   runs_[name] = event.id;
   text_->call(event.id, name);
   return event;
@@ -327,11 +333,16 @@ Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& wh
       end.exit_code = std::stoi(value);
     } else if (name == "reason") {
       end.reason = parse_reason(value).value();
+    } else if (name.starts_with("content.")) {
+      continue;
     } else if (name.starts_with("value.")) {
       outputs.values.push_back({.name = name.substr(6), .value = json_of(value)});
     } else {
       const auto [artifact, uri] = cut(value, ':');
-      OutputObject object{.name = artifact, .key = key + artifact, .size = 1, .sha256 = std::string(64, 'a')};
+      OutputObject object{.name = artifact, .key = key + artifact, .size = kObjectSize, .sha256 = std::string(64, 'a')};
+      if (const std::string content = said.get("content." + artifact, ""); !content.empty()) {
+        object.sha256 = std::string(64, content.front());
+      }
       if (name == "asset") {
         object.asset_uri = uri;
         for (const ResolvedOutput& output : what.work->outputs) {

@@ -236,6 +236,9 @@ TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {
   (void)read.inputs({1}, std::nullopt);
   (void)read.values({1}, 0);
   (void)read.fan_outs({1});
+  (void)read.cache_uses({1}, std::nullopt);
+  (void)read.cache_entry({.scope = "dag a", .sha256 = "b"});
+  (void)read.cache_entries("dag a", "t", "", 10);
   for (const bool newest : {false, true}) {
     (void)read.assets({.newest_only = newest, .before = AssetVersionId{9}});
     (void)read.assets({.uri = "model", .newest_only = newest});
@@ -258,6 +261,7 @@ TEST_F(SqliteReader, OrdersPagesByTheirKeyWithoutSorting) {
   (void)read.runs({.dag = "nightly", .state = RunState::kFailed});
   (void)read.tasks({1}, {.state = TaskState::kFailed});
   (void)read.consumers("k", 10);
+  (void)read.cache_entries("dag a", "t", "", 10);
   (void)read.assets({.uri = "model", .newest_only = false});
   for (const auto& [sql, plan] : read.plans()) EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE"))) << sql;
 }

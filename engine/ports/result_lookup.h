@@ -1,0 +1,33 @@
+/// \file
+/// Answers a CacheLookup through the ports: what the store knows of the result, and whether its objects are still
+/// there.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/ports/meta_reader.h"
+#include "engine/ports/object_store.h"
+#include "engine/run/events.h"
+
+namespace chappe {
+
+/// What the store knows of a result that is looked up.
+struct KnownResult {
+  std::optional<CacheEntryRow> entry;
+  std::vector<ArtifactRow> artifacts;
+  std::vector<NamedValue> values;
+  std::vector<CacheEntryRow> others;  ///< Without an entry: other results of the task, the likeliest first.
+};
+
+Result<KnownResult> read_result(MetaReader& reader, const CacheLookup& lookup);
+
+/// ObjectStore::head().
+using HeadObject = std::function<Result<ObjectInfo>(const std::string& key)>;
+
+/// One `head` for each of the result's objects, until one is not there.
+CacheLooked check_result(const HeadObject& head, const CacheLookup& lookup, Result<KnownResult> known);
+
+}  // namespace chappe

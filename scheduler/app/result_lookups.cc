@@ -1,0 +1,53 @@
+#include "scheduler/app/result_lookups.h"
+
+#include <utility>
+
+#include "engine/ports/result_lookup.h"
+
+namespace chappe {
+
+ResultLookups::ResultLookups(ObjectStore& objects, OpenReader open_reader, Report report)
+    : objects_(objects), open_reader_(std::move(open_reader)), report_(std::move(report)) {
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
+  }
+}
+
+ResultLookups::~ResultLookups() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+  threads_.clear();
+}
+
+void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (CacheLookup& lookup : lookups) waiting_.push_back(std::move(lookup));
+  }
+  changed_.notify_all();
+}
+
+void ResultLookups::serve(const std::stop_token& stop) {
+  std::unique_ptr<MetaReader> reader;  // Opened when there is something to read: most stores have no results.
+  const auto head = [this](const std::string& key) { return objects_.head(key); };
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    if (waiting_.empty()) {
+      changed_.wait(lock, stop, [&] { return !waiting_.empty(); });
+      continue;
+    }
+    const CacheLookup lookup = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    Result<KnownResult> known = fail(ErrorCode::kUnavailable, "");
+    if (reader == nullptr) {
+      auto opened = open_reader_();
+      if (opened) reader = std::move(*opened);
+      if (!opened) known = fail(std::move(opened.error()));
+    }
+    if (reader != nullptr) known = read_result(*reader, lookup);
+    report_(check_result(head, lookup, std::move(known)));
+    lock.lock();
+  }
+}
+
+}  // namespace chappe
