@@ -167,6 +167,7 @@ class CommandLine {
     standalone->add_option("--lease", standalone_.lease, "Silence after which a worker's attempts are lost");
     add_wait_files(standalone, standalone_.wait_files);
     standalone->add_option("--dags", standalone_.dags, kDagsHelp);
+    standalone->add_option("--container-socket", standalone_.container_socket, "As the worker's");
     standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
     does(standalone, [this] { return start_standalone(); });
 
@@ -218,6 +219,10 @@ class CommandLine {
     worker->add_option("--label", worker_.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
     worker->add_option("--taint", worker_.taints, "Take only tasks that tolerate NAME; may be repeated")
         ->allow_extra_args(false);
+    worker
+        ->add_option("--container-socket", worker_.container_socket,
+                     "Of Podman or Docker; 'none': no containers; default: DOCKER_HOST, or the usual places")
+        ->envname("CHAPPE_CONTAINER_SOCKET");
     worker
         ->add_option("--metrics-listen", worker_.metrics_listen,
                      "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")

@@ -128,6 +128,7 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
     config.labels.insert(*std::move(label));
   }
   config.taints = {options.taints.begin(), options.taints.end()};
+  config.container_socket = options.container_socket;
   return config;
 }
 

@@ -45,6 +45,7 @@ struct WorkerOptions {
   std::uint32_t gpus = 0;
   std::vector<std::string> labels;  ///< NAME=VALUE
   std::vector<std::string> taints;
+  std::string container_socket;  ///< As WorkerConfig's.
   std::string metrics_listen;
   bool keep_work_dirs = false;
   bool quit_with_parent = false;

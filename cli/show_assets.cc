@@ -81,6 +81,7 @@ class LineageTree {
     std::string line = bold(printable(text_of(node, "task")), output_.colour_out);
     if (const auto attempt = number_of(node, "attempt_no"); attempt > 1) line += fmt::format(" (attempt {})", attempt);
     if (runs_.size() > 1) line += " of run " + text_of(node, "run");
+    if (const std::string image = text_of(node, "image"); !image.empty()) line += "  in " + printable(image);
     const std::string values = pairs_of(node.find("values"));
     return values.empty() ? line : line + "  " + faint(values, output_.colour_out);
   }

@@ -134,13 +134,17 @@ int print_run_json(ApiClient& client, Value run) {
 
 void print_attempts(const Value& task, const Output& output) {
   std::vector<std::vector<std::string>> rows;
+  std::string images;
   for (const Value& attempt : list_of(task, "attempts")) {
+    const std::string image = printable(text_of(attempt, "image"));
+    if (!image.empty()) images += fmt::format("  {:<9} {}\n", text_of(attempt, "attempt_no"), image);
     rows.push_back({text_of(attempt, "attempt_no"), coloured_state(text_of(attempt, "state"), output.colour_out),
                     local_time(attempt.find("started_at")),
                     duration_between(attempt.find("started_at"), attempt.find("ended_at"), wall_now()),
                     reason_of(attempt)});
   }
   print("\n" + table({"ATTEMPT", "STATE", "STARTED", "TOOK", "REASON"}, rows));
+  if (!images.empty()) print(fmt::format("\n{}\n{}", bold("Images", output.colour_out), images));
 }
 
 void print_objects(std::string_view title, const ValueList& objects, const Output& output) {

@@ -59,6 +59,9 @@ std::vector<std::string> worker_arguments(const StandaloneConfig& config, std::u
                                  "--name",
                                  fmt::format("local-{}", number)};
   if (!config.object_store.empty()) words.insert(words.end(), {"--object-store", config.object_store});
+  if (!config.container_socket.empty()) {
+    words.insert(words.end(), {"--container-socket", config.container_socket});
+  }
   if (config.workers > 1) {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     const unsigned share = std::max(1U, cores / config.workers + (number <= cores % config.workers ? 1 : 0));

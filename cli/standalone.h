@@ -19,6 +19,7 @@ struct StandaloneConfig {
   std::string lease;                    ///< "": the scheduler's default.
   std::vector<std::string> wait_files;  ///< As the scheduler's.
   std::string dags;                     ///< A folder of DAG files that deploy themselves; "": none.
+  std::string container_socket;         ///< As the worker's.
   bool quit_with_parent = false;
 };
 

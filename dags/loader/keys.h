@@ -38,9 +38,10 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "catchup_window",
                                      "max_catchup_runs",
                                      "triggers",
-                                     "templates"};
-inline constexpr Word kDagLater[] = {"deadline",  "secrets", "image",   "resources", "service_account",
-                                     "artifacts", "include", "outputs", "tests"};
+                                     "templates",
+                                     "image"};
+inline constexpr Word kDagLater[] = {"deadline",  "secrets", "resources", "service_account",
+                                     "artifacts", "include", "outputs",   "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -116,11 +117,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "human",        "loop",
                                       "setup",        "teardown_of",
                                       "dag",          "uses",
+                                      "image",        "container",
                                       "cache"};
-inline constexpr Word kTaskLater[] = {"http",       "image",    "secrets",     "params",          "deadline",
-                                      "weight",     "service",  "latest_only", "depends_on_past", "node_selector",
-                                      "volumes",    "sidecars", "on_success",  "on_failure",      "on_retry",
-                                      "on_skipped", "on_start", "lineage"};
+inline constexpr Word kTaskLater[] = {"http",     "secrets",     "params",          "deadline",      "weight",
+                                      "service",  "latest_only", "depends_on_past", "node_selector", "volumes",
+                                      "sidecars", "on_success",  "on_failure",      "on_retry",      "on_skipped",
+                                      "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -150,11 +152,29 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
-inline constexpr Word kDefaultsKnown[] = {
-    "shell",           "env",          "retry", "retries", "infra_retry",        "timeout",
-    "queue_timeout",   "kill_grace",   "pool",  "slots",   "priority",           "resources",
-    "allow_failure",   "trigger_rule", "group", "locks",   "max_active_per_dag", "rate",
-    "worker_selector", "tolerations",  "cache"};
+inline constexpr Word kDefaultsKnown[] = {"shell",
+                                          "env",
+                                          "retry",
+                                          "retries",
+                                          "infra_retry",
+                                          "timeout",
+                                          "queue_timeout",
+                                          "kill_grace",
+                                          "pool",
+                                          "slots",
+                                          "priority",
+                                          "resources",
+                                          "allow_failure",
+                                          "trigger_rule",
+                                          "group",
+                                          "locks",
+                                          "max_active_per_dag",
+                                          "rate",
+                                          "worker_selector",
+                                          "tolerations",
+                                          "image",
+                                          "container",
+                                          "cache"};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
@@ -215,6 +235,14 @@ inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown};
 inline constexpr Word kResourcesKnown[] = {"cpu", "memory", "gpu"};
 inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}, {"gpus", "gpu"}};
 inline constexpr KeySet kResources{"'resources'", kResourcesKnown, {}, kResourcesForeign};
+inline constexpr Word kContainerKnown[] = {"user", "network", "read_only", "pull"};
+inline constexpr Foreign kContainerForeign[] = {{"image", "image (beside 'container')"},
+                                                {"network_mode", "network"},
+                                                {"run_as_user", "user"},
+                                                {"readonly", "read_only"},
+                                                {"image_pull_policy", "pull"},
+                                                {"pull_policy", "pull"}};
+inline constexpr KeySet kContainer{"'container'", kContainerKnown, {}, kContainerForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
 

@@ -22,6 +22,8 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"shell", kScript},
     {"args", kCommand},
     {"env", kScript | kCommand},
+    {"image", kScript | kCommand},
+    {"container", kScript | kCommand},
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand},
     {"kill_grace", kScript | kCommand},

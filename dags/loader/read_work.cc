@@ -82,7 +82,10 @@ void read_env_into(Reader& reader, Names& names, const Site& site, const Node& n
 WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
   WorkSpec work;
   work.kind = task.kind;
-  if (kind == kScript || kind == kCommand) work.env = dag_.env;
+  if (kind == kScript || kind == kCommand) {
+    work.env = dag_.env;
+    read_container(task, work, node);
+  }
   reader_.take_duration(node, "timeout", work.timeout);
   if (const Node* grace = node.find("kill_grace")) {
     work.kill_grace = reader_.duration_or_zero(*grace, "kill_grace").value_or(work.kill_grace);
@@ -437,6 +440,8 @@ std::size_t hash_of(const WorkSpec& spec) {
   for (const OutputValue& value : spec.values) hash.value(value);
   hash.number(spec.timeout.value_or(Duration(-1)).count());
   hash.number(spec.kill_grace.count());
+  hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);
+  hash.number(spec.container.pull), hash.number(spec.container.read_only ? 1 : 2);
   hash.number(spec.resources.cpu_milli), hash.number(spec.resources.memory_bytes), hash.number(spec.resources.gpus);
   return hash.result();
 }

@@ -53,6 +53,8 @@ class TaskReader {
   const yaml::Node& with_template(const yaml::Node& node);
   /// What `depends_on` may name besides tasks. Before read().
   void know_groups(const std::vector<const yaml::Node*>& tasks);
+  /// What tasks run in that say nothing else. Before read().
+  void know_image(const yaml::Node& image);
   /// After all tasks were read.
   void finish_teardowns();
 
@@ -106,6 +108,7 @@ class TaskReader {
   // Work.
   void read_env(WorkSpec& work, const yaml::Node& node);
   void read_command(WorkSpec& work, const yaml::Node& command, const yaml::Node* args);
+  void read_container(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
@@ -145,6 +148,7 @@ class TaskReader {
   yaml::Tree& tree_;
   Dag& dag_;
   const yaml::Node* defaults_;
+  const yaml::Node* dag_image_ = nullptr;
   std::uint32_t index_ = 0;                    ///< Of the task that is being read.
   std::vector<std::uint32_t> depended_on_by_;  ///< By task: 1 + the last task that was seen to depend on it.
   std::vector<const yaml::Node*> nodes_;

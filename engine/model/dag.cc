@@ -1,5 +1,7 @@
 #include "engine/model/dag.h"
 
+#include <array>
+
 #include "engine/base/assert.h"
 
 namespace chappe {
@@ -7,6 +9,11 @@ namespace chappe {
 std::optional<std::uint32_t> Dag::find(std::string_view task_id) const {
   const auto found = by_id_.find(task_id);
   return found == by_id_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string_view name_of(ContainerOptions::Network network) {
+  constexpr std::array<std::string_view, 3> kNames{"none", "bridge", "host"};
+  return kNames[static_cast<std::size_t>(network)];
 }
 
 void Dag::index_tasks() {

@@ -127,6 +127,18 @@ enum class TaskKind : std::uint8_t {
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
 
+/// How a task's container differs from the closed one that it gets by itself.
+struct ContainerOptions {
+  enum class Network : std::uint8_t { kNone, kBridge, kHost };
+  enum class Pull : std::uint8_t { kMissing, kAlways, kNever };
+  std::string user;                  ///< "UID", "UID:GID" or a name that the image knows; "": the image's.
+  Network network = Network::kNone;  ///< What goes in and out is staged: most tasks need none.
+  Pull pull = Pull::kMissing;        ///< When the image is fetched from its registry.
+  bool read_only = true;             ///< Only the work directory and temporary files can be written.
+  bool operator==(const ContainerOptions&) const = default;
+};
+std::string_view name_of(ContainerOptions::Network network);  ///< "none"
+
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
@@ -141,6 +153,8 @@ struct WorkSpec {
   std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;
+  expr::Template image;        ///< Runs in a container of it; empty: as a process of the worker.
+  ContainerOptions container;  ///< With `image`.
   bool operator==(const WorkSpec&) const = default;
 };
 

@@ -136,10 +136,12 @@ struct Resources {
   auto operator<=>(const Resources&) const = default;
 };
 
-/// Which workers may have a task: those with all of these labels, and no taint that it does not tolerate.
+/// Which workers may have a task: those with all of these labels, and no taint that it does not tolerate; for one in a
+/// container, those that run containers.
 struct Whereabouts {
   std::vector<std::pair<std::string, std::string>> labels;  ///< Sorted by name.
   std::vector<std::string> tolerations;                     ///< Sorted.
+  bool container = false;
   auto operator<=>(const Whereabouts&) const = default;
 };
 

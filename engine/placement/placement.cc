@@ -44,6 +44,7 @@ std::string out_of_place(const WorkerRoom& room, const Need& need) {
     if (label == room.labels->end()) return fmt::format("has no label {}", name);
     if (label->second != value) return fmt::format("has {}={}, not {}", name, label->second, value);
   }
+  if (where.container && !room.containers) return "runs no containers";
   if (room.taints == nullptr) return "";
   for (const std::string& taint : *room.taints) {
     const bool tolerated = std::binary_search(where.tolerations.begin(), where.tolerations.end(), taint);
@@ -53,8 +54,8 @@ std::string out_of_place(const WorkerRoom& room, const Need& need) {
 }
 
 bool is_in_place(const WorkerRoom& room, const Need& need) {
-  const bool plain =
-      (need.where == nullptr || need.where->labels.empty()) && (room.taints == nullptr || room.taints->empty());
+  const bool goes_anywhere = need.where == nullptr || (need.where->labels.empty() && !need.where->container);
+  const bool plain = goes_anywhere && (room.taints == nullptr || room.taints->empty());
   return plain || out_of_place(room, need).empty();
 }
 

@@ -26,6 +26,7 @@ struct WorkerRoom {
   bool draining = false;
   const std::map<std::string, std::string>* labels = nullptr;  ///< Null: none. Outlives the room.
   const std::set<std::string>* taints = nullptr;               ///< Likewise.
+  bool containers = false;                                     ///< It runs containers.
 };
 
 struct Need {

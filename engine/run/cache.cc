@@ -33,6 +33,12 @@ Value command_value(const ResolvedWork& work) {
   return ValueMap{{"script", work.script}, {"shell", work.shell}, {"command", std::move(command)}};
 }
 
+/// How often it is pulled does not matter. That a tag has moved is not seen.
+Value image_value(const ResolvedWork& work) {
+  const ContainerOptions& options = work.container;
+  return ValueList{work.image, options.user, name_of(options.network), options.read_only};
+}
+
 /// Where an object lies, and who made it, does not matter.
 Value input_value(const ResolvedInput& input) {
   ValueList objects;
@@ -101,6 +107,7 @@ void add_env(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, 
 
 void add_content(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, Parts& parts) {
   parts.add("command", command_value(work));
+  if (!work.image.empty()) parts.add("image", image_value(work));
   add_env(run, index, work, parts);
   for (const ResolvedInput& input : work.inputs) parts.add("inputs." + input.name, input_value(input));
   if (run.instances->mapped(run.instances->task_of(index))) parts.add("item", run.instances->item_of(index));

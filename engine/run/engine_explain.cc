@@ -194,7 +194,11 @@ Value Engine::workers(Now now) const {
                  {"labels", std::move(labels)}};
     ValueList taints(worker.taints.begin(), worker.taints.end());
     one.emplace_back("taints", std::move(taints));
-    if (worker.connection) one.emplace_back("draining", state.rooms[worker.room].draining);
+    if (worker.connection) {
+      const WorkerRoom& room = state.rooms[worker.room];
+      one.emplace_back("draining", room.draining);
+      one.emplace_back("executors", room.containers ? ValueList{"process", "container"} : ValueList{"process"});
+    }
     workers.emplace_back(std::move(one));
   }
   ValueList pools;

@@ -119,6 +119,7 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   room.prefetch = hello.prefetch;
   room.labels = &worker.labels;
   room.taints = &worker.taints;
+  room.containers = hello.containers;
   for (auto& [attempt, leased] : worker.leased) {
     leased.batch = 0;
     const LiveRun& run = *runs.at(leased.key.run);

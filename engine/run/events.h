@@ -42,6 +42,7 @@ struct WorkerHello {
   std::uint32_t prefetch = 0;       ///< Short process tasks it takes ahead of free capacity.
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;   ///< It takes only tasks that tolerate all of them.
+  bool containers = false;        ///< It runs tasks in containers, too.
   std::vector<HeldAttempt> held;  ///< All of them: what is not here, it does not hold.
   bool operator==(const WorkerHello&) const = default;
 };
@@ -316,6 +317,8 @@ struct ResolvedWork {
   std::optional<Duration> timeout;
   Duration kill_grace{};
   Resources resources;
+  std::string image;  ///< "": no container.
+  ContainerOptions container;
 };
 
 struct Assignment {

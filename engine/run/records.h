@@ -35,6 +35,7 @@ struct AttemptEnd {
   WallTime ended_at;
   Usage usage;
   std::string message;  ///< For people; at most 1 KiB.
+  std::string image;    ///< What it ran in, so that nothing else can be meant: "NAME@sha256:..."; "": in no container.
   bool operator==(const AttemptEnd&) const = default;
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 bool is_constant(const WorkSpec& spec) {
   const auto literal = [](const expr::Template& text) { return text.is_literal(); };
-  return literal(spec.script) && spec.inputs.empty() &&
+  return literal(spec.script) && literal(spec.image) && spec.inputs.empty() &&
          std::all_of(spec.command.begin(), spec.command.end(), literal) &&
          std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
          std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](const auto& each) { return literal(each.asset); });
@@ -129,6 +129,10 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   out.timeout = spec.timeout;
   out.kill_grace = spec.kill_grace;
   out.resources = spec.resources;
+  auto image = handed_over(spec.image, scope);
+  if (!image) return fail(std::move(image.error()).in("image"));
+  out.image = std::move(*image);
+  out.container = spec.container;
   return out;
 }
 

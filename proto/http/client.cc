@@ -16,7 +16,8 @@ namespace chappe::http {
 namespace {
 
 constexpr std::size_t kHeaderBytesMax = 64 << 10;
-constexpr long kBufferBytes = 512 << 10;  // curl's own 16 KiB cost a third of the speed on loopback.
+constexpr long kBufferBytes = 512 << 10;       // curl's own 16 KiB cost a third of the speed on loopback.
+constexpr long kSocketBufferBytes = 64 << 10;  // On a Unix socket, where many answers may be open at a time.
 
 struct EasyCleanup {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -48,7 +49,6 @@ struct Exchange {
   std::size_t header_bytes = 0;
   bool headers_ended = false;
   std::size_t sent = 0;
-  bool head_told = false;
   bool body_too_long = false;
   bool source_gave_up = false;
   bool address_refused = false;
@@ -68,21 +68,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
-std::size_t take_header(char* data, std::size_t, std::size_t size, void* user) {
-  Exchange& exchange = *static_cast<Exchange*>(user);
-  const std::string_view line(data, size);
-  exchange.header_bytes += size;
-  if (exchange.header_bytes > kHeaderBytesMax) return 0;
-  if (line.starts_with("HTTP/")) exchange.response.headers.clear();  // After a 100, the real answer begins.
-  exchange.headers_ended = trimmed(line).empty();
-  const auto colon = line.find(':');
-  if (colon != std::string_view::npos) {
-    exchange.response.headers.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
-  }
-  return size;
-}
-
-bool goes_to_sink(Exchange& exchange) {
+bool goes_to_sink(const Exchange& exchange) {
   if (exchange.sink == nullptr) return false;
   long status = 0;
   curl_easy_getinfo(exchange.easy, CURLINFO_RESPONSE_CODE, &status);
@@ -97,10 +83,24 @@ void tell_head(Exchange& exchange) {
   exchange.request.on_head(exchange.response);
 }
 
+std::size_t take_header(char* data, std::size_t, std::size_t size, void* user) {
+  Exchange& exchange = *static_cast<Exchange*>(user);
+  const std::string_view line(data, size);
+  exchange.header_bytes += size;
+  if (exchange.header_bytes > kHeaderBytesMax) return 0;
+  if (line.starts_with("HTTP/")) exchange.response.headers.clear();  // After a 100, the real answer begins.
+  exchange.headers_ended = trimmed(line).empty();
+  const auto colon = line.find(':');
+  if (colon != std::string_view::npos) {
+    exchange.response.headers.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
+  }
+  if (exchange.headers_ended && exchange.request.on_head && goes_to_sink(exchange)) tell_head(exchange);
+  return size;
+}
+
 std::size_t take_body(char* data, std::size_t, std::size_t size, void* user) {
   Exchange& exchange = *static_cast<Exchange*>(user);
   if (goes_to_sink(exchange)) {
-    if (!std::exchange(exchange.head_told, true) && exchange.request.on_head) tell_head(exchange);
     if ((*exchange.sink)(std::as_bytes(std::span(data, size)))) return size;
     exchange.response.stopped = true;
     return CURL_WRITEFUNC_ERROR;
@@ -135,6 +135,10 @@ int rewind_body(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+int look_whether_stopped(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return *static_cast<const std::atomic<bool>*>(user) ? 1 : 0;
+}
+
 /// The last moment at which the address is known and nothing is sent.
 curl_socket_t open_guarded_socket(void* user, curlsocktype, curl_sockaddr* address) {
   if (is_for_the_machine_alone(address->addr)) {
@@ -167,8 +171,10 @@ void apply_policy(CURL* easy, const ClientOptions& options, const Request& reque
   set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  set(easy, CURLOPT_BUFFERSIZE, kBufferBytes);
-  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+  const long buffer_bytes = options.unix_socket.empty() ? kBufferBytes : kSocketBufferBytes;
+  set(easy, CURLOPT_BUFFERSIZE, buffer_bytes);
+  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_bytes);
+  if (!options.unix_socket.empty()) set(easy, CURLOPT_UNIX_SOCKET_PATH, options.unix_socket.c_str());
   set(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
   if (!options.ca_file.empty()) set(easy, CURLOPT_CAINFO, options.ca_file.c_str());
   if (!options.proxy_of_environment || is_loopback(request.url)) set(easy, CURLOPT_PROXY, "");
@@ -228,6 +234,7 @@ Failure failure(const Exchange& exchange, CURLcode code, const char* detail) {
   }
   if (code == CURLE_OK) return fail(ErrorCode::kUnavailable, place + ": the answer broke off within its headers");
   if (exchange.source_gave_up) return fail(ErrorCode::kInvalidInput, place + ": the body could not be read");
+  if (code == CURLE_ABORTED_BY_CALLBACK) return fail(ErrorCode::kUnavailable, place + ": stopped");
   return fail(code_of(code), fmt::format("{}: {}", place, *detail != '\0' ? detail : curl_easy_strerror(code)));
 }
 
@@ -310,6 +317,11 @@ Result<Response> Client::exchange(const Request& request, const BodySink* sink) 
   set(handle, CURLOPT_WRITEFUNCTION, &take_body);
   set(handle, CURLOPT_WRITEDATA, &exchange);
   set(handle, CURLOPT_ERRORBUFFER, detail.data());
+  if (request.stopped != nullptr) {
+    set(handle, CURLOPT_NOPROGRESS, 0L);
+    set(handle, CURLOPT_XFERINFOFUNCTION, &look_whether_stopped);
+    set(handle, CURLOPT_XFERINFODATA, request.stopped);
+  }
   if (options_.guarded) {
     set(handle, CURLOPT_OPENSOCKETFUNCTION, &open_guarded_socket);
     set(handle, CURLOPT_OPENSOCKETDATA, &exchange);

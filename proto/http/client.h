@@ -5,6 +5,7 @@
 /// followed and nothing is repeated here: both need a caller that knows its request.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,8 +29,8 @@ using BodySource = std::function<std::optional<std::size_t>(std::span<std::byte>
 /// Takes the next piece of the body; false stops the transfer (no error).
 using BodySink = std::function<bool(std::span<const std::byte>)>;
 struct Response;
-/// Is told status and headers when the first piece of a body is about to go to the sink: a transfer that breaks off
-/// later leaves no Response that would have them.
+/// Is told status and headers of an answer whose body goes to the sink, before its first piece: a transfer that breaks
+/// off later leaves no Response that would have them.
 using HeadSink = std::function<void(const Response& head)>;
 
 struct Request {
@@ -49,6 +50,8 @@ struct Request {
   std::size_t body_bytes_max = std::size_t{64} << 20;
   int sink_status = 0;  ///< The one status whose body the sink takes; 0: any 2xx.
   HeadSink on_head;     ///< May be empty.
+  /// Given up within a second once this is true; nullptr: never. Outlives the call.
+  const std::atomic<bool>* stopped = nullptr;
 };
 
 struct Response {
@@ -69,6 +72,7 @@ struct ClientOptions {
   /// Connect to no address that only the machine itself should ask (addresses.h), whatever name leads there; for
   /// requests on behalf of others. Errors: kPermissionDenied.
   bool guarded = false;
+  std::string unix_socket;  ///< Where not empty all requests go there, whatever host the URL names.
 };
 
 /// Thread: any, concurrently; each exchange has a connection to itself.

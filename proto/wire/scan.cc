@@ -22,16 +22,17 @@ constexpr Shape kInputObject{"bbvbvv"};
 constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};
+constexpr Shape kContainer{"bvvv"};
 
 constexpr Shape::Child kHelloChildren[] = {
     {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}};
-constexpr Shape kHello{"bbbbvvbbvb", kHelloChildren};
+constexpr Shape kHello{"bbbbvvbbvbv", kHelloChildren};
 constexpr Shape::Child kHeartbeatChildren[] = {{2, &kHeld, true}};
 constexpr Shape kHeartbeat{"vb", kHeartbeatChildren};
 constexpr Shape::Child kWhatChildren[] = {{1, &kHeld, false}};
 constexpr Shape kStarted{"bf", kWhatChildren};
 constexpr Shape::Child kFinishedChildren[] = {{1, &kHeld, false}, {11, &kObject, true}, {12, &kNamedValue, true}};
-constexpr Shape kFinished{"bvvffvvvvbbb", kFinishedChildren};
+constexpr Shape kFinished{"bvvffvvvvbbbb", kFinishedChildren};
 constexpr Shape::Child kReportChildren[] = {{1, &kStarted, true}, {2, &kFinished, true}, {3, &kHeld, true}};
 constexpr Shape kReport{"bbb", kReportChildren};
 constexpr Shape kLogChunk{"bvb", kWhatChildren};
@@ -44,9 +45,10 @@ constexpr Shape kCancel{"bvv", kWhatChildren};
 constexpr Shape kAssignment{"bvvvbbb", kWhatChildren};
 constexpr Shape::Child kInputChildren[] = {{4, &kInputObject, true}};
 constexpr Shape kInput{"bbvb", kInputChildren};
-constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},  {5, &kVariable, true},    {6, &kInput, true},
-                                          {7, &kOutput, true}, {8, &kOutputValue, true}, {11, &kResources, false}};
-constexpr Shape kWork{"vbbbbbbbvvb", kWorkChildren};
+constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},      {5, &kVariable, true},    {6, &kInput, true},
+                                          {7, &kOutput, true},     {8, &kOutputValue, true}, {11, &kResources, false},
+                                          {13, &kContainer, false}};
+constexpr Shape kWork{"vbbbbbbbvvbbb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

@@ -102,6 +102,16 @@ Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::v
   return nullptr;
 }
 
+Complaint read(const v1::Container& from, ContainerOptions& out) {
+  if (from.network() > static_cast<std::uint32_t>(ContainerOptions::Network::kHost)) return "a network is unknown";
+  if (from.pull() > static_cast<std::uint32_t>(ContainerOptions::Pull::kNever)) return "a way to pull is unknown";
+  out.user = from.user();
+  out.network = static_cast<ContainerOptions::Network>(from.network());
+  out.pull = static_cast<ContainerOptions::Pull>(from.pull());
+  out.read_only = !from.writable();
+  return nullptr;
+}
+
 Complaint read(const v1::Work& from, ResolvedWork& out) {
   const auto kind = static_cast<TaskKind>(from.kind());
   if (kind != TaskKind::kRun && kind != TaskKind::kNoop) return "a work is of a kind that no worker does";
@@ -114,6 +124,8 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   if (from.has_timeout()) out.timeout = Duration(static_cast<std::int64_t>(from.timeout()));
   out.kill_grace = Duration(static_cast<std::int64_t>(from.kill_grace()));
   out.resources = to_resources(from.resources());
+  out.image = from.image();
+  if (Complaint wrong = read(from.container(), out.container)) return wrong;
   if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;
   if (Complaint wrong = read_list(from.outputs(), out.outputs)) return wrong;
   return read_list(from.values(), out.values);

@@ -57,6 +57,15 @@ void fill(v1::OutputValue& out, const OutputValue& value) {
   out.set_metric(value.metric);
 }
 
+void fill_container(v1::Work& out, const ResolvedWork& work) {
+  out.set_image(work.image);
+  v1::Container& container = *out.mutable_container();
+  container.set_user(work.container.user);
+  container.set_network(static_cast<std::uint32_t>(work.container.network));
+  container.set_pull(static_cast<std::uint32_t>(work.container.pull));
+  container.set_writable(!work.container.read_only);
+}
+
 void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_kind(static_cast<std::uint32_t>(work.kind));
   out.set_script(work.script);
@@ -73,6 +82,7 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   if (work.timeout) out.set_timeout(static_cast<std::uint64_t>(work.timeout->count()));
   out.set_kill_grace(static_cast<std::uint64_t>(work.kill_grace.count()));
   set_resources(*out.mutable_resources(), work.resources);
+  if (!work.image.empty()) fill_container(out, work);
 }
 
 std::size_t entries_of(const ResolvedWork& work) {

@@ -26,6 +26,7 @@ inline constexpr std::size_t kWholeEntriesMax = 200'000;           ///< Entries 
 inline constexpr std::size_t kFinishedMax = kMessageMax / 2 - 64;  ///< Bytes of one attempt's end with its outputs.
 inline constexpr std::size_t kValueMax = 64 * 1024;                ///< Bytes of one NamedValue's JSON.
 inline constexpr std::size_t kEndMessageMax = 1024;                ///< Bytes of AttemptEnd::message; the rest is cut.
+inline constexpr std::size_t kImageMax = 1024;                     ///< Of AttemptEnd::image, likewise.
 inline constexpr std::size_t kLogChunkMax = 64 * 1024;             ///< Bytes of one LogChunk's data.
 inline constexpr std::uint32_t kDepthMax = 10'000;                 ///< Of noop_depth and prefetch in a hello.
 inline constexpr std::uint32_t kProtocol = 1;

@@ -45,6 +45,7 @@ Complaint read(const v1::Hello& from, WorkerSays& out) {
   hello.noop_depth = from.noop_depth();
   hello.prefetch = from.prefetch();
   hello.number = from.number();
+  hello.containers = from.containers();
   for (const v1::Label& label : from.labels()) {
     if (!is_name(label.name()) || label.value().size() > kNameMax) return "a label is empty or too long";
     if (!hello.labels.emplace(label.name(), label.value()).second) return "a label is there twice";
@@ -129,6 +130,7 @@ Complaint read(const v1::Finished& from, AttemptFinished& out) {
   if (from.reason() > kReasonMax) return "an end's reason is unknown";
   if (from.started_at() < 0 || from.ended_at() < 0) return "an end's time is out of range";
   if (from.message().size() > kEndMessageMax) return "an end's message is too long";
+  if (from.image().size() > kImageMax) return "an end's image is too long";
   const Usage usage{.cpu_us = from.cpu_us(),
                     .peak_memory_bytes = from.peak_memory_bytes(),
                     .bytes_in = from.bytes_in(),
@@ -143,6 +145,7 @@ Complaint read(const v1::Finished& from, AttemptFinished& out) {
   out.end.ended_at = {from.ended_at()};
   out.end.usage = usage;
   out.end.message = from.message();
+  out.end.image = from.image();
   return read_outputs(from, out.outputs);
 }
 

@@ -39,6 +39,7 @@ void fill(v1::Finished& out, const AttemptFinished& finished) {
   out.set_bytes_in(end.usage.bytes_in);
   out.set_bytes_out(end.usage.bytes_out);
   if (!end.message.empty()) out.set_message(std::string(utf8_prefix(valid_utf8(end.message), kEndMessageMax)));
+  if (!end.image.empty()) out.set_image(std::string(utf8_prefix(valid_utf8(end.image), kImageMax)));
   if (finished.outputs == nullptr) return;
   for (const OutputObject& object : finished.outputs->objects) fill(*out.add_objects(), object);
   for (const NamedValue& value : finished.outputs->values) {
@@ -111,6 +112,7 @@ std::string WorkerEncoder::hello(const WorkerHello& hello) {
   out.set_noop_depth(hello.noop_depth);
   out.set_prefetch(hello.prefetch);
   out.set_number(hello.number);
+  out.set_containers(hello.containers);
   for (const std::string& taint : hello.taints) out.add_taints(valid_utf8(taint));
   for (const auto& [name, value] : hello.labels) {
     v1::Label& label = *out.add_labels();

@@ -170,6 +170,7 @@ class Walk {
         {"dag_version", run.dag_version},
         {"task", instances != nullptr ? instances->name_of(maker.key.index) : "#" + std::to_string(maker.key.index)},
         {"attempt_no", std::int64_t{row.attempt_no}},
+        {"image", row.end.image.empty() ? Value() : Value(row.end.image)},
         {"params", params ? *std::move(params) : Value()},
         {"started_at", time_json(row.end.started_at)},
         {"ended_at", time_json(row.end.ended_at)}};

@@ -32,6 +32,7 @@ void append_end(ValueMap& out, const AttemptEnd& end) {
   out.emplace_back("peak_memory_bytes", size_json(end.usage.peak_memory_bytes));
   out.emplace_back("bytes_in", size_json(end.usage.bytes_in));
   out.emplace_back("bytes_out", size_json(end.usage.bytes_out));
+  out.emplace_back("image", text_or_null(end.image));
 }
 
 std::string_view outcome_of(const AttemptEnd& end) {

@@ -353,8 +353,13 @@ CREATE INDEX cache_entries_by_use ON cache_entries (scope, task, used_at_us);
 CREATE INDEX cache_entries_by_item ON cache_entries (scope, task, map_key, used_at_us);
 )sql";
 
-// An event waits with run 0. What came with a run stays with it, and no event of one key comes twice.
 constexpr char kSchema8[] = R"sql(
+ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
+ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
+)sql";
+
+// An event waits with run 0. What came with a run stays with it, and no event of one key comes twice.
+constexpr char kSchema9[] = R"sql(
 CREATE TABLE event_kinds (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 INSERT INTO event_kinds VALUES (1, 'asset'), (2, 'dag'), (3, 's3'), (4, 'webhook');
 CREATE TABLE trigger_events (
@@ -385,7 +390,9 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{5, "iterations of loops", kSchema5},
                                  Migration{6, "runs that tasks start", kSchema6},
                                  Migration{7, "results that are used again", kSchema7},
-                                 Migration{8, "events that start runs", kSchema8}};
+                                 Migration{8, "images that attempts ran in", kSchema8},
+
+                                 Migration{9, "events that start runs", kSchema9}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -45,13 +45,13 @@ struct Table<TaskRow> {
   static constexpr std::string_view kColumns =
       "id, state, allowed, attempt, attempt_no, user_tries, infra_tries, worker, ready_at_us, queued_at_us, "
       "retry_at_us, reason, exit_code, started_at_us, ended_at_us, cpu_us, peak_memory_bytes, bytes_in, bytes_out, "
-      "message, iteration";
+      "message, iteration, image";
   static auto fields(auto& row) {
     auto& end = row.end;
     return std::tie(row.key, row.state, row.allowed, row.attempt, row.attempt_no, row.user_tries, row.infra_tries,
                     row.worker, row.ready_at, row.queued_at, row.retry_at, end.reason, end.exit_code, end.started_at,
                     end.ended_at, end.usage.cpu_us, end.usage.peak_memory_bytes, end.usage.bytes_in,
-                    end.usage.bytes_out, end.message, row.iteration);
+                    end.usage.bytes_out, end.message, row.iteration, end.image);
   }
 };
 
@@ -60,12 +60,12 @@ struct Table<AttemptRow> {
   static constexpr std::string_view kName = "earlier_attempts";
   static constexpr std::string_view kColumns =
       "task, attempt, attempt_no, worker, queued_at_us, reason, exit_code, started_at_us, ended_at_us, cpu_us, "
-      "peak_memory_bytes, bytes_in, bytes_out, message";
+      "peak_memory_bytes, bytes_in, bytes_out, message, image";
   static auto fields(auto& row) {
     auto& end = row.end;
     return std::tie(row.key, row.attempt, row.attempt_no, row.worker, row.queued_at, end.reason, end.exit_code,
                     end.started_at, end.ended_at, end.usage.cpu_us, end.usage.peak_memory_bytes, end.usage.bytes_in,
-                    end.usage.bytes_out, end.message);
+                    end.usage.bytes_out, end.message, end.image);
   }
 };
 

@@ -7,6 +7,7 @@
 ///   config pool=NAME:SLOTS lease=60s      before everything else
 ///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
 ///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
+///   [containers=yes]
 ///                                         joins; again: the same process, reconnected
 ///   restart worker NAME                   another process in the same place
 ///   start INSTANCE [#N] [from WORKER]

@@ -33,6 +33,7 @@ LEVELS = {
     "storage/open": 3.2,
     "worker/agent": 4.0,
     "worker/exec": 4.0,
+    "worker/container": 4.05,
     "worker/artifacts": 4.0,
     "scheduler/api": 4.0,
     "worker/app": 4.1,

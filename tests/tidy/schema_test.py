@@ -45,6 +45,9 @@ SMALL_MISTAKES = [
     (["dst"], {"gap": "jump"}),
     (["start_date"], "tomorrow"),
     (["params", "rate", "type"], "float"),
+    (["image"], ["debian"]),
+    (["tasks", 1, "container"], {"network": "private"}),
+    (["tasks", 1, "container"], {"privileged": True}),
 ]
 
 

@@ -390,7 +390,7 @@ void Agent::line_up(MonoTime now, AgentOrders& orders) {
     for (const AttemptId attempt : running_) {
       const Process& front = *held_.at(attempt).process;
       const bool short_yet = front.program_since && front.has_room && now < *front.program_since + kShortProgram;
-      if (!short_yet || front.doom) continue;
+      if (!short_yet || front.doom || front.in_container()) continue;
       const AttemptId last = last_in_line(attempt, length);
       const AttemptId next = last ? take_next_for(front) : AttemptId{};
       if (!next) continue;
@@ -418,12 +418,12 @@ AttemptId Agent::last_in_line(AttemptId front, std::size_t length_max) const {
   return last;
 }
 
-/// The first that waits, needs the same room, and has nothing to fetch; it waits no more. 0: there is none.
+/// The first that waits, needs the same room, and has nothing to fetch or to box; it waits no more. 0: there is none.
 AttemptId Agent::take_next_for(const Process& front) {
   const Resources& room = front.assignment->work->resources;
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](AttemptId attempt) {
     const ResolvedWork& work = *held_.at(attempt).process->assignment->work;
-    return work.resources == room && work.inputs.empty();
+    return work.resources == room && work.inputs.empty() && work.image.empty();
   });
   if (found == waiting_.end()) return {};
   const AttemptId next = *found;

@@ -146,6 +146,7 @@ class Agent {
     bool withdrawing = false;
 
     void condemn(Doom reason);  ///< The first reason stays.
+    bool in_container() const { return !assignment->work->image.empty(); }
   };
 
   struct Held {

@@ -15,6 +15,8 @@ namespace {
 constexpr std::array<std::string_view, 15> kInherited{
     "PATH",       "LANG",        "LANGUAGE", "TZ",         "USER",        "LOGNAME",  "SSL_CERT_FILE", "SSL_CERT_DIR",
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "CURL_CA_BUNDLE"};
+constexpr std::array<std::string_view, 7> kInheritedInContainer{"TZ",         "http_proxy",  "https_proxy", "no_proxy",
+                                                                "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"};
 constexpr char kPathDefault[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string_view name_of(std::string_view variable) { return variable.substr(0, variable.find('=')); }
@@ -22,6 +24,11 @@ std::string_view name_of(std::string_view variable) { return variable.substr(0, 
 bool is_inherited(std::string_view variable) {
   const std::string_view name = name_of(variable);
   return name.starts_with("LC_") || std::find(kInherited.begin(), kInherited.end(), name) != kInherited.end();
+}
+
+bool is_inherited_in_container(std::string_view variable) {
+  const auto& names = kInheritedInContainer;
+  return std::find(names.begin(), names.end(), name_of(variable)) != names.end();
 }
 
 void put(std::vector<std::string>& variables, std::string_view name, std::string_view value) {
@@ -53,20 +60,21 @@ std::string idempotency_key(const Assignment& assignment) {
 Environment::Environment(const char* const* inherited) {
   for (; *inherited != nullptr; ++inherited) {
     if (is_inherited(*inherited)) base_.emplace_back(*inherited);
+    if (is_inherited_in_container(*inherited)) base_in_container_.emplace_back(*inherited);
   }
   const bool has_path =
       std::any_of(base_.begin(), base_.end(), [](const auto& each) { return name_of(each) == "PATH"; });
   if (!has_path) base_.emplace_back(kPathDefault);
 }
 
-std::vector<std::string> Environment::of(const Assignment& assignment, const AttemptFolder& folder,
-                                         const std::string& params_file) const {
+std::vector<std::string> Environment::of(const Assignment& assignment, const Places& places) const {
   const RunContext& run = *assignment.run;
+  const std::vector<std::string>& base = assignment.work->image.empty() ? base_ : base_in_container_;
   std::vector<std::string> variables;
-  variables.reserve(base_.size() + assignment.work->env.size() + 18);
-  variables = base_;
-  put(variables, "HOME", folder.work);
-  put(variables, "TMPDIR", folder.tmp);
+  variables.reserve(base.size() + assignment.work->env.size() + 18);
+  variables = base;
+  put(variables, "HOME", places.home);
+  put(variables, "TMPDIR", places.tmp);
   for (const auto& [name, value] : assignment.work->env) {
     if (!name.starts_with("CHAPPE_")) replace(variables, name, value);
   }
@@ -83,7 +91,7 @@ std::vector<std::string> Environment::of(const Assignment& assignment, const Att
   put(variables, "CHAPPE_LOGICAL_TIME", to_iso8601(run.logical_time));
   put(variables, "CHAPPE_INTERVAL_START", to_iso8601(run.interval_start));
   put(variables, "CHAPPE_INTERVAL_END", to_iso8601(run.interval_end));
-  put(variables, "CHAPPE_PARAMS", params_file);
+  put(variables, "CHAPPE_PARAMS", places.params);
   return variables;
 }
 

@@ -6,9 +6,15 @@
 #include <vector>
 
 #include "engine/run/events.h"
-#include "worker/app/work_directory.h"
 
 namespace chappe::worker {
+
+/// Where a task finds what is its own; in a container, as seen from inside.
+struct Places {
+  std::string home;
+  std::string tmp;
+  std::string params;
+};
 
 class Environment {
  public:
@@ -17,11 +23,11 @@ class Environment {
   explicit Environment(const char* const* inherited);
 
   /// All variables of one attempt. The task's win over the worker's, CHAPPE_* over both.
-  std::vector<std::string> of(const Assignment& assignment, const AttemptFolder& folder,
-                              const std::string& params_file) const;
+  std::vector<std::string> of(const Assignment& assignment, const Places& places) const;
 
  private:
   std::vector<std::string> base_;
+  std::vector<std::string> base_in_container_;  ///< An image has a search path, users and certificates of its own.
 };
 
 /// Names this try of this task in the world outside, and any other try of it alike: 64 hex digits over run, task, key

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "engine/base/assert.h"
 #include "engine/lineage/objects.h"
 #include "engine/ports/log.h"
+#include "worker/app/execution.h"
 #include "worker/app/secret_mask.h"
 
 namespace chappe::worker {
@@ -31,20 +33,6 @@ std::vector<std::string> words(std::string_view text) {
   return words;
 }
 
-Result<void> write_script(const std::string& file, const std::string& text) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (written) return {};
-  return fail(ErrorCode::kUnavailable, fmt::format("write {}: {}", file, std::strerror(error)));
-}
-
-/// A full disk or a missing slot is this worker's trouble, not the task's.
-Reason reason_of(const Error& error) {
-  return error.code == ErrorCode::kInvalidInput ? Reason::kLaunchFailed : Reason::kArtifactIo;
-}
-
 Result<std::uint64_t> store_log(ObjectStore& store, const std::string& key, const AttemptLog& log) {
   PutOptions options;
   options.content_type = "text/plain";
@@ -59,28 +47,31 @@ Result<std::uint64_t> store_log(ObjectStore& store, const std::string& key, cons
 
 }  // namespace
 
+std::vector<std::string> argv_of(const ResolvedWork& work, const std::string& script) {
+  if (!work.command.empty()) return work.command;
+  std::vector<std::string> argv = words(work.shell.empty() ? "/bin/sh -eu" : work.shell);
+  argv.push_back(script);
+  return argv;
+}
+
+Result<void> write_script(const std::string& file, const std::string& text, bool for_everybody) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                       (!for_everybody || ::fchmod(fd, 0644) == 0);
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (written) return {};
+  return fail(ErrorCode::kUnavailable, fmt::format("write {}: {}", file, std::strerror(error)));
+}
+
+Reason reason_of(const Error& error) {
+  return error.code == ErrorCode::kInvalidInput ? Reason::kLaunchFailed : Reason::kArtifactIo;
+}
+
 std::string name_of_signal(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name != nullptr ? fmt::format("SIG{} ({})", name, signal) : fmt::format("signal {}", signal);
 }
-
-struct Executor::Execution {
-  std::shared_ptr<const Assignment> assignment;
-  std::string prefix;                 ///< Of its objects' keys.
-  std::atomic<bool> stopped = false;  ///< Read by its transfers.
-  std::optional<AttemptFolder> folder;
-  bool has_params = false;
-  bool transferring = false;
-  exec::ProgramId program = 0;  ///< 0: none runs.
-  AttemptLog log;
-  SecretMask mask;  ///< Between the program and its log.
-  AttemptEnd end;
-  std::shared_ptr<AttemptOutputs> outputs;
-
-  AttemptId id() const { return assignment->attempt; }
-  HeldAttempt held() const { return {assignment->key, assignment->attempt}; }
-  const ResolvedWork& work() const { return *assignment->work; }
-};
 
 Executor::Executor(ExecutorParts parts) : parts_(std::move(parts)), transfers_(parts_.transfer_threads) {}
 
@@ -139,6 +130,7 @@ void Executor::stop(const agent::StopOrder& order) {
   if (found == executions_.end()) return;
   found->second->stopped = true;
   if (found->second->program != 0) parts_.spawner.stop(found->second->program, order.grace);
+  if (found->second->in_container) parts_.containers->stop(order.attempt, order.grace);
 }
 
 // ---- Fetch inputs -------------------------------------------------------------------------------------------------
@@ -161,6 +153,7 @@ void Executor::fetch_inputs(Execution& execution) {
 
 void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
+  if (!execution.work().image.empty()) return run_container(execution);
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);
   const Result<exec::ProgramId> program = parts_.spawner.launch(*launch);
@@ -180,20 +173,21 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   launch.directory = folder.work;
   launch.grace = assignment.work->kill_grace;
   launch.memory_bytes = assignment.work->resources.memory_bytes;
-  launch.env = parts_.environment.of(assignment, folder, *params);
-  launch.argv = assignment.work->command;
-  if (!launch.argv.empty()) return launch;
+  launch.env = parts_.environment.of(assignment, {folder.work, folder.tmp, *params});
+  launch.argv = argv_of(*assignment.work, folder.script());
+  if (!assignment.work->command.empty()) return launch;
   execution.folder->has_files = true;
-  if (auto written = write_script(folder.script(), assignment.work->script); !written) return fail(written.error());
-  launch.argv = words(assignment.work->shell.empty() ? "/bin/sh -eu" : assignment.work->shell);
-  launch.argv.push_back(folder.script());
+  auto written = write_script(folder.script(), assignment.work->script, false);
+  if (!written) return fail(written.error());
   return launch;
 }
 
 void Executor::take_output(exec::ProgramId program, std::span<const std::byte> bytes) {
   const auto found = by_program_.find(program);
-  if (found == by_program_.end()) return;
-  Execution& execution = *found->second;
+  if (found != by_program_.end()) take_output(*found->second, bytes);
+}
+
+void Executor::take_output(Execution& execution, std::span<const std::byte> bytes) {
   if (execution.mask.hides_nothing()) return execution.log.append(bytes, parts_.now().mono);
   append_text(execution.log, execution.mask.mask({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
@@ -307,7 +301,7 @@ void Executor::store_outputs(Execution& execution, Now program_ended) {
 }
 
 void Executor::over(Execution& execution, Now now) {
-  CHAPPE_ASSERT(execution.program == 0 && !execution.transferring);
+  CHAPPE_ASSERT(execution.program == 0 && !execution.in_container && !execution.transferring);
   take_last_chunks(execution);
   parts_.metrics.ended(execution.end);
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
@@ -361,22 +355,25 @@ std::vector<wire::LogChunk> Executor::log_chunks(std::size_t bytes_max) {
   while (taken < last_chunks_.size() && bytes < bytes_max) add(std::move(last_chunks_[taken++]));
   last_chunks_.erase(last_chunks_.begin(), last_chunks_.begin() + static_cast<std::ptrdiff_t>(taken));
   const MonoTime now = parts_.now().mono;
-  for (const auto& [program, execution] : by_program_) {
-    if (bytes >= bytes_max) break;
-    if (auto chunk = execution->log.next_chunk(now, false)) {
-      add({execution->held(), chunk->offset, std::move(chunk->data)});
-    }
-  }
+  const auto add_of = [&](Execution& execution) {
+    if (bytes >= bytes_max) return;
+    auto chunk = execution.log.next_chunk(now, false);
+    if (chunk) add({execution.held(), chunk->offset, std::move(chunk->data)});
+  };
+  for (const auto& [program, execution] : by_program_) add_of(*execution);
+  for (Execution* execution : in_containers_) add_of(*execution);
   return chunks;
 }
 
 std::optional<MonoTime> Executor::log_chunk_due() const {
   if (!last_chunks_.empty()) return MonoTime{0};
   std::optional<MonoTime> due;
-  for (const auto& [program, execution] : by_program_) {
-    const auto one = execution->log.chunk_due();
+  const auto look_at = [&](const Execution& execution) {
+    const auto one = execution.log.chunk_due();
     if (one && (!due || *one < *due)) due = one;
-  }
+  };
+  for (const auto& [program, execution] : by_program_) look_at(*execution);
+  for (const Execution* execution : in_containers_) look_at(*execution);
   return due;
 }
 

@@ -23,6 +23,7 @@
 #include "worker/app/worker_metrics.h"
 #include "worker/artifacts/staging.h"
 #include "worker/artifacts/transfers.h"
+#include "worker/container/containers.h"
 #include "worker/exec/oom_counter.h"
 #include "worker/exec/spawner.h"
 
@@ -34,10 +35,13 @@ struct ExecutorParts {
   exec::Spawner& spawner;
   ObjectStore& store;
   WorkerMetrics& metrics;
+  container::Containers* containers = nullptr;  ///< Null: this worker runs none.
   Environment environment;
   std::function<Now()> now;
   LogBounds log_bounds{};
   std::size_t transfer_threads = 3;
+  std::string owner;  ///< Label of its containers.
+  std::string name;   ///< Of this process, for their names: two workers may hold attempts of one number.
 };
 
 class Executor {
@@ -56,6 +60,8 @@ class Executor {
   void stop(const agent::StopOrder& order);
   /// Takes in what the spawner has to say; call when its fd() is readable.
   void dispatch_programs();
+  /// Takes in what the containers have to say; call when their fd() is readable.
+  void dispatch_containers();
   /// Takes in what the transfers came to; call when transfers_fd() is readable.
   void dispatch_transfers() { transfers_.hand_back(); }
   int transfers_fd() const { return transfers_.fd(); }
@@ -72,7 +78,12 @@ class Executor {
   void fetch_inputs(Execution& execution);
   void run(Execution& execution);
   Result<exec::Launch> launch_of(Execution& execution);
+  void run_container(Execution& execution);
+  Result<container::ContainerSpec> container_of(Execution& execution);
+  void container_ended(AttemptId attempt, const container::ContainerEnd& end);
+  AttemptEnd end_of(const Execution& execution, const container::ContainerEnd& end);
   void take_output(exec::ProgramId program, std::span<const std::byte> bytes);
+  void take_output(Execution& execution, std::span<const std::byte> bytes);
   void append_text(AttemptLog& log, const std::string& text);
   void program_ended(exec::ProgramId program, const exec::ProcessEnd& end);
   AttemptEnd end_of(const Execution& execution, const exec::ProcessEnd& end);
@@ -90,6 +101,7 @@ class Executor {
   exec::OomCounter oom_kills_;
   Executions executions_;
   std::unordered_map<exec::ProgramId, Execution*> by_program_;
+  std::vector<Execution*> in_containers_;
   std::vector<wire::LogChunk> last_chunks_;  ///< Of attempts that are over; told before anything else.
   artifacts::Transfers transfers_;           ///< Last: its threads end before what they work on goes away.
 };

@@ -41,6 +41,7 @@ class WorkDirectory {
   ~WorkDirectory();
 
   int lock_fd() const { return lock_; }
+  const std::string& path() const { return path_; }
 
   /// An empty folder. Cost: two looks, or three new directories.
   Result<AttemptFolder> acquire(AttemptId attempt);

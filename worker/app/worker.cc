@@ -21,6 +21,8 @@
 #include "worker/app/executor.h"
 #include "worker/app/machine.h"
 #include "worker/app/messenger.h"
+#include "worker/container/keeper.h"
+#include "worker/container/runtime.h"
 
 namespace chappe {
 namespace worker {
@@ -70,6 +72,33 @@ int open_signals() {
   return ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/// What a worker has that runs containers.
+struct ContainerParts {
+  container::Runtime runtime;
+  std::string owner;
+  container::Keeper keeper;
+};
+
+/// Finds the runtime, removes what an earlier worker left in it, and sets the keeper beside us. nullopt: no runtime.
+Result<std::optional<ContainerParts>> open_containers(const WorkerConfig& config, const WorkDirectory& directory,
+                                                      const exec::Fence& fence) {
+  auto runtime = container::find_runtime(config.container_socket);
+  if (!runtime) return fail(std::move(runtime.error()).in("--container-socket"));
+  if (!*runtime) {
+    log::info("containers: none; tasks with an 'image' go to other workers");
+    return std::optional<ContainerParts>();
+  }
+  const std::string owner = fmt::format("{}:{}", host_name(), directory.path());
+  container::ContainerApi api((*runtime)->socket);
+  auto removed = container::remove_all(api, owner, kLockWait);
+  if (!removed) return fail(std::move(removed.error()).in("containers of an earlier worker"));
+  if (*removed > 0) log::warn("removed {} containers that an earlier worker left", *removed);
+  auto keeper = container::Keeper::start((*runtime)->socket, owner, directory.lock_fd(), fence);
+  if (!keeper) return fail(keeper.error());
+  log::info("containers: {} at {}", (*runtime)->version, (*runtime)->socket);
+  return std::optional(ContainerParts{**std::move(runtime), owner, *std::move(keeper)});
+}
+
 /// All that one worker process is made of, and the loop that turns it.
 class Worker {
  public:
@@ -78,6 +107,7 @@ class Worker {
     std::unique_ptr<exec::Spawner> spawner;
     std::unique_ptr<ObjectStore> store;
     std::unique_ptr<transport::SchedulerLink> link;
+    std::optional<ContainerParts> containers;
     int signals = -1;  ///< open_signals(), from before there were threads.
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
     metrics::Registry& registry;
@@ -88,10 +118,15 @@ class Worker {
         agent_(std::move(hello)),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
-        executor_({agent_, parts_.directory, *parts_.spawner, *parts_.store, metrics_, Environment(environ), &now}),
+        containers_(parts_.containers ? std::make_unique<container::Containers>(parts_.containers->runtime.socket,
+                                                                                parts_.spawner->fence())
+                                      : nullptr),
+        executor_(executor_parts()),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
     for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd()}) watch(fd);
+    if (containers_ != nullptr) watch(containers_->fd());
+    if (containers_ != nullptr) watch(parts_.containers->keeper.fd());
   }
 
   ~Worker() {
@@ -103,17 +138,32 @@ class Worker {
   int run() {
     while (!left_) {
       wait();
-      if (!parts_.spawner->alive()) return fail_spawner();
+      if (!parts_.spawner->alive()) return fail_guard("the spawner");
+      if (keeper_is_gone_) return fail_guard("the keeper of the containers");
       act();
       parts_.spawner->flush();
       tell_logs();
       tell_trouble();
     }
     (void)messenger_.flush();
-    return parts_.spawner->finish(kKillWait) ? kOk : kRestart;
+    return finish() ? kOk : kRestart;
   }
 
  private:
+  ExecutorParts executor_parts() {
+    ExecutorParts parts{agent_,   parts_.directory,  *parts_.spawner,      *parts_.store,
+                        metrics_, containers_.get(), Environment(environ), &now};
+    if (parts_.containers) parts.owner = parts_.containers->owner;
+    parts.name = random_hex(4);
+    return parts;
+  }
+
+  /// Nothing that we started is left.
+  bool finish() const {
+    const bool programs = parts_.spawner->finish(kKillWait);
+    return (containers_ == nullptr || containers_->finish(kKillWait)) && programs;
+  }
+
   void watch(int fd) const {
     if (fd < 0) return;
     epoll_event event{};
@@ -141,6 +191,10 @@ class Worker {
       executor_.dispatch_transfers();
     } else if (fd == parts_.signals) {
       take_signals();
+    } else if (containers_ != nullptr && fd == containers_->fd()) {
+      executor_.dispatch_containers();
+    } else if (containers_ != nullptr && fd == parts_.containers->keeper.fd()) {
+      keeper_is_gone_ = true;
     } else {
       log::warn("the process that started this worker is gone; leaving");
       left_ = true;  // Nobody is left to hear of a result.
@@ -177,9 +231,9 @@ class Worker {
     }
   }
 
-  int fail_spawner() const {
-    log::error("the spawner process is gone; leaving, to be started again");
-    (void)parts_.spawner->finish(kKillWait);
+  int fail_guard(const char* guard) const {
+    log::error("{} process is gone; leaving, to be started again", guard);
+    (void)finish();
     return kRestart;
   }
 
@@ -251,6 +305,7 @@ class Worker {
   agent::Agent agent_;
   WorkerMetrics metrics_;
   Messenger messenger_;
+  std::unique_ptr<container::Containers> containers_;
   Executor executor_;
   const int epoll_;
   std::uint64_t connections_ = 0;
@@ -260,6 +315,7 @@ class Worker {
   bool again_ = true;
   bool connected_ = false;
   bool draining_ = false;
+  bool keeper_is_gone_ = false;
   bool left_ = false;
 };
 
@@ -284,6 +340,8 @@ int start_and_run(const WorkerConfig& config) {
   auto spawner = exec::Spawner::start(directory->lock_fd());
   if (!spawner) return refuse(spawner.error());
   log::info("bounds of tasks: {}", (*spawner)->bounds());
+  auto containers = open_containers(config, *directory, (*spawner)->fence());
+  if (!containers) return refuse(containers.error());
   const int signals = open_signals();
   auto store = open_object_store(config.object_store);
   if (!store) return refuse(store.error());
@@ -296,11 +354,12 @@ int start_and_run(const WorkerConfig& config) {
   auto link = transport::SchedulerLink::connect({config.scheduler, config.server_key, std::move(*keys)});
   if (!link) return refuse(link.error());
   WorkerHello hello = hello_of(config);
+  hello.containers = containers->has_value();
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker(
-      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), signals, parent, *registry},
-      std::move(hello));
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link),
+                 *std::move(containers), signals, parent, *registry},
+                std::move(hello));
   return worker.run();
 }
 

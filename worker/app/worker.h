@@ -24,6 +24,7 @@ struct WorkerConfig {
   std::uint32_t gpus = 0;
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
+  std::string container_socket;   ///< Of a runtime such as Podman; "": wherever there is one; "none": no containers.
   std::string metrics_listen;     ///< "HOST:PORT" where Prometheus may read; "": nowhere.
   bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.
   bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.

@@ -16,23 +16,13 @@
 #include <set>
 #include <vector>
 
+#include "worker/exec/descriptors.h"
 #include "worker/exec/messages.h"
 #include "worker/exec/process_tree.h"
 #include "worker/exec/supervisor.h"
 
 namespace chappe::exec {
 namespace {
-
-void close_all_but(std::vector<int> kept) {
-  std::sort(kept.begin(), kept.end());
-  unsigned from = 3;
-  for (const int fd : kept) {
-    if (fd < static_cast<int>(from)) continue;
-    if (static_cast<unsigned>(fd) > from) ::syscall(SYS_close_range, from, static_cast<unsigned>(fd) - 1, 0);
-    from = static_cast<unsigned>(fd) + 1;
-  }
-  ::syscall(SYS_close_range, from, ~0U, 0);
-}
 
 /// What every task inherits: no input, no core files, no way to more privileges, no signal that is ignored.
 void settle_down() {

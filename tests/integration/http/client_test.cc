@@ -2,8 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <future>
+#include <thread>
 
 #include "tests/support/servers/loopback_http.h"
 
@@ -55,6 +62,52 @@ TEST(HttpClient, ReplacesAConnectionThatTheServerClosed) {
   const auto answer = client.send({.method = "PUT", .url = server.url(), .body = bytes_of("again")});
   ASSERT_TRUE(answer.has_value()) << answer.error().message;
   EXPECT_EQ(server.received().back().body, "again");
+}
+
+TEST(HttpClient, TellsTheHeadBeforeThereIsABodyAndStopsWhenAsked) {
+  LoopbackHttp server([](const Received&) { return Reply{"HTTP/1.1 200 OK\r\nX-Thing: a\r\n\r\n"}; });
+  std::atomic<bool> stopped = false;
+  std::string told;
+  Request request{.url = server.url()};
+  request.stopped = &stopped;
+  request.on_head = [&](const Response& head) {
+    told = head.header("x-thing");
+    stopped = true;
+  };
+  const auto answer = Client().stream(request, [](std::span<const std::byte>) { return true; });
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(answer.error().message, HasSubstr("stopped"));
+  EXPECT_EQ(told, "a");
+}
+
+TEST(HttpClient, SpeaksOverAUnixSocketWhateverTheUrlNames) {
+  std::string path = ::testing::TempDir() + "chappe-http-XXXXXX";
+  ASSERT_NE(::mkdtemp(path.data()), nullptr);
+  path += "/s.sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  std::string got(256, '\0');
+  std::thread server([&] {
+    const int connection = ::accept(listener, nullptr, nullptr);
+    got.resize(static_cast<std::size_t>(std::max<ssize_t>(::recv(connection, got.data(), got.size(), 0), 0)));
+    const std::string answer = reply("200 OK", "over the socket").bytes;
+    (void)!::write(connection, answer.data(), answer.size());
+    ::close(connection);
+  });
+  const auto answer = Client({.unix_socket = path}).send({.url = "http://runtime/version"});
+  server.join();
+  ::close(listener);
+  ::unlink(path.c_str());
+  ::rmdir(path.substr(0, path.rfind('/')).c_str());
+  ASSERT_TRUE(answer.has_value()) << answer.error().message;
+  EXPECT_EQ(answer->body, "over the socket");
+  EXPECT_THAT(got, HasSubstr("GET /version HTTP/1.1\r\nHost: runtime\r\n"));
 }
 
 TEST(HttpClient, HandsTheBodyOfASuccessToTheSinkAndKeepsThatOfARefusal) {

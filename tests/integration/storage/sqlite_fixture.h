@@ -89,7 +89,8 @@ inline AttemptEnd some_end() {
           .started_at = {31},
           .ended_at = {32},
           .usage = {.cpu_us = 33, .peak_memory_bytes = std::uint64_t{1} << 40, .bytes_in = 35, .bytes_out = 36},
-          .message = "exit code 3: caf\xc3\xa9 'quoted'"};
+          .message = "exit code 3: caf\xc3\xa9 'quoted'",
+          .image = "localhost/tools@sha256:0123"};
 }
 
 inline TaskRow some_task(std::uint32_t index = 0, std::uint32_t run = 1) {

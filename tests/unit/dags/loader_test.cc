@@ -132,6 +132,12 @@ TEST_F(Everything, MergesPoliciesWithTheDefaults) {
   EXPECT_EQ(extract.work->timeout, 90min);
   EXPECT_EQ(extract.queue_timeout, 24h);
   EXPECT_EQ(extract.work->kill_grace, 0s);
+  EXPECT_EQ(extract.work->image.text(), "registry.example.org/tools/extract:${{ params.mode }}");
+  EXPECT_EQ(extract.work->container, (ContainerOptions{.user = "1000:100",
+                                                       .network = ContainerOptions::Network::kBridge,
+                                                       .pull = ContainerOptions::Pull::kAlways,
+                                                       .read_only = false}));
+  EXPECT_TRUE(extract.where.container);
   EXPECT_EQ(extract.work->resources, (Resources{.cpu_milli = 500, .memory_bytes = std::uint64_t{2} << 30, .gpus = 1}));
   EXPECT_EQ(extract.pool, "gpu-large");
   EXPECT_EQ(extract.slots, 2);

@@ -50,6 +50,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "rate"}), known(keys::kRate));
   EXPECT_EQ(properties({"$defs", "backoff"}), known(keys::kBackoff));
   EXPECT_EQ(properties({"$defs", "resources"}), known(keys::kResources));
+  EXPECT_EQ(properties({"$defs", "container"}), known(keys::kContainer));
   EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
   EXPECT_EQ(properties({"$defs", "condition"}), known(keys::kCondition));
   EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));

@@ -50,6 +50,23 @@ TEST_F(Line, FormsBehindShortPrograms) {
   EXPECT_EQ(lined_up(desk.orders()), Pairs{});
 }
 
+TEST(Lines, AreOfProcessesAlone) {
+  const auto boxed = [](std::uint64_t attempt) {
+    Assignment assignment = task(attempt);
+    ResolvedWork work = *assignment.work;
+    work.image = "debian:12";
+    assignment.work = std::make_shared<const ResolvedWork>(work);
+    return assignment;
+  };
+  Desk desk(two_cores(8));
+  desk.join();
+  desk.learn(kShortProgram - 1us);
+  (void)desk.hear(assign({boxed(11), task(12), boxed(13), task(14)}));
+  desk.agent.program_started({11}, desk.now());
+  desk.agent.program_started({12}, desk.now());
+  EXPECT_EQ(lined_up(desk.orders()), (Pairs{{14, 12}}));
+}
+
 TEST_F(Line, MovesUpWhenAProgramEnds) {
   desk.pass(1ms);
   const AgentOrders orders = program_ends(11);

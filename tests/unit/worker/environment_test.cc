@@ -24,7 +24,7 @@ Assignment assignment(std::vector<std::pair<std::string, std::string>> env = {})
 }
 
 std::vector<std::string> of(const Environment& environment, const Assignment& assignment) {
-  return environment.of(assignment, {"/a", "/a/work", "/a/tmp"}, "/r.json");
+  return environment.of(assignment, {"/a/work", "/a/tmp", "/r.json"});
 }
 
 TEST(Environment, PassesOnOnlyWhatTasksMaySee) {
@@ -35,6 +35,20 @@ TEST(Environment, PassesOnOnlyWhatTasksMaySee) {
   for (const std::string& variable : variables) {
     EXPECT_EQ(variable.find("=s"), std::string::npos) << variable;
     EXPECT_FALSE(variable.starts_with("LD_PRELOAD")) << variable;
+  }
+}
+
+TEST(Environment, LeavesAnImageItsOwnPathAndLocale) {
+  const char* inherited[] = {"PATH=/bin", "LC_ALL=C", "TZ=UTC", "HTTPS_PROXY=http://p", "SSL_CERT_FILE=/x", nullptr};
+  Assignment boxed = assignment();
+  auto work = std::make_shared<ResolvedWork>(*boxed.work);
+  work->image = "debian:12";
+  boxed.work = work;
+  const auto variables = of(Environment(inherited), boxed);
+  EXPECT_THAT(variables, testing::IsSupersetOf({"TZ=UTC", "HTTPS_PROXY=http://p", "HOME=/a/work", "CHAPPE_TASK=t"}));
+  for (const std::string& variable : variables) {
+    for (const char* name : {"PATH=", "LC_ALL=", "SSL_CERT_FILE="})
+      EXPECT_FALSE(variable.starts_with(name)) << variable;
   }
 }
 

@@ -51,6 +51,19 @@ TEST(Placement, AsMuchIsTakenAheadAsTheNeedSaysForEachThatRuns) {
   EXPECT_EQ(room_for(full, ahead, 50), 12u);
 }
 
+TEST(Placement, AContainerGoesWhereContainersAreRun) {
+  const Whereabouts boxed{.labels = {}, .tolerations = {}, .container = true};
+  Need one = need(1000);
+  one.where = &boxed;
+  std::vector<WorkerRoom> rooms{room(1, 8000), room(2, 2000)};
+  EXPECT_EQ(pick_worker(rooms, one), std::nullopt);
+  EXPECT_EQ(refusal_of(rooms[0], one), Refusal::kElsewhere);
+  EXPECT_EQ(explain_refusal(rooms[0], "w1", one), "w1 runs no containers");
+  rooms[1].containers = true;
+  EXPECT_EQ(pick_worker(rooms, one), 1U);
+  EXPECT_EQ(pick_worker(rooms, need(1000)), 0U);
+}
+
 TEST(Placement, TheWorkerWithTheLargestFreeShareIsChosenAndTiesGoToTheSmallerId) {
   std::vector<WorkerRoom> rooms{room(3, 2000), room(1, 4000), room(2, 4000)};
   EXPECT_EQ(pick_worker(rooms, need(1000)), 1u);

@@ -228,6 +228,8 @@ TEST(HostileScheduler, CannotPutAFieldOutOfItsRange) {
   EXPECT_NE(complaint_about([](auto& message) { message.add_runs(); }), "");
   EXPECT_NE(complaint_about([](auto& message) { message.add_works()->set_kind(2); }), "");
   EXPECT_NE(complaint_about([](auto& message) { message.add_works()->set_kill_grace(1ULL << 63); }), "");
+  EXPECT_NE(complaint_about([](auto& message) { message.add_works()->mutable_container()->set_network(3); }), "");
+  EXPECT_NE(complaint_about([](auto& message) { message.add_works()->mutable_container()->set_pull(3); }), "");
   EXPECT_NE(complaint_about([](auto& message) { message.add_works()->add_outputs()->set_pack(3); }), "");
   EXPECT_NE(complaint_about([](auto& message) { message.add_works()->add_values()->set_default_json("{"); }), "");
   EXPECT_NE(complaint_about([](auto& message) { message.mutable_part()->set_number(1); }), "");

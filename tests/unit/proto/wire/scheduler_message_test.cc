@@ -60,6 +60,11 @@ std::shared_ptr<const ResolvedWork> full_work() {
   work.timeout = 90s;
   work.kill_grace = 11s;
   work.resources = {.cpu_milli = 250, .memory_bytes = 1 << 20, .gpus = 1};
+  work.image = "debian:12";
+  work.container = {.user = "1000:100",
+                    .network = ContainerOptions::Network::kHost,
+                    .pull = ContainerOptions::Pull::kNever,
+                    .read_only = false};
   return std::make_shared<const ResolvedWork>(work);
 }
 
@@ -73,6 +78,8 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
   EXPECT_EQ(a.timeout, b.timeout);
   EXPECT_EQ(a.kill_grace, b.kill_grace);
   EXPECT_EQ(a.resources, b.resources);
+  EXPECT_EQ(a.image, b.image);
+  EXPECT_EQ(a.container, b.container);
   ASSERT_EQ(a.inputs.size(), b.inputs.size());
   for (std::size_t i = 0; i < a.inputs.size(); ++i) {
     EXPECT_EQ(a.inputs[i].name, b.inputs[i].name);

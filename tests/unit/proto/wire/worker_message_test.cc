@@ -24,6 +24,7 @@ WorkerHello full_hello() {
           .prefetch = 7,
           .labels = {{"zone", "b"}, {"arch", ""}},
           .taints = {"gpu", "slow"},
+          .containers = true,
           .held = {held(1, 2, 3), held(0xffffffff, 0xffffffff, ~0ULL)}};
 }
 
@@ -49,7 +50,8 @@ AttemptFinished full_finish() {
                   .started_at = {11},
                   .ended_at = {std::numeric_limits<std::int64_t>::max()},
                   .usage = {.cpu_us = 1, .peak_memory_bytes = 2, .bytes_in = 3, .bytes_out = 4},
-                  .message = "exit code 253: naïve"},
+                  .message = "exit code 253: naïve",
+                  .image = "docker.io/library/debian@sha256:" + std::string(64, 'a')},
           .outputs = std::make_shared<const AttemptOutputs>(outputs)};
 }
 

@@ -1,0 +1,130 @@
+// Attempts that run in a container: what it is handed, and what its end means. The rest is in executor.cc.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "engine/base/assert.h"
+#include "worker/app/execution.h"
+#include "worker/exec/control_groups.h"
+
+namespace chappe::worker {
+namespace {
+
+using container::EndKind;
+
+/// As many open files as the worker itself may have: its processes inherit that, and a runtime may not give more.
+std::uint64_t files_max() {
+  constexpr std::uint64_t kUnlimited = 1 << 20;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return std::min<std::uint64_t>(limit.rlim_max, kUnlimited);
+}
+
+}  // namespace
+
+void Executor::run_container(Execution& execution) {
+  if (parts_.containers == nullptr) {
+    return fail_attempt(execution, Reason::kLaunchFailed, "this worker runs no containers");
+  }
+  Result<container::ContainerSpec> spec = container_of(execution);
+  if (!spec) return fail_attempt(execution, reason_of(spec.error()), spec.error().message);
+  const Result<void> launched = parts_.containers->launch(*std::move(spec));
+  if (!launched) return fail_attempt(execution, reason_of(launched.error()), launched.error().message);
+  execution.in_container = true;
+  in_containers_.push_back(&execution);
+}
+
+Result<container::ContainerSpec> Executor::container_of(Execution& execution) {
+  const Assignment& assignment = *execution.assignment;
+  const ResolvedWork& work = execution.work();
+  AttemptFolder& folder = *execution.folder;
+  const Result<std::string> params = parts_.directory.acquire_params(*assignment.run);
+  if (!params) return fail(params.error());
+  execution.has_params = true;
+  container::ContainerSpec spec;
+  spec.attempt = execution.id();
+  spec.name = fmt::format("chappe-{}-{}", to_text(execution.id()), parts_.name);
+  spec.labels = {{container::kOwnerLabel, parts_.owner},
+                 {"chappe.attempt", to_text(execution.id())},
+                 {"chappe.run", assignment.run->id.text()},
+                 {"chappe.dag", assignment.run->dag},
+                 {"chappe.task", assignment.task}};
+  spec.image = work.image;
+  spec.argv = argv_of(work, container::kScriptInside);
+  spec.env =
+      parts_.environment.of(assignment, {container::kWorkInside, container::kTmpInside, container::kParamsInside});
+  spec.directory = container::kWorkInside;
+  spec.mounts = {{folder.work, container::kWorkInside, false},
+                 {folder.tmp, container::kTmpInside, false},
+                 {*params, container::kParamsInside, true}};
+  spec.options = work.container;
+  spec.resources = work.resources;
+  spec.pids_max = static_cast<std::uint64_t>(exec::processes_max());
+  spec.files_max = files_max();
+  if (!work.command.empty()) return spec;
+  folder.has_files = true;
+  if (auto written = write_script(folder.script(), work.script, true); !written) return fail(written.error());
+  spec.mounts.push_back({folder.script(), container::kScriptInside, true});
+  return spec;
+}
+
+void Executor::dispatch_containers() {
+  const auto running = [this](AttemptId attempt) -> Execution& {
+    const auto found = executions_.find(attempt);
+    CHAPPE_ASSERT(found != executions_.end() && found->second->in_container);
+    return *found->second;
+  };
+  parts_.containers->dispatch(
+      {[this](AttemptId attempt) { parts_.agent.program_started(attempt, parts_.now()); },
+       [&](AttemptId attempt, std::span<const std::byte> bytes) { take_output(running(attempt), bytes); },
+       [this](AttemptId attempt, const container::ContainerEnd& end) { container_ended(attempt, end); }});
+}
+
+void Executor::container_ended(AttemptId attempt, const container::ContainerEnd& end) {
+  const auto found = executions_.find(attempt);
+  CHAPPE_ASSERT(found != executions_.end() && found->second->in_container);
+  Execution& execution = *found->second;
+  execution.in_container = false;
+  std::erase(in_containers_, &execution);
+  append_text(execution.log, execution.mask.rest());
+  execution.end = end_of(execution, end);
+  const Now ended = at(end.ended_at);
+  parts_.agent.program_ended(attempt, ended);
+  store_outputs(execution, ended);
+}
+
+AttemptEnd Executor::end_of(const Execution& execution, const container::ContainerEnd& end) {
+  AttemptEnd result = execution.end;
+  result.image = end.image;
+  result.usage.cpu_us = end.cpu_us;
+  result.usage.peak_memory_bytes = end.peak_memory_bytes;
+  if (end.kind != EndKind::kExited) {
+    result.reason = end.kind == EndKind::kLost ? Reason::kLostWorker : Reason::kLaunchFailed;
+    result.message = end.message;
+    return result;
+  }
+  result.exit_code = end.exit_code;
+  if (end.exit_code == 0) return result;
+  const int signal = end.exit_code - 128;
+  const bool killed_for_memory = end.outgrew_memory || (end.memory_untold && signal == SIGKILL && oom_kills_.claim());
+  if (killed_for_memory && !end.terminated) {
+    result.reason = Reason::kOom;
+    result.message = fmt::format("killed by the kernel: it outgrew the {} MiB of its resources.memory",
+                                 execution.work().resources.memory_bytes >> 20);
+  } else if (end.fenced) {
+    result.reason = Reason::kLostWorker;
+    result.message = "stopped because the worker had no word from the scheduler";
+  } else if (signal > 0 && signal < NSIG) {
+    result.reason = Reason::kSignal;
+    result.message = "ended by " + name_of_signal(signal);
+  } else {
+    result.reason = Reason::kExitCode;
+    result.message = fmt::format("exit code {}", end.exit_code);
+  }
+  return result;
+}
+
+}  // namespace chappe::worker

@@ -1,0 +1,48 @@
+/// \file
+/// What one container is to be: everything it gets is here, and it gets nothing else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/model/dag.h"
+
+namespace chappe::container {
+
+/// Where a container finds what the worker hands it.
+inline constexpr char kWorkInside[] = "/chappe/work";
+inline constexpr char kTmpInside[] = "/chappe/tmp";
+inline constexpr char kScriptInside[] = "/chappe/script";
+inline constexpr char kParamsInside[] = "/chappe/params.json";
+
+/// Of all containers that belong to one work directory on one machine.
+inline constexpr char kOwnerLabel[] = "chappe.owner";
+
+struct Mount {
+  std::string host;    ///< Path on the machine.
+  std::string inside;  ///< Path in the container.
+  bool read_only = true;
+};
+
+struct ContainerSpec {
+  AttemptId attempt;
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> labels;
+  std::string image;
+  std::vector<std::string> argv;  ///< In place of the image's entry point and command.
+  std::vector<std::string> env;   ///< "NAME=VALUE", over the image's.
+  std::string directory;          ///< The working directory, inside.
+  std::vector<Mount> mounts;
+  ContainerOptions options;
+  Resources resources;
+  std::uint64_t pids_max = 0;   ///< Processes and threads.
+  std::uint64_t files_max = 0;  ///< Open files of each process.
+};
+
+/// The body of the API's "create". `image_id`: what `image` was found to be; a name could come to mean another one.
+std::string create_body(const ContainerSpec& spec, const std::string& image_id);
+
+}  // namespace chappe::container
