@@ -116,7 +116,7 @@ class Containers(unittest.TestCase):
         run = self.submit(
             f'{{id: closed, run: "{look}"}}',
             f'{{id: open, run: "{look}", container: {{user: "1000:1000", network: host, read_only: false}}}}',
-            '{id: named, run: "id -u; echo mine > mine", container: {user: worker},'
+            '{id: named, run: "id -u; cat $CHAPPE_PARAMS > mine", container: {user: worker},'
             ' outputs: {artifacts: [{name: mine, path: mine}]}}',
         )
         self.cluster.wait_for_run(run, "success")

@@ -1,9 +1,12 @@
 // Attempts that run in a container: what it is handed, and what its end means. The rest is in executor.cc.
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <utility>
 
 #include "engine/base/assert.h"
@@ -44,6 +47,10 @@ Result<container::ContainerSpec> Executor::container_of(Execution& execution) {
   const Result<std::string> params = parts_.directory.acquire_params(*assignment.run);
   if (!params) return fail(params.error());
   execution.has_params = true;
+  // For any user of a container; on the machine itself nobody gets past the directory that it is in.
+  if (::chmod(params->c_str(), 0444) != 0) {
+    return fail(ErrorCode::kUnavailable, fmt::format("open {} to the container: {}", *params, std::strerror(errno)));
+  }
   container::ContainerSpec spec;
   spec.attempt = execution.id();
   spec.name = fmt::format("chappe-{}-{}", to_text(execution.id()), parts_.name);

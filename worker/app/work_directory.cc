@@ -160,9 +160,7 @@ Result<std::string> WorkDirectory::acquire_params(const RunContext& run) {
   (void)::unlink(file.c_str());
   const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
   const std::string& text = run.params_json.empty() ? "{}" : run.params_json;
-  // For any user of a container; outside nobody gets past the directory.
-  const bool written =
-      fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fchmod(fd, 0444) == 0;
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const Failure failure = failed("write", file);
   if (fd >= 0) ::close(fd);
   if (written) return file;
