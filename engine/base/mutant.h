@@ -98,6 +98,7 @@ enum class Mutant : std::uint8_t {
   kTrustsTheWallClock,
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
+  kBackfillLooksNothingUp,
   kRestoreLeasesForEver,
   // The worker's agent.
   kAgentStartsTwice,

@@ -21,6 +21,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.run_schedules();
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
+  state.run_backfills();
   state.dispatch();
   if (!state.touched.empty()) {  // Placing found tasks that cannot start.
     state.finish_touched();
@@ -109,6 +110,7 @@ void EngineState::seal_effects() {
   if (const auto back = gates.next_return()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *back) : *back;
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();
+  wake_for_backfills();
 }
 
 LiveRun* EngineState::find_run(RunSeq seq) {

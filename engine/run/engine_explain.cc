@@ -250,6 +250,15 @@ std::string Engine::dump_json() const {
                                     {"next", to_iso8601(deployment.next)},
                                     {"due", to_iso8601(deployment.due)}});
   }
+  ValueList backfills;
+  for (const auto& [id, backfill] : state.backfills) {
+    backfills.emplace_back(ValueMap{{"backfill", number(id.value)},
+                                    {"state", name_of(backfill.row.state)},
+                                    {"done", to_iso8601(backfill.row.done)},
+                                    {"made", number(backfill.row.made)},
+                                    {"skipped", number(backfill.row.skipped)},
+                                    {"live", number(backfill.live.size())}});
+  }
   ValueList waiters;
   for (const auto& [name, keys] : state.asset_waiters) {
     waiters.emplace_back(ValueMap{{"asset", name}, {"waiters", number(keys.size())}});
@@ -266,6 +275,7 @@ std::string Engine::dump_json() const {
   return to_json(ValueMap{{"epoch", number(state.epoch)},
                           {"runs", std::move(runs)},
                           {"schedules", std::move(schedules)},
+                          {"backfills", std::move(backfills)},
                           {"waiters", std::move(waiters)},
                           {"questions", number(state.questions.size())},
                           {"workers", std::move(leases)},

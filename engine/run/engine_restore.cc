@@ -17,6 +17,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   state->last_run = stored.last_run;
   state->last_worker = stored.last_worker;
   state->last_asset_version = stored.last_asset_version;
+  state->last_backfill = stored.last_backfill;
   state->now = now;
   for (const auto& [name, slots] : state->config.pools) state->pools[state->pool_id(name)].slots = slots;
   std::map<AssetVersionId, const AssetVersion*> versions;
@@ -36,6 +37,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   }
   for (TokenRow& row : stored.tokens) state->tokens.emplace(row.name, std::move(row));
   state->adopt_deployments(std::move(stored.deployments));
+  state->adopt_backfills(std::move(stored.backfills));
   for (WorkerRow& row : stored.workers) {
     WorkerState& worker = state->workers[row.seq];
     state->by_incarnation[row.incarnation] = row.seq;
@@ -70,6 +72,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
+  enter_backfill(run.row);
   if (run.row.state == RunState::kQueued && !CHAPPE_MUTANT(kRestoreForgetsQueuedRuns)) queue_up(run);
   if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));

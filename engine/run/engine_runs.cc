@@ -60,7 +60,9 @@ Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAt
     return fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
                                                   event.dag->max_runs, event.dag->name));
   }
-  out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+  if (!event.rerun_of) {  // Its version is known, and does not become the newest by that.
+    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+  }
   const RunRow& row = add_run(event, instances->size(), parent, depth).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
@@ -90,11 +92,14 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   row.created_at = now.wall;
   row.parent = parent;
   row.depth = depth;
+  row.backfill = event.backfill;
+  row.rerun_of = event.rerun_of;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
+  enter_backfill(row);
 
-  if (has_place(*run.dag) || has_place_of_ancestor(run)) {
+  if (has_own_place(row) || has_place(*run.dag) || has_place_of_ancestor(run)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -135,7 +140,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
 
 /// The run has a place among those of its DAG, and its time runs.
 void EngineState::enter(LiveRun& run) {
-  ++running_by_dag[run.row.dag];
+  if (!has_own_place(run.row)) ++running_by_dag[run.row.dag];
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
 }
 
@@ -149,6 +154,7 @@ void EngineState::begin(LiveRun& run) {
   const auto prepared = run.started() ? Result<void>() : prepare(run);
   CHAPPE_ASSERT(prepared.has_value());  // It was expanded when it was requested.
   enter(run);
+  if (run.row.generation == 1) leave_out(run);
   recount(run);
   judge_due(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
@@ -261,7 +267,7 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.state = run.outcome();
     row.ended_at = now.wall;
   });
-  --running_by_dag[dag];
+  if (!has_own_place(run.row)) --running_by_dag[dag];
   tell_parent(run);
   forget_run(seq);
   if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
@@ -296,6 +302,7 @@ void EngineState::forget_run(RunSeq seq) {
   remember_request(row);
   const DagPtr dag = found->second->dag;
   unhold(row.dag);
+  leave_backfill(row);
   runs.erase(found);
   if (const auto graph = graphs.find(dag.get()); graph != graphs.end() && graph->second.expired()) graphs.erase(graph);
 }

@@ -10,7 +10,8 @@
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
 ///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
-///   engine_subdag.cc  tasks that start runs of other DAGs
+///   engine_subdag.cc  tasks that start runs of other DAGs   engine_again.cc    tasks that people run again, or mark
+///   engine_backfills.cc  runs for a stretch of the past
 #pragma once
 
 #include <deque>
@@ -90,6 +91,15 @@ struct Deployment {
   } turn = Turn::kNone;
 };
 
+/// A backfill that is not over.
+struct Backfill {
+  BackfillRow row;
+  DagPtr dag;             ///< Null: its text does not load any more; it starts no runs.
+  ValueMap params;        ///< Of each run, resolved.
+  std::set<RunSeq> live;  ///< Its runs that are not over.
+  bool asked = false;     ///< The runs of its next dates are being looked up.
+};
+
 /// Something outside that is being looked at.
 struct Look {
   std::set<InstanceKey> waiters;  ///< Not empty.
@@ -110,6 +120,7 @@ struct EngineState {
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
+  BackfillId last_backfill;
 
   std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
   std::map<RunId, RunSeq> run_ids;
@@ -140,6 +151,9 @@ struct EngineState {
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
   std::deque<std::string>
       due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
+  std::map<BackfillId, Backfill> backfills;                                 ///< That are not over; one of a DAG.
+  std::map<std::string, BackfillId, std::less<>> backfill_of;               ///< By DAG.
+  std::set<BackfillId> backfills_due;                                       ///< Those that may go on.
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
@@ -199,6 +213,8 @@ struct EngineState {
 
   // ---- engine_limits.cc ----
   bool has_place(const Dag& dag) const;
+  /// `max_runs` is not about it.
+  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -217,6 +233,22 @@ struct EngineState {
   void wake_for_schedules();
   void unhold(const std::string& dag);
   RunId make_run_id() const;
+
+  // ---- engine_backfills.cc ----
+  void on(const BackfillRequested& event);
+  void on(const BackfillChangeRequested& event);
+  void on(const DatesLooked& event);
+  void save(const Backfill& backfill);
+  void adopt_backfills(std::vector<StoredBackfill> stored);
+  void run_backfills();
+  void go_on(Backfill& backfill);
+  bool make_backfill_run(Backfill& backfill, WallTime time);
+  void leave_out(LiveRun& run);
+  void cancel_backfill(BackfillId id, const std::string& message);
+  void end_backfill(BackfillId id, BackfillState state);
+  void enter_backfill(const RunRow& row);
+  void leave_backfill(const RunRow& row);
+  void wake_for_backfills();
 
   // ---- engine_judge.cc ----
   void recount(LiveRun& run);
@@ -339,16 +371,25 @@ struct EngineState {
 
   // ---- engine_requests.cc ----
   void on(const CancelRequested& event);
-  void on(const RetryRequested& event);
   void on(const AliasMoveRequested& event);
   void on(const TokenRequested& event);
   void on(const TokenRevokeRequested& event);
   void on(const AccessDenied& event);
-  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
+  void queue_up(const LiveRun& run);
+
+  // ---- engine_again.cc ----
+  void on(const RetryRequested& event);
+  void on(const MarkRequested& event);
+  Result<LiveRun*> open_run(const RunId& id, const StoredRun* stored);
+  void reopen(LiveRun& run, bool was_over, const std::string& message);
+  void begin_again(LiveRun& run, bool was_over);
+  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const RetryRequested& event) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+  Result<std::vector<std::uint32_t>> chosen_for_mark(const LiveRun& run, const MarkRequested& event) const;
+  static std::vector<std::uint32_t> judged_by(const LiveRun& run, const std::vector<std::uint32_t>& indexes);
+  void supersede(LiveRun& run, std::uint32_t index, const std::string& message);
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void resume(LiveRun& run);
-  void queue_up(const LiveRun& run);
 
   // ---- engine_waits.cc ----
   void on(const LookReported& event);

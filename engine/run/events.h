@@ -121,6 +121,8 @@ struct RunRequested {
   WallTime interval_start;  ///< Not set: equal to interval_end.
   WallTime interval_end;    ///< Not set: equal to logical_time.
   std::string source;       ///< As AuditRow::source; so in all requests.
+  RunSeq rerun_of;          ///< As RunRow::rerun_of.
+  BackfillId backfill;      ///< As RunRow::backfill; nobody asks for such a run but the engine itself.
 };
 
 struct CancelRequested {
@@ -134,10 +136,58 @@ struct CancelRequested {
 struct RetryRequested {
   Ticket ticket;
   RunId run;
-  std::vector<std::string> tasks;  ///< Task ids to run again with all that depends on them; empty: all that failed.
+  std::vector<std::string> tasks;  ///< Task ids or instances to run again, and more as `reach` says; empty: all that
+                                   ///< failed.
   std::string requested_by;
   std::shared_ptr<StoredRun> stored;  ///< The run, where the engine has let go of it (Engine::knows()).
   std::string source;
+  /// Which tasks run again besides those that are named.
+  struct Reach {
+    bool upstream = false;     ///< All they depend on.
+    bool downstream = true;    ///< All that depends on them.
+    bool only_failed = false;  ///< Of all these only what did not succeed; and nothing else in the run.
+  } reach;
+};
+
+/// A person says how tasks of a run ended. A new generation, audited.
+struct MarkRequested {
+  Ticket ticket;
+  RunId run;
+  std::string task;                       ///< A task id, or an instance.
+  TaskState state = TaskState::kSuccess;  ///< Or kFailed, or kSkipped.
+  std::string requested_by;
+  std::shared_ptr<StoredRun> stored;  ///< As in RetryRequested.
+  std::string source;
+};
+
+/// A person asks for a backfill. `spec` and `params` are checked already (check_backfill, resolve_params).
+struct BackfillRequested {
+  Ticket ticket;
+  DagPtr dag;
+  BackfillSpec spec;
+  std::uint32_t total = 0;  ///< Dates, as check_backfill() counted them.
+  ValueMap params;          ///< Those that were given.
+  std::string requested_by;
+  std::string source;
+};
+
+struct BackfillChangeRequested {
+  Ticket ticket;
+  BackfillId backfill;
+  BackfillState state = BackfillState::kRunning;  ///< Wanted: kRunning, kPaused or kCancelled.
+  std::string requested_by;
+  std::string source;
+};
+
+/// The runs of a backfill's next dates (WantedDates) were looked up: after the commit that asked for it, and before
+/// anything else was decided.
+struct DatesLooked {
+  BackfillId backfill;
+  struct Date {
+    WallTime time;
+    std::optional<RunState> newest;  ///< As why_no_run() takes it.
+  };
+  std::vector<Date> dates;
 };
 
 /// From now on new runs of this DAG are of this version, and its schedule starts them.
@@ -245,11 +295,11 @@ struct BoundsSet {
   std::map<std::string, std::uint32_t> locks;                ///< Places of named locks. Others have 1.
 };
 
-using Event =
-    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
-                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, BoundsSet>;
+using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
+                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
+                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved, DagBrought,
+                           BoundsSet, MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -365,6 +415,13 @@ struct WantedDag {
   std::string dag;
 };
 
+/// Look up the runs of the DAG with these logical times, then report DatesLooked. Idempotent.
+struct WantedDates {
+  BackfillId backfill;
+  std::string dag;
+  std::vector<WallTime> times;
+};
+
 struct Reply {
   Ticket ticket;
   Result<Value> answer;
@@ -378,6 +435,7 @@ struct Effects {
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
   std::vector<LookOrder> looks;        ///< ... look at what tasks wait for, ...
   std::vector<WantedDag> wanted;       ///< ... bring DAGs, ...
+  std::vector<WantedDates> dates;      ///< ... look up runs, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

@@ -14,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/value.h"
 #include "engine/lineage/objects.h"
+#include "engine/model/backfill.h"
 #include "engine/model/dag.h"
 
 namespace chappe {
@@ -43,10 +44,11 @@ struct AttemptEnd {
 struct TaskRow {
   InstanceKey key;
   TaskState state = TaskState::kNone;
-  bool allowed = false;           ///< kFailed, but `allow_failure` covers it.
-  AttemptId attempt;              ///< Latest; 0: none yet.
-  std::uint16_t attempt_no = 0;   ///< Counts from 1 over all generations.
-  std::uint16_t user_tries = 0;   ///< Failures charged to `retry` in this generation.
+  bool allowed = false;          ///< kFailed, but `allow_failure` covers it; kSkipped, because the run does without it.
+                                 ///< Either counts as success.
+  AttemptId attempt;             ///< Latest; 0: none yet.
+  std::uint16_t attempt_no = 0;  ///< Counts from 1 over all generations.
+  std::uint16_t user_tries = 0;  ///< Failures charged to `retry` in this generation.
   std::uint16_t infra_tries = 0;  ///< Failures charged to `infra_retry` in this generation.
   std::uint16_t iteration = 0;    ///< Of a loop: those that ended in this generation. Each has tries of its own.
   WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
@@ -128,6 +130,8 @@ struct RunRow {
   std::string message;  ///< Why it ended so, for people.
   ParentAttempt parent;
   std::uint32_t depth = 0;  ///< How many runs stand above it.
+  BackfillId backfill;      ///< That made it; 0: none did.
+  RunSeq rerun_of;          ///< The run that a person wanted once more; 0: it is no rerun.
   bool operator==(const RunRow&) const = default;
 };
 
@@ -262,6 +266,25 @@ struct DeploymentRow {
   bool operator==(const DeploymentRow&) const = default;
 };
 
+/// A backfill, and how far it has come. Its runs name it (RunRow::backfill).
+struct BackfillRow {
+  BackfillId id;
+  std::string dag;
+  std::string version;  ///< Of all its runs.
+  BackfillSpec spec;
+  std::string params_json;  ///< Those that were given.
+  BackfillState state = BackfillState::kRunning;
+  WallTime done;              ///< Its latest date that has been decided; not set: none. In the order of its dates.
+  std::uint32_t total = 0;    ///< Dates.
+  std::uint32_t made = 0;     ///< Those that got a run.
+  std::uint32_t skipped = 0;  ///< Those that got none, because of the runs they had.
+  std::string created_by;
+  WallTime created_at;
+  WallTime ended_at;
+  std::string message;  ///< Why it is paused, where no person did that.
+  bool operator==(const BackfillRow&) const = default;
+};
+
 /// All that one transaction writes.
 struct Persist {
   std::vector<DagVersionRow> dag_versions;   ///< Insert where not there.
@@ -279,6 +302,7 @@ struct Persist {
   std::vector<AliasRow> aliases;             ///< Insert.
   std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
   std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
+  std::vector<BackfillRow> backfills;        ///< Insert, or update by id, in order.
   std::vector<AuditRow> audit;               ///< Insert.
 
   bool empty() const;
@@ -304,18 +328,28 @@ struct StoredDeployment {
   DagPtr dag;              ///< Null: undeployed, or its text does not load any more.
 };
 
+/// A backfill that is not over, as a store hands it on.
+struct StoredBackfill {
+  BackfillRow row;
+  std::string dag_source;  ///< Of its version; the shell loads it into `dag`.
+  DagPtr dag;              ///< Null: its text does not load any more.
+  Value params;            ///< Map; the shell reads it out of `row.params_json`.
+};
+
 /// What a store hands the engine at a start.
 struct StoredState {
   std::uint32_t epoch = 0;  ///< Of this process: already raised and durable.
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
+  BackfillId last_backfill;
   std::vector<StoredRun> runs;       ///< Not final, by seq.
   std::vector<WorkerRow> workers;    ///< Those that an attempt of `runs` is assigned to.
   std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
   std::vector<AliasRow> aliases;     ///< Newest row of each.
   std::vector<TokenRow> tokens;      ///< All, by name.
   std::vector<StoredDeployment> deployments;  ///< All, removed ones too, by dag.
+  std::vector<StoredBackfill> backfills;      ///< Not final, by id.
 };
 
 }  // namespace chappe

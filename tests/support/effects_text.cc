@@ -48,6 +48,10 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   for (const WantedDag& wanted : effects.wanted) {
     out.push_back(fmt::format("want {} for {}", wanted.dag, instance(wanted.key)));
   }
+  for (const WantedDates& wanted : effects.dates) {
+    out.push_back(fmt::format("look up {} dates of {} from {}", wanted.times.size(), wanted.dag,
+                              to_iso8601(wanted.times.front()).substr(0, 16)));
+  }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
   }
@@ -62,6 +66,10 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const TaskChange& change : persist.tasks) out.push_back(line(change.row));
   for (const DeploymentRow& row : persist.deployments) out.push_back(line(row));
+  for (const BackfillRow& row : persist.backfills) {
+    out.push_back(fmt::format("save backfill {} {}: {} of {} dates, {} skipped", row.id.value, name_of(row.state),
+                              row.made + row.skipped, row.total, row.skipped));
+  }
   for (const InputRow& row : persist.inputs) {
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
     out.push_back(fmt::format("save input {}={} of {} for {}",

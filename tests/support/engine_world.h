@@ -51,6 +51,8 @@ class EngineWorld {
   void know(const DagPtr& dag);  ///< As if some run of it had been asked for.
   RunRequested request(const DagPtr& dag, ValueMap params = {}, const std::string& request_id = "");
   DagDeployed deployed(const DagPtr& dag, const std::string& origin = "");
+  /// Fails the test where the backfill is not one that may be asked for.
+  BackfillRequested backfill(const DagPtr& dag, BackfillSpec spec, ValueMap params = {});
   /// A new connection, with what the worker holds.
   Event join(WorkerSide& worker);
   Event heartbeat(const WorkerSide& worker) const;
@@ -58,6 +60,9 @@ class EngineWorld {
   Event finished(const WorkerSide& worker, const Assignment& what, AttemptEnd end = {},
                  AttemptOutputs outputs = {}) const;
   RetryRequested retry(const RunId& run, std::vector<std::string> tasks = {});
+  MarkRequested mark(const RunId& run, const std::string& task, TaskState state);
+  /// Dates of backfills are to be looked up: the next step begins with that.
+  bool has_dates_to_look_up() const { return !dates_.empty(); }
 
   // ---- Who and what there is ----
   WorkerSide& worker(const std::string& name);  ///< Made at the first mention: 2 cores, 8 GiB, no prefetch.
@@ -102,6 +107,7 @@ class EngineWorld {
   std::map<std::string, WorkerSide> workers_;
   std::vector<Assignment> assigned_;
   std::vector<WantedDag> wanted_;  ///< All, in the order of their asking.
+  std::vector<WantedDates> dates_;
   std::optional<MonoTime> wake_at_;
   MonoTime heartbeat_at_;
   std::uint64_t connections_ = 0;

@@ -62,7 +62,17 @@ void MemoryMetaStore::apply(const Persist& changes) {
   append(tables_.aliases, changes.aliases);
   for (const TokenChange& change : changes.tokens) apply(change);
   for (const DeploymentRow& row : changes.deployments) apply(row);
+  for (const BackfillRow& row : changes.backfills) apply(row);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const BackfillRow& row) {
+  const std::string name = fmt::format("backfill {}", row.id.value);
+  if (!tables_.dag_versions.contains(row.version)) broken(name, "its DAG version", "none");
+  const auto [kept, fresh] = tables_.backfills.try_emplace(row.id, row);
+  if (!fresh && is_final(kept->second.state)) broken(name, "one that is not over", "one that is");
+  if (row.made + row.skipped < kept->second.made + kept->second.skipped) broken(name, "fewer dates", "more");
+  kept->second = row;
 }
 
 void MemoryMetaStore::apply(const DeploymentRow& row) {
@@ -184,6 +194,18 @@ Result<StoredRun> MemoryMetaStore::load_run(const RunId& id) {
   return fail(ErrorCode::kNotFound, "run " + id.text());
 }
 
+std::vector<std::optional<RunState>> MemoryMetaStore::newest_of_dates(const std::string& dag,
+                                                                      const std::vector<WallTime>& times) const {
+  std::vector<std::optional<RunState>> newest(times.size());
+  for (const auto& [seq, row] : tables_.runs) {
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      const bool live_before = newest[i] && !is_final(*newest[i]);
+      if (row.dag == dag && row.logical_time == times[i] && !live_before) newest[i] = row.state;
+    }
+  }
+  return newest;
+}
+
 Result<StoredState> MemoryMetaStore::load() const {
   StoredState out{.epoch = epoch_};
   if (!tables_.runs.empty()) out.last_run = tables_.runs.rbegin()->first;
@@ -211,6 +233,12 @@ Result<StoredState> MemoryMetaStore::load() const {
     if (row.version) wanted.insert(row.version);
   }
   for (const AssetVersionId id : wanted) out.assets.push_back(tables_.asset_versions.at(id));
+  if (!tables_.backfills.empty()) out.last_backfill = tables_.backfills.rbegin()->first;
+  for (const auto& [id, row] : tables_.backfills) {
+    if (is_final(row.state)) continue;
+    out.backfills.push_back(
+        {row, tables_.dag_versions.at(row.version).source, dags_.at(row.version), parse_json(row.params_json).value()});
+  }
   for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
   for (const auto& [dag, row] : tables_.deployments) {
     out.deployments.push_back({row, tables_.dag_versions.at(row.version).source, dags_.at(row.version)});

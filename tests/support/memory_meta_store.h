@@ -27,6 +27,7 @@ struct StoredTables {
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
+  std::map<BackfillId, BackfillRow> backfills;
   std::vector<AuditRow> audit;
 };
 
@@ -40,6 +41,9 @@ class MemoryMetaStore final : public MetaStore {
   Result<StoredState> load() override { return std::as_const(*this).load(); }
   Result<StoredState> load() const;
   Result<StoredRun> load_run(const RunId& run);
+  /// As MetaReader::newest_of_dates().
+  std::vector<std::optional<RunState>> newest_of_dates(const std::string& dag,
+                                                       const std::vector<WallTime>& times) const;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 
@@ -58,6 +62,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const AssetPublished& published);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
+  void apply(const BackfillRow& row);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 

@@ -17,7 +17,11 @@
 ///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves
 ///   restart                               the scheduler dies and comes back; the next line is what its first step does
 ///   crash before sending: COMMAND | crash before committing: COMMAND
-///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
+///   cancel RUN | alias MODEL@ALIAS VERSION
+///   retry RUN [TASK ...] [upstream=1] [downstream=0] [only_failed=1]
+///   mark RUN/TASK STATE                   a task, or an instance of it
+///   backfill DAG from=TIME to=TIME [reprocess=failed] [order=newest] [max=2] [tasks=a,b]
+///   backfill pause ID | backfill resume ID | backfill cancel ID
 ///   deploy DAG | undeploy DAG | pause DAG | unpause DAG
 ///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
 ///   bounds [pool=NAME:SLOTS ...] [lock=NAME:PLACES ...]     as the configuration says now
@@ -72,6 +76,9 @@ class Story {
   Event finish(const Parsed& said, WorkerSide& worker, const Assignment& what);
   Event heartbeat(const Words& words);
   std::vector<Event> by_person(const Words& words);
+  Event retry(const Words& words);
+  Event mark(const Words& words);
+  Event backfill(const Words& words);
   Event look_report(const Words& words) const;
   Event answer(const Words& words) const;
   void questions();
@@ -84,6 +91,8 @@ class Story {
   const Assignment& attempt_of(const Words& words);
   RunId run_called(const std::string& name) const;
   void tell(const Effects& effects);
+  /// A step, and what follows from it at once: what backfills look up.
+  void step(std::vector<Event> events = {});
   void complain(const std::string& what) const;
 
   EngineConfig config_;
