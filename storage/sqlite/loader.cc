@@ -93,6 +93,17 @@ std::vector<StoredDeployment> load_deployments(Connection& connection) {
   return out;
 }
 
+std::vector<StoredBackfill> load_backfills(Connection& connection) {
+  std::vector<StoredBackfill> out;
+  Statement source(connection, "SELECT source FROM dag_versions WHERE version = ?1");
+  for (BackfillRow& row : read_all<BackfillRow>(connection, "WHERE t.state < 2 ORDER BY t.id")) {
+    StoredBackfill& backfill = out.emplace_back(StoredBackfill{.row = std::move(row)});
+    if (source.query(backfill.row.version).step()) source.read(backfill.dag_source);
+    source.reset();
+  }
+  return out;
+}
+
 constexpr char kNewestAliases[] =
     "WHERE t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = t.alias) "
     "ORDER BY t.model, t.alias";
@@ -116,6 +127,8 @@ StoredState load_state(Connection& connection) {
       "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
   state.aliases = read_all<AliasRow>(connection, kNewestAliases);
   state.deployments = load_deployments(connection);
+  state.last_backfill = last_id<BackfillId>(connection, "SELECT coalesce(max(id), 0) FROM backfills");
+  state.backfills = load_backfills(connection);
   state.tokens = read_all<TokenRow>(connection, "ORDER BY t.name");
   return state;
 }

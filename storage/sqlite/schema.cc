@@ -322,10 +322,41 @@ ALTER TABLE runs ADD COLUMN parent_attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+constexpr char kSchema7[] = R"sql(
+CREATE TABLE backfills (
+  id INTEGER PRIMARY KEY,
+  dag TEXT NOT NULL,
+  dag_version TEXT NOT NULL REFERENCES dag_versions (version),
+  from_us INTEGER NOT NULL,
+  to_us INTEGER NOT NULL,
+  reprocess INTEGER NOT NULL,
+  newest_first INTEGER NOT NULL,
+  max_active INTEGER NOT NULL,
+  only_tasks TEXT NOT NULL,  -- With commas; '' for all.
+  params TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  done_us INTEGER NOT NULL,
+  total INTEGER NOT NULL,
+  made INTEGER NOT NULL,
+  skipped INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT;
+CREATE INDEX backfills_by_dag ON backfills (dag);
+CREATE INDEX backfills_that_live ON backfills (id) WHERE state < 2;
+ALTER TABLE runs ADD COLUMN backfill INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN rerun_of INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_by_time ON runs (dag, logical_time_us);
+CREATE INDEX runs_by_backfill ON runs (backfill, state) WHERE backfill <> 0;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "first schema", kSchema1},          Migration{2, "tokens, and a chain of audit rows", kSchema2},
     Migration{3, "fan-outs over results", kSchema3}, Migration{4, "deployed DAGs and their schedules", kSchema4},
-    Migration{5, "iterations of loops", kSchema5},   Migration{6, "runs that tasks start", kSchema6}};
+    Migration{5, "iterations of loops", kSchema5},   Migration{6, "runs that tasks start", kSchema6},
+    Migration{7, "backfills and reruns", kSchema7}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -30,12 +30,12 @@ struct Table<RunRow> {
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
-      "parent_task, parent_attempt, depth";
+      "parent_task, parent_attempt, depth, backfill, rerun_of";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
-                    row.parent.key, row.parent.attempt, row.depth);
+                    row.parent.key, row.parent.attempt, row.depth, row.backfill, row.rerun_of);
   }
 };
 
@@ -178,6 +178,20 @@ struct Table<DeploymentRow> {
   static auto fields(auto& row) {
     return std::tie(row.dag, row.version, row.schedule, row.origin, row.paused, row.removed, row.fired_to, row.next_at,
                     row.deployed_by, row.deployed_at, row.message);
+  }
+};
+
+template <>
+struct Table<BackfillRow> {
+  static constexpr std::string_view kName = "backfills";
+  static constexpr std::string_view kColumns =
+      "id, dag, dag_version, from_us, to_us, reprocess, newest_first, max_active, only_tasks, params, state, done_us, "
+      "total, made, skipped, created_by, created_at_us, ended_at_us, message";
+  static auto fields(auto& row) {
+    auto& spec = row.spec;
+    return std::tie(row.id, row.dag, row.version, spec.from, spec.to, spec.reprocess, spec.newest_first,
+                    spec.max_active, spec.tasks, row.params_json, row.state, row.done, row.total, row.made, row.skipped,
+                    row.created_by, row.created_at, row.ended_at, row.message);
   }
 };
 

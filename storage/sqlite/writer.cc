@@ -75,6 +75,11 @@ Writer::Writer(const Connection& connection)
                       "excluded.removed, fired_to_us = excluded.fired_to_us, next_at_us = excluded.next_at_us, "
                       "deployed_by = excluded.deployed_by, deployed_at_us = excluded.deployed_at_us, message = "
                       "excluded.message WHERE excluded.fired_to_us >= fired_to_us"),
+      backfill_(connection,
+                insert_sql<BackfillRow>() +
+                    " ON CONFLICT (id) DO UPDATE SET state = excluded.state, done_us = excluded.done_us, made = "
+                    "excluded.made, skipped = excluded.skipped, ended_at_us = excluded.ended_at_us, message = "
+                    "excluded.message WHERE state < 2 AND excluded.made + excluded.skipped >= made + skipped"),
       audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
       run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
@@ -96,6 +101,7 @@ void Writer::write(const Persist& changes) {
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
   for (const TokenChange& change : changes.tokens) write(change);
   for (const DeploymentRow& row : changes.deployments) write(row);
+  for (const BackfillRow& row : changes.backfills) write(row);
   for (const AuditRow& row : changes.audit) write(row);
 }
 
@@ -150,6 +156,13 @@ void Writer::write(const TokenChange& change) {
 void Writer::write(const DeploymentRow& row) {
   write_row(deployment_, row);
   if (connection_.changes() != 1) raise_conflict("deployed DAG " + row.dag, "an earlier time", "a later one");
+}
+
+void Writer::write(const BackfillRow& row) {
+  write_row(backfill_, row);
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("backfill {}", row.id.value), "one that is not over, at an earlier date", "another");
+  }
 }
 
 /// What is kept of the end here is not undone with the transaction: a store whose commit failed writes nothing more.

@@ -23,6 +23,7 @@ class Writer {
   void write(const AssetPublished& published);
   void write(const TokenChange& change);
   void write(const DeploymentRow& row);
+  void write(const BackfillRow& row);
   void write(const AuditRow& row);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
@@ -47,6 +48,7 @@ class Writer {
   Statement token_;
   Statement revoke_;
   Statement deployment_;
+  Statement backfill_;
   Statement audit_;
   Statement task_now_;
   Statement run_now_;
