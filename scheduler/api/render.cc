@@ -52,6 +52,7 @@ Value run_json(const RunRow& run) {
                   {"message", text_or_null(run.message)},
                   {"params", params_json(run.params_json)},
                   {"trigger", run.trigger},
+                  {"backfill", id_json(run.backfill)},
                   {"requested_by", text_or_null(run.requested_by)},
                   {"request_id", text_or_null(run.request_id)},
                   {"logical_time", time_json(run.logical_time)},

@@ -80,6 +80,14 @@ void complete_deployments(StoredState& state) {
   }
 }
 
+void complete_backfills(StoredState& state) {
+  for (StoredBackfill& backfill : state.backfills) {
+    backfill.dag = load_dag(backfill.dag_source, backfill.row.dag).dag;
+    backfill.params = parse_json(backfill.row.params_json).value_or(Value(ValueMap{}));
+    if (backfill.dag == nullptr) log::error("backfill {} rests: its DAG does not load any more", backfill.row.id.value);
+  }
+}
+
 /// Runs whose stored text does not load any more must not keep the others from going on.
 void complete_stored_runs(StoredState& state) {
   std::erase_if(state.runs, [](StoredRun& run) {
@@ -95,6 +103,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
   if (!stored) return fail(std::move(stored.error()));
   complete_stored_runs(*stored);
   complete_deployments(*stored);
+  complete_backfills(*stored);
   EngineConfig engine;
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;
