@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/backfill_commands.h"
 #include "cli/commands.h"
 #include "cli/config_file.h"
 #include "cli/daemons.h"
@@ -36,9 +37,9 @@ struct ForeignCommand {
   std::string_view theirs;
   std::string_view ours;
 };
-constexpr ForeignCommand kForeignCommands[] = {{"status", "show"},      {"list", "runs"},   {"ps", "runs"},
-                                               {"clear", "retry"},      {"log", "logs"},    {"stop", "cancel"},
-                                               {"backfill", "trigger"}, {"kill", "cancel"}, {"approve", "human"}};
+constexpr ForeignCommand kForeignCommands[] = {{"status", "show"}, {"list", "runs"},    {"ps", "runs"},
+                                               {"clear", "retry"}, {"log", "logs"},     {"stop", "cancel"},
+                                               {"kill", "cancel"}, {"approve", "human"}};
 
 /// Everything that the arguments can set, and the command that they name.
 class CommandLine {
@@ -57,6 +58,7 @@ class CommandLine {
     add_checks();
     add_run_commands();
     add_deployment_commands();
+    add_backfill_commands(app_, session_, backfill_, command_);
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
@@ -253,6 +255,11 @@ class CommandLine {
     command->add_option("--timeout", run_.timeout, "Give up waiting after this long, such as 30m");
   }
 
+  void add_waiting(CLI::App* command) {
+    command->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
+    command->add_option("--timeout", run_.timeout, "Give up waiting after this long");
+  }
+
   void add_checks() {
     CLI::App* validate = add("validate", "Check DAG files; complaints as FILE:LINE:COLUMN");
     validate->add_option("file", files_, "DAG files")->required();
@@ -307,11 +314,31 @@ class CommandLine {
     does(trigger, [this] { return trigger_dag(session_, run_); });
 
     CLI::App* retry = add("retry", "Run failed tasks of a run again, and what depends on them");
-    retry->add_option("run", run_id_, kRunHelp)->required();
-    retry->add_option("task", tasks_, "Tasks to run again; default: all that failed");
-    retry->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
-    retry->add_option("--timeout", run_.timeout, "Give up waiting after this long");
-    does(retry, [this] { return retry_run(session_, run_id_, tasks_, run_); });
+    retry->add_option("run", retry_.run, kRunHelp)->required();
+    CLI::Option* tasks = retry->add_option("task", retry_.tasks, "Tasks to run again; default: all that failed");
+    retry->add_flag("--downstream", retry_.downstream, "And what depends on them; so it is without --upstream")
+        ->needs(tasks);
+    retry->add_flag("--upstream", retry_.upstream, "And what they depend on")->needs(tasks);
+    retry->add_flag("--only-failed", retry_.only_failed, "Of these only what did not succeed, and nothing else")
+        ->needs(tasks);
+    add_waiting(retry);
+    does(retry, [this] { return retry_run(session_, retry_, run_); });
+
+    CLI::App* mark = add("mark", "Say how a task of a run ended; the run goes on from there");
+    mark->add_option("run", run_id_, kRunHelp)->required();
+    mark->add_option("task", task_, "A task, or one instance of it: train[KEY]")->required();
+    mark->add_option("state", state_, "success, failed or skipped")
+        ->required()
+        ->check(CLI::IsMember({"success", "failed", "skipped"}));
+    add_waiting(mark);
+    does(mark, [this] { return mark_task(session_, run_id_, task_, state_, run_); });
+
+    CLI::App* again = add("rerun", "Start a new run with the parameters and the logical time of another");
+    again->add_option("run", run_id_, kRunHelp)->required();
+    again->add_option("--version", version_, "latest, or a version's hash; default: the run's own");
+    add_params(again);
+    add_waiting(again);
+    does(again, [this] { return rerun(session_, run_id_, version_, run_); });
 
     CLI::App* human = add("human", "List what people are asked, or answer");
     human->require_subcommand(0, 1);
@@ -349,6 +376,7 @@ class CommandLine {
   void add_reading_commands() {
     CLI::App* runs = add("runs", "List runs, newest first");
     runs->add_option("--dag", list_.dag, "Of this DAG only");
+    runs->add_option("--backfill", list_.backfill, "Of this backfill only");
     runs->add_option("--state", list_.state, "queued, running, success, failed or cancelled");
     runs->add_option("--limit", list_.limit, "At most so many")->check(CLI::Range(1U, 1'000U));
     does(runs, [this] { return list_runs(session_, list_); });
@@ -453,9 +481,12 @@ class CommandLine {
   std::vector<std::string> files_;
   std::string file_;
   std::string output_file_;
-  std::vector<std::string> tasks_;
+  RetryOptions retry_;
+  BackfillOptions backfill_;
   std::string run_id_;
   std::string task_;
+  std::string state_;
+  std::string version_;
   std::string attempt_ = "latest";
   std::string asset_;
   std::string direction_ = "both";

@@ -67,6 +67,8 @@ void print_run_head(const Value& run, const Output& output) {
       {"dag", fmt::format("{} ({})", printable(text_of(run, "dag")), text_of(run, "dag_version").substr(0, 12))},
       {"state", coloured_state(text_of(run, "state"), output.colour_out)},
       {"message", printable(text_of(run, "message"))},
+      {"rerun of", text_of(run, "rerun_of")},
+      {"backfill", text_of(run, "backfill")},
       {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
       {"logical time", local_time(run.find("logical_time"))},
       {"created", local_time(run.find("created_at"))},
@@ -262,6 +264,7 @@ int list_runs(const Session& session, const ListOptions& options) {
     std::string path = fmt::format("/runs?limit={}", options.limit);
     if (!options.dag.empty()) path += "&dag=" + segment(options.dag);
     if (!options.state.empty()) path += "&state=" + segment(options.state);
+    if (options.backfill != 0) path += fmt::format("&backfill={}", options.backfill);
     const auto page = client.get(path);
     if (!page) return complain(page.error());
     if (session.output.json) {
