@@ -52,7 +52,8 @@ enum class Law : std::uint8_t {
   kVisibleOnce = 28,       ///< Outputs become visible after their commit, at most once, and are visible in the end.
   kRunVerdict = 29,        ///< A run ends when all its instances have, and as they did; `fail_fast` stops it.
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
-  kWaits = 31,  ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kWaits = 31,      ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
+  kBackfills = 32,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -107,6 +108,8 @@ class Laws {
   std::string unfinished() const;
   bool ended(const RunId& run) const;
   bool waits(const RunId& run, const std::string& instance) const;
+  bool all_backfills_ended() const;
+  std::optional<BackfillId> paused_backfill() const;
 
   // ---- For those who lie and meddle ----
   std::optional<HeldAttempt> some_leased_attempt(const std::string& but_of_incarnation) const;
@@ -176,6 +179,12 @@ class Laws {
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);
 
+  // laws_backfills.cc
+  void check_backfill_run(const RunRow& row);
+  void commit_backfill(const BackfillRow& row);
+  void check_backfills_counted();
+  void check_dates();
+
   // laws.cc
   static AttemptId attempt_of(const std::string& key);
   bool leased(AttemptId attempt) const;
@@ -197,7 +206,9 @@ class Laws {
   std::map<RunId, std::uint32_t> asked_;
   std::set<std::uint32_t> stories_submitted_;
   std::map<RunSeq, RunView> runs_;
-  std::map<std::string, std::uint32_t> running_by_dag_;
+  std::map<std::string, std::uint32_t> running_by_dag_;  ///< But for runs of backfills.
+  std::map<BackfillId, BackfillRow> backfills_;
+  std::map<BackfillId, std::uint32_t> made_;  ///< Runs of each.
   std::map<InstanceKey, TaskRow> rows_;
   std::unordered_map<AttemptId, InstanceKey> attempts_;
   std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.

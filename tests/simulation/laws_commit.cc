@@ -40,6 +40,8 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const InputRow& row : persist.inputs) commit_input(row);
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
+  for (const BackfillRow& row : persist.backfills) commit_backfill(row);
+  check_backfills_counted();
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
   for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {
@@ -52,15 +54,18 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
 // ---- Runs ----
 
 void Laws::commit_run(const RunRow& row) {
-  const auto story = asked_.find(row.id);
-  if (story == asked_.end()) return broken(Law::kRequests, "a run that nobody asked for");
-  if (!stories_submitted_.insert(story->second).second) broken(Law::kRequests, "one request makes two runs");
+  const auto asked = asked_.find(row.id);
+  if (asked == asked_.end() && !row.backfill) return broken(Law::kRequests, "a run that nobody asked for");
+  if (asked != asked_.end() && !stories_submitted_.insert(asked->second).second)
+    broken(Law::kRequests, "one request makes two runs");
+  if (row.backfill) check_backfill_run(row);
   RunView& run = runs_[row.seq];
-  run.story = &world_.stories[story->second];
+  run.story = row.backfill ? &world_.past->story : &world_.story(asked->second);
   run.row = row;
   run.active_by_task.assign(run.story->dag->tasks.size(), 0);
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
   if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
+  if (row.backfill) return;
   if (++running_by_dag_[row.dag] > run.story->dag->max_runs) broken(Law::kRoom, "more runs of a DAG than max_runs");
 }
 
@@ -81,8 +86,8 @@ void Laws::commit_run_change(const RunChange& change) {
   if (row.stop != old.stop && row.stop == Stop::kFailFast) world_.saw(Sight::kRunStoppedByFailFast);
   if (row.stop != old.stop && row.stop == Stop::kTimeout) world_.saw(Sight::kRunStoppedByTimeout);
   if (row.stop != old.stop && row.stop >= Stop::kCutShort) world_.saw(Sight::kHandlersCutShort);
-  const bool ran = old.state == RunState::kRunning;
-  const bool runs = row.state == RunState::kRunning;
+  const bool ran = old.state == RunState::kRunning && !row.backfill;
+  const bool runs = row.state == RunState::kRunning && !row.backfill;
   if (ran && !runs) --running_by_dag_[row.dag];
   // A person who runs a finished run again does not stand in line.
   if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && !again) {
@@ -166,7 +171,7 @@ void Laws::check_turn(const RunView& run, InstanceKey key) {
 void Laws::commit_fan_out(const FanOutRow& row) {
   const auto run = runs_.find(row.run);
   if (run == runs_.end()) return broken(Law::kLineage, "a fan-out of no run");
-  Story& story = world_.stories[asked_.at(run->second.row.id)];
+  Story& story = world_.story(asked_.at(run->second.row.id));
   const bool again = story.instances->late_items(row.task) != nullptr;
   if (again && run->second.row.generation == 1) broken(Law::kEdges, "items become others in the same generation");
   if (auto given = story.instances->fan_out(row.task, row.items, ValueMap{}); !given) {

@@ -101,6 +101,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsRests, "after a restart what rests is never tried again", Law::kRunsEnd),
     BUG(TrustsTheWallClock, "a wall clock that is set back makes rests longer", Law::kRunsEnd),
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
+    BUG(BackfillLooksNothingUp, "a backfill makes runs for dates that have one", Law::kBackfills),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
     BUG(RestoreLeasesForEver, "after a restart a worker that does not come back is never lost", Law::kRunsEnd),
     // The worker's agent.

@@ -56,6 +56,7 @@ class Scheduler {
   void pass_soon(MonoTime at);
   void pass();
   std::vector<Event> take_in();
+  void look_up_dates(std::vector<Event>& events);
   void take_in(Packet& packet, std::vector<Event>& events);
   void take_in(Asked& asked, std::vector<Event>& events);
   bool answer_repeated(const Asked& asked);
@@ -94,6 +95,7 @@ class Scheduler {
   };
   std::map<LookTarget, Looked> looks_;
   std::uint64_t look_orders_ = 0;
+  std::vector<WantedDates> dates_;
   std::optional<MonoTime> pass_at_;
 };
 

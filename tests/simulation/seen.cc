@@ -68,7 +68,12 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "wait_used_last",
                                                             "question_answered",
                                                             "loop_went_on",
-                                                            "loop_gave_up"};
+                                                            "loop_gave_up",
+                                                            "task_marked",
+                                                            "backfill_made_run",
+                                                            "backfill_skipped",
+                                                            "backfill_paused",
+                                                            "backfill_cancelled"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

@@ -79,6 +79,11 @@ enum class Sight : std::uint8_t {
   kQuestionAnswered,
   kLoopWentOn,
   kLoopGaveUp,
+  kTaskMarked,
+  kBackfillMadeRun,
+  kBackfillSkipped,
+  kBackfillPaused,
+  kBackfillCancelled,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/backfill.h"
 #include "engine/run/instances.h"
 #include "tests/simulation/plan.h"
 
@@ -48,6 +49,16 @@ struct Story {
 };
 
 Story make_story(const Plan& plan, std::uint32_t number);
+
+/// A DAG with a schedule, of which people ask for backfills.
+struct Past {
+  Story story;  ///< Of all its runs.
+  std::vector<BackfillSpec> specs;
+  WallTime by_hand;  ///< The logical time of a run that a person asks for.
+};
+/// In some worlds. `number`: of its story.
+std::optional<Past> make_past(const Plan& plan, std::uint32_t number);
+
 /// Fan-outs over results, and such that some items may fail, in place of plain ones. False: how the run ends depends on
 /// when things happen.
 bool add_shapes(std::uint64_t seed, Dag& dag);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 
 namespace chappe::simulation {
@@ -41,6 +42,11 @@ const RunRow* Store::run_by_request(const std::string& request) const {
     if (row.request_id == request) return &row;
   }
   return nullptr;
+}
+
+void Store::know(const DagPtr& dag) {
+  register_dag(dag);
+  CHAPPE_ASSERT(tables_.commit({.dag_versions = {{dag->version, dag->name, dag->source, {}}}}).has_value());
 }
 
 Result<void> Store::commit(std::uint32_t epoch, const Persist& persist) {
@@ -90,6 +96,8 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
     stories.push_back(make_story(plan, number));
     store.register_dag(stories.back().dag);
   }
+  past = make_past(plan, plan.runs);
+  if (past) store.know(past->story.dag);
   for (std::uint32_t number = 0; number < plan.workers; ++number) {
     workers.push_back(std::make_unique<Worker>(*this, number));
   }
@@ -136,7 +144,9 @@ bool World::shows(const std::string& name) const {
 
 Duration World::patience() const {
   Duration all = 10min;
-  for (const Story& story : stories) all += (plan.program_max + 60s) * 4 * story.instances->size();
+  for (const Story& each : stories) all += (plan.program_max + 60s) * 4 * each.instances->size();
+  constexpr std::int64_t kDatesMost = 12;
+  if (past) all += (plan.program_max + 60s) * 4 * past->story.instances->size() * kDatesMost;
   return all;
 }
 
@@ -349,20 +359,21 @@ void World::heal() {
 void World::look() {
   settled_ = settled();
   if (settled_) return;
-  for (std::uint32_t story = 0; story < stories.size(); ++story) {
-    const auto run = people.run_of(story);
-    if (stories[story].endless && run && !laws.ended(*run) && people.all_answered()) people.cancel(story);
+  for (std::uint32_t number = 0; number < stories.size(); ++number) {
+    const auto run = people.run_of(number);
+    if (stories[number].endless && run && !laws.ended(*run) && people.all_answered()) people.cancel(number);
   }
+  if (laws.paused_backfill() && people.all_answered()) people.change_backfill(BackfillState::kRunning);
   time.after(5s, [this] { look(); });
 }
 
 bool World::settled() {
   const auto at_rest = [](const auto& worker) { return worker->held() == 0 && worker->programs() == 0; };
-  for (std::uint32_t story = 0; story < stories.size(); ++story) {
-    if (!people.run_of(story)) return false;
+  for (std::uint32_t number = 0; number < stories.size(); ++number) {
+    if (!people.run_of(number)) return false;
   }
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && people.all_answered() && laws.all_runs_ended() &&
+  return cleaned_up && people.all_answered() && laws.all_runs_ended() && laws.all_backfills_ended() &&
          std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
