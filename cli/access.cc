@@ -100,7 +100,7 @@ int make_worker_key(const std::string& name, const std::string& directory) {
   if (!keys) return complain(keys.error());
   print(fmt::format("{} {}\n", keys->public_key, name));
   return complain(fmt::format("{}/{}.key is for that worker alone; put the line above into the scheduler's "
-                              "authorized_workers and start the scheduler again",
+                              "authorized_workers and send it a SIGHUP",
                               directory, name),
                   kOk);
 }

@@ -142,6 +142,10 @@ void print_schedule(const SchedulePlan& plan, const std::vector<PlannedTime>& ti
   }
 }
 
+void print_triggers(const std::vector<TriggerSpec>& triggers) {
+  if (!triggers.empty()) print(fmt::format("\nWhen deployed it starts on {}\n", printable(to_text(triggers))));
+}
+
 }  // namespace
 
 int validate_files(const Session& session, const std::vector<std::string>& files) {
@@ -186,6 +190,7 @@ int plan_file(const Session& session, const RunOptions& options) {
                         {"task_count", std::int64_t{instances->size()}},
                         {"schedule", schedule.empty() ? Value() : Value(schedule.text())},
                         {"times", schedule_json(times)},
+                        {"triggers", file->dag->triggers.empty() ? Value() : Value(to_text(file->dag->triggers))},
                         {"tasks", std::move(tasks)}});
     return kOk;
   }
@@ -193,6 +198,7 @@ int plan_file(const Session& session, const RunOptions& options) {
                     instances->size(), file->dag->tasks.size()));
   print(plan_table(tasks));
   print_schedule(schedule, times);
+  print_triggers(file->dag->triggers);
   return kOk;
 }
 

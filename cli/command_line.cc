@@ -10,13 +10,16 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/backfill_commands.h"
 #include "cli/commands.h"
 #include "cli/config_file.h"
+#include "cli/daemon_options.h"
 #include "cli/daemons.h"
 #include "cli/exit_code.h"
 #include "cli/log_to_stderr.h"
 #include "cli/standalone.h"
 #include "cli/state_dir.h"
+#include "cli/stray_word.h"
 #include "engine/base/text.h"
 #include "engine/ports/log.h"
 
@@ -28,17 +31,7 @@ namespace chappe::cli {
 namespace {
 
 constexpr const char* kRunHelp = "A run's id, a unique beginning of it, or 'latest'";
-constexpr const char* kDagsHelp = "A folder of DAG files that deploy themselves, and again when they change";
 constexpr std::uint32_t kWorkersMax = 64;
-
-/// What people who know other schedulers type first.
-struct ForeignCommand {
-  std::string_view theirs;
-  std::string_view ours;
-};
-constexpr ForeignCommand kForeignCommands[] = {{"status", "show"},      {"list", "runs"},   {"ps", "runs"},
-                                               {"clear", "retry"},      {"log", "logs"},    {"stop", "cancel"},
-                                               {"backfill", "trigger"}, {"kill", "cancel"}, {"approve", "human"}};
 
 /// Everything that the arguments can set, and the command that they name.
 class CommandLine {
@@ -57,6 +50,7 @@ class CommandLine {
     add_checks();
     add_run_commands();
     add_deployment_commands();
+    add_backfill_commands(app_, session_, backfill_, command_);
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
@@ -74,7 +68,7 @@ class CommandLine {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() != 0) {
-        if (const std::string wrong = describe_stray_word(); !wrong.empty()) return complain(wrong, kUsage);
+        if (const std::string wrong = describe_stray_word(app_); !wrong.empty()) return complain(wrong, kUsage);
       }
       return app_.exit(error) == 0 ? kOk : kUsage;
     }
@@ -106,28 +100,6 @@ class CommandLine {
       if (name != "scheduler.pool" && name != "scheduler.lock") log::warn("{} changes at the next start", name);
     }
     return options;
-  }
-
-  /// What is wrong with the first word that nobody took, as it was typed; "": there is none.
-  std::string describe_stray_word() const {
-    const CLI::App* command = &app_;
-    while (!command->get_subcommands().empty()) command = command->get_subcommands().back();
-    std::vector<std::string> stray = app_.remaining(true);
-    if (stray.empty()) return "";
-    const bool is_option = stray.front().starts_with('-');
-    const std::string word = is_option ? stray.front().substr(0, stray.front().find('=')) : stray.front();
-    if (is_option && command->get_option_no_throw(word) != nullptr) {
-      return fmt::format("'{}' is an option of '{}': give it behind that word", word, command->get_name());
-    }
-    if (is_option) return fmt::format("'{}' is not an option of '{}'", word, command->get_name());
-    std::vector<std::string> names;
-    for (const CLI::App* one : command->get_subcommands({})) names.push_back(one->get_name());
-    if (names.empty()) return fmt::format("'{}' is one word too many for '{}'", word, command->get_name());
-    const auto foreign = std::ranges::find(kForeignCommands, word, &ForeignCommand::theirs);
-    const bool is_foreign = command == &app_ && foreign != std::end(kForeignCommands);
-    const auto near = is_foreign ? std::optional(std::string(foreign->ours)) : nearest(word, names);
-    return fmt::format("there is no command '{}'; {}", word,
-                       near ? fmt::format("did you mean '{}'?", *near) : "'chappe --help' lists them");
   }
 
   CLI::App* add(const std::string& name, const std::string& help) {
@@ -172,19 +144,7 @@ class CommandLine {
     does(standalone, [this] { return start_standalone(); });
 
     CLI::App* scheduler = add("scheduler", "Run the scheduler daemon");
-    scheduler->add_option("--listen", scheduler_.listen, "HOST:PORT of the API; default 127.0.0.1 and a free port")
-        ->envname("CHAPPE_LISTEN");
-    scheduler
-        ->add_option("--worker-listen", scheduler_.worker_listen, "Endpoint for workers, such as tcp://0.0.0.0:7331")
-        ->envname("CHAPPE_WORKER_LISTEN");
-    scheduler->add_option("--authorized-workers", scheduler_.authorized_workers, "File with workers' public keys");
-    scheduler->add_option("--lease", scheduler_.lease, "Silence after which a worker's attempts are lost; default 60s");
-    add_wait_files(scheduler, scheduler_.wait_files);
-    scheduler->add_option("--pool", scheduler_.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
-    scheduler->add_option("--lock", scheduler_.locks, "NAME=PLACES of a lock that is shared; may be repeated")
-        ->allow_extra_args(false);
-    scheduler->add_option("--dags", scheduler_.dags, kDagsHelp)->envname("CHAPPE_DAGS");
-    scheduler->add_flag("--quit-with-parent", scheduler_.quit_with_parent, "Stop when the starting process is gone");
+    add_scheduler_options(scheduler, scheduler_);
     does(scheduler, [this] {
       start_log();
       scheduler_.state_dir = session_.server.state_dir;
@@ -195,40 +155,9 @@ class CommandLine {
     add_worker();
   }
 
-  static void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
-    command->add_option("--wait-files", directories, "Tasks may wait for files beneath DIRECTORY; may be repeated")
-        ->allow_extra_args(false)
-        ->delimiter(':')
-        ->envname("CHAPPE_WAIT_FILES");
-  }
-
   void add_worker() {
     CLI::App* worker = add("worker", "Run a worker daemon");
-    worker
-        ->add_option("--scheduler", worker_.scheduler,
-                     "Endpoint, such as tcp://HOST:7331; default: the state directory's")
-        ->envname("CHAPPE_SCHEDULER");
-    worker->add_option("--server-key", worker_.server_key, "The scheduler's public key, or a file with it")
-        ->envname("CHAPPE_SERVER_KEY");
-    worker->add_option("--key-file", worker_.key_file, "This worker's secret key")->envname("CHAPPE_KEY_FILE");
-    worker->add_option("--name", worker_.name, "Default: the host's name")->envname("CHAPPE_WORKER_NAME");
-    worker->add_option("--work-dir", worker_.work_dir, "Where attempts run")->envname("CHAPPE_WORK_DIR");
-    worker->add_option("--cpus", worker_.cpus, "Cores to offer; default: all");
-    worker->add_option("--memory", worker_.memory, "Memory to offer, such as 8GiB; default: all");
-    worker->add_option("--gpus", worker_.gpus, "GPUs to offer");
-    worker->add_option("--label", worker_.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
-    worker->add_option("--taint", worker_.taints, "Take only tasks that tolerate NAME; may be repeated")
-        ->allow_extra_args(false);
-    worker
-        ->add_option("--container-socket", worker_.container_socket,
-                     "Of Podman or Docker; 'none': no containers; default: DOCKER_HOST, or the usual places")
-        ->envname("CHAPPE_CONTAINER_SOCKET");
-    worker
-        ->add_option("--metrics-listen", worker_.metrics_listen,
-                     "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")
-        ->envname("CHAPPE_WORKER_METRICS_LISTEN");
-    worker->add_flag("--keep-work-dirs", worker_.keep_work_dirs, "Do not clean up after attempts, for debugging");
-    worker->add_flag("--quit-with-parent", worker_.quit_with_parent, "Stop when the starting process is gone");
+    add_worker_options(worker, worker_);
     does(worker, [this] {
       start_log();
       worker_.state_dir = session_.server.state_dir;
@@ -257,6 +186,11 @@ class CommandLine {
     command->add_flag("--no-cache", run_.no_cache, "Use no result again, and keep those of this run instead");
     command->add_option("--request-id", run_.request_id, "The same id makes one run, however often it is asked for");
     command->add_option("--timeout", run_.timeout, "Give up waiting after this long, such as 30m");
+  }
+
+  void add_waiting(CLI::App* command) {
+    command->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
+    command->add_option("--timeout", run_.timeout, "Give up waiting after this long");
   }
 
   void add_checks() {
@@ -313,11 +247,31 @@ class CommandLine {
     does(trigger, [this] { return trigger_dag(session_, run_); });
 
     CLI::App* retry = add("retry", "Run failed tasks of a run again, and what depends on them");
-    retry->add_option("run", run_id_, kRunHelp)->required();
-    retry->add_option("task", tasks_, "Tasks to run again; default: all that failed");
-    retry->add_flag("-w,--wait", run_.wait, "Follow the run to its end");
-    retry->add_option("--timeout", run_.timeout, "Give up waiting after this long");
-    does(retry, [this] { return retry_run(session_, run_id_, tasks_, run_); });
+    retry->add_option("run", retry_.run, kRunHelp)->required();
+    CLI::Option* tasks = retry->add_option("task", retry_.tasks, "Tasks to run again; default: all that failed");
+    retry->add_flag("--downstream", retry_.downstream, "And what depends on them; so it is without --upstream")
+        ->needs(tasks);
+    retry->add_flag("--upstream", retry_.upstream, "And what they depend on")->needs(tasks);
+    retry->add_flag("--only-failed", retry_.only_failed, "Of these only what did not succeed, and nothing else")
+        ->needs(tasks);
+    add_waiting(retry);
+    does(retry, [this] { return retry_run(session_, retry_, run_); });
+
+    CLI::App* mark = add("mark", "Say how a task of a run ended; the run goes on from there");
+    mark->add_option("run", run_id_, kRunHelp)->required();
+    mark->add_option("task", task_, "A task, or one instance of it: train[KEY]")->required();
+    mark->add_option("state", state_, "success, failed or skipped")
+        ->required()
+        ->check(CLI::IsMember({"success", "failed", "skipped"}));
+    add_waiting(mark);
+    does(mark, [this] { return mark_task(session_, run_id_, task_, state_, run_); });
+
+    CLI::App* again = add("rerun", "Start a new run with the parameters and the logical time of another");
+    again->add_option("run", run_id_, kRunHelp)->required();
+    again->add_option("--version", version_, "latest, or a version's hash; default: the run's own");
+    add_params(again);
+    add_waiting(again);
+    does(again, [this] { return rerun(session_, run_id_, version_, run_); });
 
     CLI::App* human = add("human", "List what people are asked, or answer");
     human->require_subcommand(0, 1);
@@ -355,6 +309,7 @@ class CommandLine {
   void add_reading_commands() {
     CLI::App* runs = add("runs", "List runs, newest first");
     runs->add_option("--dag", list_.dag, "Of this DAG only");
+    runs->add_option("--backfill", list_.backfill, "Of this backfill only");
     runs->add_option("--state", list_.state, "queued, running, success, failed or cancelled");
     runs->add_option("--limit", list_.limit, "At most so many")->check(CLI::Range(1U, 1'000U));
     does(runs, [this] { return list_runs(session_, list_); });
@@ -459,9 +414,12 @@ class CommandLine {
   std::vector<std::string> files_;
   std::string file_;
   std::string output_file_;
-  std::vector<std::string> tasks_;
+  RetryOptions retry_;
+  BackfillOptions backfill_;
   std::string run_id_;
   std::string task_;
+  std::string state_;
+  std::string version_;
   std::string attempt_ = "latest";
   std::string asset_;
   std::string direction_ = "both";

@@ -74,15 +74,46 @@ int submit_file(const Session& session, const RunOptions& options);
 int trigger_dag(const Session& session, const RunOptions& options);
 /// Where nobody serves the state directory, these serve it themselves, until the run is over.
 int cancel_run(const Session& session, const std::string& run);
-int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
+struct RetryOptions {
+  std::string run;
+  std::vector<std::string> tasks;
+  bool upstream = false;
+  bool downstream = false;
+  bool only_failed = false;
+};
+int retry_run(const Session& session, const RetryOptions& retry, const RunOptions& options);
+int mark_task(const Session& session, const std::string& run, const std::string& task, const std::string& state,
               const RunOptions& options);
+/// `version`: "" for that of the run, "latest", or a hash.
+int rerun(const Session& session, const std::string& run, const std::string& version, const RunOptions& options);
 /// Follows a run to its end and shows what came of it.
 int follow_and_show(const Session& session, const std::string& run, const RunOptions& options);
+
+// backfill.cc
+struct BackfillOptions {
+  std::string dag;
+  std::string from;
+  std::string to;
+  std::string reprocess = "none";
+  std::string order = "oldest";
+  std::vector<std::string> tasks;
+  std::vector<std::string> params;
+  std::string params_file;
+  std::uint32_t max_active = 1;
+  std::uint32_t id = 0;
+  bool dry_run = false;
+};
+int create_backfill(const Session& session, const BackfillOptions& options);
+int list_backfills(const Session& session, const BackfillOptions& options);
+int show_backfill(const Session& session, std::uint32_t id);
+/// `verb`: "pause", "resume" or "cancel".
+int change_backfill(const Session& session, std::uint32_t id, const std::string& verb);
 
 // show_runs.cc
 struct ListOptions {
   std::string dag;
   std::string state;
+  std::uint32_t backfill = 0;
   std::uint32_t limit = 20;
 };
 int list_runs(const Session& session, const ListOptions& options);

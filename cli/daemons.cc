@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "cli/exit_code.h"
 #include "cli/output.h"
@@ -94,7 +98,49 @@ std::string host_name() {
   return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string("worker");
 }
 
+/// Taken out of the environment, where the programs of tasks might read it.
+std::string take_join_key() {
+  char* const key = std::getenv("CHAPPE_JOIN_KEY");
+  if (key == nullptr) return "";
+  std::string taken = key;
+  std::fill(key, key + taken.size(), '*');
+  return taken;
+}
+
+/// What the scheduler tells the worker in a pod: all of it, and nothing of a state directory.
+Result<WorkerConfig> pod_worker_config(const WorkerOptions& options) {
+  WorkerConfig config{.scheduler = options.scheduler, .server_key = options.server_key, .key = take_join_key()};
+  for (const auto& [given, name] : {std::pair(&options.scheduler, "--scheduler"),
+                                    {&options.server_key, "--server-key"},
+                                    {&options.work_dir, "--work-dir"},
+                                    {&options.object_store, "--object-store"},
+                                    {&std::as_const(config.key), "CHAPPE_JOIN_KEY in the environment"}}) {
+    if (given->empty()) return fail(ErrorCode::kInvalidInput, fmt::format("--one-attempt needs {}", name));
+  }
+  auto key = transport::from_hex_key(config.key);
+  if (!key) return fail(std::move(key.error()).in("CHAPPE_JOIN_KEY"));
+  config.key = *std::move(key);
+  auto server_key = transport::from_hex_key(config.server_key);
+  if (!server_key) return fail(std::move(server_key.error()).in("--server-key"));
+  config.server_key = *std::move(server_key);
+  config.name = options.name.empty() ? host_name() : options.name;
+  config.work_dir = options.work_dir;
+  config.object_store = options.object_store;
+  config.one_attempt = true;
+  config.quit_with_parent = options.quit_with_parent;
+  return config;
+}
+
+/// For a container whose image has nothing of ours: its own program, in a directory that both see.
+int copy_this_program(const std::string& to) {
+  std::error_code error;
+  std::filesystem::copy_file("/proc/self/exe", to, std::filesystem::copy_options::overwrite_existing, error);
+  if (!error) std::filesystem::permissions(to, std::filesystem::perms(0755), error);
+  return error ? complain(fmt::format("copy this program to {}: {}", to, error.message()), kFailure) : kOk;
+}
+
 Result<WorkerConfig> worker_config(const WorkerOptions& options) {
+  if (options.one_attempt) return pod_worker_config(options);
   const auto state_dir = find_state_dir(options.state_dir);
   if (!state_dir) return fail(state_dir.error());
   WorkerConfig config{
@@ -103,6 +149,7 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
       .name = options.name.empty() ? host_name() : options.name,
       .object_store = options.object_store,
       .gpus = options.gpus,
+      .task_env = options.task_env,
       .metrics_listen = options.metrics_listen,
       .keep_work_dirs = options.keep_work_dirs,
       .quit_with_parent = options.quit_with_parent};
@@ -132,6 +179,29 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
   return config;
 }
 
+/// Where a pod finds its API server and how it names itself there. Source: Kubernetes, "Accessing the API from a Pod".
+KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) {
+  constexpr std::string_view kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
+  KubernetesConfig config{.namespace_name = options.namespace_name,
+                          .api = options.api,
+                          .token_file = options.token_file,
+                          .ca_file = options.ca_file,
+                          .pod_template = options.pod_template,
+                          .image = options.image,
+                          .scheduler = options.scheduler,
+                          .pods_max = options.pods_max};
+  const char* const host = std::getenv("KUBERNETES_SERVICE_HOST");
+  const char* const port = std::getenv("KUBERNETES_SERVICE_PORT");
+  if (config.api.empty() && host != nullptr && port != nullptr) {
+    const bool is_ipv6 = std::string_view(host).find(':') != std::string_view::npos;
+    config.api = is_ipv6 ? fmt::format("https://[{}]:{}", host, port) : fmt::format("https://{}:{}", host, port);
+    if (config.token_file.empty()) config.token_file = fmt::format("{}/token", kAccount);
+    if (config.ca_file.empty()) config.ca_file = fmt::format("{}/ca.crt", kAccount);
+  }
+  while (config.api.ends_with('/')) config.api.pop_back();
+  return config;
+}
+
 Result<SchedulerBounds> read_bounds(const std::vector<std::string>& pools, const std::vector<std::string>& locks) {
   auto slots = read_counts(pools, "pool");
   if (!slots) return fail(slots.error());
@@ -148,6 +218,7 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
                          .authorized_workers = options.authorized_workers,
                          .quit_with_parent = options.quit_with_parent};
   config.dags = options.dags;
+  config.kubernetes = kubernetes_config(options.kubernetes);
   if (!options.listen.empty()) config.api_listen = options.listen;
   if (!options.worker_listen.empty()) config.worker_listen = options.worker_listen;
   if (!options.lease.empty()) {
@@ -180,6 +251,7 @@ int start_scheduler(const SchedulerOptions& options) {
 }
 
 int start_worker(const WorkerOptions& options) {
+  if (!options.copy_to.empty()) return copy_this_program(options.copy_to);
   const auto config = worker_config(options);
   return config ? run_worker(*config) : complain(config.error());
 }

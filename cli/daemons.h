@@ -28,6 +28,16 @@ struct SchedulerOptions {
   std::vector<std::string> locks;       ///< NAME=PLACES
   std::vector<std::string> wait_files;  ///< Directories.
   std::string dags;                     ///< A folder of DAG files that deploy themselves.
+  struct Kubernetes {
+    std::string namespace_name;  ///< "": no pods.
+    std::string api;             ///< "": that of the pod that this is.
+    std::string token_file;
+    std::string ca_file;
+    std::string pod_template;
+    std::string image;
+    std::string scheduler;
+    std::uint32_t pods_max = 100;
+  } kubernetes;
   bool quit_with_parent = false;
   std::function<Result<RereadOptions>()> reread;
 };
@@ -45,9 +55,12 @@ struct WorkerOptions {
   std::uint32_t gpus = 0;
   std::vector<std::string> labels;  ///< NAME=VALUE
   std::vector<std::string> taints;
+  std::vector<std::string> task_env;
   std::string container_socket;  ///< As WorkerConfig's.
   std::string metrics_listen;
   bool keep_work_dirs = false;
+  bool one_attempt = false;  ///< As the worker of a pod: its key is in the environment, its work directory given.
+  std::string copy_to;       ///< Not "": put this program there, and do no more.
   bool quit_with_parent = false;
 };
 

@@ -67,7 +67,8 @@ void show_diagnostics(const std::vector<Diagnostic>& diagnostics, const Output& 
   }
 }
 
-Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given) {
+Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given,
+                             bool all) {
   auto params = read_params_file(params_file);
   if (!params) return params;
   for (const std::string& one : given) {
@@ -79,7 +80,7 @@ Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, con
     Value value = typed(type_in(dag, name), one.substr(equals + 1));
     set(*params, std::move(name), std::move(value));
   }
-  if (dag == nullptr) return params;
+  if (dag == nullptr || !all) return params;
   // Only what was given goes to the server: it fills in the defaults of the version that it runs.
   if (auto checked = resolve_params(dag->params, *params); !checked) return fail(checked.error());
   return params;

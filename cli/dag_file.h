@@ -31,6 +31,8 @@ void show_diagnostics(const std::vector<Diagnostic>& diagnostics, const Output& 
 /// Parameters of a run: those of `params_file` (a JSON object; "" for none), then the `name=value` ones. A value is
 /// read as the type that the DAG declares for its name; without a DAG it is text. Checked and completed by the DAG's
 /// rules. Errors: kInvalidInput.
-Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given);
+/// `all`: every parameter that the DAG requires must be there.
+Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given,
+                             bool all = true);
 
 }  // namespace chappe::cli

@@ -103,6 +103,49 @@ Result<std::optional<std::string>> find_difference(ApiClient& client, const DagF
   return std::optional(difference(text_of(*known, "source"), file.text));
 }
 
+/// As deployed DAGs name them among their sources: what a run of this one gives rise to.
+std::vector<std::string> sources_of(const Dag& dag) {
+  std::vector<std::string> out{to_text(EventSource{EventSource::Kind::kDag, dag.name})};
+  for (const Task& task : dag.tasks) {
+    if (task.work == nullptr) continue;
+    for (const OutputArtifact& output : task.work->outputs) {
+      if (output.asset.text().empty()) continue;
+      if (output.asset.is_literal()) out.push_back(to_text({EventSource::Kind::kAsset, output.asset.literal_text()}));
+      if (!output.asset_name.empty()) out.push_back(to_text({EventSource::Kind::kAsset, output.asset_name}));
+    }
+  }
+  return out;
+}
+
+/// "report (asset s3://bronze/income)": DAGs that start on what this one leaves.
+ValueList started_by(const Dag& dag, const Value& deployed) {
+  const std::vector<std::string> mine = sources_of(dag);
+  ValueList out;
+  for (const Value& other : list_of(deployed, "items")) {
+    std::string on;
+    for (const Value& source : list_of(other, "sources")) {
+      if (std::ranges::find(mine, to_text(source)) != mine.end()) on += (on.empty() ? "" : ", ") + to_text(source);
+    }
+    if (!on.empty()) out.emplace_back(fmt::format("{} ({})", text_of(other, "name"), on));
+  }
+  return out;
+}
+
+/// Once all are deployed: they may start each other.
+Result<void> add_started(ApiClient& client, const std::vector<DagFile>& files, ValueList& answers) {
+  const auto deployed = client.get("/dags");
+  if (!deployed) return fail(deployed.error());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    answers[i].as_map()->emplace_back("starts", started_by(*files[i].dag, *deployed));
+  }
+  return {};
+}
+
+std::string listens(const Value& deployed) {
+  const std::string triggers = text_of(deployed, "triggers");
+  return triggers.empty() ? "" : ", starts on " + printable(triggers);
+}
+
 Result<Value> deploy(ApiClient& client, const DagFile& file) {
   auto differs = find_difference(client, file);
   if (!differs) return fail(differs.error());
@@ -141,12 +184,21 @@ int deploy_files(const Session& session, const std::vector<std::string>& paths) 
       if (!answer) return complain(Error{answer.error()}.in(file.file));
       const std::string differs = text_of(*answer, "difference");
       if (!session.output.json) {
-        print(fmt::format("{}: {}{}{}\n", file.dag->name, text_of(*answer, "state"),
-                          differs.empty() ? "" : ": " + printable(differs), next_run(*answer)));
+        print(fmt::format("{}: {}{}{}{}\n", file.dag->name, text_of(*answer, "state"),
+                          differs.empty() ? "" : ": " + printable(differs), listens(*answer), next_run(*answer)));
       }
       all.push_back(*std::move(answer));
     }
-    if (session.output.json) print_json(all);
+    if (auto added = add_started(client, *files, all); !added) return complain(added.error());
+    if (session.output.json) {
+      print_json(all);
+      return int{kOk};
+    }
+    for (const Value& answer : all) {
+      for (const Value& other : list_of(answer, "starts")) {
+        print(fmt::format("{} starts {}\n", text_of(answer, "dag"), printable(to_text(other))));
+      }
+    }
     return int{kOk};
   });
 }

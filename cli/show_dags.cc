@@ -18,6 +18,13 @@ std::string next_run(const Value& dag) {
   return next.empty() ? "" : next;
 }
 
+/// Its schedule and its triggers.
+std::string starts_at(const Value& dag) {
+  const std::string schedule = text_of(dag, "schedule");
+  const std::string triggers = text_of(dag, "triggers");
+  return schedule + (schedule.empty() || triggers.empty() ? "" : ", or ") + triggers;
+}
+
 std::string last_run(const Value& dag, const Output& output) {
   const Value* run = dag.find("last_run");
   if (run == nullptr || run->is_null()) return "";
@@ -27,10 +34,10 @@ std::string last_run(const Value& dag, const Output& output) {
 std::string dag_table(const ValueList& dags, const Output& output) {
   std::vector<std::vector<std::string>> rows;
   for (const Value& dag : dags) {
-    rows.push_back({printable(text_of(dag, "name")), printable(text_of(dag, "schedule")), next_run(dag),
-                    last_run(dag, output), text_of(dag, "version").substr(0, 12)});
+    rows.push_back({printable(text_of(dag, "name")), printable(starts_at(dag)), next_run(dag), last_run(dag, output),
+                    text_of(dag, "version").substr(0, 12)});
   }
-  return table({"DAG", "SCHEDULE", "NEXT RUN", "LAST RUN", "VERSION"}, rows);
+  return table({"DAG", "STARTS ON", "NEXT RUN", "LAST RUN", "VERSION"}, rows);
 }
 
 }  // namespace
@@ -48,6 +55,10 @@ int list_dags(const Session& session) {
     for (const Value& dag : dags) {
       const std::string message = text_of(dag, "message");
       if (!message.empty()) print(fmt::format("{}: {}\n", printable(text_of(dag, "name")), printable(message)));
+      const std::string waits_for = text_of(dag, "waits_for");
+      if (!waits_for.empty()) {
+        print(fmt::format("{} waits for {}\n", printable(text_of(dag, "name")), printable(waits_for)));
+      }
     }
     for (const Value& complaint : list_of(*page, "complaints")) {
       std::string text = text_of(complaint, "text");

@@ -51,6 +51,29 @@ std::string task_table(const ValueList& tasks, const Output& output) {
   return table({"TASK", "STATE", "ATTEMPT", "TOOK", "MEMORY", "REASON"}, rows);
 }
 
+/// "asset s3://bronze/income (version 12)"
+std::string event_text(const Value& event) {
+  std::string text = text_of(event, "source");
+  const Value* detail = event.find("detail");
+  for (const char* name : {"version", "run", "key", "delivery"}) {
+    const Value* value = detail == nullptr || text.ends_with(')') ? nullptr : detail->find(name);
+    if (value != nullptr && !value->is_null()) text += fmt::format(" ({} {})", name, to_text(*value));
+  }
+  return text;
+}
+
+/// What started it, where that was no person and no time.
+std::string events_line(const Value& run) {
+  constexpr std::size_t kEventsShownMax = 5;
+  std::string line;
+  const ValueList& events = list_of(run, "events");
+  for (std::size_t i = 0; i < events.size() && i < kEventsShownMax; ++i) {
+    line += (line.empty() ? "" : ", ") + event_text(events[i]);
+  }
+  if (events.size() > kEventsShownMax) line += fmt::format(" and {} more", events.size() - kEventsShownMax);
+  return printable(line);
+}
+
 std::string counts_line(const Value& run, const Output& output) {
   std::string line;
   const Value* counts = run.find("counts");
@@ -67,6 +90,9 @@ void print_run_head(const Value& run, const Output& output) {
       {"dag", fmt::format("{} ({})", printable(text_of(run, "dag")), text_of(run, "dag_version").substr(0, 12))},
       {"state", coloured_state(text_of(run, "state"), output.colour_out)},
       {"message", printable(text_of(run, "message"))},
+      {"started by", events_line(run)},
+      {"rerun of", text_of(run, "rerun_of")},
+      {"backfill", text_of(run, "backfill")},
       {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
       {"logical time", local_time(run.find("logical_time"))},
       {"created", local_time(run.find("created_at"))},
@@ -266,6 +292,7 @@ int list_runs(const Session& session, const ListOptions& options) {
     std::string path = fmt::format("/runs?limit={}", options.limit);
     if (!options.dag.empty()) path += "&dag=" + segment(options.dag);
     if (!options.state.empty()) path += "&state=" + segment(options.state);
+    if (options.backfill != 0) path += fmt::format("&backfill={}", options.backfill);
     const auto page = client.get(path);
     if (!page) return complain(page.error());
     if (session.output.json) {

@@ -135,6 +135,22 @@ void tell_change(const Session& session, const Value& answer, const std::string&
   }
 }
 
+/// Asks for something that lets a run go on, and follows it where nobody else carries it on.
+int let_go_on(const Session& session, const std::string& path, const ValueMap& body, const RunOptions& options,
+              const std::function<std::string(const Value&)>& told) {
+  block_interrupts();
+  OwnServer server(session, options.workers);
+  auto client = server.find_or_start();
+  if (!client) return complain(client.error());
+  const auto answer = client->send("POST", path, body);
+  if (!answer) return complain(answer.error());
+  const std::string id = text_of(*answer, "run");
+  if (server.is_ours()) return follow_with(server, session, id, options);
+  if (options.wait) return follow_and_show(session, id, options);
+  tell_change(session, *answer, told(*answer));
+  return kOk;
+}
+
 }  // namespace
 
 int follow_and_show(const Session& session, const std::string& run, const RunOptions& options) {
@@ -187,23 +203,47 @@ int trigger_dag(const Session& session, const RunOptions& options) {
   return code != kOk || !options.wait ? code : follow_and_show(session, run, options);
 }
 
-int retry_run(const Session& session, const std::string& run, const std::vector<std::string>& tasks,
-              const RunOptions& options) {
-  block_interrupts();
-  OwnServer server(session, options.workers);
-  auto client = server.find_or_start();
-  if (!client) return complain(client.error());
+int retry_run(const Session& session, const RetryOptions& retry, const RunOptions& options) {
   ValueMap body;
-  if (!tasks.empty()) body.emplace_back("tasks", ValueList(tasks.begin(), tasks.end()));
-  const auto answer = client->send("POST", "/runs/" + segment(run) + "/retry", body);
-  if (!answer) return complain(answer.error());
-  const std::string id = text_of(*answer, "run");
-  // Without us there is nobody to carry it on.
-  if (server.is_ours()) return follow_with(server, session, id, options);
-  if (options.wait) return follow_and_show(session, id, options);
-  tell_change(session, *answer,
-              fmt::format("run {} goes on: {} task instances run again", id, text_of(*answer, "instances")));
-  return kOk;
+  if (!retry.tasks.empty()) body.emplace_back("tasks", ValueList(retry.tasks.begin(), retry.tasks.end()));
+  if (retry.upstream) body.emplace_back("upstream", true);
+  if (retry.downstream) body.emplace_back("downstream", true);
+  if (retry.only_failed) body.emplace_back("only_failed", true);
+  return let_go_on(session, "/runs/" + segment(retry.run) + "/retry", body, options, [](const Value& answer) {
+    return fmt::format("run {} goes on: {} task instances run again", text_of(answer, "run"),
+                       text_of(answer, "instances"));
+  });
+}
+
+int mark_task(const Session& session, const std::string& run, const std::string& task, const std::string& state,
+              const RunOptions& options) {
+  const std::string path = "/runs/" + segment(run) + "/tasks/" + segment(task) + "/mark";
+  return let_go_on(session, path, {{"state", state}}, options, [](const Value& answer) {
+    return fmt::format("{} of run {} is {}, it was {}", printable(text_of(answer, "task")), text_of(answer, "run"),
+                       text_of(answer, "state"), text_of(answer, "before"));
+  });
+}
+
+int rerun(const Session& session, const std::string& run, const std::string& version, const RunOptions& options) {
+  std::string id;
+  const int code = with_server(session, Need::kScheduler, [&](ApiClient& client) {
+    const auto first = client.get("/runs/" + segment(run));
+    if (!first) return complain(first.error());
+    std::string dag = "/dags/" + segment(text_of(*first, "dag"));
+    if (version != "latest") dag += "?version=" + segment(version.empty() ? text_of(*first, "dag_version") : version);
+    const auto known = client.get(dag);
+    if (!known) return complain(known.error());
+    const LoadedDag loaded = load_dag(text_of(*known, "source"), text_of(*first, "dag"));
+    const auto params = read_params(loaded.dag.get(), options.params_file, options.params, false);
+    if (!params) return complain(params.error());
+    Value body = run_body(options, *params);
+    if (!version.empty()) body.as_map()->emplace_back("version", version);
+    const auto answer = ask_for_run(client, "/runs/" + segment(run) + "/rerun", body);
+    if (!answer) return say_refused(client, answer.error());
+    id = text_of(*answer, "id");
+    return options.wait ? int{kOk} : tell_submitted(session, *answer);
+  });
+  return code != kOk || !options.wait ? code : follow_and_show(session, id, options);
 }
 
 int cancel_run(const Session& session, const std::string& run) {

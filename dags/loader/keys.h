@@ -38,9 +38,10 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "catchup_window",
                                      "max_catchup_runs",
                                      "templates",
+                                     "triggers",
                                      "image"};
-inline constexpr Word kDagLater[] = {"triggers",  "deadline", "secrets", "resources", "service_account",
-                                     "artifacts", "include",  "outputs", "tests"};
+inline constexpr Word kDagLater[] = {"deadline",  "secrets", "resources", "service_account",
+                                     "artifacts", "include", "outputs",   "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -65,6 +66,17 @@ inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
 inline constexpr KeySet kSchedule{"a schedule", kScheduleKnown, {}, kScheduleForeign};
+inline constexpr Word kTriggerKnown[] = {"asset", "dag", "mode", "params"};
+inline constexpr Word kTriggerLater[] = {"s3", "webhook"};
+inline constexpr Foreign kTriggerForeign[] = {
+    {"dataset", "asset"}, {"assets", "asset"}, {"uri", "asset"}, {"workflow", "dag"}, {"inputs", "params"}};
+inline constexpr KeySet kTrigger{"a trigger", kTriggerKnown, kTriggerLater, kTriggerForeign};
+inline constexpr Word kTreeKnown[] = {"all", "any"};
+inline constexpr Foreign kTreeForeign[] = {{"and", "all"}, {"or", "any"}};
+inline constexpr KeySet kTree{"'asset'", kTreeKnown, {}, kTreeForeign};
+inline constexpr Word kDagTriggerKnown[] = {"name", "on"};
+inline constexpr Foreign kDagTriggerForeign[] = {{"states", "on"}, {"state", "on"}, {"id", "name"}, {"dag_id", "name"}};
+inline constexpr KeySet kDagTrigger{"'dag'", kDagTriggerKnown, {}, kDagTriggerForeign};
 inline constexpr Word kDstKnown[] = {"gap", "fold"};
 inline constexpr KeySet kDst{"'dst'", kDstKnown};
 
@@ -85,32 +97,56 @@ inline constexpr Foreign kParamForeign[] = {{"min", "minimum"},  {"max", "maximu
                                             {"choices", "enum"}, {"options", "enum"}, {"value", "default"}};
 inline constexpr KeySet kParam{"a parameter", kParamKnown, {}, kParamForeign};
 
-inline constexpr Word kTaskKnown[] = {"id",           "description",
-                                      "group",        "depends_on",
-                                      "trigger_rule", "when",
-                                      "run",          "command",
-                                      "args",         "noop",
-                                      "check",        "promote",
-                                      "shell",        "env",
-                                      "inputs",       "outputs",
-                                      "foreach",      "retry",
-                                      "retries",      "infra_retry",
-                                      "timeout",      "queue_timeout",
-                                      "kill_grace",   "pool",
-                                      "slots",        "priority",
-                                      "resources",    "allow_failure",
-                                      "locks",        "max_active_per_dag",
-                                      "rate",         "worker_selector",
-                                      "tolerations",  "wait",
-                                      "human",        "loop",
-                                      "setup",        "teardown_of",
-                                      "dag",          "uses",
-                                      "image",        "container",
-                                      "cache"};
-inline constexpr Word kTaskLater[] = {"http",     "secrets",     "params",          "deadline",      "weight",
-                                      "service",  "latest_only", "depends_on_past", "node_selector", "volumes",
-                                      "sidecars", "on_success",  "on_failure",      "on_retry",      "on_skipped",
-                                      "on_start", "lineage"};
+inline constexpr Word kTaskKnown[] = {"id",
+                                      "description",
+                                      "group",
+                                      "depends_on",
+                                      "trigger_rule",
+                                      "when",
+                                      "run",
+                                      "command",
+                                      "args",
+                                      "noop",
+                                      "check",
+                                      "promote",
+                                      "shell",
+                                      "env",
+                                      "inputs",
+                                      "outputs",
+                                      "foreach",
+                                      "retry",
+                                      "retries",
+                                      "infra_retry",
+                                      "timeout",
+                                      "queue_timeout",
+                                      "kill_grace",
+                                      "pool",
+                                      "slots",
+                                      "priority",
+                                      "resources",
+                                      "allow_failure",
+                                      "locks",
+                                      "max_active_per_dag",
+                                      "rate",
+                                      "worker_selector",
+                                      "tolerations",
+                                      "wait",
+                                      "human",
+                                      "loop",
+                                      "setup",
+                                      "teardown_of",
+                                      "dag",
+                                      "uses",
+                                      "cache",
+                                      "image",
+                                      "container",
+                                      "executor",
+                                      "node_selector",
+                                      "volumes",
+                                      "service_account"};
+inline constexpr Word kTaskLater[] = {"http",       "secrets",     "params",          "deadline", "weight",
+                                      "service",    "latest_only", "depends_on_past", "sidecars", "on_success",
+                                      "on_failure", "on_retry",    "on_skipped",      "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -136,33 +172,22 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"memoize", "cache"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
+                                           {"nodeSelector", "node_selector"},
+                                           {"serviceAccountName", "service_account"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
-inline constexpr Word kDefaultsKnown[] = {"shell",
-                                          "env",
-                                          "retry",
-                                          "retries",
-                                          "infra_retry",
-                                          "timeout",
-                                          "queue_timeout",
-                                          "kill_grace",
-                                          "pool",
-                                          "slots",
-                                          "priority",
-                                          "resources",
-                                          "allow_failure",
-                                          "trigger_rule",
-                                          "group",
-                                          "locks",
-                                          "max_active_per_dag",
-                                          "rate",
-                                          "worker_selector",
-                                          "tolerations",
-                                          "image",
-                                          "container",
-                                          "cache"};
+inline constexpr Word kDefaultsKnown[] = {
+    "shell",           "env",          "retry",          "retries", "infra_retry",        "timeout",
+    "queue_timeout",   "kill_grace",   "pool",           "slots",   "priority",           "resources",
+    "allow_failure",   "trigger_rule", "group",          "locks",   "max_active_per_dag", "rate",
+    "worker_selector", "tolerations",  "cache",          "image",   "container",          "executor",
+    "node_selector",   "volumes",      "service_account"};
+inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
+inline constexpr Foreign kPodMountForeign[] = {
+    {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
+inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};

@@ -37,6 +37,7 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   read_schedule(reader, root, dag);
   const TaskList list = read_task_ids(reader, root, dag);
   Names names(reader, dag);
+  read_triggers(reader, names, root, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
   TaskReader tasks(reader, names, tree, dag, read_defaults(reader, root));
   if (const Node* templates = root.find("templates")) tasks.know_templates(*templates);

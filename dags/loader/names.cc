@@ -35,7 +35,7 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> run_names() {
-  return {"id", "dag", "dag_version", "logical_time", "date", "interval_start", "interval_end", "trigger"};
+  return {"id", "dag", "dag_version", "logical_time", "date", "interval_start", "interval_end", "trigger", "events"};
 }
 
 std::optional<expr::Template> Names::parse_template(const Node& node, const Site& site, std::string_view what) {
@@ -123,6 +123,12 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
   if (is_item(root) || root == "item" || root == "key" || root == "position") return problem_of_item(reference, site);
   if (root == "params") return site.params ? problem_of_param(reference, site) : not_here();
   if (root == "env") return site.env ? problem_of_env(reference, site) : not_here();
+  if (root == "event") {
+    return site.event ? "" : "'event' is known in the 'params' of a trigger only; elsewhere they are run.events";
+  }
+  if (root == "run" && site.where == site::kRun.where && reference.path.size() > 1 && reference.path[1] == "events") {
+    return not_here();  // Others say what is in them.
+  }
   if (root == "run") return site.run ? problem_of_run(reference) : not_here();
   if (root == "tasks") return site.tasks ? "" : not_here();
   if (root == "outputs" || root == "iteration") {

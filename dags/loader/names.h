@@ -23,6 +23,7 @@ struct Site {
   bool tasks = true;
   bool instance = true;    ///< The item of a mapped task and its key.
   bool position = false;   ///< The item's number, from 0; then there is no key yet.
+  bool event = false;      ///< What a trigger was told of.
   bool iteration = false;  ///< What an iteration of a loop left: `outputs`, and its number.
   bool secrets = false;    ///< Secret parameters: only where nothing is recorded or shown.
 };
@@ -35,6 +36,13 @@ inline constexpr Site kCommand{.where = "in 'command'"};
 inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .tasks = false, .instance = false};
 inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
 inline constexpr Site kParams{.where = "in 'params' of a DAG that is run"};
+inline constexpr Site kTrigger{.where = "in 'params' of a trigger",
+                               .params = false,
+                               .env = false,
+                               .run = false,
+                               .tasks = false,
+                               .instance = false,
+                               .event = true};
 inline constexpr Site kUntil{.where = "in 'until'", .iteration = true, .secrets = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};

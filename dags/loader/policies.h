@@ -12,6 +12,8 @@ RetryPolicy read_retry(Reader& reader, const yaml::Node& node);
 InfraRetryPolicy read_infra_retry(Reader& reader, const yaml::Node& node);
 /// `worker_selector` and `tolerations` of a task.
 Whereabouts read_whereabouts(Reader& reader, const yaml::Node& task);
+/// `executor` of a task, and what goes with it. Null: it runs on a worker.
+std::shared_ptr<const PodSpec> read_pod(Reader& reader, const yaml::Node& task);
 Resources read_resources(Reader& reader, const yaml::Node& node);
 AllowFailure read_allow_failure(Reader& reader, const yaml::Node& node);
 TriggerRule read_trigger_rule(Reader& reader, const yaml::Node& node);

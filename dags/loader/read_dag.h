@@ -12,6 +12,8 @@ namespace chappe {
 void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
 /// When it starts by itself. Requires: dag.params.
 void read_schedule(Reader& reader, const yaml::Node& root, Dag& dag);
+/// What else starts it. Requires: dag.params, dag.name.
+void read_triggers(Reader& reader, Names& names, const yaml::Node& root, Dag& dag);
 /// `what`: the key that they stand under, for messages.
 std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node, std::string_view what = "params");
 

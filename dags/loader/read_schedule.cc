@@ -155,7 +155,7 @@ void warn_without_schedule(Reader& reader, const Node& root) {
   constexpr std::array<std::string_view, 8> kNeedIt = {"timezone", "dst",     "start_date",     "end_date",
                                                        "paused",   "catchup", "catchup_window", "max_catchup_runs"};
   for (const std::string_view key : kNeedIt) {
-    const Node* node = root.find(key);
+    const Node* node = key == "paused" && root.find("triggers") != nullptr ? nullptr : root.find(key);
     if (node != nullptr) reader.complaints().warn(*node, fmt::format("'{}' does nothing without a 'schedule'", key));
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "dags/loader/given_params.h"
 #include "dags/loader/graph.h"
 #include "dags/loader/keys.h"
 #include "dags/loader/task_reader.h"
@@ -110,35 +111,10 @@ WorkSpec TaskReader::read_subdag(Task& task, const Node& node) {
   if (node.find("name") == nullptr) complaints_.error(node, "'dag' needs the 'name' of the DAG to run");
   reader_.take_identifier(node, "name", out.dag);
   reader_.take_boolean(node, "wait", out.wait);
-  if (const Node* params = node.find("params")) read_subdag_params(out, *params);
+  if (const Node* params = node.find("params")) out.params = read_given_params(reader_, names_, site::kParams, *params);
   if (const Node* outputs = node.find("outputs")) read_subdag_outputs(out, work, *outputs);
   task.subdag = std::move(out);
   return work;
-}
-
-void TaskReader::read_subdag_params(SubDagSpec& out, const Node& node) {
-  if (!node.is_map()) {
-    return complaints_.error(
-        node, fmt::format("'params' is a map of parameters, such as {{year: 2026}}, not {}", Reader::shown(node)));
-  }
-  for (std::size_t i = 0; i < node.members(); ++i) {
-    const auto name = reader_.identifier(node.key(i), "params");
-    if (!name) continue;
-    auto value = read_subdag_param(*name, node.value(i));
-    if (value) out.params.emplace_back(*name, std::move(*value));
-  }
-}
-
-/// A value as it stands, or an expression.
-std::optional<SubDagSpec::Param> TaskReader::read_subdag_param(const std::string& name, const Node& node) {
-  if (node.is_scalar() && node.text.find("${{") != std::string::npos) {
-    auto text = names_.parse_template(node, site::kParams, name);
-    if (!text) return std::nullopt;
-    return SubDagSpec::Param{.value = {}, .expression = std::move(*text)};
-  }
-  auto value = reader_.value(node);
-  if (!value) return std::nullopt;
-  return SubDagSpec::Param{.value = std::move(*value), .expression = {}};
 }
 
 void TaskReader::read_subdag_outputs(SubDagSpec& out, WorkSpec& work, const Node& node) {

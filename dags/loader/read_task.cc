@@ -46,6 +46,10 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"rate", kScript | kCommand | kNoop},
     {"worker_selector", kScript | kCommand | kNoop},
     {"tolerations", kScript | kCommand | kNoop},
+    {"executor", kScript | kCommand},
+    {"node_selector", kScript | kCommand},
+    {"volumes", kScript | kCommand},
+    {"service_account", kScript | kCommand},
 };
 
 namespace {
@@ -212,6 +216,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (const Node* wait = node.find("wait")) read_wait(task, *wait);
   if (const Node* human = node.find("human")) read_human(task, *human);
   if (applies("teardown_of", *kind)) read_teardown(task, node);
+  if (applies("executor", *kind)) task.pod = read_pod(reader_, all);
   const Node* dag = node.find("dag");
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);

@@ -140,8 +140,6 @@ class TaskReader {
 
   // Runs of other DAGs.
   WorkSpec read_subdag(Task& task, const yaml::Node& node);
-  void read_subdag_params(SubDagSpec& out, const yaml::Node& node);
-  std::optional<SubDagSpec::Param> read_subdag_param(const std::string& name, const yaml::Node& node);
   void read_subdag_outputs(SubDagSpec& out, WorkSpec& work, const yaml::Node& node);
 
   Reader& reader_;

@@ -34,6 +34,11 @@ using ConnectionId = StrongId<struct ConnectionIdTag, std::uint64_t>;
 using Ticket = StrongId<struct TicketTag, std::uint64_t>;
 /// A version of an asset within one metadata store, counted from 1.
 using AssetVersionId = StrongId<struct AssetVersionIdTag, std::uint64_t>;
+/// A backfill within one metadata store, counted from 1.
+using BackfillId = StrongId<struct BackfillIdTag, std::uint32_t>;
+
+/// An event that a trigger was told of, counted from 1 within one metadata store.
+using EventId = StrongId<struct EventIdTag, std::uint64_t>;
 
 /// A task instance: run and position. Instances of one run are numbered without gaps in file order, those of a
 /// mapped task side by side in the order of its items.

@@ -99,7 +99,12 @@ enum class Mutant : std::uint8_t {
   kTrustsTheWallClock,
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
+  kBackfillLooksNothingUp,
   kRestoreLeasesForEver,
+  // Runs that events start.
+  kEventsTellNobody,
+  kEventsAreTakenTwice,
+  kRestoreForgetsEvents,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

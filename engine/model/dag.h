@@ -15,8 +15,11 @@
 
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
+#include "engine/model/given_params.h"
+#include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
 #include "engine/model/schedule_plan.h"
+#include "engine/model/triggers.h"
 
 namespace chappe {
 
@@ -222,11 +225,7 @@ inline constexpr std::uint32_t kRunDepthMax = 10;  ///< Runs that were started b
 /// A run of another DAG: of its newest version in the store.
 struct SubDagSpec {
   std::string dag;
-  struct Param {
-    Value value;
-    expr::Template expression;  ///< Instead of `value`, where not empty.
-  };
-  std::vector<std::pair<std::string, Param>> params;
+  GivenParams params;
   bool wait = true;  ///< The task ends as the run does; else as soon as the run was accepted.
   struct Output {
     std::string name;  ///< Of this task's value.
@@ -308,6 +307,7 @@ struct Task {
   std::uint32_t max_active_per_dag = 0;  ///< Attempts at a time over all runs of the DAG; 0: no bound.
   std::optional<RateLimit> rate;
   Whereabouts where;
+  std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
@@ -337,8 +337,9 @@ struct Dag {
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
   SchedulePlan schedule;
-  std::string version;  ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;   ///< The file's text, kept with the version.
+  std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
+  std::string version;                ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;                 ///< The file's text, kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

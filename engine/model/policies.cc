@@ -14,6 +14,7 @@ constexpr std::string_view kTaskStateNames[] = {"none",       "scheduled",    "q
                                                 "failed",     "skipped",      "upstream_failed", "cancelled"};
 static_assert(std::size(kTaskStateNames) == kTaskStates);
 constexpr std::string_view kRunStateNames[] = {"queued", "running", "success", "failed", "cancelled"};
+static_assert(std::size(kRunStateNames) == kRunStates);
 constexpr std::string_view kReasonNames[] = {
     "none",        "exit_code",      "signal",        "timeout",   "queue_timeout", "oom",     "lost_worker",
     "artifact_io", "invalid_output", "launch_failed", "cancelled", "check_failed",  "upstream"};

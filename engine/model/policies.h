@@ -44,6 +44,7 @@ enum class RunState : std::uint8_t {
   kFailed = 3,
   kCancelled = 4,
 };
+inline constexpr std::size_t kRunStates = 5;
 bool is_final(RunState state);
 std::string_view name_of(RunState state);
 std::optional<RunState> parse_run_state(std::string_view name);

@@ -15,7 +15,8 @@
 namespace chappe {
 
 struct RunFilter {
-  std::string dag;  ///< "" for all.
+  std::string dag;      ///< "" for all.
+  BackfillId backfill;  ///< That made them; 0: all.
   std::optional<RunState> state;
   std::optional<RunSeq> before;  ///< Page: runs older than this one.
   std::size_t limit = 50;        ///< At most 1,000.
@@ -38,6 +39,12 @@ struct AssetFilter {
   bool newest_only = true;  ///< One row an asset.
   std::optional<AssetVersionId> before;
   std::size_t limit = 100;
+};
+
+struct BackfillFilter {
+  std::string dag;                   ///< "" for all.
+  std::optional<BackfillId> before;  ///< Page: older ones than this.
+  std::size_t limit = 50;            ///< At most 1,000.
 };
 
 /// One thread at a time; open one for each thread that reads.
@@ -106,12 +113,24 @@ class MetaReader {
   /// Alias moves that a task instance made.
   virtual Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) = 0;
 
+  /// The events that a run took, oldest first.
+  virtual Result<std::vector<TriggerEventRow>> events_of(RunSeq run) = 0;
   /// DAGs that are deployed, by name; of one name where given.
   virtual Result<std::vector<DeploymentRow>> deployments(const std::string& dag = "") = 0;
+  /// Newest first.
+  virtual Result<std::vector<BackfillRow>> backfills(const BackfillFilter& filter) = 0;
+  virtual Result<BackfillRow> backfill(BackfillId id) = 0;
+  /// Its runs by state.
+  virtual Result<std::array<std::uint64_t, kRunStates>> run_counts(BackfillId backfill) = 0;
+  /// By time: the state of the run of the DAG with this logical time that is not over, or else of the newest one;
+  /// nullopt: there is none. Cost: a few microseconds each.
+  virtual Result<std::vector<std::optional<RunState>>> newest_of_dates(const std::string& dag,
+                                                                       const std::vector<WallTime>& times) = 0;
   /// The newest run of each DAG, by its name.
   virtual Result<std::vector<RunRow>> newest_runs() = 0;
   /// The newest version of each DAG.
   virtual Result<std::vector<DagVersionRow>> dags() = 0;
+  /// By its hash, or a beginning of at least eight characters that is unique. Errors: kNotFound.
   virtual Result<DagVersionRow> dag_version(const std::string& version) = 0;
   virtual Result<DagVersionRow> newest_dag_version(const std::string& dag) = 0;
   virtual Result<std::vector<WorkerRow>> workers(std::size_t limit) = 0;

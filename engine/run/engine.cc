@@ -21,6 +21,9 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.run_schedules();
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
+  state.run_triggers();
+  state.finish_touched();
+  state.run_backfills();
   state.begin_lookups();
   state.dispatch();
   if (!state.touched.empty()) {  // Placing found tasks that cannot start.
@@ -55,6 +58,10 @@ void EngineState::run_timers() {
     timers.pop();
     if (timer.kind == Timer::Kind::kLease) {
       on_lease_timer({static_cast<std::uint32_t>(timer.what)});
+      continue;
+    }
+    if (timer.kind == Timer::Kind::kPod) {
+      on_pod_timer({static_cast<std::uint32_t>(timer.what)});
       continue;
     }
     const InstanceKey key = InstanceKey::from_row(static_cast<std::int64_t>(timer.what));
@@ -110,6 +117,7 @@ void EngineState::seal_effects() {
   if (const auto back = gates.next_return()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *back) : *back;
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();
+  wake_for_backfills();
 }
 
 LiveRun* EngineState::find_run(RunSeq seq) {

@@ -47,7 +47,12 @@ struct EngineConfig {
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
   std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks wait for.
-  std::uint32_t lookups_max = 1'000;    ///< Results that are being looked up at a time.
+  std::uint32_t events_max = 1'000;     ///< Events of one source that wait for a run of one DAG.
+  std::uint32_t pods_max = 0;           ///< Pods at a time; 0: there is nobody who makes them.
+  std::string pod_prefix = "chappe-";   ///< Of their names; the attempt follows.
+  Duration pod_start_max = std::chrono::minutes(15);  ///< From asking for a pod to its start, ...
+  Duration pod_join_max = std::chrono::minutes(5);    ///< ... and from there to its worker's joining.
+  std::uint32_t lookups_max = 1'000;                  ///< Results that are being looked up at a time.
   /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`.
   std::function<std::string(std::string_view)> sha256;
 };

@@ -14,14 +14,12 @@ constexpr double kShortAttemptSeconds = 0.1;  ///< Below it, work may wait at a 
 constexpr double kAheadSeconds = 0.08;        ///< ... about as much as is done there in this time.
 constexpr std::uint32_t kNoopChunk = 256;     ///< No-ops for one worker before the next one gets some.
 
-bool among(const std::vector<std::int32_t>& codes, std::int32_t code) {
-  return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
-
 /// Whether the policy retries this kind of end at all.
 bool covers(const RetryPolicy& retry, const AttemptEnd& end) {
   if (!retry.on.empty() && std::find(retry.on.begin(), retry.on.end(), end.reason) == retry.on.end()) return false;
-  if (end.reason == Reason::kExitCode && !retry.exit_codes.empty()) return among(retry.exit_codes, end.exit_code);
+  if (end.reason == Reason::kExitCode && !retry.exit_codes.empty()) {
+    return std::ranges::find(retry.exit_codes, end.exit_code) != retry.exit_codes.end();
+  }
   return true;
 }
 
@@ -47,6 +45,7 @@ ReadyClass EngineState::class_of(const Task& task) {
   which.noop = task.kind == TaskKind::kNoop;
   which.where = whereabouts_id(task.where);
   if (!which.noop) which.resources = task.work->resources;
+  which.in_pods = task.pod != nullptr;
   return which;
 }
 
@@ -58,6 +57,7 @@ void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
 void EngineState::dispatch() {
   std::uint32_t budget = config.assign_max;
   more_ready = false;
+  begin_in_pods();
   call_at_gates();
   for (auto it = ready.begin(); it != ready.end() && budget > 0;) {
     dispatch_class(it->first, it->second, budget);
@@ -82,6 +82,7 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
   while (budget > 0) {
     const Pool& pool = pools[which.pool];
     if (pool.slots > 0 && pool.taken + which.slots > pool.slots && !CHAPPE_MUTANT(kForgetsPools)) return;
+    if (which.in_pods && pods.size() >= config.pods_max) return;
     const auto key = queue.pop();
     if (!key) return;
     LiveRun* run = find_run(key->run);
@@ -95,6 +96,11 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     const Task& task = run->task(position);
     if (task.is_gated() && stopped_at_gate(*run, key->index)) {
       unpark(*run, position);
+      continue;
+    }
+    if (which.in_pods) {
+      if (!try_pod(*run, key->index)) unpark(*run, position);
+      --budget;
       continue;
     }
     const Need need = need_of(*run, which);
@@ -171,26 +177,36 @@ AttemptId EngineState::newest_attempt() const {
 
 void EngineState::assign(LiveRun& run, std::uint32_t index, WorkerState& worker,
                          std::shared_ptr<const ResolvedWork> work) {
-  const std::uint32_t position = run.instances->task_of(index);
-  const Task& task = run.task(position);
+  lease(run, index, worker, new_attempt());
+  hand_over(run, index, worker, std::move(work));
+}
+
+void EngineState::lease(LiveRun& run, std::uint32_t index, WorkerState& worker, AttemptId attempt) {
   TaskRow row = row_of(run, index);
-  row.attempt = new_attempt();
+  row.attempt = attempt;
   if (!CHAPPE_MUTANT(kAttemptNumberStays)) ++row.attempt_no;
   row.state = TaskState::kQueued;
   row.worker = worker.row.seq;
   row.queued_at = now.wall;
-  const AttemptId attempt = row.attempt;
   store_row(run, index, std::move(row));
-  if (task.cache) note_making(run, index, attempt, *work);
+  worker.leased[attempt] = {.key = {run.row.seq, index}, .queued_at = now.wall};
+  take_room(run, index, worker);
+}
+
+void EngineState::hand_over(LiveRun& run, std::uint32_t index, WorkerState& worker,
+                            std::shared_ptr<const ResolvedWork> work) {
+  const std::uint32_t position = run.instances->task_of(index);
+  const InstanceState& instance = run.states[index];
+  if (run.task(position).cache) note_making(run, index, instance.attempt, *work);
   const InstanceKey key{run.row.seq, index};
   for (const ResolvedInput& input : work->inputs) {
     for (const InputObject& object : input.objects) {
-      if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, attempt, object});
+      if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, instance.attempt, object});
     }
   }
-  worker.leased[attempt] = {.key = key, .queued_at = now.wall, .batch = batch};
-  take_room(run, index, worker);
-  Assignment assignment{.attempt = attempt, .key = key, .attempt_no = run.states[index].attempt_no, .task = task.id};
+  worker.leased.at(instance.attempt).batch = batch;
+  Assignment assignment{.attempt = instance.attempt, .key = key, .attempt_no = instance.attempt_no};
+  assignment.task = run.task(position).id;
   if (run.instances->mapped(position)) {
     assignment.map_key = run.instances->key_of(index);
     assignment.item_json = to_json(run.instances->item_of(index));
@@ -207,7 +223,7 @@ void EngineState::take_room(LiveRun& run, std::uint32_t index, WorkerState& work
   pools[pool_id(task.pool)].taken += task.slots;
   ++run.active;
   ++run.tasks[position].active;
-  if (!worker.connection) return;
+  if (!worker.has_room()) return;
   WorkerRoom& room = rooms[worker.room];
   if (task.kind == TaskKind::kNoop) {
     ++room.noops;
@@ -232,6 +248,10 @@ LeasedAttempt EngineState::release(LiveRun& run, std::uint32_t index) {
   --run.active;
   --run.tasks[position].active;
   unpark(run, position);
+  if (worker.pod) {
+    release_pod(worker);
+    return leased;
+  }
   if (!worker.connection) return leased;
   WorkerRoom& room = rooms[worker.room];
   if (task.kind == TaskKind::kNoop) {
@@ -466,6 +486,11 @@ void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint6
   }
   if (instance.state != TaskState::kQueued || instance.attempt_no != attempt_no + 1) return;
   WorkerState& worker = workers.at(instance.worker);
+  if (worker.is_expected()) {
+    end_pod(worker, {.reason = Reason::kQueueTimeout,
+                     .message = fmt::format("no attempt started within {}", to_text(*task.queue_timeout))});
+    return judge_due(run);
+  }
   LeasedAttempt& leased = worker.leased.at(instance.attempt);
   if (std::exchange(leased.cancel_sent, true) || !worker.connection) return;  // Told when it is back.
   send_to(worker.connection)

@@ -52,8 +52,10 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
       waits_for = explain_ready(run, index);
       break;
     case TaskState::kQueued:
-      waits_for =
-          fmt::format("worker {}, which has attempt {} and has not said that it started", where, instance.attempt_no);
+      waits_for = worker != workers.end() && worker->second.is_expected()
+                      ? explain_pod(worker->second)
+                      : fmt::format("worker {}, which has attempt {} and has not said that it started", where,
+                                    instance.attempt_no);
       break;
     case TaskState::kRunning:
       waits_for = fmt::format("its own end: attempt {} runs on {}", instance.attempt_no, where);
@@ -71,7 +73,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     default:
       break;
   }
-  if (worker != workers.end() && holds_attempt(instance.state) && !worker->second.connection) {
+  if (worker != workers.end() && holds_attempt(instance.state) && !worker->second.connection &&
+      !worker->second.is_expected()) {
     waits_for += fmt::format("; worker {} has not been heard of for a while", where);
   }
   return {{"task", run.instances->name_of(index)},
@@ -132,6 +135,10 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
       return fmt::format("pool {}: {} of {} slots are taken, it needs {}", slots.name, slots.taken, slots.slots,
                          task.slots);
     }
+  }
+  if (task.pod != nullptr) {
+    if (config.pods_max == 0) return "a pod: this scheduler was started without --kubernetes-namespace";
+    return fmt::format("a pod: there are {} already, at most {}", pods.size(), config.pods_max);
   }
   if (rooms.empty()) return "a worker: none is connected";
   Need need{.noop = task.kind == TaskKind::kNoop};
@@ -194,11 +201,12 @@ Value Engine::workers(Now now) const {
                  {"labels", std::move(labels)}};
     ValueList taints(worker.taints.begin(), worker.taints.end());
     one.emplace_back("taints", std::move(taints));
-    if (worker.connection) {
+    if (worker.has_room()) {
       const WorkerRoom& room = state.rooms[worker.room];
       one.emplace_back("draining", room.draining);
       one.emplace_back("executors", room.containers ? ValueList{"process", "container"} : ValueList{"process"});
     }
+    if (worker.pod) one.emplace_back("pod", worker.row.pod);
     workers.emplace_back(std::move(one));
   }
   ValueList pools;
@@ -250,13 +258,27 @@ std::string Engine::dump_json() const {
   }
   ValueList schedules;
   for (const auto& [dag, deployment] : state.deployments) {
+    ValueMap events;
+    for (const auto& [source, waiting] : deployment.events)
+      events.emplace_back(to_text(source), number(waiting.size()));
     schedules.emplace_back(ValueMap{{"dag", dag},
                                     {"version", deployment.row.version},
                                     {"paused", deployment.row.paused},
                                     {"removed", deployment.row.removed},
                                     {"fired_to", to_iso8601(deployment.row.fired_to)},
                                     {"next", to_iso8601(deployment.next)},
-                                    {"due", to_iso8601(deployment.due)}});
+                                    {"due", to_iso8601(deployment.due)},
+                                    {"events", std::move(events)},
+                                    {"waits_for", deployment.row.waits_for}});
+  }
+  ValueList backfills;
+  for (const auto& [id, backfill] : state.backfills) {
+    backfills.emplace_back(ValueMap{{"backfill", number(id.value)},
+                                    {"state", name_of(backfill.row.state)},
+                                    {"done", to_iso8601(backfill.row.done)},
+                                    {"made", number(backfill.row.made)},
+                                    {"skipped", number(backfill.row.skipped)},
+                                    {"live", number(backfill.live.size())}});
   }
   ValueList waiters;
   for (const auto& [name, keys] : state.asset_waiters) {
@@ -274,6 +296,7 @@ std::string Engine::dump_json() const {
   return to_json(ValueMap{{"epoch", number(state.epoch)},
                           {"runs", std::move(runs)},
                           {"schedules", std::move(schedules)},
+                          {"backfills", std::move(backfills)},
                           {"waiters", std::move(waiters)},
                           {"questions", number(state.questions.size())},
                           {"workers", std::move(leases)},

@@ -13,8 +13,8 @@ namespace {
 
 /// How one ended instance counts for a child along one edge.
 std::uint32_t& count_for(UpstreamCounts& counts, const Dependency& edge, TaskState state, bool allowed) {
-  const bool success = state == TaskState::kSuccess || (state == TaskState::kFailed && allowed);
-  const bool skipped = state == TaskState::kSkipped;
+  const bool success = state == TaskState::kSuccess || allowed;
+  const bool skipped = state == TaskState::kSkipped && !allowed;
   if (!edge.plain) {
     const bool met = success ? edge.on_succeeded : skipped ? edge.on_skipped : edge.on_failed;
     return met ? counts.success : counts.skipped;
@@ -74,7 +74,7 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
     const bool failed =
         (ended.state == TaskState::kFailed && !ended.allowed) || ended.state == TaskState::kUpstreamFailed;
     if (verdict == Verdict::kUpstreamFailed) return failed;
-    const bool skipped = ended.state == TaskState::kSkipped;
+    const bool skipped = ended.state == TaskState::kSkipped && !ended.allowed;
     if (rule == TriggerRule::kAllSuccess || rule == TriggerRule::kNoneSkipped) return skipped;
     if (rule == TriggerRule::kAllFailed) return is_final(ended.state) && !failed;
     return rule == TriggerRule::kAllSkipped && is_final(ended.state) && !skipped;

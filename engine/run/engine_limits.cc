@@ -19,7 +19,7 @@ void EngineState::make_place(const LiveRun& run) {
   std::vector<RunSeq> older(queued_by_dag[run.row.dag].begin(), queued_by_dag[run.row.dag].end());
   if (run.dag->on_limit == OnLimit::kReplace) {
     for (const auto& [seq, other] : runs) {
-      const bool runs_still = other->row.state == RunState::kRunning && !other->handling;
+      const bool runs_still = other->row.state == RunState::kRunning && !other->handling && !has_own_place(other->row);
       if (other->row.dag == run.row.dag && runs_still) older.push_back(seq);
     }
   }
@@ -43,6 +43,7 @@ void EngineState::cancel_run(LiveRun& run, const std::string& message) {
     row.message = message;
   });
   tell_parent(run);
+  tell_triggers_of_end(run);
   forget_run(run.row.seq);
 }
 

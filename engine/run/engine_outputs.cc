@@ -115,6 +115,7 @@ void EngineState::remember_published(const LiveRun& run, std::uint32_t index, co
     AssetVersion version = version_of(artifact);
     version.published_at = published.at;
     remember_asset(version);
+    tell_triggers_of_asset(run, version);
   }
 }
 

@@ -17,6 +17,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   state->last_run = stored.last_run;
   state->last_worker = stored.last_worker;
   state->last_asset_version = stored.last_asset_version;
+  state->last_backfill = stored.last_backfill;
   state->now = now;
   for (const auto& [name, slots] : state->config.pools) state->pools[state->pool_id(name)].slots = slots;
   std::map<AssetVersionId, const AssetVersion*> versions;
@@ -36,10 +37,14 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   }
   for (TokenRow& row : stored.tokens) state->tokens.emplace(row.name, std::move(row));
   state->adopt_deployments(std::move(stored.deployments));
+  state->last_event = stored.last_event;
+  state->adopt_events(std::move(stored.events));
+  state->adopt_backfills(std::move(stored.backfills));
   for (WorkerRow& row : stored.workers) {
     WorkerState& worker = state->workers[row.seq];
     state->by_incarnation[row.incarnation] = row.seq;
     worker.lease_until = now.mono + state->config.lease;
+    if (!row.pod.empty()) worker.pod = PodState{.deadline = now.mono + state->config.pod_start_max};
     if (!CHAPPE_MUTANT(kRestoreLeasesForEver)) {
       state->add_timer(state->config.lease, Timer::Kind::kLease, row.seq.value, 0);
     }
@@ -50,6 +55,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     if (auto adopted = state->adopt(std::move(run)); !adopted) return fail(std::move(adopted.error()).in("run " + id));
   }
   state->link_runs();
+  state->order_pods();
   return Engine(std::move(state));
 }
 
@@ -59,6 +65,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   run.row = std::move(stored.row);
   run.dag = std::move(stored.dag);
   run.params = std::move(stored.params);
+  for (TriggerEventRow& event : stored.events) run.events.push_back(std::move(event.detail));
   CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);
   // Secret ones were not recorded. What needs one must fail and say so, rather than go on with nothing.
   std::erase_if(*run.params.as_map(), [&](const auto& param) {
@@ -70,6 +77,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
+  enter_backfill(run.row);
   if (run.row.state == RunState::kQueued && !CHAPPE_MUTANT(kRestoreForgetsQueuedRuns)) queue_up(run);
   if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
@@ -170,6 +178,7 @@ Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
   worker->second.leased[row.attempt] = {.key = row.key, .queued_at = row.queued_at, .started_at = row.end.started_at};
   if (row.state == TaskState::kQueued) add_queue_timer(run, row.key.index, since(row.queued_at));
   take_room(run, row.key.index, worker->second);
+  if (worker->second.pod) adopt_pod(worker->second);
   return {};
 }
 

@@ -60,7 +60,9 @@ Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAt
     return fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
                                                   event.dag->max_runs, event.dag->name));
   }
-  out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+  if (!event.rerun_of) {  // Its version is known, and does not become the newest by that.
+    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+  }
   const RunRow& row = add_run(event, instances->size(), parent, depth).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
@@ -74,6 +76,7 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   LiveRun& run = *owned;
   run.dag = event.dag;
   run.params = Value(event.params);
+  run.events = event.events;
   RunRow& row = run.row;
   row.seq = RunSeq{++last_run.value};
   row.id = event.id;
@@ -90,12 +93,15 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   row.created_at = now.wall;
   row.parent = parent;
   row.depth = depth;
+  row.backfill = event.backfill;
+  row.rerun_of = event.rerun_of;
   row.no_cache = event.no_cache;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
+  enter_backfill(row);
 
-  if (has_place(*run.dag) || has_place_of_ancestor(run)) {
+  if (has_own_place(row) || has_place(*run.dag) || has_place_of_ancestor(run)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -136,7 +142,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
 
 /// The run has a place among those of its DAG, and its time runs.
 void EngineState::enter(LiveRun& run) {
-  ++running_by_dag[run.row.dag];
+  if (!has_own_place(run.row)) ++running_by_dag[run.row.dag];
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
 }
 
@@ -150,6 +156,7 @@ void EngineState::begin(LiveRun& run) {
   const auto prepared = run.started() ? Result<void>() : prepare(run);
   CHAPPE_ASSERT(prepared.has_value());  // It was expanded when it was requested.
   enter(run);
+  if (run.row.generation == 1) leave_out(run);
   recount(run);
   judge_due(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
@@ -243,6 +250,10 @@ void EngineState::cancel_attempts(LiveRun& run) {
     if (!run.is_stopped(run.instances->task_of(i))) continue;
     const auto worker = workers.find(instance.worker);
     CHAPPE_ASSERT(worker != workers.end());
+    if (worker->second.is_expected()) {
+      end_pod(worker->second, {.reason = Reason::kCancelled, .message = run.row.message});
+      continue;
+    }
     LeasedAttempt& leased = worker->second.leased.at(instance.attempt);
     if (std::exchange(leased.cancel_sent, true) || !worker->second.connection) continue;  // Told when it is back.
     send_to(worker->second.connection).cancel.push_back({.what = {{run.row.seq, i}, instance.attempt}});
@@ -262,8 +273,9 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.state = run.outcome();
     row.ended_at = now.wall;
   });
-  --running_by_dag[dag];
+  if (!has_own_place(run.row)) --running_by_dag[dag];
   tell_parent(run);
+  tell_triggers_of_end(run);
   forget_run(seq);
   if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
 }
@@ -297,6 +309,7 @@ void EngineState::forget_run(RunSeq seq) {
   remember_request(row);
   const DagPtr dag = found->second->dag;
   unhold(row.dag);
+  leave_backfill(row);
   runs.erase(found);
   if (const auto graph = graphs.find(dag.get()); graph != graphs.end() && graph->second.expired()) graphs.erase(graph);
 }

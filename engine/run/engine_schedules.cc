@@ -98,7 +98,7 @@ Result<void> EngineState::check_deployable(const DagDeployed& event) const {
     return fail(ErrorCode::kConflict,
                 fmt::format("DAG {} comes from the file {}: change it there", dag.name, known->second.row.origin));
   }
-  if (dag.schedule.empty()) return {};
+  if (dag.schedule.empty()) return {};  // Each event gives parameters of its own.
   auto params = resolve_params(dag.params, Value());
   if (!params) return fail(std::move(params.error()).in("a schedule starts runs with the defaults of all parameters"));
   if (auto instances = Instances::expand(event.dag, *params); !instances) return fail(std::move(instances.error()));
@@ -114,6 +114,7 @@ void EngineState::on(const DagDeployed& event) {
   const std::string before = known ? row.version : "";
   const bool changed = before != dag.version || row.origin != event.origin || deployment.dag == nullptr;
   if (changed) {
+    stop_listening(deployment);
     const SchedulePlan* old = known && deployment.dag != nullptr ? &deployment.dag->schedule : nullptr;
     const bool goes_on = old != nullptr && old->same_times(dag.schedule);
     if (!goes_on) row.fired_to = std::max(row.fired_to, known ? now.wall : begin_of(dag.schedule, now.wall));
@@ -126,8 +127,11 @@ void EngineState::on(const DagDeployed& event) {
     row.deployed_by = event.requested_by;
     row.deployed_at = now.wall;
     row.message.clear();
+    row.triggers = to_text(dag.triggers);
     deployment.dag = event.dag;
     plan_next(deployment);
+    listen(deployment);
+    forget_unheard_events(deployment);
     out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall});
     save(deployment);
     audit({event.requested_by, event.source}, "dag.deploy", "dag " + dag.name,
@@ -140,6 +144,7 @@ void EngineState::on(const DagDeployed& event) {
                                                : known  ? "changed"
                                                         : "new"},
                                      {"schedule", row.schedule.empty() ? Value() : Value(row.schedule)},
+                                     {"triggers", row.triggers.empty() ? Value() : Value(row.triggers)},
                                      {"paused", row.paused},
                                      {"next_at", row.next_at.is_set() ? Value(to_iso8601(row.next_at)) : Value()}}));
 }
@@ -151,6 +156,7 @@ void EngineState::on(const DagPauseRequested& event) {
   }
   if (std::exchange(deployment->row.paused, event.paused) != event.paused) {
     plan_next(*deployment);
+    line_up(*deployment);
     save(*deployment);
     audit({event.requested_by, event.source}, event.paused ? "dag.pause" : "dag.unpause", "dag " + event.dag,
           to_json(ValueMap{{"before", !event.paused}, {"after", event.paused}}));
@@ -172,14 +178,20 @@ void EngineState::on(const DagRemoved& event) {
   }
   audit({event.requested_by, event.source}, "dag.undeploy", "dag " + event.dag,
         to_json(ValueMap{{"before", deployment->row.version}, {"after", Value()}}));
+  stop_listening(*deployment);
   deployment->row.removed = true;
   deployment->dag = nullptr;
+  forget_unheard_events(*deployment);
   plan_next(*deployment);
   save(*deployment);
   reply(event.ticket, Value(ValueMap{{"dag", event.dag}, {"state", "undeployed"}}));
 }
 
-void EngineState::save(const Deployment& deployment) { out.persist.deployments.push_back(deployment.row); }
+void EngineState::save(const Deployment& deployment) {
+  std::vector<DeploymentRow>& rows = out.persist.deployments;
+  if (rows.empty() || rows.back().dag != deployment.row.dag) rows.emplace_back();
+  rows.back() = deployment.row;
+}
 
 /// Where the schedule stands, from `fired_to` on.
 void EngineState::plan_next(Deployment& deployment) {
@@ -200,6 +212,7 @@ void EngineState::adopt_deployments(std::vector<StoredDeployment> stored) {
     deployment.row = std::move(each.row);
     deployment.dag = deployment.row.removed ? nullptr : std::move(each.dag);
     plan_next(deployment);
+    listen(deployment);
   }
 }
 
@@ -266,6 +279,7 @@ void EngineState::make_scheduled_run(Deployment& deployment, WallTime time) {
 /// A run of it has ended: its turn comes again.
 void EngineState::unhold(const std::string& dag) {
   const auto found = deployments.find(dag);
+  if (found != deployments.end()) line_up(found->second);
   if (found == deployments.end() || found->second.turn != Deployment::Turn::kHeld) return;
   found->second.turn = Deployment::Turn::kInLine;
   due_line.push_back(dag);
@@ -273,7 +287,7 @@ void EngineState::unhold(const std::string& dag) {
 
 void EngineState::wake_for_schedules() {
   std::optional<Duration> wait;
-  if (!due_line.empty()) {
+  if (!due_line.empty() || !event_line.empty()) {
     wait = runs.size() >= config.runs_max ? kRestWhenFull : Duration(0);
   } else if (!due_times.empty()) {
     wait = std::clamp(due_times.begin()->first - now.wall, Duration(0), kLookAtClock);

@@ -10,7 +10,9 @@
 ///   engine_restore.cc  from rows                               engine_fan_out.cc  fan-outs over results
 ///   engine_waits.cc  for times and for data                    engine_people.cc   what people are asked
 ///   engine_loop.cc  tasks that run until a condition holds  engine_teardown.cc  what runs however a run ends
-///   engine_subdag.cc  tasks that start runs of other DAGs    engine_cache.cc    results that are used again
+///   engine_subdag.cc  tasks that start runs of other DAGs   engine_again.cc    tasks that people run again, or mark
+///   engine_backfills.cc  runs for a stretch of the past     engine_cache.cc    results that are used again
+///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 #pragma once
 
 #include <deque>
@@ -26,81 +28,12 @@
 
 #include "engine/placement/placement.h"
 #include "engine/run/engine.h"
+#include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
 #include "engine/run/live_run.h"
 #include "engine/run/ready_queue.h"
 
 namespace chappe {
-
-/// Of attempt ids and batch numbers; the epoch stands above them.
-inline constexpr int kCounterBits = 40;
-
-/// An attempt that is assigned to a worker.
-struct LeasedAttempt {
-  InstanceKey key;
-  WallTime queued_at;
-  WallTime started_at;      ///< Not set until the worker said so.
-  std::uint64_t batch = 0;  ///< Of the WorkerSend that told the worker; 0: it said itself that it holds it.
-  bool cancel_sent = false;
-};
-
-struct WorkerState {
-  WorkerRow row;
-  ConnectionId connection;  ///< 0: not heard of since the scheduler started.
-  std::uint64_t hello = 0;  ///< Number of the newest one.
-  MonoTime lease_until;
-  std::map<std::string, std::string> labels;
-  std::set<std::string> taints;
-  std::unordered_map<AttemptId, LeasedAttempt> leased;
-  std::size_t room = 0;                   ///< Position in `rooms`; meaningful while connected.
-  std::optional<MonoTime> impostor_told;  ///< When the audit log was last told of one.
-};
-
-struct Timer {
-  MonoTime at;
-  enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease, kWait } kind = Kind::kRetry;
-  std::uint64_t what = 0;   ///< Instance row, run or worker.
-  std::uint64_t token = 0;  ///< Attempt number and generation: a timer whose token is behind does nothing.
-  bool operator>(const Timer& other) const { return at > other.at; }
-};
-
-struct Pool {
-  std::string name;
-  std::uint32_t slots = 0;  ///< 0: unbounded.
-  std::uint32_t taken = 0;
-};
-
-/// Who asked, and from where.
-struct Asked {
-  const std::string& by;
-  const std::string& source;
-};
-
-/// A DAG that is deployed, or was.
-struct Deployment {
-  DeploymentRow row;
-  DagPtr dag;     ///< Null: nothing starts it.
-  WallTime next;  ///< The next time of its schedule after row.fired_to; not set: none.
-  WallTime due;   ///< When that makes its run: with jitter.
-  enum class Turn : std::uint8_t {
-    kNone,    ///< Nothing is due, ever.
-    kByTime,  ///< In EngineState::due_times.
-    kInLine,  ///< Due, and in EngineState::due_line.
-    kHeld,    ///< Due, but so many of its runs are queued that it waits for one of them to begin.
-  } turn = Turn::kNone;
-};
-
-/// Something outside that is being looked at.
-struct Look {
-  std::set<InstanceKey> waiters;  ///< Not empty.
-  Duration every{};               ///< The shortest that anybody asked for.
-  std::string told;               ///< Why it is not there, as far as it is known.
-};
-
-struct KnownRequest {
-  RunId run;
-  RunState state = RunState::kQueued;  ///< Once the run is not live any more: how it ended.
-};
 
 struct EngineState {
   EngineConfig config;
@@ -110,6 +43,7 @@ struct EngineState {
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
+  BackfillId last_backfill;
 
   std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
   std::map<RunId, RunSeq> run_ids;
@@ -122,7 +56,8 @@ struct EngineState {
   std::map<WorkerSeq, WorkerState> workers;  ///< Connected, or holding attempts.
   std::map<std::string, WorkerSeq, std::less<>> by_incarnation;
   std::unordered_map<ConnectionId, WorkerSeq> by_connection;
-  std::vector<WorkerRoom> rooms;  ///< Of connected workers.
+  std::vector<WorkerRoom> rooms;        ///< Of connected workers that are in no pods.
+  std::map<AttemptId, WorkerSeq> pods;  ///< By attempts that have not ended.
 
   std::vector<Pool> pools;
   std::map<std::string, std::uint32_t, std::less<>> pool_ids;
@@ -140,6 +75,12 @@ struct EngineState {
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
   std::deque<std::string>
       due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
+  std::map<EventSource, std::map<std::string, std::uint32_t>> consumers;  ///< By DAG: which of its triggers.
+  std::deque<std::string> event_line;                                     ///< DAGs whose triggers are to be looked at.
+  EventId last_event;
+  std::map<BackfillId, Backfill> backfills;                                 ///< That are not over; one of a DAG.
+  std::map<std::string, BackfillId, std::less<>> backfill_of;               ///< By DAG.
+  std::set<BackfillId> backfills_due;                                       ///< Those that may go on.
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
@@ -153,6 +94,7 @@ struct EngineState {
   Effects out;
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
+  std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
   std::set<LookTarget> looks_changed;
   std::vector<std::string> assets_changed;  ///< Names of assets with a new version, until their waiters are told.
@@ -179,11 +121,13 @@ struct EngineState {
   void refuse(const WorkerJoined& event, WorkerState& robbed);
   void hear(WorkerState& worker);
   void connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello);
+  void open_room(WorkerState& worker, const WorkerHello& hello);
   void welcome(const WorkerState& worker);
   void disconnect(WorkerState& worker);
   void reconcile(WorkerState& worker, std::span<const HeldAttempt> held, std::uint64_t batch_seen);
   void cancel_again(WorkerState& worker);
   void lose_worker(WorkerState& worker, const std::string& why);
+  void forget_worker(WorkerState& worker);
   void lose_attempts(std::vector<InstanceKey> lost, const std::string& why);
   void on_lease_timer(WorkerSeq seq);
 
@@ -202,6 +146,8 @@ struct EngineState {
 
   // ---- engine_limits.cc ----
   bool has_place(const Dag& dag) const;
+  /// `max_runs` is not about it.
+  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -220,6 +166,38 @@ struct EngineState {
   void wake_for_schedules();
   void unhold(const std::string& dag);
   RunId make_run_id() const;
+
+  // ---- engine_triggers.cc ----
+  void listen(const Deployment& deployment);
+  void stop_listening(const Deployment& deployment);
+  void tell_triggers(const TriggerEventRow& event, std::optional<RunState> end);
+  void tell_triggers_of_asset(const LiveRun& run, const AssetVersion& version);
+  void tell_triggers_of_end(const LiveRun& run);
+  void keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event);
+  void give_up_event(Deployment& deployment, const EventSource& source);
+  void forget_unheard_events(Deployment& deployment);
+  void adopt_events(std::vector<TriggerEventRow> stored);
+  void line_up(Deployment& deployment);
+  void run_triggers();
+  bool fire_trigger(Deployment& deployment);
+  void start_triggered_run(Deployment& deployment, const TriggerSpec& trigger, std::vector<TriggerEventRow> taken);
+  void note_waits(Deployment& deployment);
+
+  // ---- engine_backfills.cc ----
+  void on(const BackfillRequested& event);
+  void on(const BackfillChangeRequested& event);
+  void on(const DatesLooked& event);
+  void save(const Backfill& backfill);
+  void adopt_backfills(std::vector<StoredBackfill> stored);
+  void run_backfills();
+  void go_on(Backfill& backfill);
+  bool make_backfill_run(Backfill& backfill, WallTime time);
+  void leave_out(LiveRun& run);
+  void cancel_backfill(BackfillId id, const std::string& message);
+  void end_backfill(BackfillId id, BackfillState state);
+  void enter_backfill(const RunRow& row);
+  void leave_backfill(const RunRow& row);
+  void wake_for_backfills();
 
   // ---- engine_judge.cc ----
   void recount(LiveRun& run);
@@ -306,6 +284,8 @@ struct EngineState {
   void unpark_next(LiveRun& run, std::deque<ReadyRange>& parked);
   bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
   void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
+  void lease(LiveRun& run, std::uint32_t index, WorkerState& worker, AttemptId attempt);
+  void hand_over(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
   void take_room(LiveRun& run, std::uint32_t index, WorkerState& worker);
   LeasedAttempt release(LiveRun& run, std::uint32_t index);
   LeasedAttempt* leased_by(ConnectionId connection, const HeldAttempt& what);
@@ -327,6 +307,22 @@ struct EngineState {
   Duration since(WallTime time) const;
   void add_timer(Duration after, Timer::Kind kind, std::uint64_t what, std::uint64_t token);
   double chance(std::uint64_t salt) const;
+
+  // ---- engine_pods.cc ----
+  void on(const PodSeen& event);
+  bool try_pod(LiveRun& run, std::uint32_t index);
+  void order_pods();
+  void order_pod(LiveRun& run, std::uint32_t index, const WorkerState& worker);
+  void join_pod(const WorkerJoined& event);
+  void dismiss(const WorkerJoined& event);
+  void know_pod_worker(WorkerState& worker, const WorkerHello& hello);
+  void begin_in_pods();
+  void begin_in_pod(WorkerState& worker);
+  void on_pod_timer(WorkerSeq seq);
+  void end_pod(WorkerState& worker, AttemptEnd end);
+  void release_pod(WorkerState& worker);
+  void adopt_pod(WorkerState& worker);
+  std::string explain_pod(const WorkerState& worker) const;
 
   // ---- engine_handlers.cc ----
   void begin_handling(LiveRun& run);
@@ -355,16 +351,25 @@ struct EngineState {
 
   // ---- engine_requests.cc ----
   void on(const CancelRequested& event);
-  void on(const RetryRequested& event);
   void on(const AliasMoveRequested& event);
   void on(const TokenRequested& event);
   void on(const TokenRevokeRequested& event);
   void on(const AccessDenied& event);
-  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const std::vector<std::string>& names) const;
+  void queue_up(const LiveRun& run);
+
+  // ---- engine_again.cc ----
+  void on(const RetryRequested& event);
+  void on(const MarkRequested& event);
+  Result<LiveRun*> open_run(const RunId& id, const StoredRun* stored);
+  void reopen(LiveRun& run, bool was_over, const std::string& message);
+  void begin_again(LiveRun& run, bool was_over);
+  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const RetryRequested& event) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+  Result<std::vector<std::uint32_t>> chosen_for_mark(const LiveRun& run, const MarkRequested& event) const;
+  static std::vector<std::uint32_t> judged_by(const LiveRun& run, const std::vector<std::uint32_t>& indexes);
+  void supersede(LiveRun& run, std::uint32_t index, const std::string& message);
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void resume(LiveRun& run);
-  void queue_up(const LiveRun& run);
 
   // ---- engine_waits.cc ----
   void on(const LookReported& event);

@@ -11,14 +11,9 @@ namespace {
 std::string about(const RunRow& row) { return fmt::format("run {} of {}", row.id.text(), row.dag); }
 
 Result<ValueMap> params_of(const LiveRun& run, std::uint32_t index, const SubDagSpec& spec, const Dag& dag) {
-  ValueMap given;
-  for (const auto& [name, param] : spec.params) {
-    const bool as_it_stands = param.expression.text().empty();
-    auto value = as_it_stands ? Result<Value>(param.value) : param.expression.evaluate(RunScope(run, index));
-    if (!value) return fail(std::move(value.error()).in("params." + name));
-    given.emplace_back(name, std::move(*value));
-  }
-  return resolve_params(dag.params, Value(std::move(given)));
+  auto given = evaluate(spec.params, RunScope(run, index));
+  if (!given) return fail(std::move(given.error()));
+  return resolve_params(dag.params, Value(std::move(*given)));
 }
 
 }  // namespace

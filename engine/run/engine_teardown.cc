@@ -7,22 +7,6 @@
 namespace chappe {
 namespace {
 
-/// The tasks that `task` depends on, directly or not; one flag a task.
-std::vector<bool> ancestors_of(const Dag& dag, std::uint32_t task) {
-  std::vector<bool> reached(dag.tasks.size());
-  std::vector<std::uint32_t> to_visit{task};
-  while (!to_visit.empty()) {
-    const std::uint32_t at = to_visit.back();
-    to_visit.pop_back();
-    for (const Dependency& edge : dag.tasks[at].depends_on) {
-      if (reached[edge.task]) continue;
-      reached[edge.task] = true;
-      to_visit.push_back(edge.task);
-    }
-  }
-  return reached;
-}
-
 bool some_is(const LiveRun& run, std::uint32_t task, TaskState state) {
   const std::uint32_t first = run.instances->first(task);
   for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
@@ -68,7 +52,8 @@ Result<void> EngineState::add_setups(const LiveRun& run, std::vector<std::uint32
     const auto& setups = run.task(task).teardown_of;
     if (setups.empty()) continue;
     const std::vector<bool> within = run.graph->with_descendants(setups);
-    const std::vector<bool> before = ancestors_of(*run.dag, task);
+    std::vector<bool> before = Graph::with_ancestors(*run.dag, {&task, 1});
+    before[task] = false;
     bool needed = false;
     for (std::uint32_t each = 0; each < run.tasks.size(); ++each) {
       needed = needed || (chosen_task[each] && within[each] && before[each]);

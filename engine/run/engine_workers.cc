@@ -42,6 +42,7 @@ void EngineState::refuse(const WorkerJoined& event, WorkerState& robbed) {
 }
 
 void EngineState::on(const WorkerJoined& event) {
+  if (event.join_key_of) return join_pod(event);
   const WorkerHello& hello = event.hello;
   if (WorkerState* robbed = robbed_by(event)) return refuse(event, *robbed);
   // A connection speaks for one process: whoever spoke on it before is gone from it.
@@ -113,15 +114,19 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   out.persist.workers.push_back(worker.row);
   by_connection[connection] = worker.row.seq;
   hear(worker);
+  for (auto& [attempt, leased] : worker.leased) leased.batch = 0;
+  if (!worker.pod) open_room(worker, hello);
+  welcome(worker);
+}
 
+void EngineState::open_room(WorkerState& worker, const WorkerHello& hello) {
   WorkerRoom room{.worker = worker.row.seq, .capacity = hello.capacity};
   room.noop_depth = hello.noop_depth;
   room.prefetch = hello.prefetch;
   room.labels = &worker.labels;
   room.taints = &worker.taints;
   room.containers = hello.containers;
-  for (auto& [attempt, leased] : worker.leased) {
-    leased.batch = 0;
+  for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);
     const Task& task = run.task(run.instances->task_of(leased.key.index));
     if (task.kind == TaskKind::kNoop) {
@@ -134,7 +139,6 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   }
   worker.room = rooms.size();
   rooms.push_back(room);
-  welcome(worker);
 }
 
 void EngineState::welcome(const WorkerState& worker) {
@@ -145,6 +149,7 @@ void EngineState::disconnect(WorkerState& worker) {
   if (!worker.connection) return;
   by_connection.erase(worker.connection);
   worker.connection = {};
+  if (worker.pod) return;
   const std::size_t hole = worker.room;
   if (hole + 1 != rooms.size()) {
     rooms[hole] = rooms.back();
@@ -161,7 +166,8 @@ void EngineState::on(const WorkerDraining& event) {
   WorkerState* worker = worker_on(event.connection);
   if (worker == nullptr) return;
   hear(*worker);
-  rooms[worker->room].draining = !CHAPPE_MUTANT(kFeedsDrainingWorkers);
+  if (worker->pod) worker->pod->draining = true;
+  if (worker->has_room()) rooms[worker->room].draining = !CHAPPE_MUTANT(kFeedsDrainingWorkers);
 }
 
 void EngineState::on(const WorkerHeartbeat& event) {
@@ -214,17 +220,23 @@ void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
   for (const auto& [attempt, leased] : worker.leased) {
     if (!CHAPPE_MUTANT(kLosesWorkersWithoutTheirAttempts)) lost.push_back(leased.key);
   }
-  lose_attempts(std::move(lost), fmt::format("worker {} on {} {}", worker.row.name, worker.row.host, why));
+  const std::string told = worker.pod && !worker.pod->told.empty() ? "; " + worker.pod->told : "";
+  lose_attempts(std::move(lost), fmt::format("worker {} on {} {}{}", worker.row.name, worker.row.host, why, told));
+  forget_worker(worker);
+}
+
+void EngineState::forget_worker(WorkerState& worker) {
   worker.row.lost_at = now.wall;
   out.persist.workers.push_back(worker.row);
   by_incarnation.erase(worker.row.incarnation);
-  workers.erase(worker.row.seq);
+  workers.erase(WorkerSeq(worker.row.seq));
 }
 
 void EngineState::on_lease_timer(WorkerSeq seq) {
   const auto found = workers.find(seq);
   if (found == workers.end()) return;
   WorkerState& worker = found->second;
+  if (worker.is_expected()) return;  // on_pod_timer() has an eye on it.
   if (worker.lease_until > now.mono) {
     timers.push({worker.lease_until, Timer::Kind::kLease, seq.value, 0});
     return;

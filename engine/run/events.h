@@ -1,5 +1,6 @@
 /// \file
-/// What may happen to the engine (past tense), and what it may want done. Plain values.
+/// What may happen to the engine (past tense; what people ask is in requests.h), and what it may want done. Plain
+/// values.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@
 #include "engine/base/result.h"
 #include "engine/base/value.h"
 #include "engine/lineage/objects.h"
-#include "engine/model/dag.h"
 #include "engine/run/records.h"
+#include "engine/run/requests.h"
 
 namespace chappe {
 
@@ -51,6 +52,23 @@ struct WorkerJoined {
   ConnectionId connection;
   WorkerHello hello;
   std::string worker_key;  ///< The CURVE key that the connection has proven, in Z85; "" where there is none.
+  AttemptId join_key_of;   ///< That key was made for the pod of this attempt (PodOrder); 0: it is a worker's own.
+};
+
+/// News of a pod that was asked for (PodOrder). Only what its API server says: a pod whose worker has joined is alive
+/// for as long as that one is.
+struct PodSeen {
+  AttemptId attempt;
+  enum class What : std::uint8_t {
+    kWaiting,  ///< It does not run yet, and why.
+    kStarted,  ///< Its main container runs.
+    kRefused,  ///< It cannot be made, and no repetition changes that.
+    kEnded,    ///< Its main container has ended, for `reason`.
+    kGone,     ///< There is no such pod any more, or it is being deleted. Its processes may not know yet.
+  } what = What::kWaiting;
+  Reason reason = Reason::kNone;  ///< Of kEnded.
+  std::string message;            ///< For people.
+  bool operator==(const PodSeen&) const = default;
 };
 
 /// The worker says goodbye: it holds nothing any more and takes nothing.
@@ -109,99 +127,15 @@ struct PublishFailed {
   std::string message;
 };
 
-/// A person or a program asks for a run. `params` are resolved and checked already (resolve_params).
-struct RunRequested {
-  Ticket ticket;
-  RunId id;
-  DagPtr dag;
-  ValueMap params;
-  std::string trigger = "manual";
-  std::string requested_by;
-  std::string request_id;
-  WallTime logical_time;    ///< Not set: now.
-  WallTime interval_start;  ///< Not set: equal to interval_end.
-  WallTime interval_end;    ///< Not set: equal to logical_time.
-  std::string source;       ///< As AuditRow::source; so in all requests.
-  bool no_cache = false;
-};
-
-struct CancelRequested {
-  Ticket ticket;
-  RunId run;
-  std::string requested_by;
-  std::string source;
-};
-
-/// Run failed tasks of a run again, and whatever did not run because of them. A new generation, audited.
-struct RetryRequested {
-  Ticket ticket;
-  RunId run;
-  std::vector<std::string> tasks;  ///< Task ids to run again with all that depends on them; empty: all that failed.
-  std::string requested_by;
-  std::shared_ptr<StoredRun> stored;  ///< The run, where the engine has let go of it (Engine::knows()).
-  std::string source;
-};
-
-/// From now on new runs of this DAG are of this version, and its schedule starts them.
-struct DagDeployed {
-  Ticket ticket;
-  DagPtr dag;
-  std::string origin;  ///< As DeploymentRow::origin.
-  std::string requested_by;
-  std::string source;
-};
-
-/// The schedule of a deployed DAG rests, or goes on.
-struct DagPauseRequested {
-  Ticket ticket;
-  std::string dag;
-  bool paused = true;
-  std::string requested_by;
-  std::string source;
-};
-
-/// Nothing starts this DAG by itself any more. Its runs go on.
-struct DagRemoved {
-  Ticket ticket;
-  std::string dag;
-  std::string origin;  ///< Only if it came from there.
-  std::string requested_by;
-  std::string source;
-};
-
-/// A person moves an alias to a version, or removes it (version 0).
-struct AliasMoveRequested {
-  Ticket ticket;
-  std::string model;
-  std::string alias;
-  std::optional<AssetVersion> version;
-  std::string requested_by;
-  std::string source;
-};
-
-/// A person makes a token of the API. The engine fills in when; `token.created_by` asks.
-struct TokenRequested {
-  Ticket ticket;
-  TokenRow token;
-  std::string source;
-};
-
-struct TokenRevokeRequested {
-  Ticket ticket;
-  std::string name;
-  std::string requested_by;
-  std::string source;
-};
-
-/// A person answers what a task asks.
-struct AnswerRequested {
-  Ticket ticket;
-  RunId run;
-  std::string task;  ///< An instance, as Instances::name_of() writes it.
-  Value answers;     ///< Map; of the form's fields.
-  std::string requested_by;
-  bool for_others = false;  ///< May answer what others are asked.
-  std::string source;
+/// The runs of a backfill's next dates (WantedDates) were looked up: after the commit that asked for it, and before
+/// anything else was decided.
+struct DatesLooked {
+  BackfillId backfill;
+  struct Date {
+    WallTime time;
+    std::optional<RunState> newest;  ///< As why_no_run() takes it.
+  };
+  std::vector<Date> dates;
 };
 
 /// Something outside that a task may wait for, and that nobody tells of: it is looked at from time to time.
@@ -267,7 +201,8 @@ using Event =
     std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                  AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet>;
+                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, MarkRequested,
+                 BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -385,6 +320,28 @@ struct WantedDag {
   std::string dag;
 };
 
+/// Have a pod for the attempt, whose worker joins with a key that was made for it and takes this attempt alone; or,
+/// without `dag`, have none any more. An order takes the place of an earlier one for the same attempt. Comes again
+/// after a restart: all of them in the first step.
+struct PodOrder {
+  HeldAttempt what;
+  DagPtr dag;
+  std::uint32_t task = 0;  ///< Position in `dag`.
+  std::shared_ptr<const RunContext> run;
+  std::uint16_t attempt_no = 1;
+  std::string map_key;  ///< As in Assignment.
+  std::string pod;      ///< Its name.
+  std::string image;    ///< Of its main container; "": whatever there is.
+  bool joined = false;  ///< Its worker has: it must not be made again.
+};
+
+/// Look up the runs of the DAG with these logical times, then report DatesLooked. Idempotent.
+struct WantedDates {
+  BackfillId backfill;
+  std::string dag;
+  std::vector<WallTime> times;
+};
+
 /// Look whether there is such a result and all its objects, then report CacheLooked. Idempotent.
 struct CacheLookup {
   InstanceKey key;
@@ -407,7 +364,9 @@ struct Effects {
   std::vector<DropOutputs> drop;       ///< ... clean up, ...
   std::vector<LookOrder> looks;        ///< ... look at what tasks wait for, ...
   std::vector<WantedDag> wanted;       ///< ... bring DAGs, ...
+  std::vector<WantedDates> dates;      ///< ... look up runs, ...
   std::vector<CacheLookup> lookups;    ///< ... look up results, ...
+  std::vector<PodOrder> pods;          ///< ... make and remove pods, ...
   std::vector<Reply> replies;          ///< ... answer those who asked, ...
   std::optional<MonoTime> wake_at;     ///< ... and call step() not later than this, events or not.
 };

@@ -28,4 +28,17 @@ std::vector<bool> Graph::with_descendants(std::span<const std::uint32_t> tasks) 
   return reached;
 }
 
+std::vector<bool> Graph::with_ancestors(const Dag& dag, std::span<const std::uint32_t> tasks) {
+  std::vector<bool> reached(dag.tasks.size());
+  std::vector<std::uint32_t> to_visit(tasks.begin(), tasks.end());
+  while (!to_visit.empty()) {
+    const std::uint32_t task = to_visit.back();
+    to_visit.pop_back();
+    if (reached[task]) continue;
+    reached[task] = true;
+    for (const Dependency& edge : dag.tasks[task].depends_on) to_visit.push_back(edge.task);
+  }
+  return reached;
+}
+
 }  // namespace chappe

@@ -25,6 +25,8 @@ class Graph {
   }
   /// The tasks and all that depend on them, directly or not; one flag a task. Cost: O(edges reached).
   std::vector<bool> with_descendants(std::span<const std::uint32_t> tasks) const;
+  /// The tasks and all that they depend on, directly or not; one flag a task. Cost: O(edges reached).
+  static std::vector<bool> with_ancestors(const Dag& dag, std::span<const std::uint32_t> tasks);
 
  private:
   std::vector<std::uint32_t> first_;

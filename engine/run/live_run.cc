@@ -40,6 +40,7 @@ ValueList failed_tasks(const LiveRun& run) {
 
 /// `member`: of those that cost something only this one is made.
 Value run_value(const LiveRun& run, std::string_view member) {
+  if (member == "events") return ValueMap{{std::string(member), run.events}};
   if (member == "failed_tasks") return ValueMap{{std::string(member), failed_tasks(run)}};
   return ValueMap{{"id", run.row.id.text()},
                   {"dag", run.row.dag},

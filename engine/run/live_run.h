@@ -73,7 +73,8 @@ struct Waiting {
 struct LiveRun {
   RunRow row;
   DagPtr dag;
-  Value params;  ///< Map.
+  Value params;      ///< Map.
+  ValueList events;  ///< Details of those that started it.
   std::shared_ptr<const Graph> graph;
   std::shared_ptr<const RunContext> context;
 

@@ -24,6 +24,7 @@ struct ReadyClass {
   std::uint16_t slots = 1;
   bool noop = false;
   std::uint32_t where = 0;  ///< Position in EngineState::whereabouts.
+  bool in_pods = false;     ///< Each attempt has a pod made for it: no worker needs room.
   Resources resources;
   auto operator<=>(const ReadyClass&) const = default;
 };

@@ -14,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/value.h"
 #include "engine/lineage/objects.h"
+#include "engine/model/backfill.h"
 #include "engine/model/dag.h"
 
 namespace chappe {
@@ -44,10 +45,11 @@ struct AttemptEnd {
 struct TaskRow {
   InstanceKey key;
   TaskState state = TaskState::kNone;
-  bool allowed = false;           ///< kFailed, but `allow_failure` covers it.
-  AttemptId attempt;              ///< Latest; 0: none yet.
-  std::uint16_t attempt_no = 0;   ///< Counts from 1 over all generations.
-  std::uint16_t user_tries = 0;   ///< Failures charged to `retry` in this generation.
+  bool allowed = false;          ///< kFailed, but `allow_failure` covers it; kSkipped, because the run does without it.
+                                 ///< Either counts as success.
+  AttemptId attempt;             ///< Latest; 0: none yet.
+  std::uint16_t attempt_no = 0;  ///< Counts from 1 over all generations.
+  std::uint16_t user_tries = 0;  ///< Failures charged to `retry` in this generation.
   std::uint16_t infra_tries = 0;  ///< Failures charged to `infra_retry` in this generation.
   std::uint16_t iteration = 0;    ///< Of a loop: those that ended in this generation. Each has tries of its own.
   WorkerSeq worker;               ///< Of the latest attempt; 0: none, or the engine itself.
@@ -129,6 +131,8 @@ struct RunRow {
   std::string message;  ///< Why it ended so, for people.
   ParentAttempt parent;
   std::uint32_t depth = 0;  ///< How many runs stand above it.
+  BackfillId backfill;      ///< That made it; 0: none did.
+  RunSeq rerun_of;          ///< The run that a person wanted once more; 0: it is no rerun.
   bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
   bool operator==(const RunRow&) const = default;
 };
@@ -157,6 +161,8 @@ struct WorkerRow {
   WallTime joined_at;
   WallTime lost_at;  ///< Not set while it is held to be alive.
   std::string key;   ///< As WorkerJoined::worker_key.
+  std::string pod;   ///< Name of the pod that was made for one attempt, and has this worker in it; "": a worker that
+                     ///< came by itself. Until it joins, its incarnation is the pod's name, too.
   bool operator==(const WorkerRow&) const = default;
 };
 
@@ -286,6 +292,29 @@ struct TokenChange {
   bool operator==(const TokenChange&) const = default;
 };
 
+/// An event that the trigger of a deployed DAG was told of. It waits for a run to take it, and stays with that run.
+struct TriggerEventRow {
+  EventId id;
+  std::string dag;  ///< Whose trigger.
+  EventSource source;
+  std::string key;        ///< Where not empty, no other event of this source and this DAG has it.
+  Value detail;           ///< Map: `event` in expressions.
+  Value params;           ///< Map: those that it gives to the run.
+  WallTime logical_time;  ///< Of the run that it came from; not set: it came from none.
+  WallTime interval_start;
+  WallTime interval_end;
+  WallTime at;
+  RunSeq run;  ///< That took it; 0: it waits.
+  bool operator==(const TriggerEventRow&) const = default;
+};
+
+/// "It waits no more."
+struct TriggerEventTaken {
+  EventId id;
+  RunSeq run;  ///< That takes it; 0: it was given up, and its row goes.
+  bool operator==(const TriggerEventTaken&) const = default;
+};
+
 /// A DAG that is deployed: what starts it by itself, and how far that has come. A row stays when the DAG is undeployed,
 /// so that no time of it ever starts a second run.
 struct DeploymentRow {
@@ -299,8 +328,30 @@ struct DeploymentRow {
   WallTime next_at;   ///< The next time; not set: none, or paused.
   std::string deployed_by;
   WallTime deployed_at;
-  std::string message;  ///< Why its latest time made no run; "" where it did.
+  std::string message;    ///< Why its latest time or event made no run; "" where it did.
+  std::string triggers;   ///< As to_text() tells them, for people.
+  Value sources;          ///< List: what they name, as to_text() tells it.
+  std::string waits_for;  ///< The events that its triggers still need; "" where one has all of them, or there is none.
   bool operator==(const DeploymentRow&) const = default;
+};
+
+/// A backfill, and how far it has come. Its runs name it (RunRow::backfill).
+struct BackfillRow {
+  BackfillId id;
+  std::string dag;
+  std::string version;  ///< Of all its runs.
+  BackfillSpec spec;
+  std::string params_json;  ///< Those that were given.
+  BackfillState state = BackfillState::kRunning;
+  WallTime done;              ///< Its latest date that has been decided; not set: none. In the order of its dates.
+  std::uint32_t total = 0;    ///< Dates.
+  std::uint32_t made = 0;     ///< Those that got a run.
+  std::uint32_t skipped = 0;  ///< Those that got none, because of the runs they had.
+  std::string created_by;
+  WallTime created_at;
+  WallTime ended_at;
+  std::string message;  ///< Why it is paused, where no person did that.
+  bool operator==(const BackfillRow&) const = default;
 };
 
 /// All that one transaction writes.
@@ -320,6 +371,9 @@ struct Persist {
   std::vector<AliasRow> aliases;             ///< Insert.
   std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
   std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
+  std::vector<TriggerEventRow> events;       ///< Insert.
+  std::vector<TriggerEventTaken> taken;      ///< Update or delete by id: those that wait.
+  std::vector<BackfillRow> backfills;        ///< Insert, or update by id, in order.
   std::vector<CacheUseRow> cache_uses;       ///< Insert, or update by instance, in order.
   std::vector<InstanceKey> cache_forgets;    ///< Delete the entries that these instances made or used, then ...
   std::vector<CacheEntryRow> cache_drops;    ///< ... delete by scope, hash and attempt, then ...
@@ -335,12 +389,13 @@ struct StoredRun {
   RunRow row;
   std::string dag_source;  ///< The version's text; the shell loads it into `dag`.
   DagPtr dag;
-  Value params;                        ///< Map; the shell reads it out of `row.params_json`.
-  std::vector<FanOutRow> fan_outs;     ///< In the order in which they were written.
-  std::vector<TaskRow> tasks;          ///< By index.
-  std::vector<ArtifactRow> artifacts;  ///< Of the latest attempts.
-  std::vector<ValueRow> values;        ///< Of the latest attempts.
-  std::vector<CacheUseRow> cached;     ///< Of attempts that are under way.
+  Value params;                         ///< Map; the shell reads it out of `row.params_json`.
+  std::vector<FanOutRow> fan_outs;      ///< In the order in which they were written.
+  std::vector<TaskRow> tasks;           ///< By index.
+  std::vector<ArtifactRow> artifacts;   ///< Of the latest attempts.
+  std::vector<ValueRow> values;         ///< Of the latest attempts.
+  std::vector<TriggerEventRow> events;  ///< That it took, by id.
+  std::vector<CacheUseRow> cached;      ///< Of attempts that are under way.
 };
 
 /// A deployed DAG as a store hands it on.
@@ -350,18 +405,30 @@ struct StoredDeployment {
   DagPtr dag;              ///< Null: undeployed, or its text does not load any more.
 };
 
+/// A backfill that is not over, as a store hands it on.
+struct StoredBackfill {
+  BackfillRow row;
+  std::string dag_source;  ///< Of its version; the shell loads it into `dag`.
+  DagPtr dag;              ///< Null: its text does not load any more.
+  Value params;            ///< Map; the shell reads it out of `row.params_json`.
+};
+
 /// What a store hands the engine at a start.
 struct StoredState {
   std::uint32_t epoch = 0;  ///< Of this process: already raised and durable.
   RunSeq last_run;
   WorkerSeq last_worker;
   AssetVersionId last_asset_version;
+  BackfillId last_backfill;
   std::vector<StoredRun> runs;       ///< Not final, by seq.
   std::vector<WorkerRow> workers;    ///< Those that an attempt of `runs` is assigned to.
   std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
   std::vector<AliasRow> aliases;     ///< Newest row of each.
   std::vector<TokenRow> tokens;      ///< All, by name.
   std::vector<StoredDeployment> deployments;  ///< All, removed ones too, by dag.
+  EventId last_event;
+  std::vector<TriggerEventRow> events;    ///< That wait, by id.
+  std::vector<StoredBackfill> backfills;  ///< Not final, by id.
 };
 
 }  // namespace chappe

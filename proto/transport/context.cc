@@ -92,6 +92,16 @@ void Gate::close(const std::string& domain) {
   domains_.erase(domain);
 }
 
+void Gate::admit(const std::string& domain, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  domains_[domain].admitted.insert(key);
+}
+
+void Gate::dismiss(const std::string& domain, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  domains_[domain].admitted.erase(key);
+}
+
 std::uint64_t Gate::refused(const std::string& domain) const {
   const std::lock_guard lock(mutex_);
   const auto at = domains_.find(domain);
@@ -102,7 +112,7 @@ bool Gate::admits(const std::string& domain, const std::string& key) {
   const std::lock_guard lock(mutex_);
   const auto at = domains_.find(domain);
   if (at == domains_.end()) return false;
-  if (at->second.keys.contains(key)) return true;
+  if (at->second.keys.contains(key) || at->second.admitted.contains(key)) return true;
   ++at->second.refused;
   return false;
 }

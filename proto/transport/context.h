@@ -30,11 +30,15 @@ class Gate {
   std::string open(std::set<std::string> keys);
   void set_keys(const std::string& domain, std::set<std::string> keys);  ///< For who connects from now on.
   void close(const std::string& domain);
+  /// Lets one more key in, or no more. A connection that stands stays.
+  void admit(const std::string& domain, const std::string& key);
+  void dismiss(const std::string& domain, const std::string& key);
   std::uint64_t refused(const std::string& domain) const;
 
  private:
   struct Domain {
     std::set<std::string> keys;
+    std::set<std::string> admitted;  ///< One by one; set_keys() leaves them.
     std::uint64_t refused = 0;
   };
   bool admits(const std::string& domain, const std::string& key);

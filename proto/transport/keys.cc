@@ -8,12 +8,16 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <optional>
 #include <sstream>
 #include <system_error>
+
+#include "engine/base/assert.h"
+#include "storage/digest/digest.h"
 
 namespace chappe::transport {
 namespace {
@@ -105,13 +109,11 @@ std::string first_word(const std::string& line) {
 }
 
 Result<KeyPair> from_secret(const std::string& secret, const fs::path& file) {
-  std::array<char, kKeyText + 1> public_key{};
-  if (!is_key(secret) || zmq_curve_public(public_key.data(), secret.c_str()) != 0) {
-    return fail(
-        ErrorCode::kInvalidInput,
-        fmt::format("{} holds no CURVE secret key (40 characters of Z85); remove it to have one made", file.string()));
-  }
-  return KeyPair{.public_key = public_key.data(), .secret_key = secret};
+  auto pair = pair_of(secret);
+  if (pair) return pair;
+  return fail(
+      ErrorCode::kInvalidInput,
+      fmt::format("{} holds no CURVE secret key (40 characters of Z85); remove it to have one made", file.string()));
 }
 
 Result<KeyPair> make_keys(const fs::path& secret_file) {
@@ -127,6 +129,43 @@ Result<KeyPair> make_keys(const fs::path& secret_file) {
 }
 
 }  // namespace
+
+Result<KeyPair> pair_of(const std::string& secret_key) {
+  std::array<char, kKeyText + 1> public_key{};
+  if (!is_key(secret_key) || zmq_curve_public(public_key.data(), secret_key.c_str()) != 0) {
+    return fail(ErrorCode::kInvalidInput, "this is no CURVE secret key (40 characters of Z85)");
+  }
+  return KeyPair{.public_key = public_key.data(), .secret_key = secret_key};
+}
+
+std::string to_hex_key(const std::string& key) {
+  Sha256Bytes bytes{};
+  CHAPPE_ASSERT(key.size() == kKeyText && zmq_z85_decode(bytes.data(), key.c_str()) != nullptr);
+  return to_hex(bytes);
+}
+
+Result<std::string> from_hex_key(std::string_view hex) {
+  Sha256Bytes bytes{};
+  bool is_whole = hex.size() == 2 * bytes.size();
+  for (std::size_t i = 0; is_whole && i < bytes.size(); ++i) {
+    const auto read = std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, bytes[i], 16);
+    is_whole = read.ec == std::errc() && read.ptr == hex.data() + 2 * i + 2;
+  }
+  if (!is_whole) return fail(ErrorCode::kInvalidInput, "a key is 64 hex digits here");
+  std::array<char, kKeyText + 1> text{};
+  zmq_z85_encode(text.data(), bytes.data(), bytes.size());
+  return text.data();
+}
+
+KeyPair derive_keys(const KeyPair& keys, std::string_view purpose) {
+  const std::span secret(reinterpret_cast<const std::uint8_t*>(keys.secret_key.data()), keys.secret_key.size());
+  const Sha256Bytes derived = hmac_sha256(secret, purpose);
+  std::array<char, kKeyText + 1> text{};
+  zmq_z85_encode(text.data(), derived.data(), derived.size());
+  auto pair = pair_of(text.data());
+  CHAPPE_ASSERT(pair.has_value());  // Any 32 bytes are a secret key of Curve25519.
+  return *std::move(pair);
+}
 
 Result<KeyPair> load_keys(const fs::path& secret_file) {
   const File file(open(secret_file.c_str(), O_RDONLY | O_CLOEXEC));

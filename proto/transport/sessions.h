@@ -26,7 +26,8 @@ struct Session {
   std::string routing_id;
   std::string key;  ///< Z85.
   Time heard;
-  std::optional<Time> complained;  ///< When a message of it was last complained about.
+  std::optional<AttemptId> of_attempt;  ///< As WorkerJoined::join_key_of; not set: nothing was heard yet.
+  std::optional<Time> complained;       ///< When a message of it was last complained about.
 };
 
 class Sessions {

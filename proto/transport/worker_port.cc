@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 
@@ -22,6 +23,9 @@ constexpr std::size_t kReceiveBytesMax = std::size_t{4} << 20;  // Of one receiv
 constexpr std::size_t kComplaintsMax = 16;
 constexpr auto kComplaintEvery = std::chrono::minutes(1);
 
+/// Of a key that was let in, and is not any more: of none that there is.
+constexpr AttemptId kEndedAttempt{~std::uint64_t{0}};
+
 /// libzmq 4.3 has the option, and its header shows it only with drafts. Without a handler nobody may connect then.
 constexpr zmq::sockopt::integral_option<93, int, true> kZapEnforceDomain;
 
@@ -37,6 +41,7 @@ class ZmqWorkerPort final : public WorkerPort {
  public:
   explicit ZmqWorkerPort(const WorkerPortConfig& config)
       : context_(Context::shared()),
+        authorized_(config.authorized),
         domain_(context_->gate().open(config.authorized)),
         socket_(context_->zmq(), zmq::socket_type::router) {
     set_wire_options(socket_, config.endpoint);
@@ -56,7 +61,10 @@ class ZmqWorkerPort final : public WorkerPort {
   ~ZmqWorkerPort() override { context_->gate().close(domain_); }
 
   int fd() const override { return socket_.get(zmq::sockopt::fd); }
-  void set_authorized(std::set<std::string> keys) override { context_->gate().set_keys(domain_, std::move(keys)); }
+  void set_authorized(std::set<std::string> keys) override {
+    authorized_ = keys;
+    context_->gate().set_keys(domain_, std::move(keys));
+  }
   std::string endpoint() const override { return endpoint_; }
 
   PortCounters counters() const override {
@@ -75,6 +83,20 @@ class ZmqWorkerPort final : public WorkerPort {
     counters_.received += taken;
     sessions_.forget_idle(now);
     return taken;
+  }
+
+  void admit(const std::string& key, AttemptId attempt) override {
+    dismiss(attempt);
+    key_of_[attempt] = key;
+    attempt_of_[key] = attempt;
+    context_->gate().admit(domain_, key);
+  }
+
+  void dismiss(AttemptId attempt) override {
+    const auto known = key_of_.extract(attempt);
+    if (!known) return;
+    context_->gate().dismiss(domain_, known.mapped());
+    attempt_of_.erase(known.mapped());
   }
 
   void send(const WorkerSend& send) override {
@@ -137,6 +159,7 @@ class ZmqWorkerPort final : public WorkerPort {
     if (const Result<void> decoded = decoder_.decode(payload, out); !decoded) {
       return complain(session, decoded.error().message, now);
     }
+    if (!session.of_attempt) session.of_attempt = attempt_of(session.key);
     for (std::size_t i = events_before; i < out.events.size(); ++i) set_sender(out.events[i], session);
     for (std::size_t i = logs_before; i < out.logs.size(); ++i) out.logs[i].connection = session.connection;
   }
@@ -146,8 +169,16 @@ class ZmqWorkerPort final : public WorkerPort {
         [&session](auto& one) {
           if constexpr (requires { one.connection; }) one.connection = session.connection;
           if constexpr (requires { one.worker_key; }) one.worker_key = session.key;
+          if constexpr (requires { one.join_key_of; }) one.join_key_of = *session.of_attempt;
         },
         event);
+  }
+
+  /// The connection keeps it, though the attempt ends: it never passes for a worker of another kind.
+  AttemptId attempt_of(const std::string& key) const {
+    if (authorized_.contains(key)) return {};
+    const auto made_for = attempt_of_.find(key);
+    return made_for == attempt_of_.end() ? kEndedAttempt : made_for->second;
   }
 
   void complain(Session& session, std::string_view what, Clock::time_point now) {
@@ -166,10 +197,13 @@ class ZmqWorkerPort final : public WorkerPort {
   }
 
   std::shared_ptr<Context> context_;
+  std::set<std::string> authorized_;
   std::string domain_;
   zmq::socket_t socket_;
   std::string endpoint_;
   Sessions sessions_;
+  std::unordered_map<AttemptId, std::string> key_of_;
+  std::unordered_map<std::string, AttemptId> attempt_of_;
   wire::WorkerDecoder decoder_;
   wire::SchedulerEncoder encoder_;
   PortCounters counters_;

@@ -48,6 +48,9 @@ class WorkerPort {
   /// take care of the rest.
   virtual void send(const WorkerSend& send) = 0;
 
+  /// Lets a key in that was made for the worker of one attempt: WorkerJoined says which. Until dismiss().
+  virtual void admit(const std::string& key, AttemptId attempt) = 0;
+  virtual void dismiss(AttemptId attempt) = 0;
   /// The workers that may connect from now on; connections that stand, stay.
   virtual void set_authorized(std::set<std::string> keys) = 0;
 

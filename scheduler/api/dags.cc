@@ -30,6 +30,9 @@ void add_deployment(ValueMap& item, const DeploymentRow* row) {
   item.emplace_back("deployed", row != nullptr);
   if (row == nullptr) return;
   item.emplace_back("schedule", row->schedule.empty() ? Value() : Value(row->schedule));
+  item.emplace_back("triggers", row->triggers.empty() ? Value() : Value(row->triggers));
+  item.emplace_back("sources", row->sources.is_null() ? Value(ValueList{}) : row->sources);
+  item.emplace_back("waits_for", row->waits_for.empty() ? Value() : Value(row->waits_for));
   item.emplace_back("paused", row->paused);
   item.emplace_back("next_at", time_json(row->next_at));
   item.emplace_back("origin", row->origin.empty() ? Value() : Value(row->origin));

@@ -179,4 +179,12 @@ std::string text_member(const Value& body, std::string_view name) {
   return text == nullptr ? std::string() : *text;
 }
 
+std::vector<std::string> text_list(const Value& body, std::string_view name) {
+  std::vector<std::string> texts;
+  const Value* list = body.find(name);
+  if (list == nullptr || list->as_list() == nullptr) return texts;
+  for (const Value& each : *list->as_list()) texts.push_back(to_text(each));
+  return texts;
+}
+
 }  // namespace chappe::api

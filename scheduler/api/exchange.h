@@ -86,5 +86,7 @@ using MemberTypes = std::vector<std::pair<std::string, std::string>>;
 Result<Value> read_body(const std::string& body, const MemberTypes& members);
 /// A text member; "" where it is not there. Requires: read_body() checked its type.
 std::string text_member(const Value& body, std::string_view name);
+/// The texts of an array member; none where it is not there.
+std::vector<std::string> text_list(const Value& body, std::string_view name);
 
 }  // namespace chappe::api

@@ -32,11 +32,23 @@ Backend::Done answer_with(Respond respond);
 void submit_run(Context& context, const Request& request, Respond respond);
 void trigger_dag(Context& context, const Request& request, Respond respond);
 void cancel_run(Context& context, const Request& request, Respond respond);
-void retry_run(Context& context, const Request& request, Respond respond);
+void rerun_run(Context& context, const Request& request, Respond respond);
 void explain_run(Context& context, const Request& request, Respond respond);
 Answer list_runs(Context& context, const Request& request);
 Answer show_run(Context& context, const Request& request);
 Answer watch(Context& context, const Request& request);
+
+// again.cc
+void retry_run(Context& context, const Request& request, Respond respond);
+void mark_task(Context& context, const Request& request, Respond respond);
+
+// backfills.cc
+void create_backfill(Context& context, const Request& request, Respond respond);
+Answer list_backfills(Context& context, const Request& request);
+Answer show_backfill(Context& context, const Request& request);
+void pause_backfill(Context& context, const Request& request, Respond respond);
+void resume_backfill(Context& context, const Request& request, Respond respond);
+void cancel_backfill(Context& context, const Request& request, Respond respond);
 
 // tasks.cc
 Answer list_tasks(Context& context, const Request& request);

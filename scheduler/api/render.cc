@@ -53,6 +53,7 @@ Value run_json(const RunRow& run) {
                   {"message", text_or_null(run.message)},
                   {"params", params_json(run.params_json)},
                   {"trigger", run.trigger},
+                  {"backfill", id_json(run.backfill)},
                   {"requested_by", text_or_null(run.requested_by)},
                   {"request_id", text_or_null(run.request_id)},
                   {"logical_time", time_json(run.logical_time)},
@@ -63,6 +64,13 @@ Value run_json(const RunRow& run) {
                   {"created_at", time_json(run.created_at)},
                   {"started_at", time_json(run.started_at)},
                   {"ended_at", time_json(run.ended_at)}};
+}
+
+Value event_json(const TriggerEventRow& event) {
+  return ValueMap{{"event", std::int64_t(event.id.value)},
+                  {"source", to_text(event.source)},
+                  {"at", time_json(event.at)},
+                  {"detail", event.detail}};
 }
 
 Value counts_json(const std::array<std::uint64_t, kTaskStates>& counts) {

@@ -10,6 +10,7 @@ namespace chappe::api {
 
 Value time_json(WallTime time);
 Value run_json(const RunRow& run);
+Value event_json(const TriggerEventRow& event);
 Value counts_json(const std::array<std::uint64_t, kTaskStates>& counts);
 /// `instances` may be null: then the name is not known, and the index stands for it.
 Value task_json(const TaskRow& row, const Instances* instances);

@@ -7,7 +7,6 @@
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
 #include "scheduler/api/sent_dag.h"
-#include "scheduler/api/stored_run.h"
 
 namespace chappe::api {
 namespace {
@@ -113,12 +112,27 @@ void start_run(Context& context, const Request& request, const Value& body, cons
   request_run(context, *std::move(event), std::move(warnings), std::move(respond));
 }
 
-std::vector<std::string> task_names(const Value& body) {
-  std::vector<std::string> names;
-  const Value* tasks = body.find("tasks");
-  if (tasks == nullptr || tasks->as_list() == nullptr) return names;
-  for (const Value& task : *tasks->as_list()) names.push_back(to_text(task));
-  return names;
+/// The parameters of a run as they were kept, and those that are given anew. Secret ones were not kept.
+ValueMap params_again(const RunRow& run, const Value& body) {
+  ValueMap params;
+  const auto kept = parse_json(run.params_json);
+  const Value* given = body.find("params");
+  for (const Value* some : {kept ? &*kept : nullptr, given}) {
+    if (some == nullptr || some->as_map() == nullptr) continue;
+    for (const auto& [name, value] : *some->as_map()) {
+      std::erase_if(params, [&](const auto& known) { return known.first == name; });
+      if (some == given || !value.is_null()) params.emplace_back(name, value);
+    }
+  }
+  return params;
+}
+
+/// Which version is meant: "" for the run's own, "latest", or a hash.
+Result<DagVersionRow> version_for_rerun(Context& context, const RunRow& run, const std::string& version) {
+  auto row = version == "latest" ? version_in_use(context, run.dag)
+                                 : context.reader.dag_version(version.empty() ? run.dag_version : version);
+  if (row && row->dag != run.dag) return fail(ErrorCode::kNotFound, "this version is of another DAG");
+  return row;
 }
 
 Result<RunFilter> run_filter(const Request& request) {
@@ -135,6 +149,9 @@ Result<RunFilter> run_filter(const Request& request) {
   filter.limit = *limit;
   const auto before = request.number("after", 0, 1, UINT32_MAX);
   if (!before) return fail(before.error());
+  const auto backfill = request.number("backfill", 0, 1, UINT32_MAX);
+  if (!backfill) return fail(backfill.error());
+  filter.backfill = {static_cast<std::uint32_t>(*backfill)};
   if (*before != 0) filter.before = RunSeq{static_cast<std::uint32_t>(*before)};
   return filter;
 }
@@ -198,24 +215,26 @@ void cancel_run(Context& context, const Request& request, Respond respond) {
                           answer_with(std::move(respond)));
 }
 
-void retry_run(Context& context, const Request& request, Respond respond) {
-  const auto body = read_body(request.body, {{"tasks", "array"}});
+void rerun_run(Context& context, const Request& request, Respond respond) {
+  const auto body = read_body(request.body, {{"version", "string"}, {"params", "object"}, {"request_id", "string"}});
   if (!body) return respond(problem(400, body.error().message));
   const auto run = find_run(context, request);
   if (!run) return respond(problem(run.error()));
-  std::shared_ptr<StoredRun> stored;
-  if (is_final(run->state)) {
-    auto loaded = context.reader.load_run(run->id);
-    if (!loaded) return respond(problem(loaded.error()));
-    if (const auto completed = complete_stored_run(*loaded); !completed) return respond(problem(completed.error()));
-    stored = std::make_shared<StoredRun>(std::move(*loaded));
-  }
-  context.backend.request(RetryRequested{.run = run->id,
-                                         .tasks = task_names(*body),
-                                         .requested_by = request.principal,
-                                         .stored = std::move(stored),
-                                         .source = request.source},
-                          answer_with(std::move(respond)));
+  const auto version = version_for_rerun(context, *run, text_member(*body, "version"));
+  if (!version) return respond(problem(version.error()));
+  const auto dag = context.views.dag(context.reader, version->version);
+  if (!dag) return respond(problem(dag.error()));
+  const Value wanted =
+      ValueMap{{"params", params_again(*run, *body)}, {"request_id", text_member(*body, "request_id")}};
+  auto event = read_run_request(context, request, wanted, *dag);
+  if (!event) return respond(problem(event.error()));
+  event->trigger = "rerun";
+  event->logical_time = run->logical_time;
+  event->interval_start = run->interval_start;
+  event->interval_end = run->interval_end;
+  event->rerun_of = run->seq;
+  if (auto repeat = answer_of_repeat(context, *event)) return respond(*std::move(repeat));
+  request_run(context, *std::move(event), ValueList{}, std::move(respond));
 }
 
 Answer list_runs(Context& context, const Request& request) {
@@ -236,6 +255,15 @@ Answer show_run(Context& context, const Request& request) {
   if (!counts) return problem(counts.error());
   Value shown = run_json(*run);
   shown.as_map()->emplace_back("counts", counts_json(*counts));
+  const auto events = context.reader.events_of(run->seq);
+  if (!events) return problem(events.error());
+  ValueList told;
+  for (const TriggerEventRow& event : *events) told.push_back(event_json(event));
+  shown.as_map()->emplace_back("events", std::move(told));
+  if (run->rerun_of) {
+    const auto first = context.reader.run_by_seq(run->rerun_of);
+    shown.as_map()->emplace_back("rerun_of", first ? Value(first->id.text()) : Value());
+  }
   return json_answer(shown);
 }
 

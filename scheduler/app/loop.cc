@@ -54,6 +54,7 @@ bool Loop::take_in() {
   if (low_on_space_) {
     leave_out_what_needs_space();
   } else {
+    look_up_dates();
     for (Event& event : std::exchange(kept_, {})) inbox_.events.push_back(std::move(event));
   }
   std::vector<Mail> mails = parts_.mailbox.take();
@@ -76,9 +77,12 @@ void Loop::take_mail(Mail& mail) {
     queries_.push_back(std::move(*query));
   } else {
     Event& event = std::get<Event>(mail);
-    // Why something is not there yet is worth no space.
+    // Why something is not there yet is worth no space; and pods are looked at again.
     const auto* seen = std::get_if<LookReported>(&event);
-    if (low_on_space_ && seen != nullptr && seen->what == LookReported::What::kNotYet) return;
+    const auto* pod = std::get_if<PodSeen>(&event);
+    const bool is_waiting = (seen != nullptr && seen->what == LookReported::What::kNotYet) ||
+                            (pod != nullptr && pod->what == PodSeen::What::kWaiting);
+    if (low_on_space_ && is_waiting) return;
     (low_on_space_ ? kept_ : inbox_.events).push_back(std::move(event));
   }
 }
@@ -99,19 +103,40 @@ bool Loop::answer_repeated(const Request& request) {
 }
 
 /// What was read of a finished run, on another thread, is not what the store holds by now.
-bool Loop::is_out_of_date(const RetryRequested& retry) {
-  if (parts_.engine.knows(retry.run)) return false;
-  if (retry.stored == nullptr) return true;
-  const auto now = parts_.reader.run_by_seq(retry.stored->row.seq);
-  return !now || *now != retry.stored->row;
+bool Loop::is_out_of_date(const RunId& run, const StoredRun* stored) {
+  if (parts_.engine.knows(run)) return false;
+  if (stored == nullptr) return true;
+  const auto now = parts_.reader.run_by_seq(stored->row.seq);
+  return !now || *now != stored->row;
+}
+
+bool Loop::is_out_of_date(const Event& event) {
+  const auto* retry = std::get_if<RetryRequested>(&event);
+  const auto* mark = std::get_if<MarkRequested>(&event);
+  if (retry != nullptr) return is_out_of_date(retry->run, retry->stored.get());
+  return mark != nullptr && is_out_of_date(mark->run, mark->stored.get());
+}
+
+/// First of all that the next step hears, so that nothing comes between what the store says and what follows from it.
+void Loop::look_up_dates() {
+  for (WantedDates& wanted : std::exchange(dates_, {})) {
+    auto newest = parts_.reader.newest_of_dates(wanted.dag, wanted.times);
+    if (!newest) {
+      log::error("backfill {} rests: {}", wanted.backfill.value, newest.error().message);
+      dates_.push_back(std::move(wanted));
+      continue;
+    }
+    DatesLooked looked{.backfill = wanted.backfill, .dates = {}};
+    for (std::size_t i = 0; i < newest->size(); ++i) looked.dates.push_back({wanted.times[i], (*newest)[i]});
+    inbox_.events.insert(inbox_.events.begin(), std::move(looked));
+  }
 }
 
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request)) return;
   const Ticket ticket{++last_ticket_.value};
-  const auto* retry = std::get_if<RetryRequested>(&request.event);
-  if (retry != nullptr && is_out_of_date(*retry)) {
+  if (is_out_of_date(request.event)) {
     return request.done(fail(ErrorCode::kConflict, "the run changed at this very moment; ask again"));
   }
   const auto set_ticket = [&](auto& event) {
@@ -159,7 +184,9 @@ void Loop::carry_out(Effects& effects) {
     if (row.verb == "task.late") log::warn("{} is late: {}", row.object, row.detail);
   }
   for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
+  dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
+  if (parts_.pods != nullptr) parts_.pods->carry_out(std::move(effects.pods));
   for (Reply& reply : effects.replies) {
     const auto waiting = waiting_.extract(reply.ticket);
     if (waiting) waiting.mapped()(std::move(reply.answer));

@@ -21,6 +21,7 @@
 #include "scheduler/app/looker.h"
 #include "scheduler/app/loop_metrics.h"
 #include "scheduler/app/mailbox.h"
+#include "scheduler/app/pods.h"
 #include "scheduler/app/publisher.h"
 #include "scheduler/app/result_lookups.h"
 
@@ -44,6 +45,7 @@ class Loop {
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.
     LoopMetrics& metrics;
+    Pods* pods;          ///< Null: this scheduler makes none.
     int stop_fd = -1;    ///< Readable: stop.
     int reload_fd = -1;  ///< Of signals, readable: `reload`.
     std::function<void()> reload;
@@ -63,7 +65,9 @@ class Loop {
   void take_mail(Mail& mail);
   void add_request(Request& request);
   bool answer_repeated(const Request& request);
-  bool is_out_of_date(const RetryRequested& retry);
+  bool is_out_of_date(const RunId& run, const StoredRun* stored);
+  bool is_out_of_date(const Event& event);
+  void look_up_dates();
   Result<void> pass();
   Result<void> commit(const Persist& changes);
   void carry_out(Effects& effects);
@@ -75,7 +79,8 @@ class Loop {
   Parts parts_;
   wire::WorkerSays inbox_;
   std::vector<Query> queries_;
-  std::vector<Event> kept_;  ///< News of our own threads, while there is no space: nobody would tell them again.
+  std::vector<Event> kept_;         ///< News of our own threads, while there is no space: nobody would tell them again.
+  std::vector<WantedDates> dates_;  ///< To be looked up at the beginning of the next pass.
   bool low_on_space_ = false;
   std::map<Ticket, api::Backend::Done> waiting_;
   Ticket last_ticket_;

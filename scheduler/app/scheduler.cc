@@ -32,6 +32,8 @@
 namespace chappe {
 namespace {
 
+constexpr std::size_t kPodPrefixDigits = 8;
+
 /// Becomes readable at SIGTERM and SIGINT, and with `quit_with_parent` when the process that started this one is gone:
 /// a pidfd tells it from a parent that is process 1 of a container. Before any thread starts, so that all of them block
 /// the signals.
@@ -80,6 +82,14 @@ void complete_deployments(StoredState& state) {
   }
 }
 
+void complete_backfills(StoredState& state) {
+  for (StoredBackfill& backfill : state.backfills) {
+    backfill.dag = load_dag(backfill.dag_source, backfill.row.dag).dag;
+    backfill.params = parse_json(backfill.row.params_json).value_or(Value(ValueMap{}));
+    if (backfill.dag == nullptr) log::error("backfill {} rests: its DAG does not load any more", backfill.row.id.value);
+  }
+}
+
 /// Runs whose stored text does not load any more must not keep the others from going on.
 void complete_stored_runs(StoredState& state) {
   std::erase_if(state.runs, [](StoredRun& run) {
@@ -90,17 +100,20 @@ void complete_stored_runs(StoredState& state) {
   });
 }
 
-Result<Engine> restore_engine(const SchedulerConfig& config, MetaStore& store) {
+Result<Engine> restore_engine(const SchedulerConfig& config, const StateDir& state, MetaStore& store) {
   auto stored = store.load();
   if (!stored) return fail(std::move(stored.error()));
   complete_stored_runs(*stored);
   complete_deployments(*stored);
+  complete_backfills(*stored);
   EngineConfig engine;
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;
   engine.pools = config.bounds.pools;
   engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};
   engine.sha256 = [](std::string_view text) { return to_hex(sha256(text)); };
+  if (!config.kubernetes.namespace_name.empty()) engine.pods_max = config.kubernetes.pods_max;
+  engine.pod_prefix = fmt::format("chappe-{}-", installation_of(state.scheduler_keys).substr(0, kPodPrefixDigits));
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
   for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;
@@ -198,7 +211,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   space.wait_for_some(stop_fd);
   auto store = SqliteMetaStore::open(state->database());
   if (!store) return fail(std::move(store.error()));
-  auto engine = restore_engine(config, **store);
+  auto engine = restore_engine(config, *state, **store);
   if (!engine) return fail(std::move(engine.error()));
   const std::string objects_uri =
       config.object_store.empty() ? "file://" + (state->root / "objects").string() : config.object_store;
@@ -217,6 +230,13 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   Outside outside(**objects, config.wait_files);
   Looker looker([&](const LookTarget& target) { return outside.look(target); },
                 [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
+  std::unique_ptr<Pods> pods;
+  if (!config.kubernetes.namespace_name.empty()) {
+    auto opened = Pods::open(config.kubernetes, state->scheduler_keys, **port, objects_uri,
+                             [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
+    if (!opened) return fail(std::move(opened.error()));
+    pods = *std::move(opened);
+  }
   LoopBackend backend(mailbox, state->database(), **objects, registry);
   auto reader = backend.open_reader();
   if (!reader) return fail(std::move(reader.error()));
@@ -234,7 +254,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
       **objects, [&backend] { return backend.open_reader(); },
       [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, results, mailbox, logs, space, metrics,
-             stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
+             pods.get(), stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

@@ -241,6 +241,7 @@ Result<ObjectInfo> LocalObjectStore::complete(const std::string& text) {
   const auto folder = staging();
   if (!folder) return fail(folder.error());
   const std::string target = "assets/" + path_of_key(upload->uri);
+  const File ours(::openat(folder->fd(), upload->name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   auto done =
       local::publish(root_, *folder, upload->name, target, upload->if_absent ? IfThere::kRefuse : IfThere::kReplace);
   if (!done && done.error().code == ErrorCode::kConflict && shows_equal_bytes(*folder, *upload)) {
@@ -252,6 +253,8 @@ Result<ObjectInfo> LocalObjectStore::complete(const std::string& text) {
   }
   if (!done && done.error().code != ErrorCode::kConflict) return fail(done.error());
   auto shown = shown_by(*upload, ErrorCode::kConflict, "the URI holds something else");
+  // It was shown; another version has taken its place since.
+  if (!shown && done && !upload->if_absent && ours.is_open()) shown = info_of(ours, upload->uri);
   // Renaming a link onto a link to the same file does nothing, and leaves it.
   if (shown) ::unlinkat(folder->fd(), upload->name.c_str(), 0);
   return shown;

@@ -117,6 +117,20 @@ void Statement::read_next(RunId& id) {
   id = *parsed;
 }
 
+std::string Statement::joined(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ","));
+}
+
+void Statement::read_next(std::vector<std::string>& words) {
+  const auto text = next<std::string>();
+  words.clear();
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
 void Statement::read_next(Value& value) {
   Result<Value> parsed = parse_json(next<std::string>());
   if (!parsed) corrupt();

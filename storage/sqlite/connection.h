@@ -14,6 +14,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
@@ -141,6 +142,11 @@ class Statement {
   void bind(int position, InstanceKey key, sqlite3_destructor_type) { bind_int(position, key.row()); }
   void bind(int position, WallTime time, sqlite3_destructor_type) { bind_int(position, time.us); }
   void bind(int position, const RunId& id, sqlite3_destructor_type) { bind(position, id.text(), SQLITE_TRANSIENT); }
+  /// Of words without commas.
+  void bind(int position, const std::vector<std::string>& words, sqlite3_destructor_type) {
+    bind(position, joined(words), SQLITE_TRANSIENT);
+  }
+  static std::string joined(const std::vector<std::string>& words);
   template <std::same_as<Value> Json>  // A template, so that nothing is converted to a Value.
   void bind(int position, const Json& value, sqlite3_destructor_type) {
     bind(position, to_json(value), SQLITE_TRANSIENT);
@@ -162,7 +168,10 @@ class Statement {
   void read_next(TaskState& state) { read_enum(state, TaskState::kCancelled); }
   void read_next(RunState& state) { read_enum(state, RunState::kCancelled); }
   void read_next(Reason& reason) { read_enum(reason, Reason::kUpstream); }
+  void read_next(EventSource::Kind& kind) { read_enum(kind, EventSource::Kind::kHook); }
   void read_next(Stop& stop) { read_enum(stop, Stop::kCutShortFailed); }
+  void read_next(Reprocess& reprocess) { read_enum(reprocess, Reprocess::kCompleted); }
+  void read_next(BackfillState& state) { read_enum(state, BackfillState::kCancelled); }
   void read_next(Role& role) {
     read_enum(role, Role::kAdmin);
     if (role < Role::kViewer) corrupt();
@@ -170,6 +179,7 @@ class Statement {
   void read_next(std::string& text);
   void read_next(RunId& id);
   void read_next(Value& value);
+  void read_next(std::vector<std::string>& words);
   void read_next(CacheParts& parts);
   template <typename Enum>
   void read_enum(Enum& value, Enum last) {

@@ -38,6 +38,7 @@ class RunLoader {
         tasks_(connection, select_sql<TaskRow>("WHERE t.id BETWEEN ?1 AND ?2 ORDER BY t.id")),
         artifacts_(connection, of_latest_attempts<ArtifactRow>()),
         values_(connection, of_latest_attempts<ValueRow>()),
+        events_(connection, select_sql<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id")),
         cached_(connection, select_sql<CacheUseRow>("JOIN tasks k ON k.id = t.task AND k.attempt = t.attempt AND "
                                                     "k.state IN (2, 3, 4) WHERE t.task BETWEEN ?1 AND ?2 ORDER BY "
                                                     "t.task")) {}
@@ -55,6 +56,7 @@ class RunLoader {
     read_into(tasks_.query(range.first, range.last), run.tasks);
     read_into(artifacts_.query(range.first, range.last), run.artifacts);
     read_into(values_.query(range.first, range.last), run.values);
+    read_into(events_.query(run.row.seq), run.events);
     read_into(cached_.query(range.first, range.last), run.cached);
   }
 
@@ -70,6 +72,7 @@ class RunLoader {
   Statement tasks_;
   Statement artifacts_;
   Statement values_;
+  Statement events_;
   Statement cached_;
 };
 
@@ -98,6 +101,17 @@ std::vector<StoredDeployment> load_deployments(Connection& connection) {
   return out;
 }
 
+std::vector<StoredBackfill> load_backfills(Connection& connection) {
+  std::vector<StoredBackfill> out;
+  Statement source(connection, "SELECT source FROM dag_versions WHERE version = ?1");
+  for (BackfillRow& row : read_all<BackfillRow>(connection, "WHERE t.state < 2 ORDER BY t.id")) {
+    StoredBackfill& backfill = out.emplace_back(StoredBackfill{.row = std::move(row)});
+    if (source.query(backfill.row.version).step()) source.read(backfill.dag_source);
+    source.reset();
+  }
+  return out;
+}
+
 constexpr char kNewestAliases[] =
     "WHERE t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = t.alias) "
     "ORDER BY t.model, t.alias";
@@ -121,6 +135,10 @@ StoredState load_state(Connection& connection) {
       "(SELECT max(n.row) FROM alias_moves n WHERE n.model = a.model AND n.alias = a.alias)) ORDER BY t.id");
   state.aliases = read_all<AliasRow>(connection, kNewestAliases);
   state.deployments = load_deployments(connection);
+  state.last_event = last_id<EventId>(connection, "SELECT coalesce(max(id), 0) FROM trigger_events");
+  state.events = read_all<TriggerEventRow>(connection, "WHERE t.run = 0 ORDER BY t.id");
+  state.last_backfill = last_id<BackfillId>(connection, "SELECT coalesce(max(id), 0) FROM backfills");
+  state.backfills = load_backfills(connection);
   state.tokens = read_all<TokenRow>(connection, "ORDER BY t.name");
   return state;
 }

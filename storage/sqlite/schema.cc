@@ -354,8 +354,68 @@ CREATE INDEX cache_entries_by_item ON cache_entries (scope, task, map_key, used_
 )sql";
 
 constexpr char kSchema8[] = R"sql(
+CREATE TABLE backfills (
+  id INTEGER PRIMARY KEY,
+  dag TEXT NOT NULL,
+  dag_version TEXT NOT NULL REFERENCES dag_versions (version),
+  from_us INTEGER NOT NULL,
+  to_us INTEGER NOT NULL,
+  reprocess INTEGER NOT NULL,
+  newest_first INTEGER NOT NULL,
+  max_active INTEGER NOT NULL,
+  only_tasks TEXT NOT NULL,  -- With commas; '' for all.
+  params TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  done_us INTEGER NOT NULL,
+  total INTEGER NOT NULL,
+  made INTEGER NOT NULL,
+  skipped INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  created_at_us INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT;
+CREATE INDEX backfills_by_dag ON backfills (dag);
+CREATE INDEX backfills_that_live ON backfills (id) WHERE state < 2;
+ALTER TABLE runs ADD COLUMN backfill INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN rerun_of INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_by_time ON runs (dag, logical_time_us);
+CREATE INDEX runs_by_backfill ON runs (backfill, state) WHERE backfill <> 0;
+)sql";
+
+constexpr char kSchema9[] = R"sql(
 ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
 ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
+)sql";
+
+// An event waits with run 0. What came with a run stays with it, and no event of one key comes twice.
+constexpr char kSchema10[] = R"sql(
+CREATE TABLE event_kinds (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+INSERT INTO event_kinds VALUES (1, 'asset'), (2, 'dag'), (3, 's3'), (4, 'webhook');
+CREATE TABLE trigger_events (
+  id INTEGER PRIMARY KEY,
+  dag TEXT NOT NULL,
+  kind INTEGER NOT NULL REFERENCES event_kinds (id),
+  source TEXT NOT NULL,
+  key TEXT NOT NULL,
+  detail TEXT NOT NULL,  -- JSON.
+  params TEXT NOT NULL,  -- JSON.
+  logical_time_us INTEGER NOT NULL,
+  interval_start_us INTEGER NOT NULL,
+  interval_end_us INTEGER NOT NULL,
+  at_us INTEGER NOT NULL,
+  run INTEGER NOT NULL
+) STRICT;
+CREATE INDEX trigger_events_by_run ON trigger_events (run);
+CREATE UNIQUE INDEX trigger_events_by_key ON trigger_events (dag, kind, source, key) WHERE key <> '';
+ALTER TABLE deployments ADD COLUMN triggers TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';  -- JSON.
+ALTER TABLE deployments ADD COLUMN waits_for TEXT NOT NULL DEFAULT '';
+)sql";
+
+// A worker in a pod has its row before it has joined: until then its incarnation is the pod's name.
+constexpr char kSchema11[] = R"sql(
+ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
 )sql";
 
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
@@ -365,7 +425,10 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{5, "iterations of loops", kSchema5},
                                  Migration{6, "runs that tasks start", kSchema6},
                                  Migration{7, "results that are used again", kSchema7},
-                                 Migration{8, "images that attempts ran in", kSchema8}};
+                                 Migration{8, "backfills and reruns", kSchema8},
+                                 Migration{9, "images that attempts ran in", kSchema9},
+                                 Migration{10, "events that start runs", kSchema10},
+                                 Migration{11, "workers in pods", kSchema11}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -14,6 +14,7 @@ namespace chappe::sqlite {
 namespace {
 
 constexpr std::size_t kPrefixMin = 4;
+constexpr std::size_t kVersionPrefixMin = 8;
 constexpr std::size_t kRunsMax = 1'000;
 constexpr std::size_t kTasksPageMax = 10'000;
 constexpr int kStepsBetweenLooks = 10'000;  // Of SQLite's machine, between two looks at the clock: well under 1 ms.
@@ -98,8 +99,10 @@ Result<std::vector<RunRow>> SqliteMetaReader::runs(const RunFilter& filter) {
   std::string where = "WHERE t.seq < ?1";
   if (filter.state) where += " AND t.state = ?2";
   if (!filter.dag.empty()) where += " AND t.dag = ?3";
-  return call("list runs",
-              [&] { return all<RunRow>(where + " ORDER BY t.seq DESC LIMIT ?4", before, state, filter.dag, limit); });
+  if (filter.backfill) where += " AND t.backfill = ?4 AND t.backfill <> 0";
+  return call("list runs", [&] {
+    return all<RunRow>(where + " ORDER BY t.seq DESC LIMIT ?5", before, state, filter.dag, filter.backfill, limit);
+  });
 }
 
 Result<RunRow> SqliteMetaReader::run(const std::string& id_or_prefix) {
@@ -304,9 +307,56 @@ Result<std::vector<AliasRow>> SqliteMetaReader::alias_moves_of(RunSeq run) {
 
 // ---- DAGs, workers, audit -----------------------------------------------------------------------------------------
 
+Result<std::vector<TriggerEventRow>> SqliteMetaReader::events_of(RunSeq run) {
+  return call("read events", [&] { return all<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id", run); });
+}
+
 Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
   return call("list deployed DAGs", [&] {
     return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);
+  });
+}
+
+Result<std::vector<BackfillRow>> SqliteMetaReader::backfills(const BackfillFilter& filter) {
+  const std::size_t limit = std::min(filter.limit, kRunsMax);
+  const BackfillId before = filter.before.value_or(BackfillId{0xffffffffU});
+  const std::string where = filter.dag.empty() ? "WHERE t.id < ?1" : "WHERE t.id < ?1 AND t.dag = ?3";
+  return call("list backfills",
+              [&] { return all<BackfillRow>(where + " ORDER BY t.id DESC LIMIT ?2", before, limit, filter.dag); });
+}
+
+Result<BackfillRow> SqliteMetaReader::backfill(BackfillId id) {
+  return call("find backfill",
+              [&] { return found(first<BackfillRow>("WHERE t.id = ?1", id), fmt::format("backfill {}", id.value)); });
+}
+
+Result<std::array<std::uint64_t, kRunStates>> SqliteMetaReader::run_counts(BackfillId backfill) {
+  return call("count runs", [&] {
+    std::array<std::uint64_t, kRunStates> counts{};
+    Statement& statement =
+        prepared("SELECT state, count(*) FROM runs WHERE backfill = ?1 AND backfill <> 0 GROUP BY state");
+    statement.query(backfill);
+    while (statement.step()) {
+      const auto state = statement.next<RunState>();
+      counts[static_cast<std::size_t>(state)] = statement.next<std::uint64_t>();
+    }
+    return counts;
+  });
+}
+
+Result<std::vector<std::optional<RunState>>> SqliteMetaReader::newest_of_dates(const std::string& dag,
+                                                                               const std::vector<WallTime>& times) {
+  return call("find runs by time", [&] {
+    std::vector<std::optional<RunState>> newest(times.size());
+    Statement& statement = prepared("SELECT state FROM runs WHERE dag = ?1 AND logical_time_us = ?2 ORDER BY seq DESC");
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      statement.query(dag, times[i]);
+      while (statement.step()) {
+        const auto state = statement.next<RunState>();
+        if (!newest[i] || !is_final(state)) newest[i] = state;
+      }
+    }
+    return newest;
   });
 }
 
@@ -327,8 +377,15 @@ Result<std::vector<DagVersionRow>> SqliteMetaReader::dags() {
 }
 
 Result<DagVersionRow> SqliteMetaReader::dag_version(const std::string& version) {
-  return call("find DAG version",
-              [&] { return found(first<DagVersionRow>("WHERE t.version = ?1", version), "DAG version " + version); });
+  return call("find DAG version", [&] {
+    if (auto row = first<DagVersionRow>("WHERE t.version = ?1", version)) return *std::move(row);
+    // "g" sorts behind every digit of a hash.
+    auto rows = version.size() < kVersionPrefixMin
+                    ? std::vector<DagVersionRow>()
+                    : all<DagVersionRow>("WHERE t.version >= ?1 AND t.version < ?2 LIMIT 2", version, version + "g");
+    if (rows.size() != 1) not_found(fmt::format("{} DAG version {}", rows.empty() ? "no" : "more than one", version));
+    return std::move(rows.front());
+  });
 }
 
 Result<DagVersionRow> SqliteMetaReader::newest_dag_version(const std::string& dag) {

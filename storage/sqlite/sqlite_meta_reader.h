@@ -47,7 +47,13 @@ class SqliteMetaReader final : public MetaReader {
   Result<AssetVersion> resolve_alias(const std::string& model, const std::string& alias) override;
   Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) override;
 
+  Result<std::vector<TriggerEventRow>> events_of(RunSeq run) override;
   Result<std::vector<DeploymentRow>> deployments(const std::string& dag) override;
+  Result<std::vector<BackfillRow>> backfills(const BackfillFilter& filter) override;
+  Result<BackfillRow> backfill(BackfillId id) override;
+  Result<std::array<std::uint64_t, kRunStates>> run_counts(BackfillId backfill) override;
+  Result<std::vector<std::optional<RunState>>> newest_of_dates(const std::string& dag,
+                                                               const std::vector<WallTime>& times) override;
   Result<std::vector<RunRow>> newest_runs() override;
   Result<std::vector<DagVersionRow>> dags() override;
   Result<DagVersionRow> dag_version(const std::string& version) override;

@@ -55,10 +55,14 @@ Connection open_writer(const std::filesystem::path& path, const SqliteOptions& o
   return connection;
 }
 
+/// Past every epoch of this store, and of one that was restored from a backup of it: what happened after the backup is
+/// not known here, but its attempts' ids and objects are out there. So epochs follow the clock: one each 5 minutes
+/// since 2026, and one more for each start beyond that.
 std::uint32_t raise_epoch(Connection& connection) {
+  constexpr std::int64_t kSince = 1'767'225'600'000'000, kStep = 300'000'000;
   Transaction transaction(connection, "BEGIN IMMEDIATE");
-  Statement statement(connection, "UPDATE store SET epoch = epoch + 1 RETURNING epoch");
-  statement.query().step();
+  Statement statement(connection, "UPDATE store SET epoch = max(epoch + 1, ?) RETURNING epoch");
+  statement.query((wall_now().us - kSince) / kStep).step();
   const auto epoch = statement.next<std::uint32_t>();
   statement.reset();
   transaction.commit();

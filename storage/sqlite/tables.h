@@ -30,12 +30,12 @@ struct Table<RunRow> {
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
-      "parent_task, parent_attempt, depth, no_cache";
+      "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
-                    row.parent.key, row.parent.attempt, row.depth, row.no_cache);
+                    row.parent.key, row.parent.attempt, row.depth, row.no_cache, row.backfill, row.rerun_of);
   }
 };
 
@@ -73,10 +73,10 @@ template <>
 struct Table<WorkerRow> {
   static constexpr std::string_view kName = "workers";
   static constexpr std::string_view kColumns =
-      "seq, incarnation, name, host, cpu_milli, memory_bytes, joined_at_us, lost_at_us, key";
+      "seq, incarnation, name, host, cpu_milli, memory_bytes, joined_at_us, lost_at_us, key, pod";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.incarnation, row.name, row.host, row.cpu_milli, row.memory_bytes, row.joined_at,
-                    row.lost_at, row.key);
+                    row.lost_at, row.key, row.pod);
   }
 };
 
@@ -177,10 +177,35 @@ struct Table<DeploymentRow> {
   static constexpr std::string_view kName = "deployments";
   static constexpr std::string_view kColumns =
       "dag, dag_version, schedule, origin, paused, removed, fired_to_us, next_at_us, deployed_by, deployed_at_us, "
-      "message";
+      "message, triggers, sources, waits_for";
   static auto fields(auto& row) {
     return std::tie(row.dag, row.version, row.schedule, row.origin, row.paused, row.removed, row.fired_to, row.next_at,
-                    row.deployed_by, row.deployed_at, row.message);
+                    row.deployed_by, row.deployed_at, row.message, row.triggers, row.sources, row.waits_for);
+  }
+};
+
+template <>
+struct Table<TriggerEventRow> {
+  static constexpr std::string_view kName = "trigger_events";
+  static constexpr std::string_view kColumns =
+      "id, dag, kind, source, key, detail, params, logical_time_us, interval_start_us, interval_end_us, at_us, run";
+  static auto fields(auto& row) {
+    return std::tie(row.id, row.dag, row.source.kind, row.source.name, row.key, row.detail, row.params,
+                    row.logical_time, row.interval_start, row.interval_end, row.at, row.run);
+  }
+};
+
+template <>
+struct Table<BackfillRow> {
+  static constexpr std::string_view kName = "backfills";
+  static constexpr std::string_view kColumns =
+      "id, dag, dag_version, from_us, to_us, reprocess, newest_first, max_active, only_tasks, params, state, done_us, "
+      "total, made, skipped, created_by, created_at_us, ended_at_us, message";
+  static auto fields(auto& row) {
+    auto& spec = row.spec;
+    return std::tie(row.id, row.dag, row.version, spec.from, spec.to, spec.reprocess, spec.newest_first,
+                    spec.max_active, spec.tasks, row.params_json, row.state, row.done, row.total, row.made, row.skipped,
+                    row.created_by, row.created_at, row.ended_at, row.message);
   }
 };
 

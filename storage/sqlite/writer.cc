@@ -53,8 +53,9 @@ Writer::Writer(const Connection& connection)
       worker_(connection,
               insert_sql<WorkerRow>() +
                   " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
-                  "memory_bytes = excluded.memory_bytes, lost_at_us = excluded.lost_at_us, key = excluded.key WHERE "
-                  "incarnation = excluded.incarnation"),
+                  "memory_bytes = excluded.memory_bytes, lost_at_us = excluded.lost_at_us, key = excluded.key, "
+                  "incarnation = excluded.incarnation, host = excluded.host WHERE incarnation = excluded.incarnation "
+                  "OR incarnation = pod"),
       task_(connection, insert_sql<TaskRow>() + " ON CONFLICT (id) DO NOTHING"),
       task_change_(connection, guarded_task_update()),
       attempt_(connection, insert_sql<AttemptRow>()),
@@ -78,7 +79,16 @@ Writer::Writer(const Connection& connection)
                       "excluded.schedule, origin = excluded.origin, paused = excluded.paused, removed = "
                       "excluded.removed, fired_to_us = excluded.fired_to_us, next_at_us = excluded.next_at_us, "
                       "deployed_by = excluded.deployed_by, deployed_at_us = excluded.deployed_at_us, message = "
-                      "excluded.message WHERE excluded.fired_to_us >= fired_to_us"),
+                      "excluded.message, triggers = excluded.triggers, sources = excluded.sources, waits_for = "
+                      "excluded.waits_for WHERE excluded.fired_to_us >= fired_to_us"),
+      event_(connection, insert_sql<TriggerEventRow>()),
+      take_event_(connection, "UPDATE trigger_events SET run = ?2 WHERE id = ?1 AND run = 0"),
+      give_up_event_(connection, "DELETE FROM trigger_events WHERE id = ?1 AND run = 0"),
+      backfill_(connection,
+                insert_sql<BackfillRow>() +
+                    " ON CONFLICT (id) DO UPDATE SET state = excluded.state, done_us = excluded.done_us, made = "
+                    "excluded.made, skipped = excluded.skipped, ended_at_us = excluded.ended_at_us, message = "
+                    "excluded.message WHERE state < 2 AND excluded.made + excluded.skipped >= made + skipped"),
       cache_use_(connection,
                  insert_sql<CacheUseRow>() +
                      " ON CONFLICT (task) DO UPDATE SET attempt = excluded.attempt, scope = excluded.scope, sha256 = "
@@ -114,6 +124,9 @@ void Writer::write(const Persist& changes) {
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
   for (const TokenChange& change : changes.tokens) write(change);
   for (const DeploymentRow& row : changes.deployments) write(row);
+  for (const TriggerEventRow& row : changes.events) write_row(event_, row);
+  for (const TriggerEventTaken& taken : changes.taken) write(taken);
+  for (const BackfillRow& row : changes.backfills) write(row);
   write_cache(changes);
   for (const AuditRow& row : changes.audit) write(row);
 }
@@ -187,6 +200,24 @@ void Writer::write(const TokenChange& change) {
 void Writer::write(const DeploymentRow& row) {
   write_row(deployment_, row);
   if (connection_.changes() != 1) raise_conflict("deployed DAG " + row.dag, "an earlier time", "a later one");
+}
+
+void Writer::write(const TriggerEventTaken& taken) {
+  if (taken.run) {
+    take_event_.run(taken.id, taken.run);
+  } else {
+    give_up_event_.run(taken.id);
+  }
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("event {}", taken.id.value), "one that waits", "none, or one that a run took");
+  }
+}
+
+void Writer::write(const BackfillRow& row) {
+  write_row(backfill_, row);
+  if (connection_.changes() != 1) {
+    raise_conflict(fmt::format("backfill {}", row.id.value), "one that is not over, at an earlier date", "another");
+  }
 }
 
 /// What is kept of the end here is not undone with the transaction: a store whose commit failed writes nothing more.

@@ -23,6 +23,8 @@ class Writer {
   void write(const AssetPublished& published);
   void write(const TokenChange& change);
   void write(const DeploymentRow& row);
+  void write(const TriggerEventTaken& taken);
+  void write(const BackfillRow& row);
   void write(const AuditRow& row);
   void write_cache(const Persist& changes);
   [[noreturn]] void conflict(const TaskChange& change);
@@ -48,6 +50,10 @@ class Writer {
   Statement token_;
   Statement revoke_;
   Statement deployment_;
+  Statement event_;
+  Statement take_event_;
+  Statement give_up_event_;
+  Statement backfill_;
   Statement cache_use_;
   Statement cache_forget_;
   Statement cache_drop_;

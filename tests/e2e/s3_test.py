@@ -9,6 +9,17 @@ import unittest
 from cluster import EXAMPLES, ROOT, Cluster
 
 
+# It knows nothing of the bucket but its name: the worker hands the rest on.
+BY_ITSELF = """
+name: by_itself
+tasks:
+  - id: t
+    run: |
+      echo "secret $AWS_SECRET_ACCESS_KEY"
+      echo by itself | aws --endpoint-url "$AWS_ENDPOINT_URL_S3" s3 cp - s3://office/own.txt
+"""
+
+
 class CephGateway:
     """The server of the integration tests: it ends when its standard input does."""
 
@@ -52,7 +63,7 @@ class S3(unittest.TestCase):
         cluster.environment.update(server.environment())
         cluster.start_scheduler()
         for name in ("w1", "w2"):
-            cluster.start_worker(name, "--cpus", "1")
+            cluster.start_worker(name, "--cpus", "1", "--task-env", "AWS_*")
         run = cluster.submit((EXAMPLES / "section_coder" / "dag.yaml").read_text(), epochs=5)
         cluster.wait_for_run(run, "success", 180)
 
@@ -65,6 +76,11 @@ class S3(unittest.TestCase):
         self.assertIn("rows", cluster.log(run, "ingest"), "logs are read from S3, too")
         workers = {attempt["worker"] for name in cluster.tasks(run) for attempt in cluster.task(run, name)["attempts"]}
         self.assertLessEqual({1, 2}, workers, "both had something to do")
+
+        run = cluster.submit(BY_ITSELF)
+        cluster.wait_for_run(run, "success")
+        self.assertEqual(server.aws("s3", "cp", "s3://office/own.txt", "-"), b"by itself\n")
+        self.assertIn("secret ***\n", cluster.log(run, "t"))
 
 
 if __name__ == "__main__":

@@ -34,11 +34,12 @@ class Crowd:
                 self.members.append(subprocess.Popen(command, stdout=sink, stderr=sink))
             self.said.append(log)
 
-    def wait_until_all_are_welcome(self, epoch: int, seconds: float) -> None:
+    def wait_until_all_are_welcome(self, times: int, seconds: float) -> None:
+        """Each of the crowd says so once in each life of the scheduler."""
         def here() -> int:
-            return sum(f"epoch {epoch}: " in log.read_text() for log in self.said)
+            return sum(log.read_text().count("epoch ") >= times for log in self.said)
 
-        wait_until(f"all to be welcome in epoch {epoch}", here, lambda count: count == len(self.said), seconds)
+        wait_until(f"all to be welcome {times} times", here, lambda count: count == len(self.said), seconds)
 
     def close(self) -> None:
         for member in self.members:

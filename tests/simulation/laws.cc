@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 33> kNames{"assertion",       "one_winner",
+  constexpr std::array<std::string_view, 35> kNames{"assertion",       "one_winner",
                                                     "manifest_exists", "dependencies_first",
                                                     "save_then_tell",  "edges",
                                                     "budgets",         "fence",
@@ -24,7 +24,8 @@ std::string_view name_of(Law law) {
                                                     "rests",           "aliases",
                                                     "visible_once",    "run_verdict",
                                                     "keeps_results",   "waits",
-                                                    "cached"};
+                                                    "cached",          "events",
+                                                    "backfills"};
   return kNames[static_cast<std::size_t>(law)];
 }
 
@@ -59,12 +60,19 @@ std::string Laws::holder(AttemptId attempt) const {
 void Laws::granted(const Request& request, const RunId& run) {
   if (request.kind == Request::Kind::kMoveAlias) return world_.saw(Sight::kAliasMovedByPerson);
   if (request.kind == Request::Kind::kAnswer) return check_answer(request);
+  if (request.kind == Request::Kind::kDeploy) {
+    const bool deployed = world_.store.tables().deployments.contains(world_.listeners[request.story].dag->name);
+    if (!deployed) broken(Law::kRequests, "a person was told that a DAG is deployed, and it is not");
+    return;
+  }
+  if (request.kind == Request::Kind::kBackfill || request.kind == Request::Kind::kChangeBackfill) return;
   const auto found =
       std::find_if(runs_.begin(), runs_.end(), [&](const auto& each) { return each.second.row.id == run; });
   if (found == runs_.end()) return broken(Law::kRequests, "a person was told of a run that is not durable");
   const RunView& view = found->second;
   if (view.story->number != request.story) broken(Law::kRequests, "a person was told of the run of somebody else");
   if (request.kind == Request::Kind::kRetry) world_.saw(Sight::kRunTriedAgain);
+  if (request.kind == Request::Kind::kMark) world_.saw(Sight::kTaskMarked);
   if (request.kind != Request::Kind::kCancel) return;
   const bool cancelled = view.row.stop == Stop::kCancel || view.row.stop >= Stop::kCutShort || is_final(view.row.state);
   if (!cancelled) broken(Law::kRequests, "a person was told that a run is cancelled, and it is not");
@@ -104,7 +112,10 @@ void Laws::stepped(const std::vector<Event>& events, const Effects& effects, boo
   }
   std::size_t assigned = 0;
   for (const WorkerSend& send : effects.send) assigned += send.assign.size();
-  if (assigned > world_.engine_config().assign_max) broken(Law::kBounds, "one step assigns more than its bound");
+  const auto is_join = [](const Event& event) { return std::holds_alternative<WorkerJoined>(event); };
+  const auto joined = static_cast<std::size_t>(std::ranges::count_if(events, is_join));  // A pod gets its attempt then.
+  if (assigned > world_.engine_config().assign_max + joined)
+    broken(Law::kBounds, "one step assigns more than its bound");
 }
 
 void Laws::told(const WorkerSend& send, bool newest) {

@@ -54,6 +54,8 @@ enum class Law : std::uint8_t {
   kKeepsResults = 30,      ///< A worker keeps a result until it is acknowledged, and no longer.
   kWaits = 31,   ///< A wait ends when what it is for has come, not before; it is given up when its time is over.
   kCached = 32,  ///< A result that is used again is that of an attempt that won and was made of the same, and is there.
+  kEvents = 33,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
+  kBackfills = 34,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -108,6 +110,8 @@ class Laws {
   std::string unfinished() const;
   bool ended(const RunId& run) const;
   bool waits(const RunId& run, const std::string& instance) const;
+  bool all_backfills_ended() const;
+  std::optional<BackfillId> paused_backfill() const;
 
   // ---- For those who lie and meddle ----
   std::optional<HeldAttempt> some_leased_attempt(const std::string& but_of_incarnation) const;
@@ -141,7 +145,8 @@ class Laws {
   };
 
   // laws_commit.cc
-  void commit_run(const RunRow& row);
+  void commit_run(const RunRow& row, const Persist& persist);
+  void check_places(const Story& listener);
   void commit_run_change(const RunChange& change);
   void commit_fan_out(const FanOutRow& row);
   void commit_task(const TaskChange& change);
@@ -180,6 +185,25 @@ class Laws {
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);
 
+  // laws_events.cc
+  struct Heard {
+    EventSource source;
+    std::string key;
+    std::optional<RunState> end;
+  };
+  void check_events(const Persist& persist);
+  void check_all_hear(const Persist& persist, const std::vector<Heard>& heard);
+  void check_event(const TriggerEventRow& row, const std::vector<Heard>& heard);
+  void check_taken(const Persist& persist, const TriggerEventTaken& taken);
+  void check_triggered(const RunRow& row, const Persist& persist);
+  void check_no_event_waits();
+  const Story* listener(const std::string& dag) const;  ///< Null: it is none.
+  // laws_backfills.cc
+  void check_backfill_run(const RunRow& row);
+  void commit_backfill(const BackfillRow& row);
+  void check_backfills_counted();
+  void check_dates();
+
   // laws.cc
   static AttemptId attempt_of(const std::string& key);
   bool leased(AttemptId attempt) const;
@@ -201,7 +225,9 @@ class Laws {
   std::map<RunId, std::uint32_t> asked_;
   std::set<std::uint32_t> stories_submitted_;
   std::map<RunSeq, RunView> runs_;
-  std::map<std::string, std::uint32_t> running_by_dag_;
+  std::map<std::string, std::uint32_t> running_by_dag_;  ///< But for runs of backfills.
+  std::map<BackfillId, BackfillRow> backfills_;
+  std::map<BackfillId, std::uint32_t> made_;  ///< Runs of each.
   std::map<InstanceKey, TaskRow> rows_;
   std::unordered_map<AttemptId, InstanceKey> attempts_;
   std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.

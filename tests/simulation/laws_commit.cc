@@ -28,8 +28,9 @@ const Task& Laws::task_of(const RunView& run, InstanceKey key) const {
 void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   ++world_.seen.commits;
   if (!newest) broken(Law::kEpoch, fmt::format("epoch {} commits after it was replaced", epoch));
-  for (const RunRow& row : persist.runs) commit_run(row);
+  for (const RunRow& row : persist.runs) commit_run(row, persist);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
+  for (const Story& listener : world_.listeners) check_places(listener);
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
   note_cached(persist);
   for (const TaskChange& change : persist.tasks) {
@@ -42,6 +43,9 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const CacheUseRow& use : persist.cache_uses) check_cached(persist, use);
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
+  check_events(persist);
+  for (const BackfillRow& row : persist.backfills) commit_backfill(row);
+  check_backfills_counted();
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
   for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {
@@ -53,17 +57,33 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
 
 // ---- Runs ----
 
-void Laws::commit_run(const RunRow& row) {
-  const auto story = asked_.find(row.id);
-  if (story == asked_.end()) return broken(Law::kRequests, "a run that nobody asked for");
-  if (!stories_submitted_.insert(story->second).second) broken(Law::kRequests, "one request makes two runs");
+void Laws::commit_run(const RunRow& row, const Persist& persist) {
+  const auto asked = asked_.find(row.id);
+  const Story* listens = row.backfill ? nullptr : listener(row.dag);
+  if (listens != nullptr) {
+    check_triggered(row, persist);
+  } else if (asked == asked_.end() && !row.backfill) {
+    return broken(Law::kRequests, "a run that nobody asked for");
+  } else if (asked != asked_.end() && !stories_submitted_.insert(asked->second).second) {
+    broken(Law::kRequests, "one request makes two runs");
+  }
+  if (row.backfill) check_backfill_run(row);
   RunView& run = runs_[row.seq];
-  run.story = &world_.stories[story->second];
+  run.story = listens != nullptr ? listens : row.backfill ? &world_.past->story : &world_.story(asked->second);
   run.row = row;
   run.active_by_task.assign(run.story->dag->tasks.size(), 0);
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
   if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
-  if (++running_by_dag_[row.dag] > run.story->dag->max_runs) broken(Law::kRoom, "more runs of a DAG than max_runs");
+  if (row.backfill) return;
+  const bool too_many = ++running_by_dag_[row.dag] > run.story->dag->max_runs;
+  if (too_many && listens == nullptr) broken(Law::kRoom, "more runs of a DAG than max_runs");
+}
+
+/// A run that events start may begin in the commit in which another one ends.
+void Laws::check_places(const Story& listener) {
+  if (running_by_dag_[listener.dag->name] > listener.dag->max_runs) {
+    broken(Law::kRoom, "more runs of a DAG that listens than max_runs");
+  }
 }
 
 void Laws::commit_run_change(const RunChange& change) {
@@ -83,8 +103,8 @@ void Laws::commit_run_change(const RunChange& change) {
   if (row.stop != old.stop && row.stop == Stop::kFailFast) world_.saw(Sight::kRunStoppedByFailFast);
   if (row.stop != old.stop && row.stop == Stop::kTimeout) world_.saw(Sight::kRunStoppedByTimeout);
   if (row.stop != old.stop && row.stop >= Stop::kCutShort) world_.saw(Sight::kHandlersCutShort);
-  const bool ran = old.state == RunState::kRunning;
-  const bool runs = row.state == RunState::kRunning;
+  const bool ran = old.state == RunState::kRunning && !row.backfill;
+  const bool runs = row.state == RunState::kRunning && !row.backfill;
   if (ran && !runs) --running_by_dag_[row.dag];
   // A person who runs a finished run again does not stand in line.
   if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && !again) {
@@ -168,7 +188,7 @@ void Laws::check_turn(const RunView& run, InstanceKey key) {
 void Laws::commit_fan_out(const FanOutRow& row) {
   const auto run = runs_.find(row.run);
   if (run == runs_.end()) return broken(Law::kLineage, "a fan-out of no run");
-  Story& story = world_.stories[asked_.at(run->second.row.id)];
+  Story& story = world_.story(asked_.at(run->second.row.id));
   const bool again = story.instances->late_items(row.task) != nullptr;
   if (again && run->second.row.generation == 1) broken(Law::kEdges, "items become others in the same generation");
   if (auto given = story.instances->fan_out(row.task, row.items, ValueMap{}); !given) {
@@ -460,7 +480,11 @@ void Laws::commit_input(const InputRow& row) {
   if (source == committed_objects_.end()) {
     broken(Law::kReadsCommitted, name(row.key) + " is handed an object that nobody committed");
   }
-  if (row.object.producer_attempt >= row.attempt) broken(Law::kLineage, name(row.key) + " reads what came after it");
+  // What runs in a pod is handed its inputs when the pod is there: later than it got its number.
+  const bool in_pod = task_of(runs_.at(row.key.run), row.key).pod != nullptr;
+  const bool came_after =
+      in_pod ? row.object.producer_attempt == row.attempt : row.object.producer_attempt >= row.attempt;
+  if (came_after) broken(Law::kLineage, name(row.key) + " reads what came after it");
 }
 
 void Laws::commit_artifact(const ArtifactRow& row) {

@@ -21,6 +21,9 @@ bool Laws::ended(const RunId& run) const {
 
 std::string Laws::unfinished() const {
   std::string out;
+  for (const auto& [id, row] : backfills_) {
+    if (!is_final(row.state)) out += fmt::format("\n  backfill {} is {}", id.value, name_of(row.state));
+  }
   for (const auto& [seq, run] : runs_) {
     if (is_final(run.row.state)) continue;
     out += fmt::format("\n  run {} is {}, stop {}, generation {}", seq.value, name_of(run.row.state),
@@ -42,6 +45,8 @@ void Laws::check_quiet() {
   check_rows();
   check_processes();
   check_objects();
+  check_no_event_waits();
+  check_dates();
   for (const auto& [seq, run] : runs_) check_foretold(run);
 }
 

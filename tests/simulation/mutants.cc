@@ -102,8 +102,13 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsRests, "after a restart what rests is never tried again", Law::kRunsEnd),
     BUG(TrustsTheWallClock, "a wall clock that is set back makes rests longer", Law::kRunsEnd),
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
+    BUG(BackfillLooksNothingUp, "a backfill makes runs for dates that have one", Law::kBackfills),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
     BUG(RestoreLeasesForEver, "after a restart a worker that does not come back is never lost", Law::kRunsEnd),
+    // Runs that events start.
+    BUG(EventsTellNobody, "who listens to an asset is not told of a version", Law::kEvents),
+    BUG(EventsAreTakenTwice, "an event that started a run goes on waiting", Law::kEvents),
+    BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     BUG(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced", Law::kEpoch),

@@ -39,6 +39,7 @@ class Network {
   /// The longest time that a message for a worker was under way. On its arrival it counts as word of the scheduler.
   Duration longest_way() const { return longest_way_; }
 
+  void add_worker() { links_.emplace_back(); }
   /// The worker looks for a scheduler from now on, until it has a connection.
   void seek(std::uint32_t worker);
   /// The worker's process is gone, or its connection broke.

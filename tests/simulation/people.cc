@@ -10,14 +10,59 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// A task whose value says over what another one fans out: run again, it says something else.
+const Task* source_of_items(const Dag& dag) {
+  for (const Task& task : dag.tasks) {
+    if (!task.foreach || !task.foreach->late || task.foreach->expression.references().empty()) continue;
+    return &dag.tasks[*dag.find(task.foreach->expression.references()[0].path[1])];
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void People::plan() {
-  runs_.resize(world_.stories.size());
-  meddled_.resize(world_.stories.size());
+  runs_.resize(world_.stories.size() + 1);
+  meddled_.resize(world_.stories.size() + 1);
   for (std::uint32_t story = 0; story < world_.stories.size(); ++story) {
     world_.time.after(world_.up_to(world_.plan.safety / 2), [this, story] { ask({.story = story}); });
   }
+  for (std::uint32_t listener = 0; listener < world_.listeners.size(); ++listener) {
+    world_.time.after(world_.up_to(world_.plan.safety / 4),
+                      [this, listener] { ask({.kind = Request::Kind::kDeploy, .story = listener}); });
+  }
+  if (world_.past) plan_past();
+}
+
+/// Somebody asks for backfills, somebody else for a run of one of their dates; now and then one is paused or cancelled.
+void People::plan_past() {
+  const Duration while_faults = world_.plan.safety;
+  const auto some_time = [&](const Request& request) {
+    world_.time.after(world_.up_to(while_faults / 2), [this, request] { ask(request); });
+  };
+  for (std::uint32_t spec = 0; spec < world_.past->specs.size(); ++spec) {
+    some_time({.kind = Request::Kind::kBackfill, .spec = spec});
+  }
+  if (world_.chance.one_in(2)) some_time({.story = static_cast<std::uint32_t>(world_.stories.size())});
+  for (const BackfillState state : {BackfillState::kPaused, BackfillState::kRunning, BackfillState::kCancelled}) {
+    const bool comes = world_.chance.one_in(state == BackfillState::kCancelled ? 6 : 3);
+    if (comes) world_.time.after(world_.up_to(while_faults), [this, state] { change_backfill(state); });
+  }
+}
+
+void People::change_backfill(BackfillState state) { ask({.kind = Request::Kind::kChangeBackfill, .backfill = state}); }
+
+Event People::backfill_event(const Request& request) const {
+  if (request.kind == Request::Kind::kChangeBackfill) {
+    BackfillChangeRequested event{.state = request.backfill, .requested_by = "ann"};
+    const auto& known = world_.store.tables().backfills;
+    if (!known.empty()) event.backfill = known.rbegin()->first;
+    return event;
+  }
+  const DagPtr& dag = world_.past->story.dag;
+  const BackfillSpec& spec = world_.past->specs[request.spec];
+  return BackfillRequested{
+      .dag = dag, .spec = spec, .total = check_backfill(*dag, spec).value(), .requested_by = "ann"};
 }
 
 void People::ask(Request request) {
@@ -39,7 +84,10 @@ void People::send(std::uint32_t number) {
 }
 
 Event People::event_of(const Request& request) {
-  const Story& story = world_.stories[request.story];
+  if (request.kind == Request::Kind::kDeploy) {
+    return DagDeployed{.dag = world_.listeners[request.story].dag, .requested_by = "ann"};
+  }
+  const Story& story = world_.story(request.story);
   switch (request.kind) {
     case Request::Kind::kSubmit: {
       std::array<std::uint8_t, 10> random{};
@@ -47,6 +95,7 @@ Event People::event_of(const Request& request) {
       for (std::size_t i = 0; i < 4; ++i) random[9 - i] = static_cast<std::uint8_t>(ids_ >> (8 * i));
       RunRequested event{.id = RunId::make(world_.wall(), random), .dag = story.dag, .requested_by = "ann"};
       event.request_id = story.request_id;
+      if (request.story == world_.stories.size()) event.logical_time = world_.past->by_hand;
       world_.laws.requested(event.id, request.story);
       return event;
     }
@@ -59,7 +108,14 @@ Event People::event_of(const Request& request) {
                              .task = request.tasks.front(),
                              .answers = ValueMap{{"decision", request.answer}},
                              .requested_by = "ann"};
+    case Request::Kind::kMark:
+      return MarkRequested{
+          .run = *runs_[request.story], .task = request.tasks.front(), .state = request.mark, .requested_by = "ann"};
+    case Request::Kind::kBackfill:
+    case Request::Kind::kChangeBackfill:
+      return backfill_event(request);
     case Request::Kind::kMoveAlias:
+    case Request::Kind::kDeploy:
       break;
   }
   return AliasMoveRequested{
@@ -89,18 +145,28 @@ void People::retry_some_run() {
   if (!story) return;
   meddled_[*story] = true;
   std::vector<std::string> tasks;
-  if (world_.chance.one_in(2)) {
-    const Instances& instances = *world_.stories[*story].instances;
+  const Task* source = source_of_items(*world_.story(*story).dag);
+  if (source != nullptr && world_.chance.one_in(2)) {
+    tasks.push_back(source->id);
+  } else if (world_.chance.one_in(2)) {
+    const Instances& instances = *world_.story(*story).instances;
     const std::uint32_t index = world_.chance.number(instances.size());
     tasks.push_back(world_.chance.one_in(2) ? instances.name_of(index)
-                                            : world_.stories[*story].dag->tasks[instances.task_of(index)].id);
+                                            : world_.story(*story).dag->tasks[instances.task_of(index)].id);
+  }
+  if (!tasks.empty() && world_.chance.one_in(3)) {
+    constexpr TaskState kMarks[] = {TaskState::kSuccess, TaskState::kFailed, TaskState::kSkipped};
+    return ask({.kind = Request::Kind::kMark,
+                .story = *story,
+                .tasks = std::move(tasks),
+                .mark = kMarks[world_.chance.number(3)]});
   }
   ask({.kind = Request::Kind::kRetry, .story = *story, .tasks = std::move(tasks)});
 }
 
 void People::see_failure(std::uint32_t story) {
   constexpr std::uint32_t kHastyMax = 4;
-  if (hasty_ == kHastyMax || !runs_[story] || !world_.happens(Fault::kRetryRun)) return;
+  if (hasty_ == kHastyMax || story >= runs_.size() || !runs_[story] || !world_.happens(Fault::kRetryRun)) return;
   ++hasty_;
   meddled_[story] = true;
   world_.time.after(world_.up_to(2s), [this, story] { ask({.kind = Request::Kind::kRetry, .story = story}); });

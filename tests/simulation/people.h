@@ -15,11 +15,24 @@ namespace chappe::simulation {
 class World;
 
 struct Request {
-  enum class Kind : std::uint8_t { kSubmit, kCancel, kRetry, kMoveAlias, kAnswer } kind = Kind::kSubmit;
-  std::uint32_t story = 0;
+  enum class Kind : std::uint8_t {
+    kSubmit,
+    kCancel,
+    kRetry,
+    kMark,
+    kMoveAlias,
+    kAnswer,
+    kBackfill,
+    kChangeBackfill,
+    kDeploy,
+  } kind = Kind::kSubmit;
+  std::uint32_t story = 0;         ///< Or the listener that is deployed.
   std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
   RunId run;                       ///< Of an answer.
   std::string answer;
+  TaskState mark = TaskState::kSuccess;
+  std::uint32_t spec = 0;                            ///< Which of the backfills.
+  BackfillState backfill = BackfillState::kRunning;  ///< What it is asked to be.
   bool answered = false;
   bool granted = false;
   std::uint32_t asked = 0;  ///< How often.
@@ -33,6 +46,7 @@ class People {
   void plan();
   void cancel_some_run();
   void retry_some_run();
+  void change_backfill(BackfillState state);
   void move_some_alias();
   void cancel(std::uint32_t story);
   /// Something of the run failed: somebody may run it again at once.
@@ -51,6 +65,8 @@ class People {
   bool meddled_with(std::uint32_t story) const { return meddled_[story]; }
 
  private:
+  void plan_past();
+  Event backfill_event(const Request& request) const;
   void ask(Request request);
   void ask_again(Request request);
   void send(std::uint32_t number);

@@ -9,14 +9,43 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::array<std::string_view, kFaults> kFaultNames{
-    "lose_message",       "duplicate_message",   "replay_message",      "reorder_message", "delay_message",
-    "break_link",         "clog_link",           "swizzle_clog",        "partition_link",  "crash_worker",
-    "pause_worker",       "suspend_worker",      "drain_worker",        "kill_program",    "crash_scheduler",
-    "pause_scheduler",    "second_scheduler",    "crash_before_commit", "commit_lost",     "commit_unknown",
-    "crash_after_commit", "crash_among_effects", "object_unavailable",  "object_timeout",  "object_outage",
-    "sweep_uploads",      "crash_among_objects", "wall_jump",           "drift",           "cancel_run",
-    "retry_run",          "move_alias",          "repeat_request",      "foreign_report",  "foreign_object"};
+constexpr std::array<std::string_view, kFaults> kFaultNames{"lose_message",
+                                                            "duplicate_message",
+                                                            "replay_message",
+                                                            "reorder_message",
+                                                            "delay_message",
+                                                            "break_link",
+                                                            "clog_link",
+                                                            "swizzle_clog",
+                                                            "partition_link",
+                                                            "crash_worker",
+                                                            "pause_worker",
+                                                            "suspend_worker",
+                                                            "drain_worker",
+                                                            "kill_program",
+                                                            "crash_scheduler",
+                                                            "pause_scheduler",
+                                                            "second_scheduler",
+                                                            "crash_before_commit",
+                                                            "commit_lost",
+                                                            "commit_unknown",
+                                                            "crash_after_commit",
+                                                            "crash_among_effects",
+                                                            "object_unavailable",
+                                                            "object_timeout",
+                                                            "object_outage",
+                                                            "sweep_uploads",
+                                                            "crash_among_objects",
+                                                            "wall_jump",
+                                                            "drift",
+                                                            "cancel_run",
+                                                            "retry_run",
+                                                            "move_alias",
+                                                            "repeat_request",
+                                                            "foreign_report",
+                                                            "foreign_object",
+                                                            "evict_pod",
+                                                            "lose_pod"};
 
 /// Once in how many occasions a fault comes: about so often in one life of a world that it is seen, and survived.
 std::uint32_t usual_rate(Fault fault) {
@@ -105,6 +134,9 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   plan.patient = chance.one_in(2);
   plan.timeless = chance.one_in(2);
   draw_faults(chance, plan);
+  plan.pods = support::Chance(seed * 0x9E3779B97F4A7C15U + 2).one_in(4);
+  if (!plan.pods) plan.one_in[static_cast<std::size_t>(Fault::kEvictPod)] = 0;
+  if (!plan.pods) plan.one_in[static_cast<std::size_t>(Fault::kLosePod)] = 0;
 
   plan.workers = std::min(plan.workers, reduction.workers_max.value_or(plan.workers));
   plan.runs = std::min(plan.runs, reduction.runs_max.value_or(plan.runs));

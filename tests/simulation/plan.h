@@ -58,6 +58,9 @@ enum class Fault : std::uint8_t {
   // A worker...
   kForeignReport,  ///< ... speaks of an attempt that is not its own.
   kForeignObject,  ///< ... names an object that is not its attempt's.
+  // A pod...
+  kEvictPod,  ///< ... is evicted.
+  kLosePod,   ///< ... is gone with its node, and its worker goes on.
   kCount,
 };
 constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kCount);
@@ -90,6 +93,7 @@ struct Plan {
   Duration trouble_every{};  ///< Mean time between two faults that come by time.
   bool wire = false;         ///< Messages go through the real encoders and decoders.
   bool patient = false;      ///< No DAG has a budget for infrastructure that faults could use up.
+  bool pods = false;         ///< Some tasks have pods made for them.
   bool timeless = false;     ///< No DAG has a bound on time: how each run ends does not depend on when things happen.
   std::array<std::uint32_t, kFaults> one_in{};  ///< How often a fault comes where it may; 0: never.
 

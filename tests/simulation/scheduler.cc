@@ -53,7 +53,9 @@ void Scheduler::die() {
   mail_.clear();
   waiting_.clear();
   errands_.clear();
+  pods_.clear();
   looks_.clear();
+  dates_.clear();
   lookups_.clear();
   engine_.reset();
   world_.network.hang_up_all(number_);
@@ -91,6 +93,10 @@ void Scheduler::take(Asked asked) {
   if (alive_) post(std::move(asked));
 }
 
+void Scheduler::take(PodSeen seen) {
+  if (alive_) post(Event(std::move(seen)));
+}
+
 void Scheduler::post(Mail mail) {
   mail_.push_back(std::move(mail));
   pass_soon(world_.time.now() + world_.up_to(2ms));
@@ -108,6 +114,7 @@ void Scheduler::pass_soon(MonoTime at) {
 
 std::vector<Event> Scheduler::take_in() {
   std::vector<Event> events;
+  look_up_dates(events);
   for (std::uint32_t i = 0; i < world_.plan.batch_max && !mail_.empty(); ++i) {
     Mail mail = std::move(mail_.front());
     mail_.pop_front();
@@ -120,6 +127,16 @@ std::vector<Event> Scheduler::take_in() {
     }
   }
   return events;
+}
+
+/// As the loop does: before anything else.
+void Scheduler::look_up_dates(std::vector<Event>& events) {
+  for (const WantedDates& wanted : std::exchange(dates_, {})) {
+    DatesLooked looked{.backfill = wanted.backfill, .dates = {}};
+    const auto newest = world_.store.newest_of_dates(wanted);
+    for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
+    events.push_back(std::move(looked));
+  }
 }
 
 /// As the port does: events have the connection that they came by.
@@ -138,6 +155,7 @@ void Scheduler::take_in(Packet& packet, std::vector<Event>& events) {
     std::visit(
         [&](auto& each) {
           if constexpr (requires { each.connection; }) each.connection = packet.connection;
+          if constexpr (requires { each.join_key_of; }) each.join_key_of = world_.pods.attempt_of(packet.worker);
         },
         event);
     events.push_back(std::move(event));
@@ -147,11 +165,15 @@ void Scheduler::take_in(Packet& packet, std::vector<Event>& events) {
 /// As the loop does: what the engine has let go of, the store knows.
 void Scheduler::take_in(Asked& asked, std::vector<Event>& events) {
   if (answer_repeated(asked)) return;
-  if (auto* retry = std::get_if<RetryRequested>(&asked.event); retry != nullptr && !engine_->knows(retry->run)) {
-    auto stored = world_.store.load_run(retry->run);
-    if (!stored) return world_.people.refused(asked.request);
-    retry->stored = std::make_shared<StoredRun>(std::move(*stored));
-  }
+  const auto load_if_over = [&](auto* event) {
+    if (event == nullptr || engine_->knows(event->run)) return true;
+    auto stored = world_.store.load_run(event->run);
+    if (stored) event->stored = std::make_shared<StoredRun>(std::move(*stored));
+    return stored.has_value();
+  };
+  const bool loaded =
+      load_if_over(std::get_if<RetryRequested>(&asked.event)) && load_if_over(std::get_if<MarkRequested>(&asked.event));
+  if (!loaded) return world_.people.refused(asked.request);
   const Ticket ticket{++last_ticket_.value};
   std::visit(
       [&](auto& each) {
@@ -241,6 +263,17 @@ void Scheduler::carry_out(Effects& effects) {
     looks_[order.target] = {*order.every, ++look_orders_};
     look_after(order.target, {}, look_orders_);
   }
+  for (const PodOrder& order : effects.pods) {
+    if (!goes_on()) return;
+    if (order.dag != nullptr) {
+      pods_.insert(order.what.attempt);
+    } else {
+      pods_.erase(order.what.attempt);
+    }
+    world_.pods.order(number_, order);
+  }
+  has_ordered_ = true;
+  dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;
     look_up(std::move(lookup));

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -46,6 +47,10 @@ class Scheduler {
 
   void take(Packet packet);
   void take(Asked asked);
+  void take(PodSeen seen);
+  /// All that it wants, of what there was before it.
+  bool has_ordered_pods() const { return has_ordered_; }
+  bool wants_pod(AttemptId attempt) const { return pods_.contains(attempt); }
   /// What its engine thinks of its runs, where every step was committed.
   std::optional<std::string> thoughts() const;
 
@@ -56,6 +61,7 @@ class Scheduler {
   void pass_soon(MonoTime at);
   void pass();
   std::vector<Event> take_in();
+  void look_up_dates(std::vector<Event>& events);
   void take_in(Packet& packet, std::vector<Event>& events);
   void take_in(Asked& asked, std::vector<Event>& events);
   bool answer_repeated(const Asked& asked);
@@ -88,6 +94,8 @@ class Scheduler {
   std::map<Ticket, std::uint32_t> waiting_;
   Ticket last_ticket_;
   std::map<std::uint64_t, Errand> errands_;
+  std::set<AttemptId> pods_;  ///< That its launcher was told to have.
+  bool has_ordered_ = false;
   std::uint64_t last_errand_ = 0;
   struct Looked {
     Duration every{};
@@ -96,6 +104,7 @@ class Scheduler {
   std::map<LookTarget, Looked> looks_;
   std::map<std::uint64_t, CacheLookup> lookups_;  ///< By serial.
   std::uint64_t look_orders_ = 0;
+  std::vector<WantedDates> dates_;
   std::optional<MonoTime> pass_at_;
 };
 

@@ -79,8 +79,21 @@ enum class Sight : std::uint8_t {
   kQuestionAnswered,
   kLoopWentOn,
   kLoopGaveUp,
+  kAssetTold,
+  kEndTold,
+  kEventWaited,
+  kEventsCollapsed,
   kResultUsedAgain,
   kResultNotFound,
+  kTaskMarked,
+  kBackfillMadeRun,
+  kBackfillSkipped,
+  kBackfillPaused,
+  kBackfillCancelled,
+  kPodMade,
+  kPodSwept,  ///< Of an attempt that had ended while nobody was there to remove it.
+  kPodEvicted,
+  kPodLost,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

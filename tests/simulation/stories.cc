@@ -166,6 +166,10 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   if (plan.timeless) make_timeless(dag);
+  for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
+    const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;
+    if (in_pod) dag.tasks[task].pod = std::make_shared<const PodSpec>();
+  }
   dag.version = fmt::format("{}-{}", dag.name, number);
   story.dag = std::make_shared<const Dag>(std::move(dag));
   story.instances = Instances::expand(story.dag, {}).value();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/backfill.h"
 #include "engine/run/instances.h"
 #include "tests/simulation/plan.h"
 
@@ -47,7 +48,20 @@ struct Story {
   std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
 };
 
+inline constexpr std::uint32_t kListenerNumbers = 1'000'000;  ///< Of stories that nobody asks for.
+/// DAGs that are deployed, and that events start.
+std::vector<Story> make_listeners(const Plan& plan);
 Story make_story(const Plan& plan, std::uint32_t number);
+
+/// A DAG with a schedule, of which people ask for backfills.
+struct Past {
+  Story story;  ///< Of all its runs.
+  std::vector<BackfillSpec> specs;
+  WallTime by_hand;  ///< The logical time of a run that a person asks for.
+};
+/// In some worlds. `number`: of its story.
+std::optional<Past> make_past(const Plan& plan, std::uint32_t number);
+
 /// Fan-outs over results, and such that some items may fail, in place of plain ones. False: how the run ends depends on
 /// when things happen.
 /// Makes results of some of its tasks be used again.

@@ -21,7 +21,7 @@ bool reads_something(const ResolvedWork& work) {
 
 }  // namespace
 
-Worker::Worker(World& world, std::uint32_t number) : world_(world), number_(number) {
+Worker::Worker(World& world, std::uint32_t number, bool in_pod) : world_(world), number_(number), in_pod_(in_pod) {
   clock_.start_us = 1'000'000 + world.chance.number(1'000'000'000);
   if (world.happens(Fault::kDrift)) clock_.drift_ppm = static_cast<std::int64_t>(world.chance.number(40'000)) - 20'000;
   hello_.name = fmt::format("w{}", number + 1);
@@ -45,7 +45,7 @@ void Worker::boot() {
   if (alive() || retired_) return;
   ++life_;
   hello_.incarnation = fmt::format("{:08x}{:024x}", number_ + 1, life_);
-  agent_ = std::make_unique<agent::Agent>(hello_);
+  agent_ = std::make_unique<agent::Agent>(hello_, in_pod_);
   draining_ = leaving_ = paused_ = machine_paused_ = false;
   speaker_epoch_ = newest_epoch_ = 0;
   owed_.clear();
@@ -69,6 +69,9 @@ void Worker::crash() {
   ++life_;
   ++pauses_;
   world_.network.hang_up(number_);
+  if (!in_pod_) return;
+  retired_ = true;
+  world_.pods.worker_ended(number_);
 }
 
 void Worker::pause(Duration time, bool machine) {
@@ -115,6 +118,13 @@ void Worker::drain() {
   world_.journal.note("worker drains", number_);
   draining_ = true;
   agent_->drain(now());
+  act();
+}
+
+void Worker::evict() {
+  if (!alive() || paused_) return;
+  draining_ = true;
+  agent_->evict(now());
   act();
 }
 

@@ -22,7 +22,8 @@ class World;
 
 class Worker {
  public:
-  Worker(World& world, std::uint32_t number);
+  /// `in_pod`: it takes one attempt, leaves, and never comes back.
+  Worker(World& world, std::uint32_t number, bool in_pod = false);
   ~Worker();
 
   // ---- Life ----
@@ -31,6 +32,8 @@ class Worker {
   void pause(Duration time, bool machine);
   void resume();
   void drain();
+  /// As a pod that is being removed.
+  void evict();
   /// Dies, and never comes back.
   void retire();
   bool alive() const { return agent_ != nullptr; }
@@ -102,6 +105,7 @@ class Worker {
 
   World& world_;
   const std::uint32_t number_;
+  const bool in_pod_;
   Clock clock_;
   WorkerHello hello_;
   std::unique_ptr<agent::Agent> agent_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 
 namespace chappe::simulation {
@@ -14,12 +15,12 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kEventsMax = 2'000'000;
 
-constexpr Fault kByTime[] = {Fault::kBreakLink,      Fault::kClogLink,       Fault::kSwizzleClog,
-                             Fault::kPartitionLink,  Fault::kCrashWorker,    Fault::kPauseWorker,
-                             Fault::kSuspendWorker,  Fault::kDrainWorker,    Fault::kKillProgram,
-                             Fault::kCrashScheduler, Fault::kPauseScheduler, Fault::kSecondScheduler,
-                             Fault::kObjectOutage,   Fault::kSweepUploads,   Fault::kWallJump,
-                             Fault::kCancelRun,      Fault::kRetryRun,       Fault::kMoveAlias};
+constexpr Fault kByTime[] = {
+    Fault::kBreakLink,    Fault::kClogLink,       Fault::kSwizzleClog,    Fault::kPartitionLink,
+    Fault::kCrashWorker,  Fault::kPauseWorker,    Fault::kSuspendWorker,  Fault::kDrainWorker,
+    Fault::kKillProgram,  Fault::kCrashScheduler, Fault::kPauseScheduler, Fault::kSecondScheduler,
+    Fault::kObjectOutage, Fault::kSweepUploads,   Fault::kWallJump,       Fault::kCancelRun,
+    Fault::kRetryRun,     Fault::kMoveAlias,      Fault::kEvictPod,       Fault::kLosePod};
 
 /// Stands in for SHA-256: two texts of one history never have the same.
 std::string digest(std::string_view text) {
@@ -54,6 +55,11 @@ const RunRow* Store::run_by_request(const std::string& request) const {
     if (row.request_id == request) return &row;
   }
   return nullptr;
+}
+
+void Store::know(const DagPtr& dag) {
+  register_dag(dag);
+  CHAPPE_ASSERT(tables_.commit({.dag_versions = {{dag->version, dag->name, dag->source, {}}}}).has_value());
 }
 
 Result<void> Store::commit(std::uint32_t epoch, const Persist& persist) {
@@ -98,11 +104,16 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
       objects(*this),
       network(*this, plan.workers),
       people(*this),
+      pods(*this),
       wire(shared_wire()) {
   for (std::uint32_t number = 0; number < plan.runs; ++number) {
     stories.push_back(make_story(plan, number));
     store.register_dag(stories.back().dag);
   }
+  listeners = make_listeners(plan);
+  for (const Story& listener : listeners) store.register_dag(listener.dag);
+  past = make_past(plan, plan.runs);
+  if (past) store.know(past->story.dag);
   for (std::uint32_t number = 0; number < plan.workers; ++number) {
     workers.push_back(std::make_unique<Worker>(*this, number));
   }
@@ -114,6 +125,7 @@ Ending World::live() {
   if (plan.calm()) saw(Sight::kCalmSeed);
   boot_scheduler();
   for (const auto& worker : workers) time.after(up_to(2s), [&each = *worker] { each.boot(); });
+  if (plan.pods) pods.watch();
   people.plan();
   plan_trouble();
   const MonoTime end_of_faults{plan.safety.count()};
@@ -149,7 +161,9 @@ bool World::shows(const std::string& name) const {
 
 Duration World::patience() const {
   Duration all = 10min;
-  for (const Story& story : stories) all += (plan.program_max + 60s) * 4 * story.instances->size();
+  for (const Story& each : stories) all += (plan.program_max + 60s) * 4 * each.instances->size();
+  constexpr std::int64_t kDatesMost = 12;
+  if (past) all += (plan.program_max + 60s) * 4 * past->story.instances->size() * kDatesMost;
   return all;
 }
 
@@ -176,6 +190,8 @@ EngineConfig World::engine_config() const {
   config.sha256 = digest;
   config.pools = {{"a", 1}, {"b", 2}};
   config.locks = {{"x", 2}};
+  config.pods_max = plan.pods ? 1 + static_cast<std::uint32_t>(plan.seed % 4) : 0;
+  config.pod_start_max = config.pod_join_max = 10h;  // Whatever goes wrong with a pod is told.
   config.assign_max = 1 + static_cast<std::uint32_t>(plan.seed % 7);
   return config;
 }
@@ -282,6 +298,10 @@ void World::strike(Fault fault) {
       return people.retry_some_run();
     case Fault::kMoveAlias:
       return people.move_some_alias();
+    case Fault::kEvictPod:
+      return pods.evict_some();
+    case Fault::kLosePod:
+      return pods.lose_some();
     case Fault::kSwizzleClog:
       return swizzle_clog();
     case Fault::kBreakLink:
@@ -351,9 +371,9 @@ void World::heal() {
   healing_ = false;
   newest_scheduler()->resume();
   // One may be gone for good: the others must do without it.
-  if (plan.knows(Fault::kCrashWorker) && workers.size() > 1 && chance.one_in(2)) {
+  if (plan.knows(Fault::kCrashWorker) && plan.workers > 1 && chance.one_in(2)) {
     saw(Sight::kWorkerGoneForGood);
-    workers.back()->retire();
+    workers[plan.workers - 1]->retire();
   }
   for (const auto& worker : workers) {
     worker->resume();
@@ -364,21 +384,22 @@ void World::heal() {
 void World::look() {
   settled_ = settled();
   if (settled_) return;
-  for (std::uint32_t story = 0; story < stories.size(); ++story) {
-    const auto run = people.run_of(story);
-    if (stories[story].endless && run && !laws.ended(*run) && people.all_answered()) people.cancel(story);
+  for (std::uint32_t number = 0; number < stories.size(); ++number) {
+    const auto run = people.run_of(number);
+    if (stories[number].endless && run && !laws.ended(*run) && people.all_answered()) people.cancel(number);
   }
+  if (laws.paused_backfill() && people.all_answered()) people.change_backfill(BackfillState::kRunning);
   time.after(5s, [this] { look(); });
 }
 
 bool World::settled() {
   const auto at_rest = [](const auto& worker) { return worker->held() == 0 && worker->programs() == 0; };
-  for (std::uint32_t story = 0; story < stories.size(); ++story) {
-    if (!people.run_of(story)) return false;
+  for (std::uint32_t number = 0; number < stories.size(); ++number) {
+    if (!people.run_of(number)) return false;
   }
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && people.all_answered() && laws.all_runs_ended() &&
-         std::all_of(workers.begin(), workers.end(), at_rest);
+  return cleaned_up && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
+         laws.all_backfills_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation

@@ -18,6 +18,7 @@
 #include "tests/simulation/objects.h"
 #include "tests/simulation/people.h"
 #include "tests/simulation/plan.h"
+#include "tests/simulation/pods.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/seen.h"
 #include "tests/simulation/stories.h"
@@ -51,8 +52,13 @@ class Store {
     return ++epoch_;
   }
   void register_dag(const DagPtr& dag) { tables_.register_dag(dag); }
+  /// As if some run of it had been asked for.
+  void know(const DagPtr& dag);
   Result<StoredState> load() { return tables_.load(); }
   Result<StoredRun> load_run(const RunId& run) { return tables_.load_run(run); }
+  std::vector<std::optional<RunState>> newest_of_dates(const WantedDates& wanted) const {
+    return tables_.newest_of_dates(wanted.dag, wanted.times);
+  }
   const RunRow* run_by_request(const std::string& request) const;
   Result<void> commit(std::uint32_t epoch, const Persist& persist);
   std::uint32_t epoch() const { return epoch_; }
@@ -101,6 +107,8 @@ class World {
   /// Where a worker or a person that looks for a scheduler finds one.
   std::optional<std::uint32_t> scheduler_to_meet();
   Scheduler* newest_scheduler();
+  /// Of `stories`, or that of `past`.
+  Story& story(std::uint32_t number) { return number < stories.size() ? stories[number] : past->story; }
   void scheduler_died(std::uint32_t number);
 
   const Plan plan;
@@ -113,8 +121,11 @@ class World {
   Objects objects;
   Network network;
   People people;
+  Pods pods;
   Wire& wire;
   std::vector<Story> stories;
+  std::vector<Story> listeners;
+  std::optional<Past> past;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::unique_ptr<Scheduler>> schedulers;
 

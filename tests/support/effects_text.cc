@@ -10,7 +10,13 @@ std::string EffectsText::run(RunSeq seq) const {
   const auto name = runs_.find(row->second.id);
   if (name != runs_.end()) return name->second;
   // One that nobody asked for has the name of its time.
-  return row->second.dag + "@" + to_iso8601(row->second.logical_time).substr(0, 16);
+  const auto named = [&](const RunRow& each) { return each.dag + "@" + to_iso8601(each.logical_time).substr(0, 16); };
+  const std::string own = named(row->second);
+  std::size_t like_it = 1;
+  for (const auto& [other, each] : world_.store().tables().runs) {
+    if (other < seq && !runs_.contains(each.id) && named(each) == own) ++like_it;
+  }
+  return like_it == 1 ? own : fmt::format("{}.{}", own, like_it);
 }
 
 std::string EffectsText::instance(InstanceKey key) const {
@@ -63,6 +69,18 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   for (const WantedDag& wanted : effects.wanted) {
     out.push_back(fmt::format("want {} for {}", wanted.dag, instance(wanted.key)));
   }
+  for (const PodOrder& order : effects.pods) {
+    if (order.dag == nullptr) {
+      out.push_back(fmt::format("remove {}", order.pod));
+    } else {
+      out.push_back(fmt::format("{} {} for {} #{}", order.joined ? "keep" : "make", order.pod, instance(order.what.key),
+                                order.attempt_no));
+    }
+  }
+  for (const WantedDates& wanted : effects.dates) {
+    out.push_back(fmt::format("look up {} dates of {} from {}", wanted.times.size(), wanted.dag,
+                              to_iso8601(wanted.times.front()).substr(0, 16)));
+  }
   for (const CacheLookup& lookup : effects.lookups) {
     out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));
   }
@@ -80,6 +98,16 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const TaskChange& change : persist.tasks) out.push_back(line(change.row));
   for (const DeploymentRow& row : persist.deployments) out.push_back(line(row));
+  for (const TriggerEventRow& row : persist.events) {
+    out.push_back(fmt::format("save event e{} {} for {}", row.id.value, to_text(row.source), row.dag));
+  }
+  for (const TriggerEventTaken& taken : persist.taken) {
+    out.push_back(fmt::format("save event e{} {}", taken.id.value, taken.run ? "of " + run(taken.run) : "given up"));
+  }
+  for (const BackfillRow& row : persist.backfills) {
+    out.push_back(fmt::format("save backfill {} {}: {} of {} dates, {} skipped", row.id.value, name_of(row.state),
+                              row.made + row.skipped, row.total, row.skipped));
+  }
   for (const InputRow& row : persist.inputs) {
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
     out.push_back(fmt::format("save input {}={} of {} for {}",
@@ -123,6 +151,7 @@ std::string EffectsText::line(const DeploymentRow& row) const {
   std::string text = fmt::format("save deployed {}", row.dag);
   if (row.removed) text += " removed";
   if (row.paused) text += " paused";
+  if (!row.waits_for.empty()) text += " waits for " + row.waits_for;
   if (row.next_at.is_set()) text += " next " + to_iso8601(row.next_at).substr(0, 16);
   return row.message.empty() ? text : text + ": " + row.message;
 }

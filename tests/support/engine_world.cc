@@ -32,6 +32,7 @@ void EngineWorld::begin() {
 }
 
 void EngineWorld::restart() {
+  dates_.clear();
   for (auto& [name, worker] : workers_) worker.connection = {};
   begin();
 }
@@ -46,7 +47,14 @@ std::optional<Effects> EngineWorld::decide(std::vector<Event>& events) {
   return std::nullopt;
 }
 
+/// As the loop does: looked up before anything else is decided.
 Effects EngineWorld::step(std::vector<Event> events) {
+  for (const WantedDates& wanted : std::exchange(dates_, {})) {
+    DatesLooked looked{.backfill = wanted.backfill, .dates = {}};
+    const auto newest = store_.newest_of_dates(wanted.dag, wanted.times);
+    for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
+    events.insert(events.begin(), std::move(looked));
+  }
   auto effects = decide(events);
   if (!effects) return {};
   deliver(*effects);
@@ -65,6 +73,7 @@ void EngineWorld::die_before_committing(std::vector<Event> events) {
 
 void EngineWorld::deliver(const Effects& effects) {
   wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
+  dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }
@@ -177,6 +186,12 @@ Event EngineWorld::join(WorkerSide& worker) {
   return WorkerJoined{worker.connection, std::move(hello)};
 }
 
+Event EngineWorld::join_in_pod(WorkerSide& worker, AttemptId attempt) {
+  Event event = join(worker);
+  std::get<WorkerJoined>(event).join_key_of = attempt;
+  return event;
+}
+
 Event EngineWorld::heartbeat(const WorkerSide& worker) const {
   return WorkerHeartbeat{worker.connection, worker.batch_seen, worker.holds()};
 }
@@ -200,6 +215,24 @@ RetryRequested EngineWorld::retry(const RunId& run, std::vector<std::string> tas
   RetryRequested event{.run = run, .tasks = std::move(tasks), .requested_by = "ann"};
   if (!engine_->knows(run)) event.stored = std::make_shared<StoredRun>(store_.load_run(run).value());
   return event;
+}
+
+MarkRequested EngineWorld::mark(const RunId& run, const std::string& task, TaskState state) {
+  MarkRequested event{.ticket = {1}, .run = run, .task = task, .state = state, .requested_by = "ann"};
+  if (!engine_->knows(run)) event.stored = std::make_shared<StoredRun>(store_.load_run(run).value());
+  return event;
+}
+
+BackfillRequested EngineWorld::backfill(const DagPtr& dag, BackfillSpec spec, ValueMap params) {
+  know(dag);
+  const auto total = check_backfill(*dag, spec);
+  if (!total) ADD_FAILURE() << total.error().message;
+  return {.ticket = {1},
+          .dag = dag,
+          .spec = std::move(spec),
+          .total = total.value_or(0),
+          .params = std::move(params),
+          .requested_by = "ann"};
 }
 
 WorkerSide& EngineWorld::worker(const std::string& name) {

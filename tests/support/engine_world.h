@@ -53,13 +53,20 @@ class EngineWorld {
   void know(const DagPtr& dag);  ///< As if some run of it had been asked for.
   RunRequested request(const DagPtr& dag, ValueMap params = {}, const std::string& request_id = "");
   DagDeployed deployed(const DagPtr& dag, const std::string& origin = "");
+  /// Fails the test where the backfill is not one that may be asked for.
+  BackfillRequested backfill(const DagPtr& dag, BackfillSpec spec, ValueMap params = {});
   /// A new connection, with what the worker holds.
   Event join(WorkerSide& worker);
+  /// The same, with the key that was made for the pod of this attempt.
+  Event join_in_pod(WorkerSide& worker, AttemptId attempt);
   Event heartbeat(const WorkerSide& worker) const;
   Event started(const WorkerSide& worker, const Assignment& what) const;
   Event finished(const WorkerSide& worker, const Assignment& what, AttemptEnd end = {},
                  AttemptOutputs outputs = {}) const;
   RetryRequested retry(const RunId& run, std::vector<std::string> tasks = {});
+  MarkRequested mark(const RunId& run, const std::string& task, TaskState state);
+  /// Dates of backfills are to be looked up: the next step begins with that.
+  bool has_dates_to_look_up() const { return !dates_.empty(); }
 
   // ---- Who and what there is ----
   WorkerSide& worker(const std::string& name);  ///< Made at the first mention: 2 cores, 8 GiB, no prefetch.
@@ -105,6 +112,7 @@ class EngineWorld {
   std::optional<Engine> engine_;
   std::map<std::string, WorkerSide> workers_;
   std::vector<Assignment> assigned_;
+  std::vector<WantedDates> dates_;
   std::vector<WantedDag> wanted_;     ///< All, in the order of their asking.
   std::vector<CacheLookup> lookups_;  ///< Likewise.
   std::optional<MonoTime> wake_at_;

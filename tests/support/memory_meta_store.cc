@@ -62,8 +62,38 @@ void MemoryMetaStore::apply(const Persist& changes) {
   append(tables_.aliases, changes.aliases);
   for (const TokenChange& change : changes.tokens) apply(change);
   for (const DeploymentRow& row : changes.deployments) apply(row);
+  for (const TriggerEventRow& row : changes.events) apply(row);
+  for (const TriggerEventTaken& taken : changes.taken) apply(taken);
+  for (const BackfillRow& row : changes.backfills) apply(row);
   apply_cache(changes);
   append(tables_.audit, changes.audit);
+}
+
+void MemoryMetaStore::apply(const TriggerEventRow& row) {
+  const auto name = [&] { return fmt::format("event {}", row.id.value); };
+  for (const auto& [id, other] : tables_.events) {
+    const bool same = other.dag == row.dag && other.source == row.source && other.key == row.key;
+    if (same && !row.key.empty()) broken(name(), "a new key", row.key);
+  }
+  if (!tables_.events.try_emplace(row.id, row).second) broken(name(), "no row", "one");
+}
+
+void MemoryMetaStore::apply(const TriggerEventTaken& taken) {
+  const auto found = tables_.events.find(taken.id);
+  const std::string name = fmt::format("event {}", taken.id.value);
+  if (found == tables_.events.end() || found->second.run) return broken(name, "one that waits", "none, or one taken");
+  if (taken.run && !tables_.runs.contains(taken.run)) broken(name, "the run that takes it", "none");
+  found->second.run = taken.run;
+  if (!taken.run) tables_.events.erase(found);
+}
+
+void MemoryMetaStore::apply(const BackfillRow& row) {
+  const std::string name = fmt::format("backfill {}", row.id.value);
+  if (!tables_.dag_versions.contains(row.version)) broken(name, "its DAG version", "none");
+  const auto [kept, fresh] = tables_.backfills.try_emplace(row.id, row);
+  if (!fresh && is_final(kept->second.state)) broken(name, "one that is not over", "one that is");
+  if (row.made + row.skipped < kept->second.made + kept->second.skipped) broken(name, "fewer dates", "more");
+  kept->second = row;
 }
 
 void MemoryMetaStore::apply_cache(const Persist& changes) {
@@ -131,7 +161,8 @@ void MemoryMetaStore::apply(const RunChange& change) {
 
 void MemoryMetaStore::apply(const WorkerRow& row) {
   const auto [place, fresh] = tables_.workers.try_emplace(row.seq, row);
-  if (!fresh && place->second.incarnation != row.incarnation) {
+  const WorkerRow& before = place->second;
+  if (!fresh && before.incarnation != row.incarnation && before.incarnation != before.pod) {
     broken(fmt::format("worker {}", row.seq.value), row.incarnation, place->second.incarnation);
   }
   place->second = row;
@@ -195,6 +226,9 @@ StoredRun MemoryMetaStore::stored(const RunRow& row) const {
   for (const ValueRow& each : tables_.values) {
     if (latest(each.key, each.attempt)) run.values.push_back(each);
   }
+  for (const auto& [id, each] : tables_.events) {
+    if (each.run == row.seq) run.events.push_back(each);
+  }
   for (const auto& [key, each] : tables_.cache_uses) {
     const bool under_way = latest(key, each.attempt) && holds_attempt(tables_.tasks.at(key).state);
     if (under_way) run.cached.push_back(each);
@@ -207,6 +241,18 @@ Result<StoredRun> MemoryMetaStore::load_run(const RunId& id) {
     if (row.id == id) return stored(row);
   }
   return fail(ErrorCode::kNotFound, "run " + id.text());
+}
+
+std::vector<std::optional<RunState>> MemoryMetaStore::newest_of_dates(const std::string& dag,
+                                                                      const std::vector<WallTime>& times) const {
+  std::vector<std::optional<RunState>> newest(times.size());
+  for (const auto& [seq, row] : tables_.runs) {
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      const bool live_before = newest[i] && !is_final(*newest[i]);
+      if (row.dag == dag && row.logical_time == times[i] && !live_before) newest[i] = row.state;
+    }
+  }
+  return newest;
 }
 
 Result<StoredState> MemoryMetaStore::load() const {
@@ -236,9 +282,19 @@ Result<StoredState> MemoryMetaStore::load() const {
     if (row.version) wanted.insert(row.version);
   }
   for (const AssetVersionId id : wanted) out.assets.push_back(tables_.asset_versions.at(id));
+  if (!tables_.backfills.empty()) out.last_backfill = tables_.backfills.rbegin()->first;
+  for (const auto& [id, row] : tables_.backfills) {
+    if (is_final(row.state)) continue;
+    out.backfills.push_back(
+        {row, tables_.dag_versions.at(row.version).source, dags_.at(row.version), parse_json(row.params_json).value()});
+  }
   for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
   for (const auto& [dag, row] : tables_.deployments) {
     out.deployments.push_back({row, tables_.dag_versions.at(row.version).source, dags_.at(row.version)});
+  }
+  if (!tables_.events.empty()) out.last_event = tables_.events.rbegin()->first;
+  for (const auto& [id, row] : tables_.events) {
+    if (!row.run) out.events.push_back(row);
   }
   return out;
 }

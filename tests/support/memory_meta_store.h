@@ -27,6 +27,8 @@ struct StoredTables {
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
+  std::map<EventId, TriggerEventRow> events;
+  std::map<BackfillId, BackfillRow> backfills;
   std::map<InstanceKey, CacheUseRow> cache_uses;
   std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
   std::vector<AuditRow> audit;
@@ -42,6 +44,9 @@ class MemoryMetaStore final : public MetaStore {
   Result<StoredState> load() override { return std::as_const(*this).load(); }
   Result<StoredState> load() const;
   Result<StoredRun> load_run(const RunId& run);
+  /// As MetaReader::newest_of_dates().
+  std::vector<std::optional<RunState>> newest_of_dates(const std::string& dag,
+                                                       const std::vector<WallTime>& times) const;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 
@@ -60,6 +65,9 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const AssetPublished& published);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
+  void apply(const TriggerEventRow& row);
+  void apply(const TriggerEventTaken& taken);
+  void apply(const BackfillRow& row);
   void apply_cache(const Persist& changes);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;

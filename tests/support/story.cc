@@ -126,14 +126,19 @@ void Story::command(const std::string& line) {
   if (words[0] == "clock") {
     const Duration by = parse_duration(words.at(1).substr(1)).value();
     world().now.wall = world().now.wall + (words[1][0] == '-' ? -by : by);
-    return tell(world().step());
+    return step();
   }
   if (line == "restart") {
     world().restart();
-    return tell(world().step());
+    return step();
   }
   if (look(words)) return;
-  tell(world().step(events(words)));
+  step(events(words));
+}
+
+void Story::step(std::vector<Event> events) {
+  tell(world().step(std::move(events)));
+  while (world().has_dates_to_look_up()) tell(world().step());
 }
 
 void Story::crash(const std::string& line) {
@@ -143,7 +148,7 @@ void Story::crash(const std::string& line) {
   } else {
     world().die_before_committing(lost);
   }
-  tell(world().step());
+  step();
 }
 
 bool Story::look(const Words& words) {
@@ -170,6 +175,7 @@ std::vector<Event> Story::events(const Words& words) {
     return {world().looked(run_called(run), instance, words.back() == "gone")};
   }
   if (verb == "worker") return {join(words)};
+  if (verb == "pod") return {pod_seen(words)};
   if (verb == "restart") return {restart_worker(words.at(2))};
   if (verb == "heartbeat") return {heartbeat(words)};
   if (verb == "leaves") {
@@ -181,7 +187,10 @@ std::vector<Event> Story::events(const Words& words) {
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
   if (verb == "look") return {look_report(words)};
   if (verb == "answer") return {answer(words)};
-  if (verb == "cancel" || verb == "retry" || verb == "alias") return by_person(words);
+  if (verb == "cancel" || verb == "alias") return by_person(words);
+  if (verb == "retry") return {retry(words)};
+  if (verb == "mark") return {mark(words)};
+  if (verb == "backfill") return {backfill(words)};
   if (verb == "deploy") return {world().deployed(dags_.at(words.at(1)))};
   if (verb == "undeploy") return {DagRemoved{.ticket = {1}, .dag = words.at(1), .requested_by = "ann"}};
   if (verb == "pause" || verb == "unpause") {
@@ -210,6 +219,8 @@ void Story::configure(const Words& words) {
       config_.pools.emplace_back(pool, std::stoul(slots));
     } else if (name == "lease") {
       config_.lease = parse_duration(value).value();
+    } else if (name == "pods") {
+      config_.pods_max = static_cast<std::uint32_t>(std::stoul(value));
     } else {
       complain("what is " + name + "?");
     }
@@ -266,7 +277,25 @@ Event Story::join(const Words& words) {
     if (name == "in") hello.name = hello.host = value;
   }
   worker.silent = false;
+  if (said.plain.size() == 6) return world().join_in_pod(worker, latest_attempt(said.plain.back()));
   return world().join(worker);
+}
+
+AttemptId Story::latest_attempt(const std::string& name) {
+  const auto [run, instance] = cut(name, '/');
+  return world().row(run_called(run), instance).attempt;
+}
+
+Event Story::pod_seen(const Words& words) {
+  const std::vector<std::string> verbs = {"waiting", "started", "refused", "ended", "gone"};
+  const auto verb = std::find(verbs.begin(), verbs.end(), words.at(2));
+  PodSeen seen{.attempt = latest_attempt(words.at(1))};
+  seen.what = static_cast<PodSeen::What>(verb - verbs.begin());
+  std::size_t said = 3;
+  if (seen.what == PodSeen::What::kEnded) seen.reason = parse_reason(words.at(said++)).value();
+  seen.message = fmt::format(
+      "{}", fmt::join(words.begin() + static_cast<std::ptrdiff_t>(std::min(said, words.size())), words.end(), " "));
+  return seen;
 }
 
 Event Story::restart_worker(const std::string& name) {
@@ -278,8 +307,9 @@ Event Story::restart_worker(const std::string& name) {
 
 RunId Story::run_called(const std::string& name) const {
   const auto found = runs_.find(name);
-  for (const auto& [seq, row] : world_->store().tables().runs) {
-    if (found == runs_.end() && text_->run(seq) == name) return row.id;
+  const auto& rows = world_->store().tables().runs;
+  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {  // Of several with one name the newest is meant.
+    if (found == runs_.end() && text_->run(row->first) == name) return row->second.id;
   }
   if (found == runs_.end()) complain("there is no run " + name);
   return found == runs_.end() ? RunId{} : found->second;
@@ -371,11 +401,45 @@ std::vector<Event> Story::by_person(const Words& words) {
     if (versions.contains(id)) event.version = versions.at(id);
     return {event};
   }
-  const RunId run = run_called(words.at(1));
-  if (words[0] == "cancel") return {CancelRequested{.ticket = {1}, .run = run, .requested_by = "ann"}};
-  RetryRequested event = world().retry(run, Words(words.begin() + 2, words.end()));
+  return {CancelRequested{.ticket = {1}, .run = run_called(words.at(1)), .requested_by = "ann"}};
+}
+
+Event Story::retry(const Words& words) {
+  const Parsed said = parse(words);
+  RetryRequested event = world().retry(run_called(said.plain.at(1)), Words(said.plain.begin() + 2, said.plain.end()));
   event.ticket = {1};
-  return {event};
+  event.reach.upstream = said.get("upstream", "0") == "1";
+  event.reach.downstream = said.get("downstream", "1") == "1";
+  event.reach.only_failed = said.get("only_failed", "0") == "1";
+  return event;
+}
+
+Event Story::mark(const Words& words) {
+  const auto [run, task] = cut(words.at(1), '/');
+  return world().mark(run_called(run), task, parse_task_state(words.at(2)).value());
+}
+
+Event Story::backfill(const Words& words) {
+  const Parsed said = parse(words);
+  const std::string& what = said.plain.at(1);
+  if (said.plain.size() == 3) {
+    BackfillChangeRequested event{.ticket = {1}, .requested_by = "ann"};
+    event.backfill = {static_cast<std::uint32_t>(std::stoul(said.plain[2]))};
+    event.state = what == "pause"    ? BackfillState::kPaused
+                  : what == "resume" ? BackfillState::kRunning
+                                     : BackfillState::kCancelled;
+    return event;
+  }
+  const auto time = [&](const char* name) {
+    return calendar::parse_local_time(said.get(name, ""), *calendar::Zone::utc()).value();
+  };
+  BackfillSpec spec{.from = time("from"), .to = time("to")};
+  spec.reprocess = parse_reprocess(said.get("reprocess", "none")).value();
+  spec.newest_first = said.get("order", "oldest") == "newest";
+  spec.max_active = static_cast<std::uint32_t>(std::stoul(said.get("max", "1")));
+  std::istringstream tasks(said.get("tasks", ""));
+  for (std::string task; std::getline(tasks, task, ',');) spec.tasks.push_back(task);
+  return world().backfill(dags_.at(what), std::move(spec));
 }
 
 Event Story::look_report(const Words& words) const {

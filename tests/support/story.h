@@ -4,11 +4,13 @@
 /// Commands (INSTANCE is "r1/train[a]"; an attempt of it is its newest, or the one of `#N`):
 ///
 ///   dag NAME                              then the DAG file, each line indented by two spaces
-///   config pool=NAME:SLOTS lease=60s      before everything else
+///   config pool=NAME:SLOTS lease=60s pods=2      before everything else
 ///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
 ///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
 ///   [containers=yes]
 ///                                         joins; again: the same process, reconnected
+///   worker NAME in pod of INSTANCE        joins with the key of that pod
+///   pod INSTANCE waiting WORDS | started | refused WORDS | ended REASON WORDS | gone WORDS
 ///   restart worker NAME                   another process in the same place
 ///   start INSTANCE [#N] [from WORKER]
 ///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]
@@ -18,7 +20,11 @@
 ///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves
 ///   restart                               the scheduler dies and comes back; the next line is what its first step does
 ///   crash before sending: COMMAND | crash before committing: COMMAND
-///   cancel RUN | retry RUN [TASK ...] | alias MODEL@ALIAS VERSION
+///   cancel RUN | alias MODEL@ALIAS VERSION
+///   retry RUN [TASK ...] [upstream=1] [downstream=0] [only_failed=1]
+///   mark RUN/TASK STATE                   a task, or an instance of it
+///   backfill DAG from=TIME to=TIME [reprocess=failed] [order=newest] [max=2] [tasks=a,b]
+///   backfill pause ID | backfill resume ID | backfill cancel ID
 ///   deploy DAG | undeploy DAG | pause DAG | unpause DAG
 ///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
 ///   bounds [pool=NAME:SLOTS ...] [lock=NAME:PLACES ...]     as the configuration says now
@@ -69,10 +75,15 @@ class Story {
   Event bring(const Words& words);
   Event join(const Words& words);
   Event restart_worker(const std::string& name);
+  Event pod_seen(const Words& words);
+  AttemptId latest_attempt(const std::string& name);
   Event attempt_event(const Words& words);
   Event finish(const Parsed& said, WorkerSide& worker, const Assignment& what);
   Event heartbeat(const Words& words);
   std::vector<Event> by_person(const Words& words);
+  Event retry(const Words& words);
+  Event mark(const Words& words);
+  Event backfill(const Words& words);
   Event look_report(const Words& words) const;
   Event answer(const Words& words) const;
   void questions();
@@ -85,6 +96,8 @@ class Story {
   const Assignment& attempt_of(const Words& words);
   RunId run_called(const std::string& name) const;
   void tell(const Effects& effects);
+  /// A step, and what follows from it at once: what backfills look up.
+  void step(std::vector<Event> events = {});
   void complain(const std::string& what) const;
 
   EngineConfig config_;

@@ -36,6 +36,7 @@ LEVELS = {
     "worker/container": 4.05,
     "worker/artifacts": 4.0,
     "scheduler/api": 4.0,
+    "scheduler/launch": 4.0,
     "worker/app": 4.1,
     "scheduler/app": 4.1,
     "cli": 4.2,

@@ -21,7 +21,7 @@ Duration part_of(Duration whole, int percent) { return whole * percent / 100; }
 
 }  // namespace
 
-Agent::Agent(WorkerHello self) : self_(std::move(self)) {}
+Agent::Agent(WorkerHello self, bool one_attempt) : self_(std::move(self)), one_attempt_(one_attempt) {}
 
 std::optional<FenceTimes> Agent::fence() const {
   if (!lease_) return std::nullopt;
@@ -74,7 +74,8 @@ void Agent::take_assignment(const Assignment& assignment, Now now) {
   CHAPPE_ASSERT(assignment.work != nullptr);
   if (held_.contains(assignment.attempt)) return;  // Said twice.
   // Said again when it is over already, or overtaken by a later one: it must not start, whoever has it by now.
-  const bool old = assignment.attempt <= newest_assigned_ && !CHAPPE_MUTANT(kAgentStartsTwice);
+  const bool second = one_attempt_ && newest_assigned_;
+  const bool old = second || (assignment.attempt <= newest_assigned_ && !CHAPPE_MUTANT(kAgentStartsTwice));
   newest_assigned_ = std::max(newest_assigned_, assignment.attempt);
   if (old || (draining_ && !CHAPPE_MUTANT(kAgentStartsWhileDraining)) || held_.size() >= kHeldMax) {
     returned_.push_back({{}, {assignment.key, assignment.attempt}});
@@ -278,6 +279,17 @@ void Agent::drain(Now now) {
   for (const AttemptId attempt : running_) withdraw_line(*held_.at(attempt).process);
 }
 
+void Agent::evict(Now now) {
+  if (draining_) return drain(now);
+  drain(now);
+  Duration longest{};
+  for (const AttemptId attempt : running_) {
+    longest = std::max(longest, held_.at(attempt).process->assignment->work->kill_grace);
+  }
+  drain_until_ = now.mono + longest;
+  stop_all("the worker was told to leave", Duration::max());
+}
+
 void Agent::stop_all(const std::string& message, Duration grace_max) {
   stopping_ = true;
   for (const AttemptId attempt : running_) {
@@ -293,6 +305,7 @@ AgentOrders Agent::orders(Now now, bool link_ready) {
   AgentOrders orders;
   enforce_fence(now.mono);
   enforce_timeouts(now.mono);
+  if (one_attempt_) leave_after_one(now);
   enforce_drain(now);
   return_waiting(now.mono);
   start_waiting(now, orders);
@@ -339,6 +352,12 @@ void Agent::enforce_drain(Now now) {
   if (!stopping_) stop_all("the worker was stopped, and this did not end in time", Duration::max());
 }
 
+void Agent::leave_after_one(Now now) {
+  if (!began_) began_ = now.mono;
+  const bool too_late = !newest_assigned_ && now.mono >= *began_ + kFirstAttemptMax;
+  if (!draining_ && held_.empty() && (newest_assigned_ || too_late)) drain(now);
+}
+
 void Agent::return_waiting(MonoTime now) {
   if (waiting_.empty()) return;
   const bool crowded = now >= room_came_free_ + kReturnAfter;
@@ -352,7 +371,7 @@ void Agent::return_waiting(MonoTime now) {
 
 bool Agent::fits(const Resources& need) const {
   const Resources& all = self_.capacity;
-  if (CHAPPE_MUTANT(kAgentOverbooks)) return true;
+  if (one_attempt_ || CHAPPE_MUTANT(kAgentOverbooks)) return true;
   return need.cpu_milli <= all.cpu_milli - used_.cpu_milli &&
          need.memory_bytes <= all.memory_bytes - used_.memory_bytes && need.gpus <= all.gpus - used_.gpus;
 }

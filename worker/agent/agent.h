@@ -40,7 +40,8 @@ inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);  ///< W
 inline constexpr Duration kWaitingMax = std::chrono::seconds(10);         ///< Waiting at all.
 /// Results of programs that are shorter wait for each other, while there is enough to do.
 inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(20);
-inline constexpr Duration kFarewellMax = std::chrono::seconds(5);  ///< For the last acknowledgements.
+inline constexpr Duration kFirstAttemptMax = std::chrono::minutes(5);  ///< That a worker for one attempt waits for it.
+inline constexpr Duration kFarewellMax = std::chrono::seconds(5);      ///< For the last acknowledgements.
 
 /// Stop an attempt's processes: SIGTERM, and after `grace` SIGKILL. Its ended() still comes.
 struct StopOrder {
@@ -89,8 +90,8 @@ struct FenceTimes {
 
 class Agent {
  public:
-  /// `self.held` is filled in by the agent.
-  explicit Agent(WorkerHello self);
+  /// `self.held` is filled in by the agent. `one_attempt`: it takes one, whatever that needs, and leaves.
+  explicit Agent(WorkerHello self, bool one_attempt = false);
 
   /// The link came up, perhaps to another life of the scheduler.
   void connected(Now now);
@@ -109,6 +110,8 @@ class Agent {
   bool wanted(AttemptId attempt) const;
   /// Takes nothing new, finishes what runs, at most for a lease. Twice: stops what runs at once.
   void drain(Now now);
+  /// The machine is wanted for something else: what runs is stopped, with the grace that it has, and told to be lost.
+  void evict(Now now);
 
   /// What to do now. `link_ready`: the link takes messages; otherwise all that would be told is kept.
   /// Cost: O(what changed), and O(held) when a heartbeat or a hello is due.
@@ -171,6 +174,7 @@ class Agent {
   void enforce_fence(MonoTime now);
   void enforce_timeouts(MonoTime now);
   void enforce_drain(Now now);
+  void leave_after_one(Now now);
   void return_waiting(MonoTime now);
   void start_waiting(Now now, AgentOrders& orders);
   void begin(AttemptId attempt, Held& held, Now now);
@@ -199,6 +203,8 @@ class Agent {
   void plan_messages(MonoTime now, AgentOrders& orders) const;
 
   WorkerHello self_;
+  const bool one_attempt_;
+  std::optional<MonoTime> began_;  ///< With `one_attempt`.
   HeldMap held_;
   std::deque<AttemptId> waiting_;  ///< In no line; in order of arrival.
   std::vector<AttemptId> running_;

@@ -118,6 +118,7 @@ void Agent::plan_wake(MonoTime now, bool link_ready, AgentOrders& orders) const 
   if (const auto times = fence(); times && !fenced_ && !running_.empty()) wake_by(orders, times->terminate_at);
   if (next_deadline_) wake_by(orders, *next_deadline_);
   plan_waiting(orders);
+  if (began_ && !newest_assigned_ && !draining_) wake_by(orders, *began_ + kFirstAttemptMax);
   if (draining_ && now < drain_until_) wake_by(orders, drain_until_);
   if (draining_ && running_.empty()) wake_by(orders, farewell_over());
   if (link_ready && connected_) plan_messages(now, orders);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <string_view>
 #include <utility>
 
@@ -24,6 +25,18 @@ std::string_view name_of(std::string_view variable) { return variable.substr(0, 
 bool is_inherited(std::string_view variable) {
   const std::string_view name = name_of(variable);
   return name.starts_with("LC_") || std::find(kInherited.begin(), kInherited.end(), name) != kInherited.end();
+}
+
+bool matches(std::string_view name, std::string_view pattern) {
+  return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;
+}
+
+/// As names of credentials are made everywhere: AWS_SECRET_ACCESS_KEY, PGPASSWORD, GITHUB_TOKEN.
+bool sounds_secret(std::string_view name) {
+  std::string upper(name);
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  constexpr std::array<std::string_view, 4> kWords{"SECRET", "PASSWORD", "PASSWD", "TOKEN"};
+  return std::ranges::any_of(kWords, [&](std::string_view word) { return upper.find(word) != std::string::npos; });
 }
 
 bool is_inherited_in_container(std::string_view variable) {
@@ -57,10 +70,15 @@ std::string idempotency_key(const Assignment& assignment) {
   return to_hex(hash.finish());
 }
 
-Environment::Environment(const char* const* inherited) {
+Environment::Environment(const char* const* inherited, const std::vector<std::string>& handed_on) {
   for (; *inherited != nullptr; ++inherited) {
-    if (is_inherited(*inherited)) base_.emplace_back(*inherited);
-    if (is_inherited_in_container(*inherited)) base_in_container_.emplace_back(*inherited);
+    const std::string_view variable = *inherited;
+    const std::string_view name = name_of(variable);
+    const bool handed = std::ranges::any_of(handed_on, [&](const auto& pattern) { return matches(name, pattern); });
+    if (handed || is_inherited(variable)) base_.emplace_back(variable);
+    if (handed || is_inherited_in_container(variable)) base_in_container_.emplace_back(variable);
+    if (handed && sounds_secret(name))
+      secrets_.emplace_back(variable.substr(std::min(name.size() + 1, variable.size())));
   }
   const bool has_path =
       std::any_of(base_.begin(), base_.end(), [](const auto& each) { return name_of(each) == "PATH"; });

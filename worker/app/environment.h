@@ -19,14 +19,19 @@ struct Places {
 class Environment {
  public:
   /// Takes from `inherited` ("NAME=VALUE" texts, as in environ) what tasks may see: search path, language, time zone,
-  /// proxies, certificates. Never credentials.
-  explicit Environment(const char* const* inherited);
+  /// proxies, certificates; and what `handed_on` names, a `*` at the end of a name standing for any rest. Credentials
+  /// only if they are among the latter.
+  explicit Environment(const char* const* inherited, const std::vector<std::string>& handed_on = {});
 
   /// All variables of one attempt. The task's win over the worker's, CHAPPE_* over both.
   std::vector<std::string> of(const Assignment& assignment, const Places& places) const;
 
+  /// Values among those that were handed on whose names say that they are secret.
+  const std::vector<std::string>& secrets() const { return secrets_; }
+
  private:
   std::vector<std::string> base_;
+  std::vector<std::string> secrets_;
   std::vector<std::string> base_in_container_;  ///< An image has a search path, users and certificates of its own.
 };
 

@@ -94,7 +94,10 @@ Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignm
     return nullptr;
   }
   execution.log = AttemptLog(folder->log(), parts_.log_bounds);
-  execution.mask = SecretMask(secrets_of(*what.run));
+  std::vector<std::string> secrets = secrets_of(*what.run);
+  const std::vector<std::string>& own = parts_.environment.secrets();
+  secrets.insert(secrets.end(), own.begin(), own.end());
+  execution.mask = SecretMask(secrets);
   execution.folder = std::move(*folder);
   return &execution;
 }

@@ -111,11 +111,13 @@ class Worker {
     int signals = -1;  ///< open_signals(), from before there were threads.
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
     metrics::Registry& registry;
+    std::vector<std::string> task_env;
+    bool one_attempt = false;
   };
 
   Worker(Parts parts, WorkerHello hello)
       : parts_(std::move(parts)),
-        agent_(std::move(hello)),
+        agent_(std::move(hello), parts_.one_attempt),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
         containers_(parts_.containers ? std::make_unique<container::Containers>(parts_.containers->runtime.socket,
@@ -151,8 +153,14 @@ class Worker {
 
  private:
   ExecutorParts executor_parts() {
-    ExecutorParts parts{agent_,   parts_.directory,  *parts_.spawner,      *parts_.store,
-                        metrics_, containers_.get(), Environment(environ), &now};
+    ExecutorParts parts{agent_,
+                        parts_.directory,
+                        *parts_.spawner,
+                        *parts_.store,
+                        metrics_,
+                        containers_.get(),
+                        Environment(environ, parts_.task_env),
+                        &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
     parts.name = random_hex(4);
     return parts;
@@ -225,9 +233,15 @@ class Worker {
     signalfd_siginfo info{};
     while (::read(parts_.signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       log::info("{}: {}", ::strsignal(static_cast<int>(info.ssi_signo)),
-                draining_ ? "killing what runs" : "finishing what runs; again to kill it");
+                draining_            ? "killing what runs"
+                : parts_.one_attempt ? "stopping what runs"
+                                     : "finishing what runs; again to kill it");
       draining_ = true;
-      agent_.drain(now());
+      if (parts_.one_attempt) {
+        agent_.evict(now());
+      } else {
+        agent_.drain(now());
+      }
     }
   }
 
@@ -349,7 +363,7 @@ int start_and_run(const WorkerConfig& config) {
   *store = measure(*std::move(store), *registry);
   auto exposer = expose(config, *registry);
   if (!exposer) return refuse(exposer.error());
-  auto keys = transport::load_keys(config.key_file);
+  auto keys = config.key.empty() ? transport::load_keys(config.key_file) : transport::pair_of(config.key);
   if (!keys) return refuse(keys.error());
   auto link = transport::SchedulerLink::connect({config.scheduler, config.server_key, std::move(*keys)});
   if (!link) return refuse(link.error());
@@ -358,7 +372,7 @@ int start_and_run(const WorkerConfig& config) {
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
   Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link),
-                 *std::move(containers), signals, parent, *registry},
+                 *std::move(containers), signals, parent, *registry, config.task_env, config.one_attempt},
                 std::move(hello));
   return worker.run();
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "engine/base/time.h"
 
@@ -16,6 +17,7 @@ struct WorkerConfig {
   std::string scheduler;           ///< ZeroMQ endpoint.
   std::string server_key;          ///< The scheduler's CURVE public key.
   std::filesystem::path key_file;  ///< This worker's secret key (proto/transport/keys.h).
+  std::string key;                 ///< The key itself, instead.
   std::string name = "worker";     ///< One live worker per (name, work_dir): its lock sees to that.
   std::filesystem::path work_dir;  ///< Attempts run beneath it (worker/app/work_directory.h).
   std::string object_store;        ///< As SchedulerConfig::object_store; must be the same store.
@@ -24,9 +26,11 @@ struct WorkerConfig {
   std::uint32_t gpus = 0;
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
+  std::vector<std::string> task_env;  ///< Names of our own variables that tasks get, too; NAME* stands for several.
   std::string container_socket;   ///< Of a runtime such as Podman; "": wherever there is one; "none": no containers.
   std::string metrics_listen;     ///< "HOST:PORT" where Prometheus may read; "": nowhere.
   bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.
+  bool one_attempt = false;       ///< Take one attempt, whatever it needs, and leave. SIGTERM stops it.
   bool quit_with_parent = false;  ///< Stop when the process that started this one is gone.
 };
 

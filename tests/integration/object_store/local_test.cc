@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "storage/open/object_stores.h"
 #include "tests/integration/object_store/backends.h"
@@ -76,6 +77,22 @@ TEST_F(LocalTest, LeavesNothingInStaging) {
   ASSERT_TRUE(store_->complete(second).has_value());
   ASSERT_TRUE(store_->abort(*store_->stage("k", 7, "model", {})).has_value());
   EXPECT_EQ(files_in_staging(), 0U);
+}
+
+TEST_F(LocalTest, PublishesWhereOthersPublishAtTheSameTime) {
+  ASSERT_TRUE(put("k", "weights").has_value());
+  const auto publish_often = [&](int& failed) {
+    for (int i = 0; i < 300; ++i) {
+      const auto upload = store_->stage("k", 7, "model", {});
+      if (!upload || !store_->complete(*upload)) ++failed;
+    }
+  };
+  int failed_here = 0;
+  int failed_there = 0;
+  std::thread other([&] { publish_often(failed_there); });
+  publish_often(failed_here);
+  other.join();
+  EXPECT_EQ(failed_here + failed_there, 0);
 }
 
 TEST_F(LocalTest, RemovesFoldersThatAreEmpty) {

@@ -47,6 +47,24 @@ TEST_F(KeysTest, MakesAPairOnceAndReadsItAfterwards) {
   EXPECT_EQ(load_keys(directory_ / "keys/scheduler.key")->public_key, made->public_key);
 }
 
+TEST_F(KeysTest, DerivesAPairForEachPurposeAndMakesItAgain) {
+  const KeyPair keys = new_keys();
+  const KeyPair one = derive_keys(keys, "pod 1");
+  EXPECT_EQ(derive_keys(keys, "pod 1").secret_key, one.secret_key);
+  EXPECT_EQ(pair_of(one.secret_key)->public_key, one.public_key);
+  EXPECT_NE(derive_keys(keys, "pod 2").secret_key, one.secret_key);
+  EXPECT_NE(derive_keys(new_keys(), "pod 1").secret_key, one.secret_key);
+}
+
+TEST_F(KeysTest, WritesKeysInHexAndReadsThem) {
+  const std::string key = new_keys().public_key;
+  EXPECT_EQ(to_hex_key(key).size(), 64U);
+  EXPECT_EQ(from_hex_key(to_hex_key(key)).value(), key);
+  for (const char* wrong : {"", "12", "zz"}) EXPECT_FALSE(from_hex_key(wrong).has_value());
+  EXPECT_FALSE(from_hex_key(std::string(64, '+')).has_value());
+  EXPECT_FALSE(pair_of("short").has_value());
+}
+
 TEST_F(KeysTest, KeepsTheSecretToItsOwner) {
   ASSERT_TRUE(load_or_make_keys(directory_, "worker").has_value());
   EXPECT_EQ(fs::status(directory_ / "worker.key").permissions(), fs::perms::owner_read | fs::perms::owner_write);

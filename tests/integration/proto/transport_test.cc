@@ -76,6 +76,25 @@ TEST_F(TransportTest, AnUnknownKeyCannotSayAWord) {
   expect_the_port_serves();
 }
 
+TEST_F(TransportTest, LetsTheKeyOfAnAttemptInAsLongAsItIsWanted) {
+  bind();
+  const KeyPair keys = derive_keys(scheduler_keys_, "pod 7");
+  port_->admit(keys.public_key, {7});
+  const auto pod = link_with(keys, scheduler_keys_.public_key);
+  send(*pod, encoder_.hello(hello("p")));
+  serve_until({pod.get()}, [&] { return !said_.events.empty(); });
+  EXPECT_EQ(events<WorkerJoined>()[0].join_key_of, AttemptId{7});
+  EXPECT_EQ(events<WorkerJoined>()[0].worker_key, keys.public_key);
+
+  port_->dismiss({7});
+  const auto late = link_with(keys, scheduler_keys_.public_key);
+  serve_until({late.get()}, [&] { return port_->counters().refused >= 1; });
+  // The connection that stands may end what it has begun, and does not become another kind of worker.
+  send(*pod, encoder_.hello(hello("p")));
+  serve_until({pod.get()}, [&] { return events<WorkerJoined>().size() == 2; });
+  EXPECT_EQ(events<WorkerJoined>()[1].join_key_of, AttemptId{7});
+}
+
 TEST_F(TransportTest, RefusedWorkersRestLongerAndLonger) {
   bind();
   const auto stranger = link_with(new_keys(), scheduler_keys_.public_key);

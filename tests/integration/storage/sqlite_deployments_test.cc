@@ -19,7 +19,10 @@ class SqliteDeployments : public SqliteStoreTest {
             .next_at = {fired_to + 1},
             .deployed_by = "anna",
             .deployed_at = {3},
-            .message = "it made no run"};
+            .message = "it made no run",
+            .triggers = "asset a and asset b",
+            .sources = ValueList{"asset a", "asset b"},
+            .waits_for = "asset b; there is asset a"};
   }
 };
 
@@ -62,6 +65,46 @@ TEST_F(SqliteDeployments, ATimeHasOneScheduledRunWhateverTheEngineSays) {
   EXPECT_THAT(*reader()->newest_runs(), ElementsAre(by_hand));
   second.seq = {3};
   EXPECT_FALSE(store->commit({.runs = {second}}));
+}
+
+TEST_F(SqliteDeployments, EventsWaitUntilARunTakesThemOnceOrTheyAreGivenUp) {
+  open();
+  const auto event = [](std::uint64_t id, std::string key) {
+    return TriggerEventRow{.id = {id},
+                           .dag = "nightly",
+                           .source = {EventSource::Kind::kAsset, "a"},
+                           .key = std::move(key),
+                           .detail = ValueMap{{"version", 7}},
+                           .params = ValueMap{{"year", 2026}},
+                           .logical_time = {1},
+                           .interval_start = {2},
+                           .interval_end = {3},
+                           .at = {4}};
+  };
+  commit({.events = {event(1, "v1"), event(2, "v2"), event(3, "")}});
+  EXPECT_EQ(load().last_event, EventId{3});
+  EXPECT_THAT(load().events, ElementsAre(event(1, "v1"), event(2, "v2"), event(3, "")));
+  commit({.dag_versions = {some_dag()}, .runs = {some_run(1)}, .taken = {{{1}, {1}}, {{2}, {}}}});
+  EXPECT_THAT(load().events, ElementsAre(event(3, "")));
+  TriggerEventRow taken = event(1, "v1");
+  taken.run = {1};
+  EXPECT_THAT(*reader()->events_of({1}), ElementsAre(taken));
+  EXPECT_THAT(load().runs.at(0).events, ElementsAre(taken));
+  EXPECT_FALSE(store->commit({.taken = {{{1}, {1}}}})) << "it was taken";
+}
+
+TEST_F(SqliteDeployments, NoEventOfOneKeyComesTwice) {
+  open();
+  const TriggerEventRow event{.id = {1},
+                              .dag = "d",
+                              .source = {EventSource::Kind::kDag, "up"},
+                              .key = "r 1",
+                              .detail = ValueMap{},
+                              .params = ValueMap{}};
+  commit({.events = {event}});
+  TriggerEventRow again = event;
+  again.id = {2};
+  EXPECT_FALSE(store->commit({.events = {again}}));
 }
 
 }  // namespace

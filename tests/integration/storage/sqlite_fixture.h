@@ -80,6 +80,7 @@ inline RunRow some_run(std::uint32_t seq = 1) {
   run.instances = 10;
   run.created_at = {14};
   run.started_at = {15};
+  run.rerun_of = {16};
   return run;
 }
 

@@ -249,6 +249,12 @@ TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {
   (void)read.resolve_alias("m", "a");
   (void)read.alias_moves_of({1});
   (void)read.dag_version("v1");
+  (void)read.dag_version("aaaaaaaa");
+  (void)read.backfills({.dag = "nightly"});
+  (void)read.backfill({1});
+  (void)read.run_counts({1});
+  (void)read.newest_of_dates("nightly", {{1}});
+  (void)read.runs({.backfill = {1}});
   (void)read.newest_dag_version("nightly");
   const auto plans = read.plans();
   EXPECT_THAT(plans, SizeIs(testing::Ge(25U)));
@@ -261,6 +267,7 @@ TEST_F(SqliteReader, OrdersPagesByTheirKeyWithoutSorting) {
   (void)read.runs({.dag = "nightly", .state = RunState::kFailed});
   (void)read.tasks({1}, {.state = TaskState::kFailed});
   (void)read.consumers("k", 10);
+  (void)read.newest_of_dates("nightly", {{1}});
   (void)read.cache_entries("dag a", "t", "", 10);
   (void)read.assets({.uri = "model", .newest_only = false});
   for (const auto& [sql, plan] : read.plans()) EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE"))) << sql;

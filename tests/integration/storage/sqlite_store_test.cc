@@ -1,4 +1,6 @@
 // Everything a transaction can hold comes back as it went in, also from a store opened anew.
+#include <fmt/format.h>
+
 #include "tests/integration/storage/sqlite_fixture.h"
 
 namespace chappe {
@@ -17,7 +19,8 @@ WorkerRow some_worker() {
           .cpu_milli = 2000,
           .memory_bytes = std::uint64_t{1} << 34,
           .joined_at = {51},
-          .key = std::string(40, 'k')};
+          .key = std::string(40, 'k'),
+          .pod = "chappe-1"};
 }
 ArtifactRow some_artifact(const TaskRow& task) {
   return {.key = task.key,
@@ -57,10 +60,17 @@ using SqliteStore = SqliteStoreTest;
 
 TEST_F(SqliteStore, IsEmptyAtFirstAndRaisesItsEpochWithEachOpening) {
   open();
-  EXPECT_EQ(load().epoch, 1U);
+  const std::uint32_t first = load().epoch;
   EXPECT_THAT(load().runs, IsEmpty());
   open();
-  EXPECT_EQ(load().epoch, 2U);
+  EXPECT_GT(load().epoch, first);
+}
+
+TEST_F(SqliteStore, HasAnEpochThatFollowsTheClockSoThatARestoredOneGoesOnPastAll) {
+  open();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto since_2026 = now - std::chrono::seconds(1'767'225'600);
+  EXPECT_GE(load().epoch, since_2026 / std::chrono::minutes(5) - 1);
 }
 
 TEST_F(SqliteStore, GivesBackEveryFieldOfALiveRun) {
@@ -123,6 +133,18 @@ TEST_F(SqliteStore, GivesBackEveryFieldThatOnlyReadersAskFor) {
   EXPECT_EQ(read->audit(10)->at(0).row, audit);
   EXPECT_THAT(*read->workers(10), ElementsAre(some_worker()));
   EXPECT_THAT(*read->dags(), ElementsAre(some_dag()));
+}
+
+TEST_F(SqliteStore, LearnsOnceWhoTheWorkerOfAPodIs) {
+  open();
+  WorkerRow worker = some_worker();
+  worker.incarnation = worker.pod;
+  worker.host.clear();
+  commit({.workers = {worker}});
+  commit({.workers = {some_worker()}});
+  EXPECT_THAT(*reader()->workers(10), ElementsAre(some_worker()));
+  worker.incarnation = std::string(32, 'c');
+  EXPECT_FALSE(store->commit({.workers = {worker}}).has_value()) << "it is known already";
 }
 
 TEST_F(SqliteStore, UpdatesTheChangingFieldsOfRunsTasksAndWorkers) {
@@ -379,8 +401,9 @@ TEST_F(SqliteGuards, FenceAWriterOnceAnotherHasOpenedTheStore) {
   std::filesystem::remove(directory / "lock");
   auto second = SqliteMetaStore::open(path);
   ASSERT_TRUE(second) << second.error().message;
-  EXPECT_EQ((*second)->load()->epoch, 2U);
-  expect_conflict({.tasks = {change(some_task(), running())}}, "its epoch is 2, ours is 1");
+  const std::uint32_t newer = (*second)->load()->epoch;
+  expect_conflict({.tasks = {change(some_task(), running())}},
+                  fmt::format("its epoch is {}, ours is {}", newer, newer - 1));
   EXPECT_TRUE((*second)->commit({.tasks = {change(some_task(), running())}}));
 }
 

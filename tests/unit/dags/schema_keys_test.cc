@@ -56,6 +56,9 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));
   EXPECT_EQ(properties({"$defs", "wait"}), known(keys::kWait));
   EXPECT_EQ(properties({"$defs", "human"}), known(keys::kHuman));
+  EXPECT_EQ(properties({"$defs", "trigger"}), known(keys::kTrigger));
+  EXPECT_EQ(properties({"$defs", "asset_parts"}), known(keys::kTree));
+  EXPECT_EQ(properties({"$defs", "dag_trigger"}), known(keys::kDagTrigger));
 }
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {

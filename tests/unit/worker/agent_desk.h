@@ -76,7 +76,7 @@ inline WorkerSend acknowledge(std::vector<std::uint64_t> attempts) {
 /// An agent and a clock that the test moves.
 class Desk {
  public:
-  explicit Desk(WorkerHello self = two_cores()) : agent(std::move(self)) {}
+  explicit Desk(WorkerHello self = two_cores(), bool one_attempt = false) : agent(std::move(self), one_attempt) {}
 
   Now now() const { return {{1'000'000'000 + time_.us}, time_}; }
   void pass(Duration duration) { time_ = time_ + duration; }

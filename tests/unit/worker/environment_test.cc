@@ -38,6 +38,17 @@ TEST(Environment, PassesOnOnlyWhatTasksMaySee) {
   }
 }
 
+TEST(Environment, HandsOnWhatItIsToldAndKnowsWhatOfItIsSecret) {
+  const char* inherited[] = {
+      "AWS_SECRET_ACCESS_KEY=s3cret", "AWS_REGION=r", "AWS=no", "PGPASSWORD=pg", "OTHER_TOKEN=t", nullptr};
+  const Environment environment(inherited, {"AWS_*", "PGPASSWORD"});
+  const auto variables = of(environment, assignment());
+  EXPECT_THAT(variables, testing::IsSupersetOf({"AWS_SECRET_ACCESS_KEY=s3cret", "AWS_REGION=r", "PGPASSWORD=pg"}));
+  EXPECT_THAT(variables, Not(Contains("AWS=no")));
+  EXPECT_THAT(variables, Not(Contains("OTHER_TOKEN=t")));
+  EXPECT_THAT(environment.secrets(), testing::UnorderedElementsAre("s3cret", "pg"));
+}
+
 TEST(Environment, LeavesAnImageItsOwnPathAndLocale) {
   const char* inherited[] = {"PATH=/bin", "LC_ALL=C", "TZ=UTC", "HTTPS_PROXY=http://p", "SSL_CERT_FILE=/x", nullptr};
   Assignment boxed = assignment();

@@ -1,0 +1,194 @@
+#include "scheduler/launch/kubernetes_api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <span>
+#include <utility>
+
+#include "proto/json/json.h"
+#include "scheduler/launch/json_map.h"
+#include "scheduler/launch/pod_status.h"
+
+namespace chappe::launch {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kAnswerMax = std::size_t{64} << 20;
+constexpr std::size_t kTokenMax = std::size_t{64} << 10;
+constexpr std::size_t kPagesMax = 1000;
+constexpr int kGone = 410;
+
+/// Seconds, as API servers give them.
+std::optional<Duration> retry_after(const http::Response& response) {
+  constexpr int kMost = 120;
+  const std::string_view text = response.header("retry-after");
+  int seconds = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (text.empty() || read.ec != std::errc() || seconds < 0) return std::nullopt;
+  return std::chrono::seconds(std::min(seconds, kMost));
+}
+
+std::string shortened(std::string text) {
+  if (text.size() > kToldBytesMax) text.resize(kToldBytesMax);
+  return text;
+}
+
+ApiAnswer answer_of(const http::Response& response) {
+  ApiAnswer answer{.status = response.status, .retry_after = retry_after(response)};
+  if (auto body = parse_json(response.body, kAnswerMax)) answer.body = *std::move(body);
+  if (answer.is_success()) return answer;
+  const std::string said = text_of(answer.body.find("message"));
+  answer.message =
+      shortened(fmt::format("the Kubernetes API answers {}{}{}", answer.status, said.empty() ? "" : ": ", said));
+  return answer;
+}
+
+Failure refused(const ApiAnswer& answer) { return fail(ErrorCode::kUnavailable, answer.message); }
+
+/// Lines out of pieces.
+class LineReader {
+ public:
+  /// False: a line is longer than may be, or `take` wants no more.
+  template <typename Take>
+  bool add(std::string_view piece, const Take& take) {
+    buffer_ += piece;
+    std::size_t start = 0;
+    for (std::size_t end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n', start)) {
+      if (end > start && !take(std::string_view(buffer_).substr(start, end - start))) return false;
+      start = end + 1;
+    }
+    buffer_.erase(0, start);
+    return buffer_.size() <= kWatchLineMax;
+  }
+
+ private:
+  std::string buffer_;
+};
+
+}  // namespace
+
+KubernetesApi::KubernetesApi(ApiConfig config)
+    : config_(std::move(config)),
+      pods_(fmt::format("{}/api/v1/namespaces/{}/pods", config_.url, http::percent_encode(config_.namespace_name))),
+      client_({.ca_file = config_.ca_file, .idle_max = 16}) {}
+
+Result<http::Request> KubernetesApi::request(const std::string& method, const std::string& path) const {
+  http::Request out{.method = method, .url = pods_ + path, .timeout = 30s};
+  out.body_bytes_max = kAnswerMax;
+  out.headers.emplace_back("accept", "application/json");
+  if (config_.token_file.empty()) return out;
+  std::ifstream in(config_.token_file);
+  std::string token(kTokenMax, '\0');
+  in.read(token.data(), static_cast<std::streamsize>(token.size()));
+  token.resize(static_cast<std::size_t>(in.gcount()));
+  while (!token.empty() && (token.back() == '\n' || token.back() == ' ')) token.pop_back();
+  if (token.empty())
+    return fail(ErrorCode::kUnavailable, fmt::format("read {}: no token", config_.token_file.string()));
+  out.headers.emplace_back("authorization", "Bearer " + token);
+  return out;
+}
+
+Result<ApiAnswer> KubernetesApi::send(const http::Request& request) {
+  const auto response = client_.send(request);
+  if (!response) return fail(response.error());
+  return answer_of(*response);
+}
+
+Result<ApiAnswer> KubernetesApi::create(const Value& pod) {
+  auto out = request("POST", "");
+  if (!out) return fail(std::move(out.error()));
+  const std::string body = to_json(pod);
+  out->headers.emplace_back("content-type", "application/json");
+  out->body = std::as_bytes(std::span(body));
+  return send(*out);
+}
+
+Result<ApiAnswer> KubernetesApi::look(const std::string& pod) {
+  const auto out = request("GET", "/" + http::percent_encode(pod));
+  return out ? send(*out) : fail(out.error());
+}
+
+Result<ApiAnswer> KubernetesApi::remove(const std::string& pod, const std::string& uid) {
+  auto out = request("DELETE", "/" + http::percent_encode(pod));
+  if (!out) return fail(std::move(out.error()));
+  ValueMap options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}};
+  if (!uid.empty()) options.emplace_back("preconditions", ValueMap{{"uid", uid}});
+  const std::string body = to_json(options);
+  out->headers.emplace_back("content-type", "application/json");
+  out->body = std::as_bytes(std::span(body));
+  return send(*out);
+}
+
+/// Without a version it is read from the store, not from a cache that may be behind.
+Result<KubernetesApi::Listed> KubernetesApi::list(const std::string& selector) {
+  Listed listed;
+  std::string next;
+  for (std::size_t page = 0; page < kPagesMax; ++page) {
+    std::string query = fmt::format("?labelSelector={}&limit={}", http::percent_encode(selector), kListPage);
+    if (!next.empty()) query += "&continue=" + http::percent_encode(next);
+    const auto out = request("GET", query);
+    if (!out) return fail(out.error());
+    auto answer = send(*out);
+    if (!answer) return fail(std::move(answer.error()));
+    if (answer->status == kGone && !next.empty()) {  // It took too long: from the beginning.
+      listed = {};
+      next.clear();
+      continue;
+    }
+    if (!answer->is_success()) return refused(*answer);
+    for (const Value& pod : items_of(answer->body.find("items"))) listed.pods.push_back(pod);
+    listed.version = text_of(find(&answer->body, "metadata", "resourceVersion"));
+    next = text_of(find(&answer->body, "metadata", "continue"));
+    if (next.empty()) return listed;
+  }
+  return fail(ErrorCode::kUnavailable, "the list of pods does not end");
+}
+
+Result<WatchEnd> KubernetesApi::watch(const std::string& selector, std::string& version,
+                                      const std::function<void(const WatchEvent&)>& on_event,
+                                      const std::atomic<bool>& stopped) {
+  auto out =
+      request("GET", fmt::format("?watch=1&allowWatchBookmarks=true&labelSelector={}&resourceVersion={}"
+                                 "&timeoutSeconds={}",
+                                 http::percent_encode(selector), http::percent_encode(version), kWatchTime.count()));
+  if (!out) return fail(std::move(out.error()));
+  out->timeout = kWatchTime + 10s;
+  out->stall_timeout = 0s;
+  out->stopped = &stopped;
+  WatchEnd end = WatchEnd::kClosed;
+  std::string problem;
+  const auto take_line = [&](std::string_view line) {
+    auto event = parse_json(line, kWatchLineMax);
+    if (!event) {
+      problem = event.error().message;
+      return false;
+    }
+    WatchEvent seen{.type = text_of(event->find("type"))};
+    if (const Value* object = event->find("object")) seen.object = *object;
+    if (seen.type == "ERROR") {
+      // What a status would say, had the answer not begun already.
+      const Value* code = seen.object.find("code");
+      end = code != nullptr && *code == Value(kGone) ? WatchEnd::kExpired : WatchEnd::kClosed;
+      if (end == WatchEnd::kClosed) problem = shortened(text_of(seen.object.find("message")));
+      return false;
+    }
+    if (const std::string now = text_of(find(&seen.object, "metadata", "resourceVersion")); !now.empty()) version = now;
+    on_event(seen);
+    return true;
+  };
+  LineReader lines;
+  const auto response = client_.stream(*out, [&](std::span<const std::byte> piece) {
+    return lines.add({reinterpret_cast<const char*>(piece.data()), piece.size()}, take_line);
+  });
+  if (!response) return fail(response.error());
+  if (response->status == kGone) return WatchEnd::kExpired;
+  if (response->status != 200) return refused(answer_of(*response));
+  if (!problem.empty()) return fail(ErrorCode::kUnavailable, "watch pods: " + problem);
+  return end;
+}
+
+}  // namespace chappe::launch

@@ -1,0 +1,82 @@
+/// \file
+/// The pods of one namespace, through a Kubernetes API server. Source: the Kubernetes API's concepts; what was seen of
+/// a real server. Thread: any; each call blocks.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/base/time.h"
+#include "engine/base/value.h"
+#include "proto/http/client.h"
+
+namespace chappe::launch {
+
+inline constexpr std::size_t kListPage = 500;                       ///< Pods of one answer.
+inline constexpr std::size_t kWatchLineMax = std::size_t{4} << 20;  ///< Of one event.
+inline constexpr std::chrono::seconds kWatchTime{60};               ///< After which a watch is begun anew.
+
+struct ApiConfig {
+  std::string url;  ///< "https://HOST:PORT"
+  std::string namespace_name;
+  std::filesystem::path token_file;  ///< Read for each request: it is renewed. "": none.
+  std::string ca_file;               ///< "": the system's.
+};
+
+/// A request that was answered, well or not.
+struct ApiAnswer {
+  int status = 0;
+  Value body;
+  std::string message;  ///< Of the server, where it is no success.
+  std::optional<Duration> retry_after;
+  bool is_success() const { return status >= 200 && status < 300; }
+};
+
+/// One event of a watch, as it came.
+struct WatchEvent {
+  std::string type;  ///< ADDED, MODIFIED, DELETED or BOOKMARK.
+  Value object;
+};
+
+/// How a watch ended.
+enum class WatchEnd : std::uint8_t {
+  kClosed,   ///< Go on from the last version.
+  kExpired,  ///< The version is too old: list again.
+};
+
+class KubernetesApi {
+ public:
+  explicit KubernetesApi(ApiConfig config);
+
+  // Errors: kUnavailable: no answer; kInvalidInput: the connection can never work so (its certificate).
+  Result<ApiAnswer> create(const Value& pod);
+  Result<ApiAnswer> look(const std::string& pod);
+  /// `uid`: only if it has it; "": whatever has the name.
+  Result<ApiAnswer> remove(const std::string& pod, const std::string& uid);
+
+  struct Listed {
+    ValueList pods;
+    std::string version;  ///< To watch from.
+  };
+  /// All with this label, as of now. Errors: also kUnavailable: the server said no, and why.
+  Result<Listed> list(const std::string& selector);
+  /// Hands on what happens since `version`, which moves with it, until `stopped` or kWatchTime. Errors: as list().
+  Result<WatchEnd> watch(const std::string& selector, std::string& version,
+                         const std::function<void(const WatchEvent&)>& on_event, const std::atomic<bool>& stopped);
+
+ private:
+  Result<http::Request> request(const std::string& method, const std::string& path) const;
+  Result<ApiAnswer> send(const http::Request& request);
+
+  ApiConfig config_;
+  std::string pods_;  ///< URL of the namespace's pods.
+  http::Client client_;
+};
+
+}  // namespace chappe::launch

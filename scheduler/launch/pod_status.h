@@ -1,0 +1,16 @@
+/// \file
+/// What a pod's status means for its attempt. Pure.
+#pragma once
+
+#include "engine/base/value.h"
+#include "engine/run/events.h"
+
+namespace chappe::launch {
+
+inline constexpr std::size_t kToldBytesMax = 500;  ///< Of a message, which others wrote.
+
+/// `pod`: as its API server shows it. Decided by the containers' states, not by the phase alone: a sidecar that goes on
+/// does not keep an attempt alive. Leaves PodSeen::attempt to the caller.
+PodSeen read_status(const Value& pod);
+
+}  // namespace chappe::launch
