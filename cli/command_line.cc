@@ -285,6 +285,13 @@ class CommandLine {
     complete->add_option("--set", answers_, "FIELD=VALUE; may be repeated")->allow_extra_args(false);
     does(complete, [this] { return answer_question(session_, run_id_, task_, answers_); });
 
+    CLI::App* notifications = add("notifications", "See what people were told, and what came of it");
+    notifications->require_subcommand(1);
+    CLI::App* list = notifications->add_subcommand("list", "The latest hundred, newest first");
+    list->fallthrough();
+    list->add_option("--state", state_, "pending, sent, summarised or given_up");
+    does(list, [this] { return list_notifications(session_, state_); });
+
     CLI::App* cancel = add("cancel", "Stop a run");
     cancel->add_option("run", run_id_, kRunHelp)->required();
     does(cancel, [this] { return cancel_run(session_, run_id_); });
@@ -412,13 +419,13 @@ class CommandLine {
   CronOptions cron_;
   TokenOptions token_;
   std::vector<std::string> files_;
+  std::string state_;
   std::string file_;
   std::string output_file_;
   RetryOptions retry_;
   BackfillOptions backfill_;
   std::string run_id_;
   std::string task_;
-  std::string state_;
   std::string version_;
   std::string attempt_ = "latest";
   std::string asset_;

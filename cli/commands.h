@@ -126,6 +126,8 @@ int show_result(ApiClient& client, const std::string& run, const Output& output)
 
 // people.cc
 int list_questions(const Session& session);
+/// `state`: "" for all.
+int list_notifications(const Session& session, const std::string& state);
 /// `answers`: FIELD=VALUE; a value is read as the field's type says.
 int answer_question(const Session& session, const std::string& run, const std::string& task,
                     const std::vector<std::string>& answers);

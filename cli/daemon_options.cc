@@ -27,6 +27,18 @@ void add_kubernetes(CLI::App* command, SchedulerOptions::Kubernetes& options) {
       ->envname("CHAPPE_KUBERNETES_PODS");
 }
 
+void add_notify(CLI::App* command, NotifyOptions& notify) {
+  command->add_option("--notify-secrets", notify.secrets, "Directory: secrets.NAME of a web hook is the file NAME")
+      ->envname("CHAPPE_NOTIFY_SECRETS");
+  command->add_option("--smtp", notify.smtp, "Mail server: smtp://HOST[:PORT] or smtps://HOST[:PORT]")
+      ->envname("CHAPPE_SMTP");
+  command->add_option("--smtp-login", notify.smtp_login, "File with USER:PASSWORD of the mail server")
+      ->envname("CHAPPE_SMTP_LOGIN");
+  command->add_option("--mail-from", notify.mail_from, "Address that e-mail comes from")->envname("CHAPPE_MAIL_FROM");
+  command->add_option("--notify-command", notify.commands, "NAME=PATH of a program that DAGs may notify with")
+      ->allow_extra_args(false);
+}
+
 }  // namespace
 
 void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
@@ -49,6 +61,7 @@ void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--dags", options.dags, kDagsHelp)->envname("CHAPPE_DAGS");
   add_kubernetes(command, options.kubernetes);
+  add_notify(command, options.notify);
   command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
 }
 

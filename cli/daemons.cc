@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 #include <utility>
 
@@ -210,6 +211,42 @@ Result<SchedulerBounds> read_bounds(const std::vector<std::string>& pools, const
   return SchedulerBounds{*std::move(slots), *std::move(places)};
 }
 
+/// "USER:PASSWORD", the first line of a file.
+Result<void> read_login(const std::string& path, http::MailServer& mail) {
+  std::ifstream in(path);
+  std::string line;
+  if (!std::getline(in, line) || line.find(':') == std::string::npos) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("--smtp-login {}: it has no line USER:PASSWORD", path));
+  }
+  mail.user = line.substr(0, line.find(':'));
+  mail.password = line.substr(line.find(':') + 1);
+  return {};
+}
+
+Result<notify::ChannelConfig> notify_config(const NotifyOptions& options) {
+  notify::ChannelConfig config{.secrets = options.secrets};
+  config.mail.url = options.smtp;
+  config.mail.from = options.mail_from;
+  if (!options.smtp.empty() && !options.smtp.starts_with("smtp://") && !options.smtp.starts_with("smtps://")) {
+    return fail(ErrorCode::kInvalidInput, "--smtp: write it as smtp://HOST[:PORT] or smtps://HOST[:PORT]");
+  }
+  if (!options.smtp.empty() && options.mail_from.find('@') == std::string::npos) {
+    return fail(ErrorCode::kInvalidInput, "--smtp needs --mail-from ADDRESS");
+  }
+  if (!options.smtp_login.empty()) {
+    if (auto read = read_login(options.smtp_login, config.mail); !read) return fail(read.error());
+  }
+  for (const std::string& one : options.commands) {
+    auto command = split_pair(one, "--notify-command");
+    if (!command) return fail(command.error());
+    if (!command->second.starts_with('/')) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("--notify-command {}: the path must be absolute", one));
+    }
+    config.commands.insert(*std::move(command));
+  }
+  return config;
+}
+
 Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
   auto state_dir = find_state_dir(options.state_dir);
   if (!state_dir) return fail(state_dir.error());
@@ -232,6 +269,9 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
     config.wait_files.push_back(std::filesystem::absolute(directory, error));
     if (error) return fail(ErrorCode::kInvalidInput, fmt::format("--wait-files {}: {}", directory, error.message()));
   }
+  auto notify = notify_config(options.notify);
+  if (!notify) return fail(notify.error());
+  config.notify = *std::move(notify);
   auto bounds = read_bounds(options.pools, options.locks);
   if (!bounds) return fail(bounds.error());
   config.bounds = *std::move(bounds);

@@ -17,6 +17,14 @@ struct RereadOptions {
   std::vector<std::string> locks;
 };
 
+struct NotifyOptions {
+  std::string secrets;  ///< A directory.
+  std::string smtp;
+  std::string smtp_login;  ///< A file.
+  std::string mail_from;
+  std::vector<std::string> commands;  ///< NAME=PATH
+};
+
 struct SchedulerOptions {
   std::string state_dir;
   std::string listen;
@@ -38,6 +46,7 @@ struct SchedulerOptions {
     std::string scheduler;
     std::uint32_t pods_max = 100;
   } kubernetes;
+  NotifyOptions notify;
   bool quit_with_parent = false;
   std::function<Result<RereadOptions>()> reread;
 };

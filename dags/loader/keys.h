@@ -39,7 +39,8 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "max_catchup_runs",
                                      "templates",
                                      "triggers",
-                                     "image"};
+                                     "image",
+                                     "notify"};
 inline constexpr Word kDagLater[] = {"deadline",  "secrets", "resources", "service_account",
                                      "artifacts", "include", "outputs",   "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
@@ -60,6 +61,9 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"dagrun_timeout", "timeout"},
                                           {"max_active_runs", "concurrency: {max_runs: N}"},
                                           {"parallelism", "max_active_tasks"},
+                                          {"notifications", "notify"},
+                                          {"on_failure_callback", "handlers: {failure: ...}"},
+                                          {"email_on_failure", "notify"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"}};
 inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 
@@ -79,6 +83,11 @@ inline constexpr Foreign kDagTriggerForeign[] = {{"states", "on"}, {"state", "on
 inline constexpr KeySet kDagTrigger{"'dag'", kDagTriggerKnown, {}, kDagTriggerForeign};
 inline constexpr Word kDstKnown[] = {"gap", "fold"};
 inline constexpr KeySet kDst{"'dst'", kDstKnown};
+
+inline constexpr Word kNotifyKnown[] = {"on", "webhook", "email", "command"};
+inline constexpr Foreign kNotifyForeign[] = {
+    {"events", "on"}, {"slack", "webhook"}, {"url", "webhook"}, {"mail", "email"}, {"to", "email"}};
+inline constexpr KeySet kNotify{"an item of 'notify'", kNotifyKnown, {}, kNotifyForeign};
 
 inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};

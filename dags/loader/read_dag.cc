@@ -45,6 +45,7 @@ void read_general(Reader& reader, const Node& root, Dag& dag) {
   reader.take_integer(root, "max_active_tasks", 1, static_cast<std::int64_t>(kInstancesMax), dag.max_active_tasks);
   if (const Node* labels = root.find("labels")) read_labels(reader, *labels, dag);
   if (const Node* concurrency = root.find("concurrency")) read_concurrency(reader, *concurrency, dag);
+  if (const Node* notify = root.find("notify")) read_notify(reader, dag, *notify);
   if (const Node* fail_fast = root.find("fail_fast")) {
     const std::vector<std::string> choices = {"off", "finish", "cancel"};
     const auto found = reader.choice(*fail_fast, "fail_fast", choices);

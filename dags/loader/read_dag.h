@@ -14,6 +14,8 @@ void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
 void read_schedule(Reader& reader, const yaml::Node& root, Dag& dag);
 /// What else starts it. Requires: dag.params, dag.name.
 void read_triggers(Reader& reader, Names& names, const yaml::Node& root, Dag& dag);
+/// Who is told. Requires: dag.owner.
+void read_notify(Reader& reader, Dag& dag, const yaml::Node& node);
 /// `what`: the key that they stand under, for messages.
 std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node, std::string_view what = "params");
 

@@ -16,6 +16,7 @@
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
 #include "engine/model/given_params.h"
+#include "engine/model/notify.h"
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
 #include "engine/model/schedule_plan.h"
@@ -338,6 +339,7 @@ struct Dag {
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
+  std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
   std::string version;                ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
   std::string source;                 ///< The file's text, kept with the version.
 

@@ -135,6 +135,11 @@ class MetaReader {
   virtual Result<DagVersionRow> newest_dag_version(const std::string& dag) = 0;
   virtual Result<std::vector<WorkerRow>> workers(std::size_t limit) = 0;
   virtual Result<std::optional<WorkerRow>> worker(WorkerSeq seq) = 0;
+  /// Newest first; only those before `before` where that is not 0.
+  virtual Result<std::vector<NotificationRow>> notifications(std::optional<NotificationState> state,
+                                                             std::uint64_t before, std::size_t limit) = 0;
+  /// Those that wait to be sent, oldest first, from behind `after`.
+  virtual Result<std::vector<NotificationRow>> pending_notifications(std::uint64_t after, std::size_t limit) = 0;
   /// The audit log, newest first; only rows before `before` where that is not 0.
   virtual Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before = 0) = 0;
   /// Follows the chain of the audit log over at most `limit` rows behind the row `after`, whose hash is trusted (0:

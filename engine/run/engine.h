@@ -53,6 +53,7 @@ struct EngineConfig {
   Duration pod_start_max = std::chrono::minutes(15);  ///< From asking for a pod to its start, ...
   Duration pod_join_max = std::chrono::minutes(5);    ///< ... and from there to its worker's joining.
   std::uint32_t lookups_max = 1'000;                  ///< Results that are being looked up at a time.
+  std::uint32_t notifications_max = 10'000;           ///< Notifications that may wait to be sent.
   /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`.
   std::function<std::string(std::string_view)> sha256;
 };

@@ -215,6 +215,9 @@ void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
   row.end = std::move(end);
   row.state = row.end.reason == Reason::kNone ? TaskState::kSuccess : TaskState::kFailed;
   row.allowed = row.state == TaskState::kFailed && is_tolerated(run, index, row.end);
+  if (row.state == TaskState::kFailed) {
+    notify(run, Notice::kGate, index, fmt::format("{} {}", run.instances->name_of(index), row.end.message));
+  }
   settle(run, index, std::move(row));
 }
 

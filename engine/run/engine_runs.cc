@@ -273,6 +273,7 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.state = run.outcome();
     row.ended_at = now.wall;
   });
+  notify_of_end(run);
   if (!has_own_place(run.row)) --running_by_dag[dag];
   tell_parent(run);
   tell_triggers_of_end(run);

@@ -13,6 +13,7 @@
 ///   engine_subdag.cc  tasks that start runs of other DAGs   engine_again.cc    tasks that people run again, or mark
 ///   engine_backfills.cc  runs for a stretch of the past     engine_cache.cc    results that are used again
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
+///   engine_notify.cc  what people are told of
 #pragma once
 
 #include <deque>
@@ -85,6 +86,9 @@ struct EngineState {
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
   std::uint64_t waits_made = 0;
+  std::map<std::string, LastEnd, std::less<>> last_ends;  ///< By DAG.
+  std::uint64_t last_notification = 0;
+  std::uint32_t notifications_pending = 0;
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   std::uint32_t lookups_under_way = 0;
   std::uint64_t lookups_made = 0;
@@ -230,6 +234,11 @@ struct EngineState {
   void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
   void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
   void adopt_rest(LiveRun& run, const TaskRow& row);
+
+  // ---- engine_notify.cc ----
+  void on(const NotificationsTold& event);
+  void notify(const LiveRun& run, Notice notice, std::optional<std::uint32_t> index, const std::string& what);
+  void notify_of_end(const LiveRun& run);
 
   // ---- engine_cache.cc ----
   void on(const CacheLooked& event);

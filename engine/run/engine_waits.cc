@@ -130,6 +130,10 @@ void EngineState::begin_wait(LiveRun& run, std::uint32_t index) {
         fmt::format("{} different things outside are waited for already; no more are looked at", looks.size()));
   }
   store_row(run, index, waiting_row(run, index));
+  if (run.task(run.instances->task_of(index)).human) {
+    notify(run, Notice::kGate, index,
+           fmt::format("{} asks: {} (chappe human)", run.instances->name_of(index), begun.told));
+  }
   arm_wait(run, index);
 }
 
@@ -242,6 +246,9 @@ void EngineState::tell_late(LiveRun& run, std::uint32_t index) {
                          {"owner", run.dag->owner},
                          {"waits_for", waiting.told},
                          {"since", to_iso8601(waiting.began)}}));
+  notify(run, Notice::kLate, index,
+         fmt::format("{} is late: it waits for {} since {}", run.instances->name_of(index), waiting.told,
+                     told_time(waiting.began)));
 }
 
 void EngineState::give_up_wait(LiveRun& run, std::uint32_t index) {

@@ -18,6 +18,16 @@ std::optional<Role> parse_role(std::string_view name) {
   return static_cast<Role>(found - kRoles.begin() + 1);
 }
 
+constexpr std::array<std::string_view, 4> kNotificationStates{"pending", "sent", "summarised", "given_up"};
+
+std::string_view name_of(NotificationState state) { return kNotificationStates[static_cast<std::size_t>(state)]; }
+
+std::optional<NotificationState> parse_notification_state(std::string_view name) {
+  const auto found = std::find(kNotificationStates.begin(), kNotificationStates.end(), name);
+  if (found == kNotificationStates.end()) return std::nullopt;
+  return static_cast<NotificationState>(found - kNotificationStates.begin());
+}
+
 bool Persist::empty() const { return *this == Persist{}; }
 
 }  // namespace chappe

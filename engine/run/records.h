@@ -354,31 +354,75 @@ struct BackfillRow {
   bool operator==(const BackfillRow&) const = default;
 };
 
+/// How the sending of a notification stands. The numbers are stored: never renumber.
+enum class NotificationState : std::uint8_t {
+  kPending = 0,
+  kSent = 1,
+  kSummarised = 2,  ///< Told of with others, in one message.
+  kGivenUp = 3,     ///< Tried too often, or too many waited.
+};
+std::string_view name_of(NotificationState state);
+std::optional<NotificationState> parse_notification_state(std::string_view name);
+
+/// Something that people are to be told, by one channel of its DAG. One a run, generation, notice, task and channel.
+struct NotificationRow {
+  std::uint64_t id = 0;  ///< Counts from 1.
+  RunSeq run;
+  std::uint32_t generation = 1;
+  RunId run_id;
+  std::string dag;
+  std::string dag_version;
+  Notice notice = Notice::kFailure;
+  std::uint32_t channel = 0;  ///< Position in Dag::notify.
+  std::string task;           ///< The instance that it is about; "": the run.
+  std::string text;
+  WallTime made_at;
+  NotificationState state = NotificationState::kPending;
+  std::uint32_t tries = 0;
+  WallTime ended_at;  ///< Sent, or given up.
+  std::string told;   ///< Why the latest try failed. No addresses: they may be secret.
+  bool operator==(const NotificationRow&) const = default;
+};
+
+/// What came of a try.
+struct NotificationChange {
+  std::uint64_t id = 0;
+  NotificationState state = NotificationState::kPending;
+  std::uint32_t tries = 0;
+  WallTime ended_at;
+  std::string told;
+  bool operator==(const NotificationChange&) const = default;
+};
+
+inline constexpr std::uint64_t kNotificationsKept = 100'000;  ///< The newest; of those before only what is pending.
+
 /// All that one transaction writes.
 struct Persist {
-  std::vector<DagVersionRow> dag_versions;   ///< Insert where not there.
-  std::vector<RunRow> runs;                  ///< Insert.
-  std::vector<RunChange> run_changes;        ///< In order.
-  std::vector<WorkerRow> workers;            ///< Insert, or update name, capacity and lost_at by seq.
-  std::vector<FanOutRow> fan_outs;           ///< Insert, in order.
-  std::vector<TaskChange> tasks;             ///< In order: an instance may change several times in a batch.
-  std::vector<AttemptRow> attempts;          ///< Insert.
-  std::vector<InputRow> inputs;              ///< Insert.
-  std::vector<AssetVersion> asset_versions;  ///< Insert.
-  std::vector<ArtifactRow> artifacts;        ///< Insert.
-  std::vector<ValueRow> values;              ///< Insert.
-  std::vector<AssetPublished> published;     ///< Update by id.
-  std::vector<AliasRow> aliases;             ///< Insert.
-  std::vector<TokenChange> tokens;           ///< Insert or delete by name, in order.
-  std::vector<DeploymentRow> deployments;    ///< Insert, or update by dag, in order.
-  std::vector<TriggerEventRow> events;       ///< Insert.
-  std::vector<TriggerEventTaken> taken;      ///< Update or delete by id: those that wait.
-  std::vector<BackfillRow> backfills;        ///< Insert, or update by id, in order.
-  std::vector<CacheUseRow> cache_uses;       ///< Insert, or update by instance, in order.
-  std::vector<InstanceKey> cache_forgets;    ///< Delete the entries that these instances made or used, then ...
-  std::vector<CacheEntryRow> cache_drops;    ///< ... delete by scope, hash and attempt, then ...
-  std::vector<CacheEntryRow> cache_entries;  ///< ... insert, or replace by scope and hash.
-  std::vector<AuditRow> audit;               ///< Insert.
+  std::vector<DagVersionRow> dag_versions;     ///< Insert where not there.
+  std::vector<RunRow> runs;                    ///< Insert.
+  std::vector<RunChange> run_changes;          ///< In order.
+  std::vector<WorkerRow> workers;              ///< Insert, or update name, capacity and lost_at by seq.
+  std::vector<FanOutRow> fan_outs;             ///< Insert, in order.
+  std::vector<TaskChange> tasks;               ///< In order: an instance may change several times in a batch.
+  std::vector<AttemptRow> attempts;            ///< Insert.
+  std::vector<InputRow> inputs;                ///< Insert.
+  std::vector<AssetVersion> asset_versions;    ///< Insert.
+  std::vector<ArtifactRow> artifacts;          ///< Insert.
+  std::vector<ValueRow> values;                ///< Insert.
+  std::vector<AssetPublished> published;       ///< Update by id.
+  std::vector<AliasRow> aliases;               ///< Insert.
+  std::vector<TokenChange> tokens;             ///< Insert or delete by name, in order.
+  std::vector<DeploymentRow> deployments;      ///< Insert, or update by dag, in order.
+  std::vector<TriggerEventRow> events;         ///< Insert.
+  std::vector<TriggerEventTaken> taken;        ///< Update or delete by id: those that wait.
+  std::vector<BackfillRow> backfills;          ///< Insert, or update by id, in order.
+  std::vector<CacheUseRow> cache_uses;         ///< Insert, or update by instance, in order.
+  std::vector<InstanceKey> cache_forgets;      ///< Delete the entries that these instances made or used, then ...
+  std::vector<CacheEntryRow> cache_drops;      ///< ... delete by scope, hash and attempt, then ...
+  std::vector<CacheEntryRow> cache_entries;    ///< ... insert, or replace by scope and hash.
+  std::vector<NotificationRow> notifications;  ///< Insert where not there.
+  std::vector<NotificationChange> notification_changes;  ///< Update by id.
+  std::vector<AuditRow> audit;                           ///< Insert.
 
   bool empty() const;
   bool operator==(const Persist&) const = default;
@@ -413,6 +457,12 @@ struct StoredBackfill {
   Value params;            ///< Map; the shell reads it out of `row.params_json`.
 };
 
+/// How the newest run of a DAG ended that did.
+struct LastEnd {
+  RunSeq run;
+  bool failed = false;
+};
+
 /// What a store hands the engine at a start.
 struct StoredState {
   std::uint32_t epoch = 0;  ///< Of this process: already raised and durable.
@@ -429,6 +479,9 @@ struct StoredState {
   EventId last_event;
   std::vector<TriggerEventRow> events;    ///< That wait, by id.
   std::vector<StoredBackfill> backfills;  ///< Not final, by id.
+  std::uint64_t last_notification = 0;
+  std::uint32_t notifications_pending = 0;
+  std::vector<std::pair<std::string, LastEnd>> failed_dags;  ///< DAGs whose newest run that ended had failed.
 };
 
 }  // namespace chappe

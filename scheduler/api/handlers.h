@@ -28,6 +28,9 @@ Result<DagVersionRow> version_in_use(Context& context, const std::string& dag);
 /// Passes the engine's answer on.
 Backend::Done answer_with(Respond respond);
 
+// notifications.cc
+Answer list_notifications(Context& context, const Request& request);
+
 // runs.cc
 void submit_run(Context& context, const Request& request, Respond respond);
 void trigger_dag(Context& context, const Request& request, Respond respond);

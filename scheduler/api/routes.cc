@@ -60,6 +60,7 @@ constexpr Route kRoutes[] = {
     {kPost, "/api/v1/backfills/{backfill}/resume", kOperate, kSmall, kMetadata, resume_backfill},
     {kPost, "/api/v1/backfills/{backfill}/cancel", kOperate, kSmall, kMetadata, cancel_backfill},
     {kGet, "/api/v1/questions", kRead, kNoBody, kMetadata, list_questions},
+    {kGet, "/api/v1/notifications", kRead, kNoBody, kMetadata, list_notifications},
     {kGet, "/api/v1/assets", kRead, kNoBody, kMetadata, list_assets},
     {kGet, "/api/v1/assets/{asset}", kRead, kNoBody, kMetadata, show_asset},
     {kGet, "/api/v1/assets/{asset}/lineage", kRead, kNoBody, kMetadata, show_lineage},

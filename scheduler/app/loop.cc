@@ -185,6 +185,7 @@ void Loop::carry_out(Effects& effects) {
   }
   for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  if (!effects.notify.empty()) parts_.notifier.take(std::move(effects.notify));
   if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
   if (parts_.pods != nullptr) parts_.pods->carry_out(std::move(effects.pods));
   for (Reply& reply : effects.replies) {

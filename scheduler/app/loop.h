@@ -24,6 +24,7 @@
 #include "scheduler/app/pods.h"
 #include "scheduler/app/publisher.h"
 #include "scheduler/app/result_lookups.h"
+#include "scheduler/notify/notifier.h"
 
 namespace chappe {
 
@@ -41,6 +42,7 @@ class Loop {
     Looker& looker;
     DagSource& dags;
     ResultLookups& results;
+    notify::Notifier& notifier;
     Mailbox& mailbox;
     api::LogHub& logs;
     DiskSpace& space;  ///< Of the store.

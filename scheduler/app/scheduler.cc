@@ -13,10 +13,12 @@
 #include <exception>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
 #include "proto/json/json.h"
+#include "scheduler/api/run_views.h"
 #include "scheduler/api/server.h"
 #include "scheduler/api/stored_run.h"
 #include "scheduler/app/dag_folder.h"
@@ -203,6 +205,28 @@ Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config
   });
 }
 
+/// DAG versions of the store, for several threads.
+class DagVersions {
+ public:
+  explicit DagVersions(api::Backend& backend) : backend_(backend) {}
+
+  Result<DagPtr> find(const std::string& version) {
+    const std::lock_guard lock(mutex_);
+    if (reader_ == nullptr) {
+      auto opened = backend_.open_reader();
+      if (!opened) return fail(std::move(opened.error()));
+      reader_ = std::move(*opened);
+    }
+    return views_.dag(*reader_, version);
+  }
+
+ private:
+  api::Backend& backend_;
+  std::mutex mutex_;
+  std::unique_ptr<MetaReader> reader_;
+  api::RunViews views_;
+};
+
 /// Everything between "the signals are ready" and "stop". Errors: what kept the daemon from starting or going on.
 Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bool& ready) {
   auto state = open_state_dir(config.state_dir);
@@ -253,8 +277,15 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   ResultLookups results(
       **objects, [&backend] { return backend.open_reader(); },
       [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
-  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, results, mailbox, logs, space, metrics,
-             pods.get(), stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
+  auto pending = notify::read_pending(**reader);
+  if (!pending) return fail(std::move(pending.error()));
+  DagVersions versions(backend);
+  notify::Notifier notifier(
+      config.notify, [&versions](const std::string& version) { return versions.find(version); },
+      [&](Event event) { (void)mailbox.post(Mail(std::move(event))); }, read_clocks);
+  notifier.take(std::move(*pending));
+  Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, results, notifier, mailbox, logs, space,
+             metrics, pods.get(), stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
   auto ended = loop.run();
   (void)unlink(state->endpoint_file().c_str());  // Gone already: nobody misses it.
   return ended;

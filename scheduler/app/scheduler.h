@@ -12,6 +12,7 @@
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "scheduler/app/pods.h"
+#include "scheduler/notify/channels.h"
 
 namespace chappe {
 
@@ -40,6 +41,7 @@ struct SchedulerConfig {
   std::function<Result<SchedulerBounds>()> reload;  ///< Reads them anew, at a SIGHUP.
   std::vector<std::filesystem::path> wait_files;    ///< Directories beneath which tasks may wait for files. Absolute.
   bool quit_with_parent = false;                    ///< Stop when the process that started this one is gone.
+  notify::ChannelConfig notify;                     ///< How people are told.
   std::filesystem::path dags;                       ///< A folder of DAG files that deploy themselves; "": none.
   KubernetesConfig kubernetes;                      ///< Of tasks with `executor: kubernetes`.
 };

@@ -169,6 +169,8 @@ class Statement {
   void read_next(RunState& state) { read_enum(state, RunState::kCancelled); }
   void read_next(Reason& reason) { read_enum(reason, Reason::kUpstream); }
   void read_next(EventSource::Kind& kind) { read_enum(kind, EventSource::Kind::kHook); }
+  void read_next(Notice& notice) { read_enum(notice, Notice::kGate); }
+  void read_next(NotificationState& state) { read_enum(state, NotificationState::kGivenUp); }
   void read_next(Stop& stop) { read_enum(stop, Stop::kCutShortFailed); }
   void read_next(Reprocess& reprocess) { read_enum(reprocess, Reprocess::kCompleted); }
   void read_next(BackfillState& state) { read_enum(state, BackfillState::kCancelled); }

@@ -112,6 +112,22 @@ std::vector<StoredBackfill> load_backfills(Connection& connection) {
   return out;
 }
 
+/// By the newest failed and the newest successful run of each DAG, which an index knows.
+std::vector<std::pair<std::string, LastEnd>> failed_dags(Connection& connection) {
+  std::vector<std::pair<std::string, LastEnd>> dags;
+  Statement statement(connection,
+                      "SELECT dag, failed FROM (SELECT d.dag, (SELECT max(seq) FROM runs WHERE dag = d.dag AND state = "
+                      "3) AS failed, (SELECT max(seq) FROM runs WHERE dag = d.dag AND state = 2) AS succeeded FROM "
+                      "(SELECT DISTINCT dag FROM dag_versions) d) WHERE failed > coalesce(succeeded, 0)");
+  statement.query();
+  while (statement.step()) {
+    auto& [dag, end] = dags.emplace_back();
+    statement.read(dag, end.run);
+    end.failed = true;
+  }
+  return dags;
+}
+
 constexpr char kNewestAliases[] =
     "WHERE t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = t.alias) "
     "ORDER BY t.model, t.alias";
@@ -124,6 +140,10 @@ StoredState load_state(Connection& connection) {
   state.last_run = last_id<RunSeq>(connection, "SELECT coalesce(max(seq), 0) FROM runs");
   state.last_worker = last_id<WorkerSeq>(connection, "SELECT coalesce(max(seq), 0) FROM workers");
   state.last_asset_version = last_id<AssetVersionId>(connection, "SELECT coalesce(max(id), 0) FROM asset_versions");
+  state.last_notification = last_id<std::uint64_t>(connection, "SELECT coalesce(max(id), 0) FROM notifications");
+  state.notifications_pending =
+      last_id<std::uint32_t>(connection, "SELECT count(*) FROM notifications WHERE state = 0");
+  state.failed_dags = failed_dags(connection);
   RunLoader loader(connection);
   for (RunRow& row : read_all<RunRow>(connection, "WHERE t.state IN (0, 1) ORDER BY t.seq")) {
     loader.load(state.runs.emplace_back(StoredRun{.row = std::move(row)}));

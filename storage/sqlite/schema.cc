@@ -418,6 +418,29 @@ constexpr char kSchema11[] = R"sql(
 ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
 )sql";
 
+// What people are told, and what came of it. A row is made with what it is about, and sent afterwards.
+constexpr char kSchema12[] = R"sql(
+CREATE TABLE notifications (
+  id INTEGER PRIMARY KEY,
+  run INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  run_id TEXT NOT NULL,
+  dag TEXT NOT NULL,
+  dag_version TEXT NOT NULL,
+  notice INTEGER NOT NULL,
+  channel INTEGER NOT NULL,
+  task TEXT NOT NULL,
+  text TEXT NOT NULL,
+  made_at_us INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  tries INTEGER NOT NULL,
+  ended_at_us INTEGER NOT NULL,
+  told TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX notifications_once ON notifications (run, generation, notice, task, channel);
+CREATE INDEX notifications_by_state ON notifications (state);
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -428,7 +451,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{8, "backfills and reruns", kSchema8},
                                  Migration{9, "images that attempts ran in", kSchema9},
                                  Migration{10, "events that start runs", kSchema10},
-                                 Migration{11, "workers in pods", kSchema11}};
+                                 Migration{11, "workers in pods", kSchema11},
+                                 Migration{12, "notifications", kSchema12}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -404,6 +404,24 @@ Result<std::optional<WorkerRow>> SqliteMetaReader::worker(WorkerSeq seq) {
   return call("find worker", [&] { return first<WorkerRow>("WHERE t.seq = ?1", seq); });
 }
 
+Result<std::vector<NotificationRow>> SqliteMetaReader::notifications(std::optional<NotificationState> state,
+                                                                     std::uint64_t before, std::size_t limit) {
+  return call("list notifications", [&] {
+    const std::size_t rows = std::min(limit, kRunsMax);
+    const std::uint64_t end = before == 0 ? INT64_MAX : before;
+    return state
+               ? all<NotificationRow>("WHERE t.id < ?1 AND t.state = ?3 ORDER BY t.id DESC LIMIT ?2", end, rows, *state)
+               : all<NotificationRow>("WHERE t.id < ?1 ORDER BY t.id DESC LIMIT ?2", end, rows);
+  });
+}
+
+Result<std::vector<NotificationRow>> SqliteMetaReader::pending_notifications(std::uint64_t after, std::size_t limit) {
+  return call("list pending notifications", [&] {
+    return all<NotificationRow>("WHERE t.state = 0 AND t.id > ?1 ORDER BY t.id LIMIT ?2", after,
+                                std::min(limit, kRunsMax));
+  });
+}
+
 Result<std::vector<AuditEntry>> SqliteMetaReader::audit(std::size_t limit, std::uint64_t before) {
   return call("list audit", [&] {
     const std::size_t rows = std::min(limit, kAnswerRowsMax);

@@ -60,6 +60,9 @@ class SqliteMetaReader final : public MetaReader {
   Result<DagVersionRow> newest_dag_version(const std::string& dag) override;
   Result<std::vector<WorkerRow>> workers(std::size_t limit) override;
   Result<std::optional<WorkerRow>> worker(WorkerSeq seq) override;
+  Result<std::vector<NotificationRow>> notifications(std::optional<NotificationState> state, std::uint64_t before,
+                                                     std::size_t limit) override;
+  Result<std::vector<NotificationRow>> pending_notifications(std::uint64_t after, std::size_t limit) override;
   Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before) override;
   Result<AuditVerdict> verify_audit(std::uint64_t after, std::size_t limit) override;
 

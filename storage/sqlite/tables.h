@@ -231,6 +231,18 @@ struct Table<CacheEntryRow> {
   }
 };
 
+template <>
+struct Table<NotificationRow> {
+  static constexpr std::string_view kName = "notifications";
+  static constexpr std::string_view kColumns =
+      "id, run, generation, run_id, dag, dag_version, notice, channel, task, text, made_at_us, state, tries, "
+      "ended_at_us, told";
+  static auto fields(auto& row) {
+    return std::tie(row.id, row.run, row.generation, row.run_id, row.dag, row.dag_version, row.notice, row.channel,
+                    row.task, row.text, row.made_at, row.state, row.tries, row.ended_at, row.told);
+  }
+};
+
 template <typename Row>
 constexpr int columns_of() {
   constexpr std::string_view columns = Table<Row>::kColumns;

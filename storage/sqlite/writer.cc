@@ -89,6 +89,11 @@ Writer::Writer(const Connection& connection)
                     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, done_us = excluded.done_us, made = "
                     "excluded.made, skipped = excluded.skipped, ended_at_us = excluded.ended_at_us, message = "
                     "excluded.message WHERE state < 2 AND excluded.made + excluded.skipped >= made + skipped"),
+      notification_(connection, insert_sql<NotificationRow>() + " ON CONFLICT DO NOTHING"),
+      notification_change_(connection,
+                           "UPDATE notifications SET state = ?2, tries = ?3, ended_at_us = ?4, told = ?5 WHERE id = "
+                           "?1 AND state = 0"),
+      notification_trim_(connection, "DELETE FROM notifications WHERE id <= ?1 AND state <> 0"),
       cache_use_(connection,
                  insert_sql<CacheUseRow>() +
                      " ON CONFLICT (task) DO UPDATE SET attempt = excluded.attempt, scope = excluded.scope, sha256 = "
@@ -128,7 +133,17 @@ void Writer::write(const Persist& changes) {
   for (const TriggerEventTaken& taken : changes.taken) write(taken);
   for (const BackfillRow& row : changes.backfills) write(row);
   write_cache(changes);
+  write_notifications(changes);
   for (const AuditRow& row : changes.audit) write(row);
+}
+
+void Writer::write_notifications(const Persist& changes) {
+  for (const NotificationRow& row : changes.notifications) write_row(notification_, row);
+  for (const NotificationChange& change : changes.notification_changes) {
+    notification_change_.run(change.id, change.state, change.tries, change.ended_at, change.told);
+  }
+  const std::uint64_t newest = changes.notifications.empty() ? 0 : changes.notifications.back().id;
+  if (newest > kNotificationsKept) notification_trim_.run(newest - kNotificationsKept);
 }
 
 /// Of each task that got entries, those that were used longest ago make room for them.

@@ -27,6 +27,7 @@ class Writer {
   void write(const BackfillRow& row);
   void write(const AuditRow& row);
   void write_cache(const Persist& changes);
+  void write_notifications(const Persist& changes);
   [[noreturn]] void conflict(const TaskChange& change);
   [[noreturn]] void conflict(const RunChange& change);
 
@@ -54,6 +55,9 @@ class Writer {
   Statement take_event_;
   Statement give_up_event_;
   Statement backfill_;
+  Statement notification_;
+  Statement notification_change_;
+  Statement notification_trim_;
   Statement cache_use_;
   Statement cache_forget_;
   Statement cache_drop_;

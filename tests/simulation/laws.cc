@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 35> kNames{"assertion",       "one_winner",
+  constexpr std::array<std::string_view, 36> kNames{"assertion",       "one_winner",
                                                     "manifest_exists", "dependencies_first",
                                                     "save_then_tell",  "edges",
                                                     "budgets",         "fence",
@@ -25,7 +25,7 @@ std::string_view name_of(Law law) {
                                                     "visible_once",    "run_verdict",
                                                     "keeps_results",   "waits",
                                                     "cached",          "events",
-                                                    "backfills"};
+                                                    "backfills",       "told"};
   return kNames[static_cast<std::size_t>(law)];
 }
 

@@ -56,6 +56,7 @@ enum class Law : std::uint8_t {
   kCached = 32,  ///< A result that is used again is that of an attempt that won and was made of the same, and is there.
   kEvents = 33,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
   kBackfills = 34,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
+  kTold = 35,       ///< Who is to be told of a run's end is, in the same commit, once; and in the end it was sent.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -85,6 +86,7 @@ class Laws {
   void told(const WorkerSend& send, bool newest);
   void publishes(const PublishAssets& publish);
   void drops(const DropOutputs& drop);
+  void notified(std::uint64_t id) { notified_.insert(id); }
   void restored(const std::string& before, const std::string& after);
 
   void worker_hears(std::uint32_t worker, const WorkerSend& send);
@@ -164,6 +166,7 @@ class Laws {
   void commit_lease(RunView& run, const TaskRow& row, bool takes);
   void commit_input(const InputRow& row);
   void commit_artifact(const ArtifactRow& row);
+  void check_told(const Persist& persist, const RunChange& change);
   void note_cached(const Persist& persist);
   void check_cached(const Persist& persist, const CacheUseRow& use);
   void commit_cached_artifact(const ArtifactRow& row);
@@ -218,6 +221,7 @@ class Laws {
   void check_objects();
   void check_foretold(const RunView& run);
   void check_processes();
+  void check_notified();
 
   World& world_;
   std::optional<Violation> violation_;
@@ -232,6 +236,7 @@ class Laws {
   std::unordered_map<AttemptId, InstanceKey> attempts_;
   std::map<InstanceKey, AttemptId> winner_;  ///< In this generation.
   std::set<AttemptId> won_;                  ///< Ever.
+  std::set<std::uint64_t> notified_;         ///< Notifications that were sent.
   std::set<AttemptId> cached_now_;           ///< Successes of the commit under way with an earlier result.
   std::set<AttemptId> unpublishable_;        ///< Won, until the object store refused their assets for good.
   std::map<InstanceKey, MonoTime> rests_until_;

@@ -52,6 +52,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
     RunView& run = runs_.at(change.row.seq);
     run.generation_rose = false;
     if (is_final(run.row.state)) check_run_verdict(run);
+    if (is_final(change.row.state)) check_told(persist, change);
   }
 }
 

@@ -47,6 +47,7 @@ void Laws::check_quiet() {
   check_objects();
   check_no_event_waits();
   check_dates();
+  check_notified();
   for (const auto& [seq, run] : runs_) check_foretold(run);
 }
 

@@ -39,6 +39,11 @@ void Scheduler::boot(const std::optional<std::string>& before) {
   engine_.emplace(std::move(*engine));
   if (before) world_.laws.restored(*before, support::dump_of_runs(*engine_));
   alive_ = true;
+  for (const auto& [id, row] : world_.store.tables().notifications) {
+    if (row.state != NotificationState::kPending) continue;
+    world_.saw(Sight::kToldAfterRestart);
+    notify(row);
+  }
   pass_soon(world_.time.now());
 }
 
@@ -57,6 +62,7 @@ void Scheduler::die() {
   looks_.clear();
   dates_.clear();
   lookups_.clear();
+  notices_.clear();
   engine_.reset();
   world_.network.hang_up_all(number_);
   world_.scheduler_died(number_);
@@ -278,6 +284,10 @@ void Scheduler::carry_out(Effects& effects) {
     if (!goes_on()) return;
     look_up(std::move(lookup));
   }
+  for (const NotificationRow& row : effects.notify) {
+    if (!goes_on()) return;
+    notify(row);
+  }
   for (const Reply& each : effects.replies) {
     if (!goes_on()) return;
     reply(each);
@@ -325,6 +335,26 @@ void Scheduler::look_up(CacheLookup lookup) {
     if (!due) return;
     const auto head = [this](const std::string& key) { return world_.objects.head(key); };
     post(check_result(head, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
+  });
+}
+
+/// As the notifier does, to people who now and then do not answer.
+void Scheduler::notify(const NotificationRow& row) {
+  notices_[row.id] = row.tries;
+  world_.time.after(1ms + world_.up_to(2s), [this, row] {
+    const auto due = notices_.extract(row.id);
+    if (!due) return;
+    NotificationChange change{.id = row.id, .tries = due.mapped() + 1};
+    if (change.tries < 3 && world_.chance.one_in(4)) {
+      change.told = "nobody answered";
+      NotificationRow again = row;
+      again.tries = change.tries;
+      notify(again);
+    } else {
+      world_.laws.notified(row.id);
+      change.state = NotificationState::kSent;
+    }
+    post(NotificationsTold{{change}});
   });
 }
 

@@ -75,6 +75,7 @@ class Scheduler {
   void look_after(const LookTarget& target, Duration rest, std::uint64_t order);
   void look(const LookTarget& target, std::uint64_t order);
   void look_up(CacheLookup lookup);
+  void notify(const NotificationRow& row);
   bool tell(const Effects& effects);
   void reply(const Reply& reply);
   void restart_later();
@@ -102,7 +103,8 @@ class Scheduler {
     std::uint64_t order = 0;  ///< A look of an earlier one does nothing.
   };
   std::map<LookTarget, Looked> looks_;
-  std::map<std::uint64_t, CacheLookup> lookups_;  ///< By serial.
+  std::map<std::uint64_t, CacheLookup> lookups_;    ///< By serial.
+  std::map<std::uint64_t, std::uint32_t> notices_;  ///< Tries of what is to be sent, by id.
   std::uint64_t look_orders_ = 0;
   std::vector<WantedDates> dates_;
   std::optional<MonoTime> pass_at_;

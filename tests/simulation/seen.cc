@@ -83,7 +83,9 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "pod_made",
                                                             "pod_swept",
                                                             "pod_evicted",
-                                                            "pod_lost"};
+                                                            "pod_lost",
+                                                            "people_told",
+                                                            "told_after_restart"};
 
 constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
                                    Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,

@@ -94,6 +94,8 @@ enum class Sight : std::uint8_t {
   kPodSwept,  ///< Of an attempt that had ended while nobody was there to remove it.
   kPodEvicted,
   kPodLost,
+  kPeopleTold,
+  kToldAfterRestart,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

@@ -1,5 +1,5 @@
-// Results that are used again. Drawn apart from the rest of a story, so that the other seeds tell what they always
-// told.
+// Results that are used again, and people who are told. Drawn apart from the rest of a story, so that the other seeds
+// tell what they always told.
 #include <fmt/format.h>
 
 #include "tests/simulation/stories.h"
@@ -18,6 +18,17 @@ void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag) {
     cache.scope = static_cast<CacheSpec::Scope>(chance.number(3));
     if (chance.one_in(3)) cache.ttl = std::chrono::seconds(1 + chance.number(60));
     task.cache = std::move(cache);
+  }
+}
+
+void add_notices(std::uint64_t seed, Dag& dag) {
+  support::Chance chance(seed);
+  if (chance.one_in(2)) return;
+  for (std::uint32_t i = 0; i <= chance.number(2); ++i) {
+    NotifyChannel& channel = dag.notify.emplace_back();
+    for (const Notice notice : {Notice::kFailure, Notice::kSuccess, Notice::kRecovered, Notice::kLate, Notice::kGate}) {
+      if (chance.one_in(2)) channel.on.push_back(notice);
+    }
   }
 }
 

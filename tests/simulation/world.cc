@@ -397,6 +397,9 @@ bool World::settled() {
   for (std::uint32_t number = 0; number < stories.size(); ++number) {
     if (!people.run_of(number)) return false;
   }
+  const auto waits = [](const auto& each) { return each.second.state == NotificationState::kPending; };
+  const auto& notifications = store.tables().notifications;
+  if (std::any_of(notifications.begin(), notifications.end(), waits)) return false;
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
   return cleaned_up && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
          laws.all_backfills_ended() && std::all_of(workers.begin(), workers.end(), at_rest);

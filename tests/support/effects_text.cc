@@ -84,6 +84,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   for (const CacheLookup& lookup : effects.lookups) {
     out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));
   }
+  for (const NotificationRow& row : effects.notify) {
+    out.push_back(fmt::format("notify #{} by {}: {}", row.id, row.channel, readable(row.text)));
+  }
   for (const Reply& reply : effects.replies) {
     if (!reply.answer) out.push_back(fmt::format("refuse: {}", reply.answer.error().message));
   }
@@ -127,6 +130,9 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   for (const AliasRow& row : persist.aliases) out.push_back(line(row));
   for (const CacheUseRow& row : persist.cache_uses) {
     if (!row.told.empty()) out.push_back(fmt::format("save cache {}: {}", instance(row.key), readable(row.told)));
+  }
+  for (const NotificationChange& change : persist.notification_changes) {
+    out.push_back(fmt::format("save notification #{} {}", change.id, name_of(change.state)));
   }
   for (const InstanceKey key : persist.cache_forgets) out.push_back("forget result of " + instance(key));
   for (const CacheEntryRow& row : persist.cache_drops) out.push_back("drop result of " + instance(row.producer));

@@ -66,6 +66,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const TriggerEventTaken& taken : changes.taken) apply(taken);
   for (const BackfillRow& row : changes.backfills) apply(row);
   apply_cache(changes);
+  apply_notifications(changes);
   append(tables_.audit, changes.audit);
 }
 
@@ -94,6 +95,26 @@ void MemoryMetaStore::apply(const BackfillRow& row) {
   if (!fresh && is_final(kept->second.state)) broken(name, "one that is not over", "one that is");
   if (row.made + row.skipped < kept->second.made + kept->second.skipped) broken(name, "fewer dates", "more");
   kept->second = row;
+}
+
+void MemoryMetaStore::apply_notifications(const Persist& changes) {
+  for (const NotificationRow& row : changes.notifications) {
+    const auto name = [&] { return fmt::format("notification {}", row.id); };
+    for (const auto& [id, other] : tables_.notifications) {
+      const bool same = other.run == row.run && other.generation == row.generation && other.notice == row.notice &&
+                        other.task == row.task && other.channel == row.channel;
+      if (same) broken(name(), "nothing of the kind", other.text);
+    }
+    if (!tables_.notifications.try_emplace(row.id, row).second) broken(name(), "no row", "one");
+  }
+  for (const NotificationChange& change : changes.notification_changes) {
+    const auto found = tables_.notifications.find(change.id);
+    if (found == tables_.notifications.end() || found->second.state != NotificationState::kPending) continue;
+    found->second.state = change.state;
+    found->second.tries = change.tries;
+    found->second.ended_at = change.ended_at;
+    found->second.told = change.told;
+  }
 }
 
 void MemoryMetaStore::apply_cache(const Persist& changes) {
@@ -289,6 +310,18 @@ Result<StoredState> MemoryMetaStore::load() const {
         {row, tables_.dag_versions.at(row.version).source, dags_.at(row.version), parse_json(row.params_json).value()});
   }
   for (const auto& [name, row] : tables_.tokens) out.tokens.push_back(row);
+  for (const auto& [id, row] : tables_.notifications) {
+    out.last_notification = id;
+    if (row.state == NotificationState::kPending) ++out.notifications_pending;
+  }
+  std::map<std::string, LastEnd> ends;
+  for (const auto& [seq, row] : tables_.runs) {
+    const bool ended = row.state == RunState::kSuccess || row.state == RunState::kFailed;
+    if (ended) ends[row.dag] = {seq, row.state == RunState::kFailed};
+  }
+  for (const auto& [dag, end] : ends) {
+    if (end.failed) out.failed_dags.emplace_back(dag, end);
+  }
   for (const auto& [dag, row] : tables_.deployments) {
     out.deployments.push_back({row, tables_.dag_versions.at(row.version).source, dags_.at(row.version)});
   }

@@ -31,6 +31,7 @@ struct StoredTables {
   std::map<BackfillId, BackfillRow> backfills;
   std::map<InstanceKey, CacheUseRow> cache_uses;
   std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
+  std::map<std::uint64_t, NotificationRow> notifications;
   std::vector<AuditRow> audit;
 };
 
@@ -69,6 +70,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const TriggerEventTaken& taken);
   void apply(const BackfillRow& row);
   void apply_cache(const Persist& changes);
+  void apply_notifications(const Persist& changes);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;
 

@@ -170,6 +170,10 @@ std::vector<Event> Story::events(const Words& words) {
   const std::string& verb = words[0];
   if (verb == "submit") return {submit(words)};
   if (verb == "bring") return {bring(words)};
+  if (verb == "told") {  // told ID sent|pending|given_up
+    const NotificationState state = parse_notification_state(words.at(2)).value();
+    return {NotificationsTold{{{.id = std::stoull(words.at(1)), .state = state, .tries = 1}}}};
+  }
   if (verb == "looked") {
     const auto [run, instance] = cut(words.at(1), '/');
     return {world().looked(run_called(run), instance, words.back() == "gone")};

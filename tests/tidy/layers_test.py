@@ -37,6 +37,7 @@ LEVELS = {
     "worker/artifacts": 4.0,
     "scheduler/api": 4.0,
     "scheduler/launch": 4.0,
+    "scheduler/notify": 4.0,
     "worker/app": 4.1,
     "scheduler/app": 4.1,
     "cli": 4.2,

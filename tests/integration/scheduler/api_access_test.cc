@@ -62,6 +62,7 @@ const std::vector<Promise>& promises() {
       {"POST", "/api/v1/backfills/*/resume", kOperator},
       {"POST", "/api/v1/backfills/*/cancel", kOperator},
       {"GET", "/api/v1/questions", kViewer},
+      {"GET", "/api/v1/notifications", kViewer},
       {"GET", "/api/v1/assets", kViewer},
       {"GET", "/api/v1/assets/*", kViewer},
       {"GET", "/api/v1/assets/*/lineage", kViewer},
