@@ -6,6 +6,7 @@
 // protobuf, CURVE, attempts, leases, lineage or logs. Every completion read and every assignment made from it are in
 // one transaction, committed (synchronous=FULL) before anything is sent.
 #include <sqlite3.h>
+#include <sys/prctl.h>
 
 #include <array>
 #include <deque>
@@ -209,7 +210,9 @@ void measure(const char* edges, bool spawn, const std::filesystem::path& directo
   std::array<pid_t, kWorkers> workers{};
   for (pid_t& worker : workers) {
     worker = fork();  // Before this process has a context.
-    if (worker == 0) work(endpoint, spawn);
+    if (worker != 0) continue;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);  // Should the port be taken, nobody is left to wait.
+    work(endpoint, spawn);
   }
   const std::filesystem::path file = directory / "floor.db";
   {
