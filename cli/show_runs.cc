@@ -55,7 +55,7 @@ std::string task_table(const ValueList& tasks, const Output& output) {
 std::string event_text(const Value& event) {
   std::string text = text_of(event, "source");
   const Value* detail = event.find("detail");
-  for (const char* name : {"version", "run", "key", "delivery"}) {
+  for (const char* name : {"key", "version", "run", "delivery"}) {
     const Value* value = detail == nullptr || text.ends_with(')') ? nullptr : detail->find(name);
     if (value != nullptr && !value->is_null()) text += fmt::format(" ({} {})", name, to_text(*value));
   }

@@ -70,8 +70,8 @@ inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
 inline constexpr KeySet kSchedule{"a schedule", kScheduleKnown, {}, kScheduleForeign};
-inline constexpr Word kTriggerKnown[] = {"asset", "dag", "mode", "params"};
-inline constexpr Word kTriggerLater[] = {"s3", "webhook"};
+inline constexpr Word kTriggerKnown[] = {"asset", "dag", "s3", "mode", "params"};
+inline constexpr Word kTriggerLater[] = {"webhook"};
 inline constexpr Foreign kTriggerForeign[] = {
     {"dataset", "asset"}, {"assets", "asset"}, {"uri", "asset"}, {"workflow", "dag"}, {"inputs", "params"}};
 inline constexpr KeySet kTrigger{"a trigger", kTriggerKnown, kTriggerLater, kTriggerForeign};
@@ -81,6 +81,15 @@ inline constexpr KeySet kTree{"'asset'", kTreeKnown, {}, kTreeForeign};
 inline constexpr Word kDagTriggerKnown[] = {"name", "on"};
 inline constexpr Foreign kDagTriggerForeign[] = {{"states", "on"}, {"state", "on"}, {"id", "name"}, {"dag_id", "name"}};
 inline constexpr KeySet kDagTrigger{"'dag'", kDagTriggerKnown, {}, kDagTriggerForeign};
+inline constexpr Word kObjectTriggerKnown[] = {"key", "every", "existing"};
+inline constexpr Foreign kObjectTriggerForeign[] = {{"uri", "key"},
+                                                    {"prefix", "key"},
+                                                    {"bucket_key", "key"},
+                                                    {"match", "key"},
+                                                    {"poke_interval", "every"},
+                                                    {"interval", "every"},
+                                                    {"first_look", "existing"}};
+inline constexpr KeySet kObjectTrigger{"'s3'", kObjectTriggerKnown, {}, kObjectTriggerForeign};
 inline constexpr Word kDstKnown[] = {"gap", "fold"};
 inline constexpr KeySet kDst{"'dst'", kDstKnown};
 

@@ -15,7 +15,33 @@ namespace {
 using yaml::Node;
 using Kind = EventSource::Kind;
 
-constexpr std::array kTriggerKinds = {Kind::kAsset, Kind::kDag};
+constexpr std::array kTriggerKinds = {Kind::kAsset, Kind::kDag, Kind::kObject};
+constexpr std::size_t kKeyBytesMax = 900;  ///< As the object stores have it.
+constexpr auto kLookEveryMin = std::chrono::seconds(1);
+constexpr auto kLookEveryMax = std::chrono::hours(24);
+
+/// What is wrong with the name of objects; "" for nothing.
+std::string object_problem(const std::string& name) {
+  constexpr std::string_view kS3 = "s3://";
+  if (name.empty()) return "'s3' is empty";
+  if (name.find("${{") != std::string::npos) {
+    return "a trigger takes no expression: there is no run yet that it could be about";
+  }
+  std::string key = name;
+  if (name.starts_with(kS3)) {
+    const std::size_t slash = name.find('/', kS3.size());
+    if (slash == std::string::npos || slash == kS3.size() || slash + 1 == name.size()) {
+      return "'s3' needs a key in the bucket: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or s3://BUCKET/PREFIX/*.csv";
+    }
+    if (is_pattern(name.substr(0, slash))) return "the bucket's name cannot be a pattern";
+    key.erase(0, slash + 1);
+  }
+  if (key.starts_with('/')) return "'s3' needs a key; it must not begin with '/'";
+  for (const std::string_view wrong : {"//", "/./", "/../"}) {
+    if (("/" + key).find(wrong) != std::string::npos) return fmt::format("no key of an object has '{}' in it", wrong);
+  }
+  return key.size() > kKeyBytesMax ? fmt::format("a key has at most {} bytes", kKeyBytesMax) : "";
+}
 
 /// Reads all triggers of a file.
 class TriggerReader {
@@ -48,12 +74,12 @@ class TriggerReader {
       if (node.find(name_of(kind)) != nullptr) found.push_back(kind);
     }
     if (found.size() != 1) {
-      return error(node, found.empty() ? "a trigger needs an 'asset' or a 'dag'"
+      return error(node, found.empty() ? "a trigger needs one of asset, dag and s3"
                                        : "a trigger is for one kind of thing: write an entry of the list for each");
     }
     TriggerSpec spec;
     const Node& what = *node.find(name_of(found[0]));
-    const bool right = found[0] == Kind::kDag ? read_dag(what, spec) : read_asset(what, spec.when);
+    const bool right = read_source(what, found[0], spec);
     if (const Node* mode = node.find("mode")) {
       const std::vector<std::string> choices = {"collapse", "each"};
       spec.mode = static_cast<TriggerMode>(reader_.choice(*mode, "mode", choices).value_or(0));
@@ -63,6 +89,33 @@ class TriggerReader {
     }
     check_params(node, spec);
     if (right) triggers_.push_back(std::move(spec));
+  }
+
+  /// False after a complaint.
+  bool read_source(const Node& node, Kind kind, TriggerSpec& spec) {
+    if (kind == Kind::kDag) return read_dag(node, spec);
+    return kind == Kind::kObject ? read_objects(node, spec) : read_asset(node, spec.when);
+  }
+
+  bool read_objects(const Node& node, TriggerSpec& spec) {
+    const Node* name = &node;
+    if (!node.is_scalar()) {
+      if (!reader_.check_keys(node, keys::kObjectTrigger)) return false;
+      name = node.find("key");
+      reader_.take_duration(node, "every", spec.every);
+      if (spec.every < kLookEveryMin || spec.every > kLookEveryMax) error(*node.find("every"), "'every' is from 1s to 1d");
+      reader_.take_boolean(node, "existing", spec.existing);
+      if (name == nullptr) {
+        error(node,
+              "'s3' needs a 'key': of one object, with '/' at its end of all beneath, or a pattern such as *.csv");
+        return false;
+      }
+    }
+    const auto text = reader_.text(*name, "s3");
+    if (!text) return false;
+    std::string problem = object_problem(*text);
+    if (!problem.empty()) error(*name, std::move(problem));
+    return problem.empty() && add_source(*name, Kind::kObject, *text, spec.when);
   }
 
   /// False after a complaint.

@@ -105,6 +105,10 @@ enum class Mutant : std::uint8_t {
   kEventsTellNobody,
   kEventsAreTakenTwice,
   kRestoreForgetsEvents,
+  kFirstLookIsNews,
+  kNewVersionIsNoNews,
+  kSightingsAreNotKept,
+  kRestoreForgetsSightings,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

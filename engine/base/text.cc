@@ -88,6 +88,33 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+bool matches_pattern(std::string_view text, std::string_view pattern) {
+  std::size_t at = 0;
+  std::size_t wanted = 0;
+  std::size_t star = std::string_view::npos;  // The last `*` that was passed, ...
+  std::size_t taken = 0;                      // ... and up to where it stands for the text.
+  while (at < text.size()) {
+    const std::string_view rest = text.substr(at);
+    if (wanted < pattern.size() && pattern[wanted] == '*') {
+      star = wanted++;
+      taken = at;
+    } else if (wanted < pattern.size() && pattern[wanted] == '?') {
+      ++wanted;
+      at += std::max<std::size_t>(character_length(rest), 1);
+    } else if (wanted < pattern.size() && pattern[wanted] == text[at]) {
+      ++wanted;
+      ++at;
+    } else if (star != std::string_view::npos) {
+      at = taken += std::max<std::size_t>(character_length(text.substr(taken)), 1);
+      wanted = star + 1;
+    } else {
+      return false;
+    }
+  }
+  while (wanted < pattern.size() && pattern[wanted] == '*') ++wanted;
+  return wanted == pattern.size();
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());

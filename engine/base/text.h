@@ -26,4 +26,8 @@ bool is_utf8(std::string_view text);
 /// them, and bytes that are no UTF-8 become `\xHH`. So no text can forge a line or drive a terminal.
 std::string printable(std::string_view text);
 
+/// Whether the whole of `text` is as `pattern` says: `*` stands for any characters, also none, `?` for one; all others
+/// for themselves. Cost: O(pattern * text).
+bool matches_pattern(std::string_view text, std::string_view pattern);
+
 }  // namespace chappe

@@ -41,6 +41,8 @@ std::string_view name_of(EventSource::Kind kind) {
   return "";
 }
 
+bool is_pattern(std::string_view object_name) { return object_name.find_first_of("*?") != std::string_view::npos; }
+
 std::string to_text(const EventSource& source) { return std::string(name_of(source.kind)) + " " + source.name; }
 
 bool TriggerCondition::holds(const Has& has) const {

@@ -2,6 +2,7 @@
 /// What starts a deployed DAG beside people and time: news of data, of other DAGs, from outside.
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -28,12 +29,14 @@ struct EventSource {
     kObject = 3,  ///< An object came that was not there, or is another one.
     kHook = 4,    ///< Somebody called it.
   } kind = Kind::kAsset;
-  std::string name;  ///< URI or short name; DAG; key or "PREFIX/"; hook.
+  std::string name;  ///< URI or short name; DAG; key, "PREFIX/" or a pattern; hook.
   auto operator<=>(const EventSource&) const = default;
   bool operator==(const EventSource&) const = default;
 };
 std::string_view name_of(EventSource::Kind kind);  ///< As the file's key: "asset".
-std::string to_text(const EventSource& source);    ///< "asset s3://bronze/income"
+/// Of a kObject: whether its name says what keys must look like (`*`, `?`), and does not end where they begin.
+bool is_pattern(std::string_view object_name);
+std::string to_text(const EventSource& source);  ///< "asset s3://bronze/income"
 
 /// One source, or several that must all have events, or any.
 struct TriggerCondition {
@@ -63,6 +66,9 @@ struct TriggerSpec {
   bool on_success = true;
   bool on_failed = false;
   bool on_cancelled = false;
+  // Of objects.
+  Duration every = std::chrono::seconds(30);  ///< How often one looks.
+  bool existing = false;                      ///< What is there at the first look is news, too.
 
   EventSource::Kind kind() const;
   bool concerns(RunState end) const;

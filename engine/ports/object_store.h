@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/base/time.h"
 
 namespace chappe {
 
@@ -22,7 +23,8 @@ struct ObjectInfo {
   std::string key;
   std::uint64_t size = 0;
   std::string etag;           ///< As the store gives it, without quotes; "" where it has none.
-  std::string store_version;  ///< Version id; "" where the bucket keeps none.
+  std::string store_version;  ///< Version id; "" where the bucket keeps none, and in lists.
+  WallTime modified_at;       ///< Not set where the store does not say.
   std::vector<std::pair<std::string, std::string>> metadata;  ///< Lower-case names, without "x-amz-meta-".
 };
 
@@ -91,6 +93,8 @@ class ObjectStore {
   virtual Result<void> abort(const std::string& upload) = 0;
   /// Where an asset's URI is in the world, for people and other tools: "s3://bucket/prefix/assets/NAME", "/path/...".
   virtual std::string locate(const std::string& uri) const = 0;
+  /// The same of an object: "s3://bucket/prefix/objects/KEY", "/path/...".
+  virtual std::string locate_object(const std::string& key) const = 0;
 };
 
 }  // namespace chappe

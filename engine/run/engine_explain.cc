@@ -261,6 +261,8 @@ std::string Engine::dump_json() const {
     ValueMap events;
     for (const auto& [source, waiting] : deployment.events)
       events.emplace_back(to_text(source), number(waiting.size()));
+    ValueMap seen;
+    for (const auto& [source, objects] : deployment.seen) seen.emplace_back(source, number(objects.size()));
     schedules.emplace_back(ValueMap{{"dag", dag},
                                     {"version", deployment.row.version},
                                     {"paused", deployment.row.paused},
@@ -269,6 +271,7 @@ std::string Engine::dump_json() const {
                                     {"next", to_iso8601(deployment.next)},
                                     {"due", to_iso8601(deployment.due)},
                                     {"events", std::move(events)},
+                                    {"seen", std::move(seen)},
                                     {"waits_for", deployment.row.waits_for}});
   }
   ValueList backfills;

@@ -42,6 +42,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   state->adopt_deployments(std::move(stored.deployments));
   state->last_event = stored.last_event;
   state->adopt_events(std::move(stored.events));
+  state->adopt_sightings(std::move(stored.sightings));
   state->adopt_backfills(std::move(stored.backfills));
   for (WorkerRow& row : stored.workers) {
     WorkerState& worker = state->workers[row.seq];

@@ -98,6 +98,11 @@ Result<void> EngineState::check_deployable(const DagDeployed& event) const {
     return fail(ErrorCode::kConflict,
                 fmt::format("DAG {} comes from the file {}: change it there", dag.name, known->second.row.origin));
   }
+  if (const std::size_t more = new_listings(dag); looks.size() + more > config.looks_max) {
+    return fail(ErrorCode::kConflict, fmt::format("{} different things outside are looked at already, for triggers and "
+                                                  "tasks that wait; this would be {} more",
+                                                  looks.size(), more));
+  }
   if (dag.schedule.empty()) return {};  // Each event gives parameters of its own.
   auto params = resolve_params(dag.params, Value());
   if (!params) return fail(std::move(params.error()).in("a schedule starts runs with the defaults of all parameters"));

@@ -13,7 +13,7 @@
 ///   engine_subdag.cc  tasks that start runs of other DAGs   engine_again.cc    tasks that people run again, or mark
 ///   engine_backfills.cc  runs for a stretch of the past     engine_cache.cc    results that are used again
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
-///   engine_notify.cc  what people are told of
+///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
 #pragma once
 
 #include <deque>
@@ -186,6 +186,17 @@ struct EngineState {
   bool fire_trigger(Deployment& deployment);
   void start_triggered_run(Deployment& deployment, const TriggerSpec& trigger, std::vector<TriggerEventRow> taken);
   void note_waits(Deployment& deployment);
+
+  // ---- engine_listings.cc ----
+  std::optional<Duration> listing_interval(const EventSource& source) const;
+  void order_listing(const EventSource& source);
+  std::size_t new_listings(const Dag& dag) const;
+  void on_listing(const LookReported& event);
+  void take_in_listing(Deployment& deployment, const TriggerSpec& trigger, const EventSource& source,
+                       const std::vector<SeenObject>& objects);
+  void read_on(Deployment& deployment, const EventSource& source);
+  void forget_sightings(Deployment& deployment, const std::vector<EventSource>& heard);
+  void adopt_sightings(std::vector<SightingRow> stored);
 
   // ---- engine_backfills.cc ----
   void on(const BackfillRequested& event);

@@ -86,6 +86,9 @@ struct Deployment {
   } turn = Turn::kNone;
   std::map<EventSource, std::deque<TriggerEventRow>> events;  ///< That wait, oldest first; none is empty.
   bool events_in_line = false;                                ///< In EngineState::event_line.
+  /// By source, for those of kObject that were looked at: by object, which version was seen.
+  std::map<std::string, std::map<std::string, std::string, std::less<>>, std::less<>> seen;
+  std::set<std::string> unread;  ///< Of these, those that have more news than may wait.
 };
 
 /// A backfill that is not over.
@@ -99,7 +102,7 @@ struct Backfill {
 
 /// Something outside that is being looked at.
 struct Look {
-  std::set<InstanceKey> waiters;  ///< Not empty.
+  std::set<InstanceKey> waiters;  ///< Not empty, but of a listing, which is for whoever listens (`consumers`).
   Duration every{};               ///< The shortest that anybody asked for.
   std::string told;               ///< Why it is not there, as far as it is known.
 };

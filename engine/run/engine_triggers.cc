@@ -109,7 +109,10 @@ void EngineState::listen(const Deployment& deployment) {
   for (std::uint32_t i = 0; i < triggers.size(); ++i) {
     std::vector<EventSource> sources;
     triggers[i].when.collect(sources);
-    for (EventSource& source : sources) consumers[std::move(source)][deployment.dag->name] = i;
+    for (const EventSource& source : sources) {
+      consumers[source][deployment.dag->name] = i;
+      if (source.kind == EventSource::Kind::kObject) order_listing(source);
+    }
   }
 }
 
@@ -122,6 +125,7 @@ void EngineState::stop_listening(const Deployment& deployment) {
       const auto listeners = consumers.find(source);
       listeners->second.erase(deployment.dag->name);
       if (listeners->second.empty()) consumers.erase(listeners);
+      if (source.kind == EventSource::Kind::kObject) order_listing(source);
     }
   }
 }
@@ -142,6 +146,7 @@ void EngineState::forget_unheard_events(Deployment& deployment) {
   for (const EventSource& source : unheard) {
     while (deployment.events.contains(source)) give_up_event(deployment, source);
   }
+  forget_sightings(deployment, heard);
   note_waits(deployment);
   line_up(deployment);  // What it has may be all that it needs by now.
 }
@@ -166,6 +171,14 @@ void EngineState::note_waits(Deployment& deployment) {
     if (events.size() > 1) there += fmt::format(" ({} times)", events.size());
   }
   if (!there.empty()) text += "; there is " + there;
+  for (const TriggerSpec& trigger : deployment.dag->triggers) {
+    if (trigger.kind() != EventSource::Kind::kObject) continue;
+    const std::string& name = trigger.when.source.name;
+    const auto look = looks.find({LookTarget::Kind::kListing, name, 0});
+    if (look != looks.end() && !look->second.told.empty()) {
+      text += fmt::format("; last look at {}: {}", name, look->second.told);
+    }
+  }
 }
 
 // ---- Events come ----
@@ -304,6 +317,7 @@ void EngineState::start_triggered_run(Deployment& deployment, const TriggerSpec&
   }
   for (const TriggerEventRow& event : taken) {
     if (!CHAPPE_MUTANT(kEventsAreTakenTwice)) out.persist.taken.push_back({event.id, run});
+    read_on(deployment, event.source);
   }
   note_waits(deployment);
   save(deployment);

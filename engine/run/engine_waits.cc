@@ -41,6 +41,8 @@ std::string told_look(const LookTarget& target) {
       return fmt::format("file '{}'", target.name);
     case LookTarget::Kind::kHttp:
       return fmt::format("{} to answer with {}", target.name, target.status);
+    case LookTarget::Kind::kListing:  // No task waits for one.
+      break;
   }
   return "";
 }
@@ -351,6 +353,7 @@ void EngineState::tell_asset_waiters() {
 }
 
 void EngineState::on(const LookReported& event) {
+  if (event.target.kind == LookTarget::Kind::kListing) return on_listing(event);
   const auto found = looks.find(event.target);
   if (found == looks.end()) {
     looks_changed.insert(event.target);  // The order to stop has crossed it, or was for another scheduler.

@@ -138,12 +138,29 @@ struct DatesLooked {
   std::vector<Date> dates;
 };
 
-/// Something outside that a task may wait for, and that nobody tells of: it is looked at from time to time.
+/// Something outside that a task may wait for, or that may start a run, and that nobody tells of: it is looked at from
+/// time to time.
 struct LookTarget {
-  enum class Kind : std::uint8_t { kObject, kFile, kHttp } kind = Kind::kObject;
-  std::string name;          ///< Key, "PREFIX/" or "s3://BUCKET/KEY"; path; URL.
+  enum class Kind : std::uint8_t {
+    kObject,
+    kFile,
+    kHttp,
+    kListing,  ///< All objects that an S3 trigger is about: one never stops looking.
+  } kind = Kind::kObject;
+  std::string name;          ///< Key, "PREFIX/" or "s3://BUCKET/KEY", of a listing also a pattern; path; URL.
   std::uint16_t status = 0;  ///< Of kHttp: the answer that counts.
   auto operator<=>(const LookTarget&) const = default;
+};
+
+/// An object of a listing.
+struct SeenObject {
+  std::string key;  ///< Without its bucket.
+  std::string uri;  ///< Where it is in the world.
+  std::string etag;
+  std::string version;  ///< Of a bucket that keeps versions, where the store told.
+  std::uint64_t size = 0;
+  WallTime modified_at;
+  bool operator==(const SeenObject&) const = default;
 };
 
 /// Somebody looked at it, and it is there; or there is news of why it is not.
@@ -153,9 +170,11 @@ struct LookReported {
     kThere,
     kNotYet,
     kRefused,  ///< It may not be looked at: nobody does so again.
+    kListed,   ///< Of a kListing: these are all objects.
   } what = What::kNotYet;
-  ValueMap found;       ///< With kThere: outputs of whoever waits for it.
-  std::string message;  ///< For people, of the other two.
+  ValueMap found;                        ///< With kThere: outputs of whoever waits for it.
+  std::string message;                   ///< For people, of kNotYet and kRefused.
+  std::vector<SeenObject> objects = {};  ///< With kListed: by key, at most kSightingsMax.
 };
 
 /// Somebody was refused something. The API bounds how often it says so.

@@ -16,6 +16,7 @@
 #include "engine/lineage/objects.h"
 #include "engine/model/backfill.h"
 #include "engine/model/dag.h"
+#include "engine/run/trigger_records.h"
 
 namespace chappe {
 
@@ -292,29 +293,6 @@ struct TokenChange {
   bool operator==(const TokenChange&) const = default;
 };
 
-/// An event that the trigger of a deployed DAG was told of. It waits for a run to take it, and stays with that run.
-struct TriggerEventRow {
-  EventId id;
-  std::string dag;  ///< Whose trigger.
-  EventSource source;
-  std::string key;        ///< Where not empty, no other event of this source and this DAG has it.
-  Value detail;           ///< Map: `event` in expressions.
-  Value params;           ///< Map: those that it gives to the run.
-  WallTime logical_time;  ///< Of the run that it came from; not set: it came from none.
-  WallTime interval_start;
-  WallTime interval_end;
-  WallTime at;
-  RunSeq run;  ///< That took it; 0: it waits.
-  bool operator==(const TriggerEventRow&) const = default;
-};
-
-/// "It waits no more."
-struct TriggerEventTaken {
-  EventId id;
-  RunSeq run;  ///< That takes it; 0: it was given up, and its row goes.
-  bool operator==(const TriggerEventTaken&) const = default;
-};
-
 /// A DAG that is deployed: what starts it by itself, and how far that has come. A row stays when the DAG is undeployed,
 /// so that no time of it ever starts a second run.
 struct DeploymentRow {
@@ -415,6 +393,7 @@ struct Persist {
   std::vector<DeploymentRow> deployments;      ///< Insert, or update by dag, in order.
   std::vector<TriggerEventRow> events;         ///< Insert.
   std::vector<TriggerEventTaken> taken;        ///< Update or delete by id: those that wait.
+  std::vector<SightingChange> sightings;       ///< Insert, update or delete by DAG, source and object, in order.
   std::vector<BackfillRow> backfills;          ///< Insert, or update by id, in order.
   std::vector<CacheUseRow> cache_uses;         ///< Insert, or update by instance, in order.
   std::vector<InstanceKey> cache_forgets;      ///< Delete the entries that these instances made or used, then ...
@@ -478,6 +457,7 @@ struct StoredState {
   std::vector<StoredDeployment> deployments;  ///< All, removed ones too, by dag.
   EventId last_event;
   std::vector<TriggerEventRow> events;    ///< That wait, by id.
+  std::vector<SightingRow> sightings;     ///< All, by DAG, source and object.
   std::vector<StoredBackfill> backfills;  ///< Not final, by id.
   std::uint64_t last_notification = 0;
   std::uint32_t notifications_pending = 0;

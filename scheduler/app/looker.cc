@@ -1,13 +1,29 @@
 #include "scheduler/app/looker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "storage/digest/digest.h"
 
 namespace chappe {
 namespace {
 
 constexpr double kJitter = 0.1;  ///< Of an interval: so that what began together does not stay together.
 constexpr Duration kFirstWithin = std::chrono::seconds(1);
+
+/// Of a listing; "" of anything else.
+std::string digest_of(const LookReported& seen) {
+  if (seen.what != LookReported::What::kListed) return "";
+  Sha256 digest;
+  for (const SeenObject& object : seen.objects) {
+    // No key has a NUL, nor an ETag or a version a space.
+    digest.update(fmt::format("{}{}{} {} {} {}\n", object.key, '\0', object.etag, object.version, object.size,
+                              object.modified_at.us));
+  }
+  return to_hex(digest.finish());
+}
 
 }  // namespace
 
@@ -27,6 +43,7 @@ void Looker::order(const LookOrder& order) {
     Looked& looked = looked_[order.target];
     looked.every = *order.every;
     looked.order = ++orders_;
+    looked.listed.clear();
     std::uniform_real_distribution<double> share(0, 1);
     const auto first = std::min<Duration>(kFirstWithin, looked.every / 2) * share(chance_);
     plan(order.target, looked, std::chrono::duration_cast<Duration>(first));
@@ -80,12 +97,15 @@ void Looker::look_once(const LookTarget& target, std::unique_lock<std::mutex>& l
   lane_of(target).due.erase(*std::exchange(before.planned, std::nullopt));
   lock.unlock();
   LookReported seen = look_(target);
+  const std::string listed = digest_of(seen);
   lock.lock();
   const auto found = looked_.find(target);
   if (found == looked_.end() || found->second.order != order) return;
-  const bool ended = seen.what != LookReported::What::kNotYet;
-  const bool news = ended || found->second.told != seen.message;
+  const bool ended = seen.what == LookReported::What::kThere || seen.what == LookReported::What::kRefused;
+  const bool changed = seen.what == LookReported::What::kListed && found->second.listed != listed;
+  const bool news = ended || changed || found->second.told != seen.message;
   found->second.told = seen.message;
+  if (changed) found->second.listed = listed;
   if (ended) {
     forget(target);
   } else {

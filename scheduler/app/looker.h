@@ -3,7 +3,7 @@
 /// its own, so that nothing that is slow to answer holds up the loop; and no kind of thing holds up another.
 ///
 /// Tells of a target once it is there, or must not be looked at, and then looks no more; and of why it is not there
-/// whenever that changes.
+/// whenever that changes. Of a listing it tells at the first look after an order, and whenever it changes, for ever.
 #pragma once
 
 #include <array>
@@ -36,7 +36,7 @@ class Looker {
   void order(const LookOrder& order);
 
  private:
-  static constexpr std::array<std::size_t, 3> kThreads{2, 1, 4};  ///< By LookTarget::Kind: looks at a time.
+  static constexpr std::array<std::size_t, 4> kThreads{2, 1, 4, 2};  ///< By LookTarget::Kind: looks at a time.
   static constexpr std::size_t kKinds = kThreads.size();
 
   using Clock = std::chrono::steady_clock;
@@ -46,6 +46,7 @@ class Looker {
     std::uint64_t order = 0;                ///< A look of an earlier one counts for nothing.
     std::optional<Plan::iterator> planned;  ///< Not set: a look is under way.
     std::string told;
+    std::string listed;  ///< Which listing was told: a digest; "": none since the order.
   };
   struct Lane {
     Plan due;

@@ -83,6 +83,12 @@ void Loop::take_mail(Mail& mail) {
     const bool is_waiting = (seen != nullptr && seen->what == LookReported::What::kNotYet) ||
                             (pod != nullptr && pod->what == PodSeen::What::kWaiting);
     if (low_on_space_ && is_waiting) return;
+    if (low_on_space_ && seen != nullptr && seen->what == LookReported::What::kListed) {
+      std::erase_if(kept_, [&](const Event& earlier) {  // This one says it all.
+        const auto* other = std::get_if<LookReported>(&earlier);
+        return other != nullptr && other->target == seen->target;
+      });
+    }
     (low_on_space_ ? kept_ : inbox_.events).push_back(std::move(event));
   }
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "engine/base/text.h"
 #include "engine/ports/object_key.h"
 #include "storage/open/object_stores.h"
 
@@ -19,12 +20,14 @@ using What = LookReported::What;
 
 constexpr std::string_view kS3 = "s3://";
 
-LookReported there(const LookTarget& target, ValueMap found) { return {target, What::kThere, std::move(found), ""}; }
+LookReported there(const LookTarget& target, ValueMap found) {
+  return {.target = target, .what = What::kThere, .found = std::move(found), .message = ""};
+}
 LookReported not_yet(const LookTarget& target, std::string message) {
-  return {target, What::kNotYet, {}, std::move(message)};
+  return {.target = target, .what = What::kNotYet, .found = {}, .message = std::move(message)};
 }
 LookReported refused(const LookTarget& target, std::string message) {
-  return {target, What::kRefused, {}, std::move(message)};
+  return {.target = target, .what = What::kRefused, .found = {}, .message = std::move(message)};
 }
 
 /// What another look cannot change ends the wait; a store that is out of reach, or credentials that are too old, may.
@@ -34,6 +37,10 @@ LookReported failed(const LookTarget& target, const Error& error) {
 }
 
 Value size_value(std::uint64_t size) { return static_cast<std::int64_t>(size); }
+
+SeenObject seen(const ObjectStore& store, const ObjectInfo& info) {
+  return {info.key, store.locate_object(info.key), info.etag, info.store_version, info.size, info.modified_at};
+}
 
 /// The first object in the order of keys, or the one with this key.
 Result<std::optional<ObjectInfo>> find_object(ObjectStore& store, const std::string& key) {
@@ -74,6 +81,8 @@ LookReported Outside::look(const LookTarget& target) {
       return look_at_file(target);
     case LookTarget::Kind::kHttp:
       return look_at_url(target);
+    case LookTarget::Kind::kListing:
+      return list_objects(target);
   }
   return refused(target, "nobody knows how to look at this");
 }
@@ -83,30 +92,61 @@ Result<ObjectStore*> Outside::store_of(const std::string& bucket) {
   const auto known = buckets_.find(bucket);
   if (known != buckets_.end()) return known->second.get();
   if (buckets_.size() >= kBucketsMax) {
-    return fail(ErrorCode::kUnsupported, fmt::format("tasks wait for objects in {} buckets already", buckets_.size()));
+    return fail(ErrorCode::kUnsupported, fmt::format("objects in {} buckets are looked at already", buckets_.size()));
   }
-  auto opened = open_object_store(std::string(kS3) + bucket);
+  auto opened = open_bucket(bucket);
   if (!opened) return fail(std::move(opened.error()));
   return (buckets_[bucket] = std::move(*opened)).get();
 }
 
-LookReported Outside::look_at_object(const LookTarget& target) {
-  ObjectStore* store = &objects_;
-  std::string key = target.name;
-  if (key.starts_with(kS3)) {
-    const std::size_t slash = key.find('/', kS3.size());
-    if (slash == std::string::npos) return refused(target, fmt::format("'{}' has no key: s3://BUCKET/KEY", key));
-    const auto opened = store_of(key.substr(kS3.size(), slash - kS3.size()));
-    if (!opened) return failed(target, opened.error());
-    store = *opened;
-    key.erase(0, slash + 1);
+/// The store that a name is of, and its key there.
+Result<Outside::Place> Outside::place_of(const std::string& name) {
+  if (!name.starts_with(kS3)) return Place{&objects_, name};
+  const std::size_t slash = name.find('/', kS3.size());
+  if (slash == std::string::npos) {
+    return fail(ErrorCode::kInvalidInput, fmt::format("'{}' has no key: s3://BUCKET/KEY", name));
   }
+  const auto opened = store_of(name.substr(kS3.size(), slash - kS3.size()));
+  if (!opened) return fail(opened.error());
+  return Place{*opened, name.substr(slash + 1)};
+}
+
+LookReported Outside::look_at_object(const LookTarget& target) {
+  const auto place = place_of(target.name);
+  if (!place) return failed(target, place.error());
+  const std::string& key = place->key;
   const auto fits = check_object_key(key.ends_with('/') ? std::string_view(key).substr(0, key.size() - 1) : key);
   if (!fits) return failed(target, fits.error());
-  const auto found = find_object(*store, key);
+  const auto found = find_object(*place->store, key);
   if (!found) return failed(target, found.error());
   if (!*found) return not_yet(target, "there is no such object");
   return there(target, {{"key", (*found)->key}, {"etag", (*found)->etag}, {"size", size_value((*found)->size)}});
+}
+
+/// One object, all beneath a prefix, or those that look as a pattern says.
+LookReported Outside::list_objects(const LookTarget& target) {
+  const auto place = place_of(target.name);
+  if (!place) return failed(target, place.error());
+  const std::string& key = place->key;
+  LookReported report{.target = target, .what = What::kListed, .found = {}, .message = "", .objects = {}};
+  if (!key.ends_with('/') && !is_pattern(key)) {
+    auto info = place->store->head(key);
+    if (info) report.objects.push_back(seen(*place->store, *info));
+    return info || info.error().code == ErrorCode::kNotFound ? report : failed(target, info.error());
+  }
+  bool too_many = false;
+  const auto listed = place->store->list(key.substr(0, key.find_first_of("*?")), [&](const ObjectInfo& info) {
+    if (info.key.ends_with('/')) return true;  // What marks a folder is nothing in it.
+    if (is_pattern(key) && !matches_pattern(info.key, key)) return true;
+    too_many = report.objects.size() >= kSightingsMax;
+    if (!too_many) report.objects.push_back(seen(*place->store, info));
+    return !too_many;
+  });
+  if (!listed) return failed(target, listed.error());
+  if (!too_many) return report;
+  return not_yet(target, fmt::format("there are more than {} objects: nothing is news until there are fewer, or the "
+                                     "trigger is about fewer",
+                                     kSightingsMax));
 }
 
 LookReported Outside::look_at_file(const LookTarget& target) const {

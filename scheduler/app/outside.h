@@ -1,5 +1,6 @@
 /// \file
-/// Looks at things outside that tasks wait for: objects, files of this host, answers of web servers.
+/// Looks at things outside that tasks wait for and triggers listen to: objects, files of this host, answers of web
+/// servers.
 ///
 /// A task may wait for any object of the store, and for `s3://BUCKET/KEY` with the daemon's own credentials. Files only
 /// beneath directories that the operator allowed, symbolic links followed. Of a URL only the status and the ETag are
@@ -30,10 +31,16 @@ class Outside {
  private:
   static constexpr std::size_t kBucketsMax = 100;
 
+  struct Place {
+    ObjectStore* store = nullptr;
+    std::string key;
+  };
   LookReported look_at_object(const LookTarget& target);
+  LookReported list_objects(const LookTarget& target);
   LookReported look_at_file(const LookTarget& target) const;
   LookReported look_at_url(const LookTarget& target);
   Result<ObjectStore*> store_of(const std::string& bucket);
+  Result<Place> place_of(const std::string& name);
 
   ObjectStore& objects_;
   std::vector<std::filesystem::path> file_roots_;

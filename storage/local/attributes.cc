@@ -38,4 +38,8 @@ Metadata read_attributes(const File& file) {
   return metadata;
 }
 
+WallTime modified_at(const struct stat& status) {
+  return {std::int64_t{status.st_mtim.tv_sec} * 1'000'000 + status.st_mtim.tv_nsec / 1000};
+}
+
 }  // namespace chappe::local

@@ -81,8 +81,10 @@ class Walk {
     if (!file) return fail(file.error());
     struct stat status {};
     if (::fstat(file->fd(), &status) != 0) return fail(system_error("look at", entry.path, errno));
-    return visit_(
-        {.key = entry.key, .size = static_cast<std::uint64_t>(status.st_size), .metadata = read_attributes(*file)});
+    return visit_({.key = entry.key,
+                   .size = static_cast<std::uint64_t>(status.st_size),
+                   .modified_at = modified_at(status),
+                   .metadata = read_attributes(*file)});
   }
 
   const Directory& root_;

@@ -103,6 +103,10 @@ class LocalObjectStore final : public ObjectStore {
 
   std::string locate(const std::string& uri) const override { return root_.path() + "/assets/" + path_of_key(uri); }
 
+  std::string locate_object(const std::string& key) const override {
+    return root_.path() + "/objects/" + path_of_key(key);
+  }
+
  private:
   Result<File> open_object(const std::string& key) const {
     if (auto valid = check_object_key(key); !valid) return fail(std::move(valid.error()));
@@ -117,8 +121,10 @@ class LocalObjectStore final : public ObjectStore {
     const auto status = status_of(file, key);
     if (!status) return fail(status.error());
     if (!S_ISREG(status->st_mode)) return not_found(key);
-    return ObjectInfo{
-        .key = key, .size = static_cast<std::uint64_t>(status->st_size), .metadata = local::read_attributes(file)};
+    return ObjectInfo{.key = key,
+                      .size = static_cast<std::uint64_t>(status->st_size),
+                      .modified_at = local::modified_at(*status),
+                      .metadata = local::read_attributes(file)};
   }
 
   static Result<void> copy_out(const File& file, std::uint64_t offset, std::uint64_t length,

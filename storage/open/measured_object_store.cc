@@ -99,6 +99,7 @@ class MeasuredObjectStore final : public ObjectStore {
     return abort_.measure([&] { return store_->abort(upload); });
   }
   std::string locate(const std::string& uri) const override { return store_->locate(uri); }
+  std::string locate_object(const std::string& key) const override { return store_->locate_object(key); }
 
  private:
   std::unique_ptr<ObjectStore> store_;

@@ -9,9 +9,10 @@
 namespace chappe {
 namespace {
 
-Result<std::unique_ptr<ObjectStore>> open_s3(const std::string& uri) {
+Result<std::unique_ptr<ObjectStore>> open_s3(const std::string& uri, bool plain) {
   auto location = parse_s3_uri(uri);
   if (!location) return fail(std::move(location.error()));
+  location->plain = plain;
   const s3::Environment environment = s3::process_environment();
   auto config = s3_config_of(environment);
   if (!config) return fail(std::move(config.error()));
@@ -30,12 +31,14 @@ Result<std::unique_ptr<ObjectStore>> open_file_uri(const std::string& uri) {
 }  // namespace
 
 Result<std::unique_ptr<ObjectStore>> open_object_store(const std::string& uri) {
-  if (uri.starts_with("s3://")) return open_s3(uri);
+  if (uri.starts_with("s3://")) return open_s3(uri, false);
   if (uri.starts_with("file://")) return open_file_uri(uri);
   if (uri.starts_with('/')) return open_local_object_store(uri);
   return fail(
       ErrorCode::kInvalidInput,
       fmt::format("object store \"{}\": expected s3://BUCKET[/PREFIX], file:///DIRECTORY or an absolute path", uri));
 }
+
+Result<std::unique_ptr<ObjectStore>> open_bucket(const std::string& bucket) { return open_s3("s3://" + bucket, true); }
 
 }  // namespace chappe

@@ -14,4 +14,7 @@ namespace chappe {
 /// for credentials, region, endpoint (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL) and CA. Does not touch the network.
 Result<std::unique_ptr<ObjectStore>> open_object_store(const std::string& uri);
 
+/// Any bucket of S3 with its own keys, to look at what others write there; credentials and the rest as above.
+Result<std::unique_ptr<ObjectStore>> open_bucket(const std::string& bucket);
+
 }  // namespace chappe

@@ -48,6 +48,7 @@ Result<ObjectInfo> read_object(const pugi::xml_node& node, bool is_encoded) {
     info.key = std::move(*key);
   }
   info.size = std::strtoull(child_text(node, "Size").c_str(), nullptr, 10);
+  info.modified_at = parse_iso8601(child_text(node, "LastModified")).value_or(WallTime{});
   return info;
 }
 

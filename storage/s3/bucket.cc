@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "proto/http/client.h"
 #include "storage/digest/digest.h"
@@ -68,10 +69,17 @@ Result<Pairs> object_headers(const PutOptions& options, const std::string& mark)
   return headers;
 }
 
+WallTime time_of(const std::string& http_date) {
+  std::tm utc{};
+  if (::strptime(http_date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc) == nullptr) return {};
+  return {std::int64_t{::timegm(&utc)} * 1'000'000};
+}
+
 ObjectInfo info_of(const http::Response& response, std::string key) {
   ObjectInfo info{.key = std::move(key),
                   .etag = without_quotes(response.header("etag")),
-                  .store_version = std::string(response.header("x-amz-version-id"))};
+                  .store_version = std::string(response.header("x-amz-version-id")),
+                  .modified_at = time_of(std::string(response.header("last-modified")))};
   info.size = std::strtoull(std::string(response.header("content-length")).c_str(), nullptr, 10);
   if (info.store_version == "null") info.store_version.clear();
   for (const auto& [name, value] : response.headers) {

@@ -100,8 +100,12 @@ class S3ObjectStore final : public ObjectStore {
     return fmt::format("s3://{}/{}assets/{}", location_.bucket, root_, uri);
   }
 
+  std::string locate_object(const std::string& key) const override {
+    return fmt::format("s3://{}/{}{}", location_.bucket, objects(), key);
+  }
+
  private:
-  std::string objects() const { return root_ + "objects/"; }
+  std::string objects() const { return location_.plain ? root_ : root_ + "objects/"; }
 
   Result<Location> object_at(const std::string& key) const {
     if (auto valid = check_object_key(key); !valid) return fail(std::move(valid.error()));

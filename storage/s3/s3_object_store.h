@@ -4,6 +4,8 @@
 ///   PREFIX/objects/KEY   what attempts wrote
 ///   PREFIX/assets/URI    what was published, or s3://BUCKET/KEY where an asset says so
 ///
+/// Or a bucket as it is (`plain`), to look at what others write there.
+///
 /// Publishing is a multipart upload that stays open until complete(), filled by server-side copies. Memory of a
 /// transfer is bounded whatever the object's size: four buffers of 8 MiB.
 #pragma once
@@ -22,6 +24,7 @@ struct S3Location {
   std::string bucket;
   std::string prefix;               ///< "" or without slashes at its ends.
   std::uint32_t page_keys = 1'000;  ///< Keys of one list request.
+  bool plain = false;               ///< Keys are the bucket's own, without "objects/" before them.
 };
 
 /// "s3://BUCKET[/PREFIX]". Errors: kInvalidInput.

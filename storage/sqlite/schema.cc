@@ -5,6 +5,7 @@
 #include <array>
 
 #include "engine/base/assert.h"
+#include "storage/sqlite/schema_triggers.h"
 
 namespace chappe::sqlite {
 namespace {
@@ -388,31 +389,6 @@ ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
 ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 )sql";
 
-// An event waits with run 0. What came with a run stays with it, and no event of one key comes twice.
-constexpr char kSchema10[] = R"sql(
-CREATE TABLE event_kinds (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
-INSERT INTO event_kinds VALUES (1, 'asset'), (2, 'dag'), (3, 's3'), (4, 'webhook');
-CREATE TABLE trigger_events (
-  id INTEGER PRIMARY KEY,
-  dag TEXT NOT NULL,
-  kind INTEGER NOT NULL REFERENCES event_kinds (id),
-  source TEXT NOT NULL,
-  key TEXT NOT NULL,
-  detail TEXT NOT NULL,  -- JSON.
-  params TEXT NOT NULL,  -- JSON.
-  logical_time_us INTEGER NOT NULL,
-  interval_start_us INTEGER NOT NULL,
-  interval_end_us INTEGER NOT NULL,
-  at_us INTEGER NOT NULL,
-  run INTEGER NOT NULL
-) STRICT;
-CREATE INDEX trigger_events_by_run ON trigger_events (run);
-CREATE UNIQUE INDEX trigger_events_by_key ON trigger_events (dag, kind, source, key) WHERE key <> '';
-ALTER TABLE deployments ADD COLUMN triggers TEXT NOT NULL DEFAULT '';
-ALTER TABLE deployments ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';  -- JSON.
-ALTER TABLE deployments ADD COLUMN waits_for TEXT NOT NULL DEFAULT '';
-)sql";
-
 // A worker in a pod has its row before it has joined: until then its incarnation is the pod's name.
 constexpr char kSchema11[] = R"sql(
 ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
@@ -452,7 +428,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{9, "images that attempts ran in", kSchema9},
                                  Migration{10, "events that start runs", kSchema10},
                                  Migration{11, "workers in pods", kSchema11},
-                                 Migration{12, "notifications", kSchema12}};
+                                 Migration{12, "notifications", kSchema12},
+                                 Migration{13, "objects that triggers have seen", kSchema13}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -196,6 +196,13 @@ struct Table<TriggerEventRow> {
 };
 
 template <>
+struct Table<SightingRow> {
+  static constexpr std::string_view kName = "sightings";
+  static constexpr std::string_view kColumns = "dag, source, object, stamp";
+  static auto fields(auto& row) { return std::tie(row.dag, row.source, row.object, row.stamp); }
+};
+
+template <>
 struct Table<BackfillRow> {
   static constexpr std::string_view kName = "backfills";
   static constexpr std::string_view kColumns =

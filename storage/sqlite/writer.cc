@@ -84,6 +84,11 @@ Writer::Writer(const Connection& connection)
       event_(connection, insert_sql<TriggerEventRow>()),
       take_event_(connection, "UPDATE trigger_events SET run = ?2 WHERE id = ?1 AND run = 0"),
       give_up_event_(connection, "DELETE FROM trigger_events WHERE id = ?1 AND run = 0"),
+      sighting_(connection, insert_sql<SightingRow>() + " ON CONFLICT DO NOTHING"),
+      sighting_change_(connection,
+                       "UPDATE sightings SET stamp = ?4 WHERE dag = ?1 AND source = ?2 AND object = ?3 AND stamp = ?5"),
+      sighting_gone_(connection, "DELETE FROM sightings WHERE dag = ?1 AND source = ?2 AND object = ?3 AND stamp = ?4"),
+      sightings_gone_(connection, "DELETE FROM sightings WHERE dag = ?1 AND source = ?2"),
       backfill_(connection,
                 insert_sql<BackfillRow>() +
                     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, done_us = excluded.done_us, made = "
@@ -131,6 +136,7 @@ void Writer::write(const Persist& changes) {
   for (const DeploymentRow& row : changes.deployments) write(row);
   for (const TriggerEventRow& row : changes.events) write_row(event_, row);
   for (const TriggerEventTaken& taken : changes.taken) write(taken);
+  for (const SightingChange& change : changes.sightings) write(change);
   for (const BackfillRow& row : changes.backfills) write(row);
   write_cache(changes);
   write_notifications(changes);
@@ -226,6 +232,21 @@ void Writer::write(const TriggerEventTaken& taken) {
   if (connection_.changes() != 1) {
     raise_conflict(fmt::format("event {}", taken.id.value), "one that waits", "none, or one that a run took");
   }
+}
+
+void Writer::write(const SightingChange& change) {
+  const SightingRow& row = change.row;
+  if (change.gone && row.object.empty()) return sightings_gone_.run(row.dag, row.source);
+  if (change.gone) {
+    sighting_gone_.run(row.dag, row.source, row.object, change.before);
+  } else if (change.before.empty()) {
+    write_row(sighting_, row);
+  } else {
+    write_row(sighting_change_, row, change.before);
+  }
+  if (connection_.changes() == 1) return;
+  raise_conflict(fmt::format("object '{}' of DAG {}", row.object, row.dag),
+                 change.before.empty() ? "one not seen" : change.before, "another");
 }
 
 void Writer::write(const BackfillRow& row) {

@@ -24,6 +24,7 @@ class Writer {
   void write(const TokenChange& change);
   void write(const DeploymentRow& row);
   void write(const TriggerEventTaken& taken);
+  void write(const SightingChange& change);
   void write(const BackfillRow& row);
   void write(const AuditRow& row);
   void write_cache(const Persist& changes);
@@ -54,6 +55,10 @@ class Writer {
   Statement event_;
   Statement take_event_;
   Statement give_up_event_;
+  Statement sighting_;
+  Statement sighting_change_;
+  Statement sighting_gone_;
+  Statement sightings_gone_;
   Statement backfill_;
   Statement notification_;
   Statement notification_change_;

@@ -108,6 +108,7 @@ class Laws {
   void check_quiet();
   void check_answer(const Request& request);
   bool all_runs_ended() const;
+  bool all_drops_seen() const;
   /// What has not come to its end, for people.
   std::string unfinished() const;
   bool ended(const RunId& run) const;
@@ -200,6 +201,9 @@ class Laws {
   void check_taken(const Persist& persist, const TriggerEventTaken& taken);
   void check_triggered(const RunRow& row, const Persist& persist);
   void check_no_event_waits();
+  // laws_objects.cc
+  void check_object_event(const Persist& persist, const TriggerEventRow& row);
+  void check_sighting(const Persist& persist, const SightingChange& change);
   const Story* listener(const std::string& dag) const;  ///< Null: it is none.
   // laws_backfills.cc
   void check_backfill_run(const RunRow& row);
@@ -258,7 +262,8 @@ class Laws {
   std::map<std::string, std::string> stands_;  ///< Key of what each URI shows.
   std::map<AssetVersionId, AssetVersion> versions_;
   std::map<std::string, AssetVersionId> aliases_;
-  std::set<AttemptId> published_;  ///< Asked for at least once.
+  std::set<AttemptId> published_;                               ///< Asked for at least once.
+  std::set<std::pair<std::string, std::string>> objects_told_;  ///< Listener; key and etag.
 };
 
 }  // namespace chappe::simulation

@@ -58,7 +58,11 @@ void Laws::check_events(const Persist& persist) {
     heard.push_back({{EventSource::Kind::kDag, change.row.dag}, key, change.row.state});
   }
   check_all_hear(persist, heard);
-  for (const TriggerEventRow& row : persist.events) check_event(row, heard);
+  for (const TriggerEventRow& row : persist.events) {
+    const bool of_object = row.source.kind == EventSource::Kind::kObject;
+    of_object ? check_object_event(persist, row) : check_event(row, heard);
+  }
+  for (const SightingChange& change : persist.sightings) check_sighting(persist, change);
   for (const TriggerEventTaken& taken : persist.taken) check_taken(persist, taken);
 }
 

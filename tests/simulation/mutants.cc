@@ -108,6 +108,10 @@ const std::vector<PlantedBug> kBugs{
     // Runs that events start.
     BUG(EventsTellNobody, "who listens to an asset is not told of a version", Law::kEvents),
     BUG(EventsAreTakenTwice, "an event that started a run goes on waiting", Law::kEvents),
+    BUG(FirstLookIsNews, "objects that were there before start runs", Law::kEvents),
+    BUG(NewVersionIsNoNews, "an object that is written anew starts nothing", Law::kRunsEnd),
+    BUG(SightingsAreNotKept, "what was seen of objects is not remembered", Law::kEvents),
+    BUG(RestoreForgetsSightings, "after a restart one has seen no objects", Law::kRestore, Law::kFence),
     BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),

@@ -45,6 +45,7 @@ class Objects final : public ObjectStore {
   Result<ObjectInfo> complete(const std::string& upload) override;
   Result<void> abort(const std::string& upload) override;
   std::string locate(const std::string& uri) const override { return uri; }
+  std::string locate_object(const std::string& key) const override { return key; }
 
   // ---- Faults ----
   void outage(bool on) { outage_ = on; }

@@ -311,6 +311,7 @@ void Scheduler::look_after(const LookTarget& target, Duration rest, std::uint64_
 void Scheduler::look(const LookTarget& target, std::uint64_t order) {
   const auto found = looks_.find(target);
   if (found == looks_.end() || found->second.order != order) return;
+  if (target.kind == LookTarget::Kind::kListing) return list(target, found->second);
   LookReported report{.target = target};
   if (target.name == kForbidden) {
     report.what = LookReported::What::kRefused;
@@ -324,6 +325,17 @@ void Scheduler::look(const LookTarget& target, std::uint64_t order) {
   const Duration every = found->second.every;
   if (report.what != LookReported::What::kNotYet) looks_.erase(found);
   if (report.what == LookReported::What::kNotYet) look_after(target, every, order);
+  post(std::move(report));
+}
+
+/// As the looker does: for ever, and it tells of what changed.
+void Scheduler::list(const LookTarget& target, Looked& looked) {
+  look_after(target, looked.every, looked.order);
+  std::vector<SeenObject> objects = world_.dropped();
+  if (looked.listed == objects) return;
+  looked.listed = objects;
+  LookReported report{.target = target, .what = LookReported::What::kListed, .found = {}, .message = ""};
+  report.objects = std::move(objects);
   post(std::move(report));
 }
 

@@ -55,6 +55,11 @@ class Scheduler {
   std::optional<std::string> thoughts() const;
 
  private:
+  struct Looked {
+    Duration every{};
+    std::uint64_t order = 0;  ///< A look of an earlier one does nothing.
+    std::optional<std::vector<SeenObject>> listed = {};
+  };
   using Mail = std::variant<Packet, Asked, Event>;
 
   void post(Mail mail);
@@ -74,6 +79,7 @@ class Scheduler {
   void carry_out(std::uint64_t number);
   void look_after(const LookTarget& target, Duration rest, std::uint64_t order);
   void look(const LookTarget& target, std::uint64_t order);
+  void list(const LookTarget& target, Looked& looked);
   void look_up(CacheLookup lookup);
   void notify(const NotificationRow& row);
   bool tell(const Effects& effects);
@@ -98,10 +104,6 @@ class Scheduler {
   std::set<AttemptId> pods_;  ///< That its launcher was told to have.
   bool has_ordered_ = false;
   std::uint64_t last_errand_ = 0;
-  struct Looked {
-    Duration every{};
-    std::uint64_t order = 0;  ///< A look of an earlier one does nothing.
-  };
   std::map<LookTarget, Looked> looks_;
   std::map<std::uint64_t, CacheLookup> lookups_;    ///< By serial.
   std::map<std::uint64_t, std::uint32_t> notices_;  ///< Tries of what is to be sent, by id.

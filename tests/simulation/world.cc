@@ -144,6 +144,34 @@ Ending World::live() {
   return {laws.violation(), journal.hash()};
 }
 
+/// Each object is written some times, and removed in between; each writing has its own number.
+std::vector<SeenObject> World::dropped() const {
+  constexpr std::uint32_t kObjects = 3;
+  constexpr std::uint32_t kChangesMax = 6;
+  support::Chance when(plan.seed * 0x9E3779B97F4A7C15U + 79);
+  std::vector<SeenObject> out;
+  for (std::uint32_t i = 0; i < kObjects; ++i) {
+    std::uint32_t writings = 0;
+    bool stands = false;
+    std::optional<std::uint32_t> shown;  // As of now.
+    std::int64_t at = 0;
+    for (std::uint32_t left = when.number(kChangesMax); left > 0; --left) {
+      at += when.number(static_cast<std::uint32_t>(plan.safety.count() / 1000 / kChangesMax)) * std::int64_t{1000};
+      const bool removes = when.one_in(3) && stands;
+      stands = !removes;
+      if (stands) ++writings;
+      if (at <= time.now().us) shown = stands ? std::optional(writings) : std::nullopt;
+    }
+    if (!shown) continue;
+    out.push_back({.key = kDrop + std::to_string(i),
+                   .uri = "",
+                   .etag = std::to_string(*shown),
+                   .version = "",
+                   .modified_at = {}});
+  }
+  return out;
+}
+
 /// False: a law is broken.
 bool World::go_on_until(MonoTime end) {
   while (!laws.violation() && time.now() < end && !time.empty()) {
@@ -401,7 +429,7 @@ bool World::settled() {
   const auto& notifications = store.tables().notifications;
   if (std::any_of(notifications.begin(), notifications.end(), waits)) return false;
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
+  return cleaned_up && laws.all_drops_seen() && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
          laws.all_backfills_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 

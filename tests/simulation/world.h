@@ -102,6 +102,8 @@ class World {
   std::int64_t value(const Assignment& what) const;
   /// What tasks look at comes at some time while faults go on.
   bool shows(const std::string& name) const;
+  /// The objects of `kDrop` at this time: each is written some times while faults go on, and may be removed in between.
+  std::vector<SeenObject> dropped() const;
   std::string content(const Assignment& what, const std::string& output, const std::vector<std::string>& inputs) const;
 
   /// Where a worker or a person that looks for a scheduler finds one.

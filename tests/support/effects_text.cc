@@ -63,7 +63,8 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
     }
   }
   for (const LookOrder& order : effects.looks) {
-    out.push_back(fmt::format("look at {} {}", order.target.name,
+    const bool listing = order.target.kind == LookTarget::Kind::kListing;
+    out.push_back(fmt::format("{} {} {}", listing ? "list" : "look at", order.target.name,
                               order.every ? "every " + to_text(*order.every) : std::string("no more")));
   }
   for (const WantedDag& wanted : effects.wanted) {
@@ -106,6 +107,10 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   }
   for (const TriggerEventTaken& taken : persist.taken) {
     out.push_back(fmt::format("save event e{} {}", taken.id.value, taken.run ? "of " + run(taken.run) : "given up"));
+  }
+  for (const SightingChange& change : persist.sightings) {
+    const std::string object = change.row.object.empty() ? "objects of " + change.row.source : change.row.object;
+    out.push_back(fmt::format("{} {} for {}", change.gone ? "forget" : "save seen", object, change.row.dag));
   }
   for (const BackfillRow& row : persist.backfills) {
     out.push_back(fmt::format("save backfill {} {}: {} of {} dates, {} skipped", row.id.value, name_of(row.state),

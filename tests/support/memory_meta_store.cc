@@ -64,6 +64,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const DeploymentRow& row : changes.deployments) apply(row);
   for (const TriggerEventRow& row : changes.events) apply(row);
   for (const TriggerEventTaken& taken : changes.taken) apply(taken);
+  for (const SightingChange& change : changes.sightings) apply(change);
   for (const BackfillRow& row : changes.backfills) apply(row);
   apply_cache(changes);
   apply_notifications(changes);
@@ -86,6 +87,25 @@ void MemoryMetaStore::apply(const TriggerEventTaken& taken) {
   if (taken.run && !tables_.runs.contains(taken.run)) broken(name, "the run that takes it", "none");
   found->second.run = taken.run;
   if (!taken.run) tables_.events.erase(found);
+}
+
+void MemoryMetaStore::apply(const SightingChange& change) {
+  const SightingRow& row = change.row;
+  if (change.gone && row.object.empty()) {
+    std::erase_if(tables_.sightings, [&](const auto& each) {
+      return std::get<0>(each.first) == row.dag && std::get<1>(each.first) == row.source;
+    });
+    return;
+  }
+  const std::tuple key(row.dag, row.source, row.object);
+  const auto found = tables_.sightings.find(key);
+  const std::string stands = found == tables_.sightings.end() ? "" : found->second;
+  if (stands != change.before) broken("object " + row.object, change.before, stands);
+  if (change.gone) {
+    tables_.sightings.erase(key);
+  } else {
+    tables_.sightings[key] = row.stamp;
+  }
 }
 
 void MemoryMetaStore::apply(const BackfillRow& row) {
@@ -328,6 +348,9 @@ Result<StoredState> MemoryMetaStore::load() const {
   if (!tables_.events.empty()) out.last_event = tables_.events.rbegin()->first;
   for (const auto& [id, row] : tables_.events) {
     if (!row.run) out.events.push_back(row);
+  }
+  for (const auto& [key, stamp] : tables_.sightings) {
+    out.sightings.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), stamp});
   }
   return out;
 }

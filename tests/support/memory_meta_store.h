@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct StoredTables {
   std::map<std::string, TokenRow> tokens;
   std::map<std::string, DeploymentRow> deployments;
   std::map<EventId, TriggerEventRow> events;
+  std::map<std::tuple<std::string, std::string, std::string>, std::string> sightings;  ///< Stamps.
   std::map<BackfillId, BackfillRow> backfills;
   std::map<InstanceKey, CacheUseRow> cache_uses;
   std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
@@ -68,6 +70,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const DeploymentRow& row);
   void apply(const TriggerEventRow& row);
   void apply(const TriggerEventTaken& taken);
+  void apply(const SightingChange& change);
   void apply(const BackfillRow& row);
   void apply_cache(const Persist& changes);
   void apply_notifications(const Persist& changes);

@@ -190,6 +190,7 @@ std::vector<Event> Story::events(const Words& words) {
   if (verb == "bounds") return {bounds(words)};
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
   if (verb == "look") return {look_report(words)};
+  if (verb == "list") return {listing(words)};
   if (verb == "answer") return {answer(words)};
   if (verb == "cancel" || verb == "alias") return by_person(words);
   if (verb == "retry") return {retry(words)};
@@ -464,6 +465,21 @@ Event Story::look_report(const Words& words) const {
     } else {
       event.message += (event.message.empty() ? "" : " ") + words[i];
     }
+  }
+  return event;
+}
+
+/// "list landing/ a=1 b=2": all objects, and which version of each; "list landing/ fails WHY".
+Event Story::listing(const Words& words) const {
+  LookReported event{.target = {LookTarget::Kind::kListing, words.at(1), 0}, .found = {}, .message = ""};
+  if (words.size() > 2 && words[2] == "fails") {
+    for (std::size_t i = 3; i < words.size(); ++i) event.message += (event.message.empty() ? "" : " ") + words[i];
+    return event;
+  }
+  event.what = LookReported::What::kListed;
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    const auto [key, etag] = cut(words[i], '=');
+    event.objects.push_back({.key = key, .uri = "s3://b/" + key, .etag = etag, .version = "", .modified_at = {}});
   }
   return event;
 }

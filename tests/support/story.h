@@ -30,6 +30,7 @@
 ///   bounds [pool=NAME:SLOTS ...] [lock=NAME:PLACES ...]     as the configuration says now
 ///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
 ///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
+///   list NAME KEY=ETAG ... | list NAME fails WORDS     all objects that an S3 trigger is about
 ///   answer INSTANCE [by WHO] [FIELD=JSON ...]
 ///   questions                             what people are asked
 ///   show RUN                              states of the run and all its instances
@@ -85,6 +86,7 @@ class Story {
   Event mark(const Words& words);
   Event backfill(const Words& words);
   Event look_report(const Words& words) const;
+  Event listing(const Words& words) const;
   Event answer(const Words& words) const;
   void questions();
   void pass(const Words& words);

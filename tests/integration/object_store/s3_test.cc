@@ -87,6 +87,28 @@ TEST_P(S3Test, PublishesToAnyBucketOfTheServer) {
   EXPECT_EQ(answer->response.body, "weights");
 }
 
+TEST_P(S3Test, SeesABucketOfOthersWithItsOwnKeysAndWhenEachWasWritten) {
+  ASSERT_TRUE(put(*store_, "k", "chappe's own").has_value());
+  auto config = testing::config_for(*server_);
+  const auto plain = make_s3_object_store({.bucket = bucket_, .prefix = "", .page_keys = 1, .plain = true}, config,
+                                          testing::keys(server_->access_key(), server_->secret_key()));
+  ASSERT_TRUE(put(*plain, "landing/a b+ü.csv", "1").has_value());
+  ASSERT_TRUE(put(*plain, "landing/c.csv", "2").has_value());
+  std::vector<ObjectInfo> listed;
+  ASSERT_TRUE(plain->list("landing/", [&](const ObjectInfo& info) { return listed.push_back(info), true; }));
+  ASSERT_EQ(listed.size(), 2U);
+  EXPECT_EQ(listed[0].key, "landing/a b+ü.csv");
+  EXPECT_NE(listed[0].etag, listed[1].etag);
+  const auto head = plain->head("landing/c.csv");
+  ASSERT_TRUE(head.has_value());
+  for (const ObjectInfo& info : {listed[1], *head}) {
+    EXPECT_TRUE(info.modified_at.is_set());
+    EXPECT_EQ(info.etag, listed[1].etag);
+  }
+  EXPECT_TRUE(plain->head("objects/k").has_value());
+  EXPECT_EQ(plain->locate_object("landing/c.csv"), "s3://" + bucket_ + "/landing/c.csv");
+}
+
 TEST_P(S3Test, SaysThatItIsUnavailableWhenNobodyAnswers) {
   auto config = testing::config_for(*server_);
   config.endpoint = s3::Endpoint{"http", "127.0.0.1:1", ""};

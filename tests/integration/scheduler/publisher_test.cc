@@ -52,6 +52,7 @@ class FaultyStore final : public ObjectStore {
   }
   Result<void> abort(const std::string& upload) override { return inner_.abort(upload); }
   std::string locate(const std::string& uri) const override { return inner_.locate(uri); }
+  std::string locate_object(const std::string& key) const override { return inner_.locate_object(key); }
 
  private:
   ObjectStore& inner_;

@@ -93,6 +93,24 @@ TEST_F(SqliteDeployments, EventsWaitUntilARunTakesThemOnceOrTheyAreGivenUp) {
   EXPECT_FALSE(store->commit({.taken = {{{1}, {1}}}})) << "it was taken";
 }
 
+TEST_F(SqliteDeployments, WhatWasSeenIsKnownAfterARestartAndEachChangeNamesWhatStoodThere) {
+  open();
+  const auto row = [](std::string object, std::string stamp) {
+    return SightingRow{.dag = "d", .source = "in/", .object = std::move(object), .stamp = std::move(stamp)};
+  };
+  commit({.sightings = {{row("", "looked"), "", false}, {row("in/a", "1"), "", false}, {row("in/b", "1"), "", false}}});
+  commit({.sightings = {{row("in/a", "2"), "1", false}, {row("in/b", ""), "1", true}}});
+  EXPECT_THAT(load().sightings, ElementsAre(row("", "looked"), row("in/a", "2")));
+  EXPECT_FALSE(store->commit({.sightings = {{row("in/a", "3"), "1", false}}})) << "another one stands there";
+  open();
+  EXPECT_FALSE(store->commit({.sightings = {{row("in/a", "3"), "", false}}})) << "it was seen";
+  open();
+  EXPECT_FALSE(store->commit({.sightings = {{row("in/a", ""), "1", true}}})) << "another one goes";
+  open();
+  commit({.sightings = {{row("", ""), "looked", true}}});
+  EXPECT_THAT(load().sightings, IsEmpty());
+}
+
 TEST_F(SqliteDeployments, NoEventOfOneKeyComesTwice) {
   open();
   const TriggerEventRow event{.id = {1},

@@ -60,6 +60,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "trigger"}), known(keys::kTrigger));
   EXPECT_EQ(properties({"$defs", "asset_parts"}), known(keys::kTree));
   EXPECT_EQ(properties({"$defs", "dag_trigger"}), known(keys::kDagTrigger));
+  EXPECT_EQ(properties({"$defs", "object_trigger"}), known(keys::kObjectTrigger));
 }
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {

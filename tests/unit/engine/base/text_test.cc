@@ -31,6 +31,23 @@ TEST(Utf8, KnowsWellFormedText) {
   }
 }
 
+TEST(MatchesPattern, IsAboutTheWholeTextAndAnyCharacters) {
+  for (const auto* pattern : {"in/a.csv", "in/*", "*", "*.csv", "in/?.csv", "*a*", "i*/*.c?v", "in/a.csv*"}) {
+    EXPECT_TRUE(matches_pattern("in/a.csv", pattern)) << pattern;
+  }
+  for (const auto* pattern : {"", "in/a.cs", "n/a.csv", "in/??.csv", "*.CSV", "in/*.csv.gz", "in/a.csv?"}) {
+    EXPECT_FALSE(matches_pattern("in/a.csv", pattern)) << pattern;
+  }
+  EXPECT_TRUE(matches_pattern("", "*"));
+  EXPECT_TRUE(matches_pattern("d\xc3\xa9", "d?")) << "a character, not a byte";
+}
+
+TEST(MatchesPattern, ManyStarsCostNoMoreThanTheirProduct) {
+  std::string pattern;
+  for (int i = 0; i < 100; ++i) pattern += "a*";
+  EXPECT_FALSE(matches_pattern(std::string(900, 'a'), pattern + "b"));
+}
+
 TEST(Printable, LetsNoTextForgeALineOrDriveATerminal) {
   EXPECT_EQ(printable("a\x1b[2J\nb\tc\x7f"), "a\\x1b[2J\\x0ab\tc\\x7f");
   EXPECT_EQ(printable("na\xc3\xafve \xc2\xa0\xf0\x9f\x98\x80"), "na\xc3\xafve \xc2\xa0\xf0\x9f\x98\x80");

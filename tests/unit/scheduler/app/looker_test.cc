@@ -19,7 +19,7 @@ class World {
     const std::lock_guard lock(mutex_);
     ++looks_[target.name];
     changed_.notify_all();
-    return {target, what_, {}, message_};
+    return {.target = target, .what = what_, .found = {}, .message = message_, .objects = objects_};
   }
   void report(Event event) {
     const std::lock_guard lock(mutex_);
@@ -30,6 +30,12 @@ class World {
     const std::lock_guard lock(mutex_);
     what_ = what;
     message_ = std::move(message);
+  }
+  void list(std::vector<SeenObject> objects) {
+    const std::lock_guard lock(mutex_);
+    what_ = LookReported::What::kListed;
+    message_.clear();
+    objects_ = std::move(objects);
   }
   bool looked(const std::string& name, int times) {
     std::unique_lock lock(mutex_);
@@ -55,6 +61,7 @@ class World {
   std::vector<LookReported> reports_;
   LookReported::What what_ = LookReported::What::kNotYet;
   std::string message_ = "not there";
+  std::vector<SeenObject> objects_;
 };
 
 const LookTarget kKey{LookTarget::Kind::kObject, "in/a", 0};
@@ -100,6 +107,25 @@ TEST_F(LookerTest, LooksNoMoreWhenItIsToldSo) {
   for (const LookReported& report : world.reports()) {
     EXPECT_FALSE(report.target == kKey && report.what == LookReported::What::kThere);
   }
+}
+
+TEST_F(LookerTest, TellsAListingWheneverItChangesAndAgainToWhomeverOrdersItAnew) {
+  const LookTarget listing{LookTarget::Kind::kListing, "in/", 0};
+  SeenObject object{.key = "in/a", .uri = "", .etag = "1", .version = "", .modified_at = {}};
+  world.list({object});
+  looker.order({listing, 1ms});
+  ASSERT_TRUE(world.looked("in/", 3));
+  EXPECT_EQ(world.reports().size(), 1U);
+  object.etag = "2";
+  world.list({object});
+  ASSERT_TRUE(world.reported(2));
+  EXPECT_EQ(world.reports()[1].objects, std::vector{object});
+  world.become(LookReported::What::kNotYet, "the store is away");
+  ASSERT_TRUE(world.reported(3));
+  world.list({object});
+  ASSERT_TRUE(world.reported(4)) << "it is told that the store is back";
+  looker.order({listing, 1ms});
+  ASSERT_TRUE(world.reported(5));
 }
 
 TEST(Looker, OneKindThatHangsHoldsUpNoOther) {

@@ -1,0 +1,90 @@
+// Looks at objects of a real store: a directory.
+#include "scheduler/app/outside.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+
+#include "storage/open/object_stores.h"
+
+namespace chappe {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using What = LookReported::What;
+
+class OutsideTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = testing::TempDir() + "chappe-outside-XXXXXX";
+    ASSERT_NE(::mkdtemp(path.data()), nullptr);
+    directory_ = path;
+    store_ = *open_object_store(path);
+    outside_.emplace(*store_, std::vector<fs::path>{});
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  void write(const std::string& key, const std::string& text = "x") {
+    const fs::path path = directory_ / "objects" / key;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+  LookReported list(const std::string& name) { return outside_->look({LookTarget::Kind::kListing, name, 0}); }
+  std::vector<std::string> keys(const std::string& name) {
+    const LookReported report = list(name);
+    EXPECT_EQ(report.what, What::kListed) << report.message;
+    std::vector<std::string> out;
+    for (const SeenObject& object : report.objects) out.push_back(object.key);
+    return out;
+  }
+
+  fs::path directory_;
+  std::unique_ptr<ObjectStore> store_;
+  std::optional<Outside> outside_;
+};
+
+TEST_F(OutsideTest, ListsOneObjectOrAllBeneathAPrefixOrThoseOfAPattern) {
+  for (const char* key : {"in/b.csv", "in/a.csv", "in/sub/c.csv", "in/d.txt", "inn"}) write(key);
+  EXPECT_THAT(keys("in/b.csv"), ElementsAre("in/b.csv"));
+  EXPECT_THAT(keys("in/none"), IsEmpty());
+  EXPECT_THAT(keys("in/"), ElementsAre("in/a.csv", "in/b.csv", "in/d.txt", "in/sub/c.csv"));
+  EXPECT_THAT(keys("in/*.csv"), ElementsAre("in/a.csv", "in/b.csv", "in/sub/c.csv"));
+  EXPECT_THAT(keys("in/?.csv"), ElementsAre("in/a.csv", "in/b.csv"));
+  EXPECT_THAT(keys("*.txt"), ElementsAre("in/d.txt"));
+  EXPECT_THAT(keys("out/"), IsEmpty());
+}
+
+TEST_F(OutsideTest, AnObjectThatIsWrittenAnewIsAnotherVersion) {
+  write("in/a", "1");
+  const SeenObject before = list("in/").objects.at(0);
+  EXPECT_EQ(before.size, 1U);
+  EXPECT_EQ(before.uri, (directory_ / "objects/in/a").string());
+  fs::last_write_time(directory_ / "objects/in/a", fs::file_time_type::clock::now() + std::chrono::hours(1));
+  EXPECT_NE(list("in/").objects.at(0), before);
+  EXPECT_EQ(list("in/").objects, list("in/a").objects);
+}
+
+TEST_F(OutsideTest, MoreObjectsThanMayBeSeenAreToldAndNoneIsNews) {
+  for (std::size_t i = 0; i < kSightingsMax; ++i) write("many/" + std::to_string(i), "");
+  EXPECT_EQ(list("many/").objects.size(), kSightingsMax);
+  write("many/more", "");
+  const LookReported report = list("many/");
+  EXPECT_EQ(report.what, What::kNotYet) << "it is looked at again: there may be fewer";
+  EXPECT_THAT(report.message, HasSubstr("more than 10000 objects"));
+  EXPECT_THAT(report.objects, IsEmpty());
+}
+
+TEST_F(OutsideTest, WhatCannotBeLookedAtIsRefused) {
+  EXPECT_EQ(list("s3://bucket").what, What::kRefused);
+  EXPECT_EQ(list("s3://no bucket/in/").what, What::kRefused);
+  EXPECT_EQ(list("in/../x").what, What::kRefused);
+}
+
+}  // namespace
+}  // namespace chappe

@@ -1,0 +1,76 @@
+// The laws over triggers on objects: each version that comes after the first look is an event, once, in the commit that
+// remembers it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tests/simulation/laws.h"
+#include "tests/simulation/world.h"
+
+namespace chappe::simulation {
+namespace {
+
+std::string text_in(const Value& detail, std::string_view name) { return *detail.find(name)->as_string(); }
+
+bool is_first_look(const Persist& persist, const std::string& dag) {
+  return std::any_of(persist.sightings.begin(), persist.sightings.end(), [&](const SightingChange& each) {
+    return each.row.dag == dag && each.row.object.empty() && !each.gone;
+  });
+}
+
+bool wants_existing(const Story& listener) { return listener.dag->triggers.back().existing; }
+
+/// A stamp begins with the ETag.
+std::string etag_of(const std::string& stamp) { return stamp.substr(0, stamp.find(' ')); }
+
+}  // namespace
+
+void Laws::check_object_event(const Persist& persist, const TriggerEventRow& row) {
+  const Story* story = listener(row.dag);
+  if (story == nullptr) return broken(Law::kEvents, "an object is told to a DAG that nobody deployed");
+  const std::string key = text_in(row.detail, "key");
+  const std::string etag = text_in(row.detail, "etag");
+  const bool seen = std::any_of(persist.sightings.begin(), persist.sightings.end(), [&](const SightingChange& each) {
+    return each.row.dag == row.dag && each.row.object == key && !each.gone && etag_of(each.row.stamp) == etag;
+  });
+  if (!seen) broken(Law::kEvents, fmt::format("{} is told to {}, and not remembered", key, row.dag));
+  if (!objects_told_.emplace(row.dag, key + " " + etag).second) {
+    broken(Law::kEvents, fmt::format("{} {} is told to {} twice", key, etag, row.dag));
+  }
+  if (is_first_look(persist, row.dag) && !wants_existing(*story)) {
+    broken(Law::kEvents, fmt::format("{} is news to {} at the first look", key, row.dag));
+  }
+  world_.saw(Sight::kObjectTold);
+}
+
+void Laws::check_sighting(const Persist& persist, const SightingChange& change) {
+  const SightingRow& row = change.row;
+  if (change.gone) return world_.saw(Sight::kObjectGone);
+  if (row.object.empty()) return;
+  const Story* story = listener(row.dag);
+  if (story == nullptr) return broken(Law::kEvents, "a DAG that nobody deployed looks at objects");
+  if (is_first_look(persist, row.dag) && !wants_existing(*story)) return world_.saw(Sight::kObjectWasThere);
+  const auto told = std::count_if(persist.events.begin(), persist.events.end(), [&](const TriggerEventRow& event) {
+    return event.dag == row.dag && event.source.kind == EventSource::Kind::kObject &&
+           text_in(event.detail, "key") == row.object && text_in(event.detail, "etag") == etag_of(row.stamp);
+  });
+  if (told != 1) broken(Law::kEvents, fmt::format("{} is told to {} {} times", row.object, row.dag, told));
+}
+
+/// What stands there in the end was seen by all who listen.
+bool Laws::all_drops_seen() const {
+  const std::vector<SeenObject> objects = world_.dropped();
+  const auto& sightings = world_.store.tables().sightings;
+  return std::all_of(world_.listeners.begin(), world_.listeners.end(), [&](const Story& each) {
+    if (each.dag->triggers.back().kind() != EventSource::Kind::kObject) return true;
+    if (!world_.store.tables().deployments.contains(each.dag->name)) return true;
+    std::size_t seen = 0;
+    for (const auto& [key, stamp] : sightings) seen += std::get<0>(key) == each.dag->name ? 1 : 0;
+    return seen == objects.size() + 1 && std::all_of(objects.begin(), objects.end(), [&](const SeenObject& object) {
+             const auto found = sightings.find({each.dag->name, kDrop, object.key});
+             return found != sightings.end() && etag_of(found->second) == object.etag;
+           });
+  });
+}
+
+}  // namespace chappe::simulation
