@@ -311,6 +311,9 @@ class CommandLine {
     CLI::App* undeploy = add("undeploy", "Let nothing start a DAG by itself any more; its runs go on");
     undeploy->add_option("dag", run_.target, "Name of a DAG")->required();
     does(undeploy, [this] { return undeploy_dag(session_, run_.target); });
+    CLI::App* webhooks = add("webhooks", "List the webhooks of a deployed DAG, with their secrets");
+    webhooks->add_option("dag", run_.target, "Name of a DAG")->required();
+    does(webhooks, [this] { return list_webhooks(session_, run_.target); });
   }
 
   void add_reading_commands() {

@@ -65,6 +65,10 @@ int deploy_files(const Session& session, const std::vector<std::string>& paths);
 int pause_dag(const Session& session, const std::string& dag, bool paused);
 int undeploy_dag(const Session& session, const std::string& dag);
 
+// webhooks.cc
+/// With their secrets.
+int list_webhooks(const Session& session, const std::string& dag);
+
 // show_dags.cc
 int list_dags(const Session& session);
 

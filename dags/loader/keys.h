@@ -70,11 +70,10 @@ inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
 inline constexpr KeySet kSchedule{"a schedule", kScheduleKnown, {}, kScheduleForeign};
-inline constexpr Word kTriggerKnown[] = {"asset", "dag", "s3", "mode", "params"};
-inline constexpr Word kTriggerLater[] = {"webhook"};
+inline constexpr Word kTriggerKnown[] = {"asset", "dag", "s3", "webhook", "mode", "params"};
 inline constexpr Foreign kTriggerForeign[] = {
     {"dataset", "asset"}, {"assets", "asset"}, {"uri", "asset"}, {"workflow", "dag"}, {"inputs", "params"}};
-inline constexpr KeySet kTrigger{"a trigger", kTriggerKnown, kTriggerLater, kTriggerForeign};
+inline constexpr KeySet kTrigger{"a trigger", kTriggerKnown, {}, kTriggerForeign};
 inline constexpr Word kTreeKnown[] = {"all", "any"};
 inline constexpr Foreign kTreeForeign[] = {{"and", "all"}, {"or", "any"}};
 inline constexpr KeySet kTree{"'asset'", kTreeKnown, {}, kTreeForeign};

@@ -15,7 +15,7 @@ namespace {
 using yaml::Node;
 using Kind = EventSource::Kind;
 
-constexpr std::array kTriggerKinds = {Kind::kAsset, Kind::kDag, Kind::kObject};
+constexpr std::array kTriggerKinds = {Kind::kAsset, Kind::kDag, Kind::kObject, Kind::kHook};
 constexpr std::size_t kKeyBytesMax = 900;  ///< As the object stores have it.
 constexpr auto kLookEveryMin = std::chrono::seconds(1);
 constexpr auto kLookEveryMax = std::chrono::hours(24);
@@ -74,7 +74,7 @@ class TriggerReader {
       if (node.find(name_of(kind)) != nullptr) found.push_back(kind);
     }
     if (found.size() != 1) {
-      return error(node, found.empty() ? "a trigger needs one of asset, dag and s3"
+      return error(node, found.empty() ? "a trigger needs one of asset, dag, s3 and webhook"
                                        : "a trigger is for one kind of thing: write an entry of the list for each");
     }
     TriggerSpec spec;
@@ -94,6 +94,10 @@ class TriggerReader {
   /// False after a complaint.
   bool read_source(const Node& node, Kind kind, TriggerSpec& spec) {
     if (kind == Kind::kDag) return read_dag(node, spec);
+    if (kind == Kind::kHook) {
+      const auto name = reader_.identifier(node, "webhook");
+      return name && add_source(node, kind, *name, spec.when);
+    }
     return kind == Kind::kObject ? read_objects(node, spec) : read_asset(node, spec.when);
   }
 
@@ -103,7 +107,8 @@ class TriggerReader {
       if (!reader_.check_keys(node, keys::kObjectTrigger)) return false;
       name = node.find("key");
       reader_.take_duration(node, "every", spec.every);
-      if (spec.every < kLookEveryMin || spec.every > kLookEveryMax) error(*node.find("every"), "'every' is from 1s to 1d");
+      if (spec.every < kLookEveryMin || spec.every > kLookEveryMax)
+        error(*node.find("every"), "'every' is from 1s to 1d");
       reader_.take_boolean(node, "existing", spec.existing);
       if (name == nullptr) {
         error(node,

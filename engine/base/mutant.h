@@ -105,6 +105,7 @@ enum class Mutant : std::uint8_t {
   kEventsTellNobody,
   kEventsAreTakenTwice,
   kRestoreForgetsEvents,
+  kDeliveriesAreAllNew,
   kFirstLookIsNews,
   kNewVersionIsNoNews,
   kSightingsAreNotKept,

@@ -115,6 +115,9 @@ class MetaReader {
 
   /// The events that a run took, oldest first.
   virtual Result<std::vector<TriggerEventRow>> events_of(RunSeq run) = 0;
+  /// The event of a DAG with this source and key; nullopt: there is none. Requires: the key is not "".
+  virtual Result<std::optional<TriggerEventRow>> event_by_key(const std::string& dag, const EventSource& source,
+                                                              const std::string& key) = 0;
   /// DAGs that are deployed, by name; of one name where given.
   virtual Result<std::vector<DeploymentRow>> deployments(const std::string& dag = "") = 0;
   /// Newest first.

@@ -22,6 +22,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
   state.run_triggers();
+  state.answer_webhooks();
   state.finish_touched();
   state.run_backfills();
   state.begin_lookups();

@@ -14,6 +14,7 @@
 ///   engine_backfills.cc  runs for a stretch of the past     engine_cache.cc    results that are used again
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 ///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
+///   engine_webhooks.cc  calls from outside
 #pragma once
 
 #include <deque>
@@ -101,6 +102,12 @@ struct EngineState {
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
   std::set<LookTarget> looks_changed;
+  struct HookCall {
+    Ticket ticket;
+    std::string dag;
+    EventId event;
+  };
+  std::vector<HookCall> hook_calls;         ///< That were kept, and are to be answered.
   std::vector<std::string> assets_changed;  ///< Names of assets with a new version, until their waiters are told.
 
   // ---- engine.cc ----
@@ -177,7 +184,7 @@ struct EngineState {
   void tell_triggers(const TriggerEventRow& event, std::optional<RunState> end);
   void tell_triggers_of_asset(const LiveRun& run, const AssetVersion& version);
   void tell_triggers_of_end(const LiveRun& run);
-  void keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event);
+  EventId keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event);
   void give_up_event(Deployment& deployment, const EventSource& source);
   void forget_unheard_events(Deployment& deployment);
   void adopt_events(std::vector<TriggerEventRow> stored);
@@ -197,6 +204,13 @@ struct EngineState {
   void read_on(Deployment& deployment, const EventSource& source);
   void forget_sightings(Deployment& deployment, const std::vector<EventSource>& heard);
   void adopt_sightings(std::vector<SightingRow> stored);
+
+  // ---- engine_webhooks.cc ----
+  void on(const WebhookCalled& event);
+  const TriggerEventRow* known_delivery(const Deployment& deployment, const EventSource& source,
+                                        const std::string& delivery) const;
+  void answer_webhooks();
+  Result<Value> told_of_event(const Deployment& deployment, EventId event) const;
 
   // ---- engine_backfills.cc ----
   void on(const BackfillRequested& event);

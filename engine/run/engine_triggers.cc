@@ -221,15 +221,16 @@ void EngineState::tell_triggers_of_end(const LiveRun& run) {
   tell_triggers(event, run.row.state);
 }
 
-/// What cannot be kept is told: nothing is lost without a word.
-void EngineState::keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event) {
+/// What cannot be kept is told: nothing is lost without a word. No id: it gives no parameters.
+EventId EngineState::keep_event(Deployment& deployment, const TriggerSpec& trigger, TriggerEventRow event) {
   event.id = {++last_event.value};
   event.dag = deployment.row.dag;
   event.at = now.wall;
   auto params = evaluate(trigger.params, EventScope(event.detail));
   if (!params) {
     deployment.row.message = fmt::format("{} started no run: {}", to_text(event.source), params.error().message);
-    return save(deployment);
+    save(deployment);
+    return {};
   }
   event.params = Value(std::move(*params));
   const auto waiting = deployment.events.find(event.source);
@@ -238,11 +239,13 @@ void EngineState::keep_event(Deployment& deployment, const TriggerSpec& trigger,
                                          config.events_max, to_text(event.source));
     give_up_event(deployment, event.source);
   }
+  const EventId id = event.id;
   out.persist.events.push_back(event);
   deployment.events[event.source].push_back(std::move(event));
   line_up(deployment);
   note_waits(deployment);
   save(deployment);
+  return id;
 }
 
 /// The oldest one of the source.

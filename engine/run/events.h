@@ -226,7 +226,7 @@ using Event =
                  AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
                  DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, MarkRequested,
-                 BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold>;
+                 BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold, WebhookCalled>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

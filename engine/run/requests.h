@@ -114,6 +114,18 @@ struct DagRemoved {
   std::string source;
 };
 
+/// Somebody outside calls a webhook of a deployed DAG. That they may was seen to already.
+struct WebhookCalled {
+  Ticket ticket;
+  std::string dag;
+  std::string webhook;
+  std::string delivery;  ///< The caller's id: the same one starts one run; "": each call is another one.
+  std::string type;      ///< What the caller says that it is about: "push"; "": nothing.
+  Value body;            ///< JSON; null: none.
+  std::string requested_by;
+  std::string source;
+};
+
 /// A person moves an alias to a version, or removes it (version 0).
 struct AliasMoveRequested {
   Ticket ticket;
@@ -148,5 +160,8 @@ struct AnswerRequested {
   bool for_others = false;  ///< May answer what others are asked.
   std::string source;
 };
+
+/// The answer to a delivery that came before. `run`: that took it, where it is known.
+Value told_of_delivery(const TriggerEventRow& event, const std::optional<RunId>& run);
 
 }  // namespace chappe

@@ -8,6 +8,7 @@
 #include "scheduler/api/run_views.h"
 #include "scheduler/api/token_book.h"
 #include "scheduler/api/watch.h"
+#include "scheduler/api/webhook_secrets.h"
 
 namespace chappe::api {
 
@@ -18,6 +19,7 @@ struct Context {
   WatchBoard& watches;
   std::shared_ptr<TokenBook> tokens;
   MetaReader& reader;  ///< Of this thread.
+  const WebhookSecrets& webhooks;
 };
 
 }  // namespace chappe::api

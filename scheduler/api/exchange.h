@@ -30,6 +30,8 @@ struct Request {
   std::string body;
   std::string idempotency_key;          ///< "" where not given.
   std::string if_none_match;            ///< "" where not given.
+  std::string delivery;                 ///< A webhook's caller's id of what it delivers; "" where not given.
+  std::string delivery_type;            ///< What it says that this is: "push".
   std::string principal = "anonymous";  ///< Who asks: "admin", the name of a token, "anonymous" for nobody.
   bool administers = false;             ///< The role is admin.
   std::string source;                   ///< The network address that asks.

@@ -75,6 +75,10 @@ void undeploy_dag(Context& context, const Request& request, Respond respond);
 void pause_dag(Context& context, const Request& request, Respond respond);
 void unpause_dag(Context& context, const Request& request, Respond respond);
 
+// webhooks.cc
+void take_delivery(Context& context, const Request& request, Respond respond);
+Answer list_webhooks(Context& context, const Request& request);
+
 // assets.cc
 Answer list_assets(Context& context, const Request& request);
 Answer show_asset(Context& context, const Request& request);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kNoBody = 0;
 constexpr std::size_t kSmall = 64 * 1024;
+constexpr std::size_t kDelivery = 128 * 1024;  // Kept with the run. A push of GitHub has 5 to 50 KiB.
 constexpr std::size_t kParams = std::size_t{1} << 20;
 constexpr std::size_t kDagFile = std::size_t{10} << 20;  // 8 MiB of YAML, escaped as a JSON text.
 
@@ -39,6 +40,8 @@ constexpr Route kRoutes[] = {
     {kPost, "/api/v1/dags/{dag}/pause", kOperate, kSmall, kMetadata, pause_dag},
     {kPost, "/api/v1/dags/{dag}/unpause", kOperate, kSmall, kMetadata, unpause_dag},
     {kPost, "/api/v1/dags/{dag}/runs", kOperate, kParams, kMetadata, trigger_dag},
+    {kGet, "/api/v1/dags/{dag}/webhooks", kAuthor, kNoBody, kMetadata, list_webhooks},
+    {kPost, "/api/v1/dags/{dag}/webhooks/{webhook}", kOperate, kDelivery, kMetadata, take_delivery, true},
     {kPost, "/api/v1/runs", kAuthor, kDagFile, kMetadata, submit_run},
     {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs},
     {kGet, "/api/v1/runs/{run}", kRead, kNoBody, kMetadata, show_run},

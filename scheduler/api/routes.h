@@ -36,6 +36,7 @@ struct Route {
   std::size_t body_max;  ///< Bytes; 0: a body is refused.
   Lane lane;
   std::variant<Constant, Immediate, Deferred> handler;
+  bool by_secret = false;  ///< Whoever has the secret of `{webhook}` of `{dag}` may, too.
 };
 
 std::span<const Route> routes();

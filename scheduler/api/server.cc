@@ -65,6 +65,8 @@ struct Server::State {
                .tokens = std::make_shared<TokenBook>(config.token, config.tokens),
                .denials = Denials(backend),
                .wrong_tokens = Allowances({.burst = config.bounds.wrong_tokens_max, .one_more = kWrongTokenRest}),
+               .deliveries = Allowances({.burst = config.bounds.deliveries_max, .one_more = std::chrono::seconds(1)}),
+               .webhooks = WebhookSecrets(config.webhook_key),
                .mailbox = std::make_shared<Mailbox>(io),
                .seconds = backend.metrics().seconds("chappe_http_seconds",
                                                     "From the head of a request to the API to its answer.")},

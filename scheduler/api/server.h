@@ -29,9 +29,10 @@ struct ServerBounds {
   double wrong_tokens_max = 20;  ///< Of one address at once; then one each three seconds. Past it: 429.
   std::uint32_t head_bytes_max = 16 * 1024;
   std::size_t head_fields_max = 100;
-  std::chrono::milliseconds idle_time_max{60'000};    ///< Between two requests.
-  std::chrono::milliseconds head_time_max{5'000};     ///< From the first byte of a head to its last.
-  std::chrono::milliseconds body_time_max{30'000};    ///< For a whole body.
+  double deliveries_max = 60;                       ///< Calls of one webhook at once; then one a second. Past it: 429.
+  std::chrono::milliseconds idle_time_max{60'000};  ///< Between two requests.
+  std::chrono::milliseconds head_time_max{5'000};   ///< From the first byte of a head to its last.
+  std::chrono::milliseconds body_time_max{30'000};  ///< For a whole body.
   std::chrono::milliseconds answer_time_max{60'000};  ///< Until the scheduler has answered.
   std::chrono::milliseconds write_time_max{30'000};   ///< For the peer to take an answer, or a piece of a stream.
 };
@@ -40,6 +41,7 @@ struct ServerConfig {
   std::string listen = "127.0.0.1:0";  ///< "HOST:PORT", "[::1]:PORT"; an address or "localhost"; port 0: a free one.
   std::string token;                   ///< The admin's. "": no token is asked for; refused off loopback.
   std::vector<TokenRow> tokens;        ///< All others.
+  std::string webhook_key;             ///< As WebhookSecrets take it.
   ServerBounds bounds;
 };
 

@@ -44,6 +44,15 @@ bool refers_to(std::string_view if_none_match, std::string_view etag) {
   return if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
 }
 
+/// The first of these fields that is not empty; "": none is.
+template <typename Message>
+std::string first_of(const Message& message, std::initializer_list<boost::beast::string_view> fields) {
+  for (const boost::beast::string_view field : fields) {
+    if (const auto value = message[field]; !value.empty()) return std::string(view(value));
+  }
+  return "";
+}
+
 Answer run_handler(const Route& route, Context& context, const Request& request) {
   return std::get<Immediate>(route.handler)(context, request);
 }
@@ -200,6 +209,7 @@ std::optional<Answer> Session::refusal_of_caller() {
   std::string_view given = view(parser_->get()[http::field::authorization]);
   const bool token_given = given.starts_with(kScheme);
   given.remove_prefix(token_given ? kScheme.size() : given.size());
+  if (route_->by_secret && has_secret(given)) return std::nullopt;
   const Caller caller = shared_.tokens->identify(given, request_.at);
   if (!caller.role) return refuse_stranger(caller, token_given);
   request_.principal = caller.principal;
@@ -209,6 +219,30 @@ std::optional<Answer> Session::refusal_of_caller() {
                                       name_of(*caller.role), name_of(role_for(route_->permission)));
   record_denial(caller, 403, why);
   return problem(403, why, {{"code", name_of(ErrorCode::kPermissionDenied)}});
+}
+
+/// The secret itself, or a signature with it, which is looked at once the body is there.
+bool Session::has_secret(std::string_view given) {
+  const std::string& dag = request_.variable("dag");
+  const std::string& webhook = request_.variable("webhook");
+  request_.principal = fmt::format("webhook {}/{}", printable(dag), printable(webhook));
+  signature_ = std::string(view(parser_->get()["X-Hub-Signature-256"]));
+  if (!given.empty()) signature_.clear();
+  return !signature_.empty() || shared_.webhooks.is_secret(given, dag, webhook);
+}
+
+/// Once its body is there: a signature that is none, or too many calls.
+std::optional<Answer> Session::refusal_of_delivery() {
+  const std::string& dag = request_.variable("dag");
+  const std::string& webhook = request_.variable("webhook");
+  const std::string signature = std::exchange(signature_, "");
+  if (!signature.empty() && !shared_.webhooks.is_signature(signature, request_.body, dag, webhook)) {
+    return refuse_stranger({.why = "the signature is not that of the body with the webhook's secret"}, true);
+  }
+  if (shared_.deliveries.take(dag + "/" + webhook, mono_now())) return std::nullopt;
+  Answer answer = problem(429, "this webhook is called too often; come again");
+  answer.headers.emplace_back("Retry-After", "1");
+  return answer;
 }
 
 /// Who shows wrong tokens again and again is told to stop, but a right one is always let in: 256 bits are not guessed,
@@ -270,6 +304,11 @@ void Session::on_body(Failed failed) {
   request_.idempotency_key = std::string(view(message["Idempotency-Key"]));
   request_.if_none_match = std::string(view(message[http::field::if_none_match]));
   if (!is_utf8(request_.idempotency_key)) return refuse(problem(400, "the Idempotency-Key is not UTF-8"));
+  if (route_->by_secret) {
+    request_.delivery = first_of(message, {"X-GitHub-Delivery", "Webhook-Id", "Idempotency-Key"});
+    request_.delivery_type = first_of(message, {"X-GitHub-Event"});
+    if (auto answer = refusal_of_delivery()) return refuse(*std::move(answer));
+  }
   dispatch();
 }
 
@@ -286,13 +325,13 @@ void Session::dispatch() {
   enter(Stage::kWaiting, shared_.bounds.answer_time_max);
   if (const auto* constant = std::get_if<Constant>(&route_->handler)) return answered(request_no_, (*constant)());
   ReaderPool& pool = route_->lane == Lane::kObjects ? *shared_.objects : *shared_.metadata;
-  const bool taken = pool.submit(
-      [&shared = shared_, &route = *route_, request = request_, respond = make_respond()](MetaReader* reader) {
-        if (reader == nullptr) return respond(problem(503, "the metadata store cannot be opened"));
-        Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader};
-        if (const auto* deferred = std::get_if<Deferred>(&route.handler)) return (*deferred)(context, request, respond);
-        respond(run_handler(route, context, request));
-      });
+  const bool taken = pool.submit([&shared = shared_, &route = *route_, request = request_,
+                                  respond = make_respond()](MetaReader* reader) {
+    if (reader == nullptr) return respond(problem(503, "the metadata store cannot be opened"));
+    Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader, shared.webhooks};
+    if (const auto* deferred = std::get_if<Deferred>(&route.handler)) return (*deferred)(context, request, respond);
+    respond(run_handler(route, context, request));
+  });
   if (!taken) answered(request_no_, unavailable());
 }
 
@@ -406,7 +445,8 @@ void Session::pull() {
       [&shared = shared_, stream = stream_, mailbox = shared_.mailbox, session = weak_from_this()](MetaReader* reader) {
         Stream::Piece piece{.last = true};
         if (reader != nullptr) {
-          Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader};
+          Context context{shared.backend, shared.logs, shared.views,   shared.watches,
+                          shared.tokens,  *reader,     shared.webhooks};
           piece = stream->next(context);
         }
         mailbox->post([session, piece = std::move(piece)]() mutable {

@@ -50,6 +50,8 @@ struct Shared {
   std::shared_ptr<TokenBook> tokens;
   Denials denials;
   Allowances wrong_tokens;  ///< By network address.
+  Allowances deliveries;    ///< By DAG and webhook.
+  WebhookSecrets webhooks;
   std::shared_ptr<Mailbox> mailbox;
   ReaderPool* metadata = nullptr;
   ReaderPool* objects = nullptr;
@@ -88,6 +90,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Answer> find_route();
   std::optional<Answer> refusal_of_caller();
   Answer refuse_stranger(const Caller& caller, bool token_given);
+  bool has_secret(std::string_view given);
+  std::optional<Answer> refusal_of_delivery();
   void record_denial(const Caller& caller, int status, const std::string& why);
   std::optional<Answer> refusal_of_body() const;
   void read_body();
@@ -127,6 +131,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const Route* route_ = nullptr;
   Request request_;
   bool keep_alive_ = false;
+  std::string signature_;  ///< Of the body, which is not there yet; "": the caller is known without.
 
   std::optional<TextResponse> text_response_;
   std::optional<StreamResponse> stream_response_;

@@ -108,6 +108,21 @@ bool Loop::answer_repeated(const Request& request) {
   return true;
 }
 
+/// A call of a webhook that was taken by a run: the engine has let go of its event, the store has not.
+bool Loop::answer_delivery(const Request& request) {
+  const auto* call = std::get_if<WebhookCalled>(&request.event);
+  if (call == nullptr || call->delivery.empty()) return false;
+  const auto known = parts_.reader.event_by_key(call->dag, {EventSource::Kind::kHook, call->webhook}, call->delivery);
+  if (!known) {
+    request.done(fail(known.error()));
+    return true;
+  }
+  if (!*known || !(*known)->run) return false;
+  const auto run = parts_.reader.run_by_seq((*known)->run);
+  request.done(told_of_delivery(**known, run ? std::optional(run->id) : std::nullopt));
+  return true;
+}
+
 /// What was read of a finished run, on another thread, is not what the store holds by now.
 bool Loop::is_out_of_date(const RunId& run, const StoredRun* stored) {
   if (parts_.engine.knows(run)) return false;
@@ -140,7 +155,7 @@ void Loop::look_up_dates() {
 
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
-  if (answer_repeated(request)) return;
+  if (answer_repeated(request) || answer_delivery(request)) return;
   const Ticket ticket{++last_ticket_.value};
   if (is_out_of_date(request.event)) {
     return request.done(fail(ErrorCode::kConflict, "the run changed at this very moment; ask again"));

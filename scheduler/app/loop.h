@@ -67,6 +67,7 @@ class Loop {
   void take_mail(Mail& mail);
   void add_request(Request& request);
   bool answer_repeated(const Request& request);
+  bool answer_delivery(const Request& request);
   bool is_out_of_date(const RunId& run, const StoredRun* stored);
   bool is_out_of_date(const Event& event);
   void look_up_dates();

@@ -170,7 +170,8 @@ Result<std::unique_ptr<transport::WorkerPort>> bind_port(const SchedulerConfig& 
 Result<std::unique_ptr<api::Server>> start_api(const SchedulerConfig& config, const StateDir& state,
                                                std::vector<TokenRow> tokens, const Value& announced,
                                                api::Backend& backend, api::LogHub& logs) {
-  api::ServerConfig server{.listen = config.api_listen, .token = state.token, .tokens = std::move(tokens)};
+  api::ServerConfig server{
+      .listen = config.api_listen, .token = state.token, .tokens = std::move(tokens), .webhook_key = state.webhook_key};
   const std::string before = port_of(announced, "api");
   if (config.api_listen.ends_with(":0") && !before.empty()) {
     server.listen = config.api_listen.substr(0, config.api_listen.size() - 1) + before;

@@ -30,7 +30,7 @@ Result<void> make_directory(const std::filesystem::path& path) {
   return {};
 }
 
-Result<std::string> load_or_make_token(const std::filesystem::path& file) {
+Result<std::string> load_or_make_secret(const std::filesystem::path& file) {
   std::ifstream in(file);
   std::string token;
   if (in && std::getline(in, token) && !token.empty()) return token;
@@ -61,9 +61,12 @@ Result<StateDir> open_state_dir(const std::filesystem::path& root) {
   for (const auto& directory : {root, keys}) {
     if (auto made = make_directory(directory); !made) return fail(std::move(made.error()));
   }
-  auto token = load_or_make_token(root / "token");
+  auto token = load_or_make_secret(root / "token");
   if (!token) return fail(std::move(token.error()));
   out.token = std::move(*token);
+  auto webhook_key = load_or_make_secret(keys / "webhook.key");
+  if (!webhook_key) return fail(std::move(webhook_key.error()));
+  out.webhook_key = std::move(*webhook_key);
   auto scheduler = transport::load_or_make_keys(keys, "scheduler");
   if (!scheduler) return fail(std::move(scheduler.error()));
   out.scheduler_keys = std::move(*scheduler);

@@ -16,6 +16,7 @@ struct StateDir {
   transport::KeyPair scheduler_keys;
   std::filesystem::path authorized_workers;
 
+  std::string webhook_key;  ///< What the secrets of webhooks are derived from.
   std::filesystem::path database() const { return root / "chappe.db"; }
   std::filesystem::path endpoint_file() const { return root / "endpoint.json"; }
 };

@@ -311,6 +311,14 @@ Result<std::vector<TriggerEventRow>> SqliteMetaReader::events_of(RunSeq run) {
   return call("read events", [&] { return all<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id", run); });
 }
 
+Result<std::optional<TriggerEventRow>> SqliteMetaReader::event_by_key(const std::string& dag, const EventSource& source,
+                                                                      const std::string& key) {
+  return call("find an event", [&] {
+    return first<TriggerEventRow>("WHERE t.dag = ?1 AND t.kind = ?2 AND t.source = ?3 AND t.key = ?4 AND t.key <> ''",
+                                  dag, source.kind, source.name, key);
+  });
+}
+
 Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
   return call("list deployed DAGs", [&] {
     return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);

@@ -48,6 +48,8 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) override;
 
   Result<std::vector<TriggerEventRow>> events_of(RunSeq run) override;
+  Result<std::optional<TriggerEventRow>> event_by_key(const std::string& dag, const EventSource& source,
+                                                      const std::string& key) override;
   Result<std::vector<DeploymentRow>> deployments(const std::string& dag) override;
   Result<std::vector<BackfillRow>> backfills(const BackfillFilter& filter) override;
   Result<BackfillRow> backfill(BackfillId id) override;

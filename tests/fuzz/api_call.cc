@@ -26,7 +26,8 @@ struct World {
   WatchBoard watches;
   std::unique_ptr<MetaReader> reader = *stores.backend().open_reader();
   std::shared_ptr<TokenBook> tokens = std::make_shared<TokenBook>("", std::vector<TokenRow>{});
-  Context context{stores.backend(), stores.logs, views, watches, tokens, *reader};
+  WebhookSecrets webhooks{"0123456789abcdef0123456789abcdef"};
+  Context context{stores.backend(), stores.logs, views, watches, tokens, *reader, webhooks};
 };
 
 void check_answer(Context& context, const Answer& answer) {

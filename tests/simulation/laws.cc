@@ -65,6 +65,7 @@ void Laws::granted(const Request& request, const RunId& run) {
     if (!deployed) broken(Law::kRequests, "a person was told that a DAG is deployed, and it is not");
     return;
   }
+  if (request.kind == Request::Kind::kCallWebhook) return check_called(request, run);
   if (request.kind == Request::Kind::kBackfill || request.kind == Request::Kind::kChangeBackfill) return;
   const auto found =
       std::find_if(runs_.begin(), runs_.end(), [&](const auto& each) { return each.second.row.id == run; });

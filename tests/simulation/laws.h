@@ -204,6 +204,8 @@ class Laws {
   // laws_objects.cc
   void check_object_event(const Persist& persist, const TriggerEventRow& row);
   void check_sighting(const Persist& persist, const SightingChange& change);
+  void check_call_event(const TriggerEventRow& row);
+  void check_called(const Request& request, const RunId& run);
   const Story* listener(const std::string& dag) const;  ///< Null: it is none.
   // laws_backfills.cc
   void check_backfill_run(const RunRow& row);

@@ -59,8 +59,13 @@ void Laws::check_events(const Persist& persist) {
   }
   check_all_hear(persist, heard);
   for (const TriggerEventRow& row : persist.events) {
-    const bool of_object = row.source.kind == EventSource::Kind::kObject;
-    of_object ? check_object_event(persist, row) : check_event(row, heard);
+    if (row.source.kind == EventSource::Kind::kObject) {
+      check_object_event(persist, row);
+    } else if (row.source.kind == EventSource::Kind::kHook) {
+      check_call_event(row);
+    } else {
+      check_event(row, heard);
+    }
   }
   for (const SightingChange& change : persist.sightings) check_sighting(persist, change);
   for (const TriggerEventTaken& taken : persist.taken) check_taken(persist, taken);

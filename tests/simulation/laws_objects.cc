@@ -1,5 +1,5 @@
-// The laws over triggers on objects: each version that comes after the first look is an event, once, in the commit that
-// remembers it.
+// The laws over triggers from outside. Objects: each version that comes after the first look is an event, once, in the
+// commit that remembers it. Calls: who was told that one is kept finds it, once.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -55,6 +55,29 @@ void Laws::check_sighting(const Persist& persist, const SightingChange& change) 
            text_in(event.detail, "key") == row.object && text_in(event.detail, "etag") == etag_of(row.stamp);
   });
   if (told != 1) broken(Law::kEvents, fmt::format("{} is told to {} {} times", row.object, row.dag, told));
+}
+
+void Laws::check_call_event(const TriggerEventRow& row) {
+  const std::vector<Request>& requests = world_.people.requests();
+  const bool called = std::any_of(requests.begin(), requests.end(), [&](const Request& each) {
+    return each.kind == Request::Kind::kCallWebhook && each.answer == row.key &&
+           world_.listeners[each.story].dag->name == row.dag;
+  });
+  if (!called) broken(Law::kEvents, fmt::format("an event of {} is of no call", row.dag));
+  world_.saw(Sight::kCallTold);
+}
+
+/// That it is there once is the store's own guard.
+void Laws::check_called(const Request& request, const RunId& run) {
+  const std::string& dag = world_.listeners[request.story].dag->name;
+  for (const auto& [id, event] : world_.store.tables().events) {
+    const bool is_it = event.dag == dag && event.source.kind == EventSource::Kind::kHook && event.key == request.answer;
+    if (!is_it) continue;
+    const bool right = run == RunId{} || (event.run && world_.store.tables().runs.at(event.run).id == run);
+    if (!right) broken(Law::kRequests, "a call was told of another run than the one that took it");
+    return;
+  }
+  broken(Law::kRequests, fmt::format("a call of {} was told to be kept, and is not", dag));
 }
 
 /// What stands there in the end was seen by all who listen.

@@ -108,6 +108,7 @@ const std::vector<PlantedBug> kBugs{
     // Runs that events start.
     BUG(EventsTellNobody, "who listens to an asset is not told of a version", Law::kEvents),
     BUG(EventsAreTakenTwice, "an event that started a run goes on waiting", Law::kEvents),
+    BUG(DeliveriesAreAllNew, "a call that comes twice while it waits is kept twice", Law::kFence),
     BUG(FirstLookIsNews, "objects that were there before start runs", Law::kEvents),
     BUG(NewVersionIsNoNews, "an object that is written anew starts nothing", Law::kRunsEnd),
     BUG(SightingsAreNotKept, "what was seen of objects is not remembered", Law::kEvents),

@@ -31,7 +31,25 @@ void People::plan() {
     world_.time.after(world_.up_to(world_.plan.safety / 4),
                       [this, listener] { ask({.kind = Request::Kind::kDeploy, .story = listener}); });
   }
+  plan_calls();
   if (world_.past) plan_past();
+}
+
+/// Deliveries from outside. Drawn apart, so that other seeds tell what they always told.
+void People::plan_calls() {
+  support::Chance chance(world_.plan.seed * 0x9E3779B97F4A7C15U + 80);
+  for (std::uint32_t listener = 0; listener < world_.listeners.size(); ++listener) {
+    const std::vector<TriggerSpec>& triggers = world_.listeners[listener].dag->triggers;
+    const auto is_hook = [](const TriggerSpec& each) { return each.kind() == EventSource::Kind::kHook; };
+    if (std::none_of(triggers.begin(), triggers.end(), is_hook)) continue;
+    for (std::uint32_t left = 1 + chance.number(4); left > 0; --left) {
+      const Duration at(chance.number(static_cast<std::uint32_t>(world_.plan.safety.count() / 1000)) *
+                        std::int64_t{1000});
+      world_.time.after(at, [this, listener, id = "d" + std::to_string(left)] {
+        ask({.kind = Request::Kind::kCallWebhook, .story = listener, .answer = id});
+      });
+    }
+  }
 }
 
 /// Somebody asks for backfills, somebody else for a run of one of their dates; now and then one is paused or cancelled.
@@ -87,6 +105,16 @@ Event People::event_of(const Request& request) {
   if (request.kind == Request::Kind::kDeploy) {
     return DagDeployed{.dag = world_.listeners[request.story].dag, .requested_by = "ann"};
   }
+  if (request.kind == Request::Kind::kCallWebhook) {
+    return WebhookCalled{.ticket = {},
+                         .dag = world_.listeners[request.story].dag->name,
+                         .webhook = kHook,
+                         .delivery = request.answer,
+                         .type = "",
+                         .body = {},
+                         .requested_by = "webhook",
+                         .source = ""};
+  }
   const Story& story = world_.story(request.story);
   switch (request.kind) {
     case Request::Kind::kSubmit: {
@@ -116,6 +144,7 @@ Event People::event_of(const Request& request) {
       return backfill_event(request);
     case Request::Kind::kMoveAlias:
     case Request::Kind::kDeploy:
+    case Request::Kind::kCallWebhook:
       break;
   }
   return AliasMoveRequested{

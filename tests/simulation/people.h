@@ -25,11 +25,12 @@ struct Request {
     kBackfill,
     kChangeBackfill,
     kDeploy,
+    kCallWebhook,
   } kind = Kind::kSubmit;
-  std::uint32_t story = 0;         ///< Or the listener that is deployed.
+  std::uint32_t story = 0;         ///< Or the listener that is deployed, or called.
   std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
   RunId run;                       ///< Of an answer.
-  std::string answer;
+  std::string answer;              ///< Or the delivery's id.
   TaskState mark = TaskState::kSuccess;
   std::uint32_t spec = 0;                            ///< Which of the backfills.
   BackfillState backfill = BackfillState::kRunning;  ///< What it is asked to be.
@@ -66,6 +67,7 @@ class People {
 
  private:
   void plan_past();
+  void plan_calls();
   Event backfill_event(const Request& request) const;
   void ask(Request request);
   void ask_again(Request request);

@@ -170,7 +170,7 @@ void Scheduler::take_in(Packet& packet, std::vector<Event>& events) {
 
 /// As the loop does: what the engine has let go of, the store knows.
 void Scheduler::take_in(Asked& asked, std::vector<Event>& events) {
-  if (answer_repeated(asked)) return;
+  if (answer_repeated(asked) || answer_delivery(asked)) return;
   const auto load_if_over = [&](auto* event) {
     if (event == nullptr || engine_->knows(event->run)) return true;
     auto stored = world_.store.load_run(event->run);
@@ -198,6 +198,20 @@ bool Scheduler::answer_repeated(const Asked& asked) {
   world_.saw(Sight::kRequestAnsweredFromStore);
   world_.people.answered(asked.request, known->id);
   return true;
+}
+
+bool Scheduler::answer_delivery(const Asked& asked) {
+  const auto* call = std::get_if<WebhookCalled>(&asked.event);
+  if (call == nullptr) return false;
+  for (const auto& [id, event] : world_.store.tables().events) {
+    const bool is_it = event.dag == call->dag && event.source.kind == EventSource::Kind::kHook &&
+                       event.key == call->delivery && event.run;
+    if (!is_it) continue;
+    world_.saw(Sight::kDeliveryRepeated);
+    world_.people.answered(asked.request, world_.store.tables().runs.at(event.run).id);
+    return true;
+  }
+  return false;
 }
 
 // ---- One pass ----
@@ -299,7 +313,8 @@ void Scheduler::reply(const Reply& reply) {
   if (!waiting) return;
   if (!reply.answer) return world_.people.refused(waiting.mapped());
   const Value* run = reply.answer->find("run");
-  world_.people.answered(waiting.mapped(), run == nullptr ? RunId{} : RunId::parse(*run->as_string()).value());
+  const bool known = run != nullptr && !run->is_null();
+  world_.people.answered(waiting.mapped(), known ? RunId::parse(*run->as_string()).value() : RunId{});
 }
 
 // ---- Looks ----

@@ -70,6 +70,7 @@ class Scheduler {
   void take_in(Packet& packet, std::vector<Event>& events);
   void take_in(Asked& asked, std::vector<Event>& events);
   bool answer_repeated(const Asked& asked);
+  bool answer_delivery(const Asked& asked);
   /// False: the process is dead.
   bool commit(const Persist& persist);
   void carry_out(Effects& effects);

@@ -81,6 +81,8 @@ enum class Sight : std::uint8_t {
   kLoopGaveUp,
   kAssetTold,
   kEndTold,
+  kCallTold,
+  kDeliveryRepeated,
   kObjectTold,
   kObjectWasThere,
   kObjectGone,

@@ -18,6 +18,7 @@ namespace chappe::simulation {
 /// What tasks look at from time to time; the last one must not be looked at.
 inline constexpr const char* kForbidden = "forbidden";
 inline constexpr const char* kDrop = "drop/";  ///< Where objects come and go that triggers listen to.
+inline constexpr const char* kHook = "push";   ///< The webhook of some listeners.
 inline constexpr const char* kLookedAt[] = {"in/0", "in/1", "in/2", kForbidden};
 
 /// What one program would do if nobody disturbed it.

@@ -61,7 +61,14 @@ TriggerSpec some_trigger(Chance& chance, Sources& sources) {
   return out;
 }
 
-/// On objects. Drawn apart, too.
+/// On calls and on objects. Drawn apart, too.
+void add_hook(Chance& chance, Dag& dag) {
+  if (!chance.one_in(2)) return;
+  TriggerSpec& trigger = dag.triggers.emplace_back();
+  trigger.when.source = {EventSource::Kind::kHook, kHook};
+  trigger.mode = chance.one_in(2) ? TriggerMode::kEach : TriggerMode::kCollapse;
+}
+
 void add_drop(Chance& chance, Dag& dag) {
   if (!chance.one_in(2)) return;
   TriggerSpec& trigger = dag.triggers.emplace_back();
@@ -77,6 +84,7 @@ std::vector<Story> make_listeners(const Plan& plan) {
   constexpr std::uint32_t kWaitMax = 20'000;
   Chance chance(plan.seed * 0x9E3779B97F4A7C15U + 77);
   Chance drops(plan.seed * 0x9E3779B97F4A7C15U + 78);
+  Chance calls(plan.seed * 0x9E3779B97F4A7C15U + 81);
   std::vector<Story> out;
   if (!chance.one_in(4)) return out;
   const std::uint32_t count = 1 + chance.number(3);
@@ -90,6 +98,7 @@ std::vector<Story> make_listeners(const Plan& plan) {
     for (std::uint32_t left = 1 + chance.number(2); left > 0; --left) {
       dag.triggers.push_back(some_trigger(chance, sources));
     }
+    add_hook(calls, dag);
     add_drop(drops, dag);
     auto wait = std::make_shared<WaitSpec>();
     wait->what = WaitSpec::For::kDuration;

@@ -181,8 +181,9 @@ void ApiWorld::TearDown() {
 
 void ApiWorld::restart(const ServerBounds& bounds) {
   server_.reset();
-  auto server =
-      Server::start({.listen = "127.0.0.1:0", .token = kToken, .tokens = tokens_, .bounds = bounds}, *backend_, *logs_);
+  auto server = Server::start(
+      {.listen = "127.0.0.1:0", .token = kToken, .tokens = tokens_, .bounds = bounds, .webhook_key = kWebhookKey},
+      *backend_, *logs_);
   ASSERT_TRUE(server) << server.error().message;
   server_ = *std::move(server);
 }

@@ -80,6 +80,7 @@ Reply parse_reply(const std::string& text);
 class ApiWorld : public testing::Test {
  protected:
   static constexpr const char* kToken = "0123456789abcdef0123456789abcdef";
+  static constexpr const char* kWebhookKey = "fedcba9876543210fedcba9876543210";
 
   void SetUp() override;
   void TearDown() override;
