@@ -18,6 +18,7 @@
 #include "cli/exit_code.h"
 #include "cli/log_to_stderr.h"
 #include "cli/standalone.h"
+#include "cli/state_commands.h"
 #include "cli/state_dir.h"
 #include "cli/stray_word.h"
 #include "engine/base/text.h"
@@ -51,6 +52,7 @@ class CommandLine {
     add_run_commands();
     add_deployment_commands();
     add_backfill_commands(app_, session_, backfill_, command_);
+    add_state_commands(app_, session_, state_options_, command_);
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
@@ -427,6 +429,7 @@ class CommandLine {
   std::string output_file_;
   RetryOptions retry_;
   BackfillOptions backfill_;
+  StateOptions state_options_;
   std::string run_id_;
   std::string task_;
   std::string version_;

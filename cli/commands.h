@@ -65,6 +65,18 @@ int deploy_files(const Session& session, const std::vector<std::string>& paths);
 int pause_dag(const Session& session, const std::string& dag, bool paused);
 int undeploy_dag(const Session& session, const std::string& dag);
 
+// states.cc
+struct StateOptions {
+  std::string dag;
+  std::string namespace_name;
+  std::string name;
+  std::string value;
+  std::int64_t expect_version = -1;  ///< Below 0: whatever stands there.
+};
+int list_states(const Session& session, const StateOptions& options);
+int show_state(const Session& session, const StateOptions& options);
+int set_state(const Session& session, const StateOptions& options);
+
 // webhooks.cc
 /// With their secrets.
 int list_webhooks(const Session& session, const std::string& dag);

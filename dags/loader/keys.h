@@ -114,53 +114,30 @@ inline constexpr Foreign kParamForeign[] = {{"min", "minimum"},  {"max", "maximu
                                             {"choices", "enum"}, {"options", "enum"}, {"value", "default"}};
 inline constexpr KeySet kParam{"a parameter", kParamKnown, {}, kParamForeign};
 
-inline constexpr Word kTaskKnown[] = {"id",
-                                      "description",
-                                      "group",
-                                      "depends_on",
-                                      "trigger_rule",
-                                      "when",
-                                      "run",
-                                      "command",
-                                      "args",
-                                      "noop",
-                                      "check",
-                                      "promote",
-                                      "shell",
-                                      "env",
-                                      "inputs",
-                                      "outputs",
-                                      "foreach",
-                                      "retry",
-                                      "retries",
-                                      "infra_retry",
-                                      "timeout",
-                                      "queue_timeout",
-                                      "kill_grace",
-                                      "pool",
-                                      "slots",
-                                      "priority",
-                                      "resources",
-                                      "allow_failure",
-                                      "locks",
-                                      "max_active_per_dag",
-                                      "rate",
-                                      "worker_selector",
-                                      "tolerations",
-                                      "wait",
-                                      "human",
-                                      "loop",
-                                      "setup",
-                                      "teardown_of",
-                                      "dag",
-                                      "uses",
-                                      "cache",
-                                      "image",
-                                      "container",
-                                      "executor",
-                                      "node_selector",
-                                      "volumes",
-                                      "service_account"};
+inline constexpr Word kTaskKnown[] = {"id",           "description",
+                                      "group",        "depends_on",
+                                      "trigger_rule", "when",
+                                      "run",          "command",
+                                      "args",         "noop",
+                                      "check",        "promote",
+                                      "shell",        "env",
+                                      "inputs",       "outputs",
+                                      "foreach",      "retry",
+                                      "retries",      "infra_retry",
+                                      "timeout",      "queue_timeout",
+                                      "kill_grace",   "pool",
+                                      "slots",        "priority",
+                                      "resources",    "allow_failure",
+                                      "locks",        "max_active_per_dag",
+                                      "rate",         "worker_selector",
+                                      "tolerations",  "wait",
+                                      "human",        "loop",
+                                      "setup",        "teardown_of",
+                                      "dag",          "uses",
+                                      "cache",        "state",
+                                      "image",        "container",
+                                      "executor",     "node_selector",
+                                      "volumes",      "service_account"};
 inline constexpr Word kTaskLater[] = {"http",       "secrets",     "params",          "deadline", "weight",
                                       "service",    "latest_only", "depends_on_past", "sidecars", "on_success",
                                       "on_failure", "on_retry",    "on_skipped",      "on_start", "lineage"};
@@ -228,6 +205,10 @@ inline constexpr Foreign kOutputForeign[] = {{"optional", "required: false"}, {"
 inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, kOutputLater, kOutputForeign};
 inline constexpr Word kAssetKnown[] = {"uri", "name", "immutable"};
 inline constexpr KeySet kAsset{"'asset'", kAssetKnown};
+inline constexpr Word kStateKnown[] = {"write", "default", "scope"};
+inline constexpr Foreign kStateForeign[] = {
+    {"from", "write"}, {"value", "write"}, {"output", "write"}, {"set", "write"}, {"initial", "default"}};
+inline constexpr KeySet kState{"a state", kStateKnown, {}, kStateForeign};
 inline constexpr Word kValueKnown[] = {"file", "json", "path", "default"};
 inline constexpr KeySet kValue{"an output value", kValueKnown};
 

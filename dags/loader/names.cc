@@ -131,6 +131,7 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
   }
   if (root == "run") return site.run ? problem_of_run(reference) : not_here();
   if (root == "tasks") return site.tasks ? "" : not_here();
+  if (root == "state") return problem_of_state(reference, site);
   if (root == "outputs" || root == "iteration") {
     if (site.iteration) return "";
     return fmt::format("'{}' is known in the 'until' of a loop only{}", root,
@@ -199,6 +200,17 @@ std::string Names::problem_of_item(const Reference& reference, const Site& site)
     }
   }
   return "";
+}
+
+std::string Names::problem_of_state(const Reference& reference, const Site& site) const {
+  if (!site.state) {
+    return fmt::format("'{}' is not known {}: an attempt is told it when it starts, in 'env' and 'command'",
+                       dotted(reference), site.where);
+  }
+  if (reference.path.size() < 2) return "write state.NAME";
+  if (std::find(states_.begin(), states_.end(), reference.path[1]) != states_.end()) return "";
+  return fmt::format("the task has no state '{}'{}; name it in its 'state'", reference.path[1],
+                     Reader::suggestion(reference.path[1], states_));
 }
 
 std::string Names::problem_of_unknown(const Reference& reference) const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dags/loader/reader.h"
@@ -26,13 +27,14 @@ struct Site {
   bool event = false;      ///< What a trigger was told of.
   bool iteration = false;  ///< What an iteration of a loop left: `outputs`, and its number.
   bool secrets = false;    ///< Secret parameters: only where nothing is recorded or shown.
+  bool state = false;      ///< Values that outlive runs.
 };
 
 namespace site {
 inline constexpr Site kDagEnv{
     .where = "in the DAG's 'env'", .env = false, .tasks = false, .instance = false, .secrets = true};
-inline constexpr Site kEnv{.where = "in 'env'", .secrets = true};
-inline constexpr Site kCommand{.where = "in 'command'"};
+inline constexpr Site kEnv{.where = "in 'env'", .secrets = true, .state = true};
+inline constexpr Site kCommand{.where = "in 'command'", .state = true};
 inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .tasks = false, .instance = false};
 inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
 inline constexpr Site kParams{.where = "in 'params' of a DAG that is run"};
@@ -71,7 +73,10 @@ class Names {
   void enter_task(std::uint32_t task, const ForEach* foreach) {
     task_ = task;
     foreach_ = foreach;
+    states_.clear();
   }
+  /// What `state` holds in this task.
+  void know_states(std::vector<std::string> names) { states_ = std::move(names); }
 
   /// Any scalar; nothing is "". nullopt after a complaint.
   std::optional<expr::Template> parse_template(const yaml::Node& node, const Site& site, std::string_view what);
@@ -91,6 +96,7 @@ class Names {
   std::string problem_of_run(const expr::Reference& reference) const;
   std::string problem_of_env(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_item(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_state(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_unknown(const expr::Reference& reference) const;
   bool is_item(const std::string& root) const;
 
@@ -98,6 +104,7 @@ class Names {
   const Dag& dag_;
   std::uint32_t task_ = 0;
   const ForEach* foreach_ = nullptr;
+  std::vector<std::string> states_;
   std::vector<TaskMention> mentions_;
 };
 

@@ -30,6 +30,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"foreach", kScript | kCommand | kNoop | kWait | kHuman | kDagRun},
     {"loop", kScript | kCommand},
     {"cache", kScript | kCommand},
+    {"state", kScript | kCommand},
     {"setup", kScript | kCommand | kNoop | kDagRun},
     {"teardown_of", kScript | kCommand | kNoop | kDagRun},
     {"retry", kScript | kCommand | kNoop | kDagRun},
@@ -223,6 +224,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
     read_cache(task, *cache, node.find("cache") != nullptr, init || task.handler != Handler::kNone);
   }
+  if (const Node* state = all.find("state")) check_states(task, work, *state);
   const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
   if (has_work) task.work = work_specs_.share(std::move(work));
 }

@@ -92,6 +92,7 @@ WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
   }
   if (const Node* resources = node.find("resources")) work.resources = read_resources(reader_, *resources);
   reader_.take_text(node, "shell", work.shell);
+  if (const Node* state = node.find("state"); state != nullptr && applies("state", kind)) read_states(work, *state);
   if (const Node* env = node.find("env")) read_env_into(reader_, names_, site::kEnv, *env, work.env);
   if (const Node* inputs = node.find("inputs")) read_inputs(task, work, *inputs);
   if (const Node* outputs = node.find("outputs")) read_outputs(task, work, *outputs);
@@ -438,6 +439,7 @@ std::size_t hash_of(const WorkSpec& spec) {
   for (const InputArtifact& input : spec.inputs) hash.input(input);
   for (const OutputArtifact& output : spec.outputs) hash.output(output);
   for (const OutputValue& value : spec.values) hash.value(value);
+  for (const StateUse& use : spec.states) hash.text(use.name), hash.text(use.write), hash.number(use.scope);
   hash.number(spec.timeout.value_or(Duration(-1)).count());
   hash.number(spec.kill_grace.count());
   hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);

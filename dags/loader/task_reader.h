@@ -116,6 +116,9 @@ class TaskReader {
   void check_asset_source(const expr::Template& asset, const yaml::Node& node);
   void read_asset(const Task& task, OutputArtifact& output, const yaml::Node& node);
   void read_asset_uri(const Task& task, OutputArtifact& output, const yaml::Node& node);
+  void read_states(WorkSpec& work, const yaml::Node& node);
+  void read_state(StateUse& use, const yaml::Node& node);
+  void check_states(const Task& task, const WorkSpec& work, const yaml::Node& node);
   void read_values(WorkSpec& work, const yaml::Node& node, bool metrics);
   void read_value(WorkSpec& work, const std::string& name, const yaml::Node& node, bool metric);
   void check_unique(const WorkSpec& work, const yaml::Node& node);

@@ -110,6 +110,10 @@ enum class Mutant : std::uint8_t {
   kNewVersionIsNoNews,
   kSightingsAreNotKept,
   kRestoreForgetsSightings,
+  // Values that outlive runs.
+  kStatesAreNotFenced,
+  kStatesAreNotWritten,
+  kRestoreForgetsStates,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

@@ -141,6 +141,18 @@ struct ContainerOptions {
 };
 std::string_view name_of(ContainerOptions::Network network);  ///< "none"
 
+inline constexpr std::size_t kStatesMax = 10;  ///< That one task uses.
+
+/// A value that outlives runs: a cursor, say. An attempt is told it when it is assigned, and may leave another one.
+struct StateUse {
+  enum class Scope : std::uint8_t { kDag, kNamespace };
+  std::string name;
+  Scope scope = Scope::kDag;  ///< Who shares it.
+  Value default_value;        ///< While there is none; null: it is absent then.
+  std::string write;          ///< The output value that becomes the state when the attempt succeeds; "": none does.
+  bool operator==(const StateUse&) const = default;
+};
+
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
@@ -152,6 +164,7 @@ struct WorkSpec {
   std::vector<InputArtifact> inputs;
   std::vector<OutputArtifact> outputs;
   std::vector<OutputValue> values;
+  std::vector<StateUse> states;                    ///< Unique by name; at most kStatesMax.
   std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;

@@ -115,6 +115,11 @@ class MetaReader {
 
   /// The events that a run took, oldest first.
   virtual Result<std::vector<TriggerEventRow>> events_of(RunSeq run) = 0;
+  /// Values that outlive runs, by scope and name, behind (`scope`, `name`); at most `limit`.
+  virtual Result<std::vector<StateRow>> states(const std::string& scope, const std::string& name,
+                                               std::size_t limit) = 0;
+  /// Errors: kNotFound.
+  virtual Result<StateRow> state(const std::string& scope, const std::string& name) = 0;
   /// The event of a DAG with this source and key; nullopt: there is none. Requires: the key is not "".
   virtual Result<std::optional<TriggerEventRow>> event_by_key(const std::string& dag, const EventSource& source,
                                                               const std::string& key) = 0;

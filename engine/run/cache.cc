@@ -100,7 +100,7 @@ class Parts {
 void add_env(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, Parts& parts) {
   const WorkSpec& spec = *run.task(run.instances->task_of(index)).work;
   for (std::size_t i = 0; i < work.env.size(); ++i) {
-    const bool secret = names_secret(*run.dag, spec.env[i].second.references());
+    const bool secret = i < spec.env.size() && names_secret(*run.dag, spec.env[i].second.references());
     parts.add("env." + work.env[i].first, std::string_view(secret ? spec.env[i].second.text() : work.env[i].second));
   }
 }

@@ -47,6 +47,7 @@ struct EngineConfig {
   std::uint32_t fires_max = 256;        ///< Times of schedules that one step looks at: bounds a transaction.
   std::uint32_t fires_queued_max = 16;  ///< Queued runs of a DAG that its schedule adds to.
   std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks and triggers wait for.
+  std::uint32_t states_max = 100'000;   ///< Values that outlive runs.
   std::uint32_t events_max = 1'000;     ///< Events of one source that wait for a run of one DAG.
   std::uint32_t pods_max = 0;           ///< Pods at a time; 0: there is nobody who makes them.
   std::string pod_prefix = "chappe-";   ///< Of their names; the attempt follows.

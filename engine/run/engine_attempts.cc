@@ -403,12 +403,9 @@ void EngineState::on(const AttemptFinished& event) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
   AttemptEnd end = event.end;
-  if (event.outputs && !owns_all(run, event.what, event.outputs->objects) && !CHAPPE_MUTANT(kTrustsObjectKeys)) {
+  if (std::string why = why_refused(run, index, event); !why.empty()) {
     end.reason = Reason::kInvalidOutput;
-    end.message = "the worker reported an object that is not the attempt's own";
-  } else if (event.outputs && !declares_all(run, index, event.outputs->objects)) {
-    end.reason = Reason::kInvalidOutput;
-    end.message = "the worker reported an output that the task does not declare so";
+    end.message = std::move(why);
   }
   if (end.reason != Reason::kNone && !CHAPPE_MUTANT(kFailureIsSuccess)) {
     end_attempt(run, index, std::move(end), leased.queued_at);

@@ -274,6 +274,8 @@ std::string Engine::dump_json() const {
                                     {"seen", std::move(seen)},
                                     {"waits_for", deployment.row.waits_for}});
   }
+  ValueMap states;
+  for (const auto& [key, row] : state.states) states.emplace_back(key.first + " " + key.second, number(row.version));
   ValueList backfills;
   for (const auto& [id, backfill] : state.backfills) {
     backfills.emplace_back(ValueMap{{"backfill", number(id.value)},
@@ -299,6 +301,7 @@ std::string Engine::dump_json() const {
   return to_json(ValueMap{{"epoch", number(state.epoch)},
                           {"runs", std::move(runs)},
                           {"schedules", std::move(schedules)},
+                          {"states", std::move(states)},
                           {"backfills", std::move(backfills)},
                           {"waiters", std::move(waiters)},
                           {"questions", number(state.questions.size())},

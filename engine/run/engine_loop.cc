@@ -65,6 +65,7 @@ bool EngineState::loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, cons
     row.end.message = run.row.message;
     settle(run, index, std::move(row));
   } else {
+    if (outputs != nullptr) write_states(run, index, row.attempt, outputs->values);
     rest_before_iteration(run, index, row);
   }
   return true;

@@ -33,6 +33,20 @@ bool EngineState::declares_all(const LiveRun& run, std::uint32_t index, std::spa
   });
 }
 
+/// Why what an attempt left does not count; "": it does, or the attempt failed by itself.
+std::string EngineState::why_refused(const LiveRun& run, std::uint32_t index, const AttemptFinished& event) const {
+  if (event.outputs == nullptr) return "";
+  if (!owns_all(run, event.what, event.outputs->objects) && !CHAPPE_MUTANT(kTrustsObjectKeys)) {
+    return "the worker reported an object that is not the attempt's own";
+  }
+  if (!declares_all(run, index, event.outputs->objects)) {
+    return "the worker reported an output that the task does not declare so";
+  }
+  if (event.end.reason != Reason::kNone) return "";
+  const auto may = check_states(run, index, event.what.attempt, *event.outputs);
+  return may ? "" : may.error().message;
+}
+
 void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs) {
   if (outputs.objects.empty() || !owns_all(run, what, outputs.objects) || CHAPPE_MUTANT(kDropsNothing)) return;
   out.drop.push_back({what, outputs.objects});
@@ -44,6 +58,7 @@ void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, co
   if (publish.uploads.empty() || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
     row.state = TaskState::kSuccess;
     keep_result(run, row);
+    if (outputs != nullptr) write_states(run, index, row.attempt, outputs->values);
     return settle(run, index, std::move(row));
   }
   row.state = TaskState::kCommitting;
@@ -86,11 +101,28 @@ void EngineState::on(const AssetsPublished& event) {
     remember_published(*run, event.key.index, published);
     out.persist.published.push_back(std::move(published));
   }
-  row.state = TaskState::kSuccess;
-  keep_result(*run, row);
-  settle(*run, event.key.index, std::move(row));
+  const AttemptOutputs left{.objects = {}, .values = run->outputs.at(event.key.index).values};
+  if (auto may = check_states(*run, event.key.index, row.attempt, left); !may) {
+    fail_committing(*run, std::move(row), may.error().message);
+  } else {
+    row.state = TaskState::kSuccess;
+    keep_result(*run, row);
+    write_states(*run, event.key.index, row.attempt, left.values);
+    settle(*run, event.key.index, std::move(row));
+  }
   judge_due(*run);
   tell_asset_waiters();
+}
+
+/// Its outputs count for nothing, though they may be visible.
+void EngineState::fail_committing(LiveRun& run, TaskRow row, const std::string& message) {
+  const std::uint32_t index = row.key.index;
+  row.state = TaskState::kFailed;
+  row.end.reason = Reason::kInvalidOutput;
+  row.end.message = message;
+  row.allowed = is_tolerated(run, index, row.end);
+  run.outputs.erase(index);
+  settle(run, index, std::move(row));
 }
 
 void EngineState::on(const PublishFailed& event) {
@@ -100,12 +132,7 @@ void EngineState::on(const PublishFailed& event) {
   if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
   TaskRow row = std::move(committing->second);
   run->committing.erase(committing);
-  row.state = TaskState::kFailed;
-  row.end.reason = Reason::kInvalidOutput;
-  row.end.message = event.message;
-  row.allowed = is_tolerated(*run, event.key.index, row.end);
-  run->outputs.erase(event.key.index);
-  settle(*run, event.key.index, std::move(row));
+  fail_committing(*run, std::move(row), event.message);
   judge_due(*run);
 }
 

@@ -38,6 +38,11 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   state->last_notification = stored.last_notification;
   state->notifications_pending = stored.notifications_pending;
   for (auto& [dag, end] : stored.failed_dags) state->last_ends.emplace(std::move(dag), end);
+  for (StateRow& row : stored.states) {
+    if (CHAPPE_MUTANT(kRestoreForgetsStates)) break;
+    std::pair key(row.scope, row.name);
+    state->states.emplace(std::move(key), std::move(row));
+  }
   for (TokenRow& row : stored.tokens) state->tokens.emplace(row.name, std::move(row));
   state->adopt_deployments(std::move(stored.deployments));
   state->last_event = stored.last_event;

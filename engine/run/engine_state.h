@@ -14,7 +14,7 @@
 ///   engine_backfills.cc  runs for a stretch of the past     engine_cache.cc    results that are used again
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 ///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
-///   engine_webhooks.cc  calls from outside
+///   engine_webhooks.cc  calls from outside                 engine_states.cc   values that outlive runs
 #pragma once
 
 #include <deque>
@@ -71,6 +71,7 @@ struct EngineState {
 
   std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
   std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
+  std::map<std::pair<std::string, std::string>, StateRow> states;  ///< By scope and name.
   std::map<std::string, TokenRow, std::less<>> tokens;             ///< Of the API, by name.
 
   std::map<std::string, Deployment, std::less<>> deployments;  ///< By DAG.
@@ -204,6 +205,13 @@ struct EngineState {
   void read_on(Deployment& deployment, const EventSource& source);
   void forget_sightings(Deployment& deployment, const std::vector<EventSource>& heard);
   void adopt_sightings(std::vector<SightingRow> stored);
+
+  // ---- engine_states.cc ----
+  void on(const StateSetRequested& event);
+  const StateRow* find_state(const Dag& dag, const StateUse& use) const;
+  Result<void> check_states(const LiveRun& run, std::uint32_t index, AttemptId attempt,
+                            const AttemptOutputs& outputs) const;
+  void write_states(const LiveRun& run, std::uint32_t index, AttemptId attempt, std::span<const NamedValue> values);
 
   // ---- engine_webhooks.cc ----
   void on(const WebhookCalled& event);
@@ -375,8 +383,10 @@ struct EngineState {
   // ---- engine_outputs.cc ----
   void on(const AssetsPublished& event);
   void on(const PublishFailed& event);
+  void fail_committing(LiveRun& run, TaskRow row, const std::string& message);
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
   bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
+  std::string why_refused(const LiveRun& run, std::uint32_t index, const AttemptFinished& event) const;
   bool declares_all(const LiveRun& run, std::uint32_t index, std::span<const OutputObject> objects) const;
   void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);

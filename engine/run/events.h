@@ -221,12 +221,12 @@ struct BoundsSet {
   std::map<std::string, std::uint32_t> locks;                ///< Places of named locks. Others have 1.
 };
 
-using Event =
-    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
-                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, MarkRequested,
-                 BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold, WebhookCalled>;
+using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
+                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
+                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved, DagBrought,
+                           CacheLooked, BoundsSet, MarkRequested, BackfillRequested, BackfillChangeRequested,
+                           DatesLooked, PodSeen, NotificationsTold, WebhookCalled, StateSetRequested>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

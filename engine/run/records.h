@@ -16,6 +16,7 @@
 #include "engine/lineage/objects.h"
 #include "engine/model/backfill.h"
 #include "engine/model/dag.h"
+#include "engine/run/state_records.h"
 #include "engine/run/trigger_records.h"
 
 namespace chappe {
@@ -394,6 +395,7 @@ struct Persist {
   std::vector<TriggerEventRow> events;         ///< Insert.
   std::vector<TriggerEventTaken> taken;        ///< Update or delete by id: those that wait.
   std::vector<SightingChange> sightings;       ///< Insert, update or delete by DAG, source and object, in order.
+  std::vector<StateRow> states;                ///< Insert (version 1), or update by scope and name, in order.
   std::vector<BackfillRow> backfills;          ///< Insert, or update by id, in order.
   std::vector<CacheUseRow> cache_uses;         ///< Insert, or update by instance, in order.
   std::vector<InstanceKey> cache_forgets;      ///< Delete the entries that these instances made or used, then ...
@@ -458,6 +460,7 @@ struct StoredState {
   EventId last_event;
   std::vector<TriggerEventRow> events;    ///< That wait, by id.
   std::vector<SightingRow> sightings;     ///< All, by DAG, source and object.
+  std::vector<StateRow> states;           ///< All, by scope and name.
   std::vector<StoredBackfill> backfills;  ///< Not final, by id.
   std::uint64_t last_notification = 0;
   std::uint32_t notifications_pending = 0;

@@ -114,6 +114,17 @@ struct DagRemoved {
   std::string source;
 };
 
+/// A person sets a value that outlives runs.
+struct StateSetRequested {
+  Ticket ticket;
+  std::string scope;  ///< As StateRow::scope.
+  std::string name;
+  Value value;
+  std::optional<std::uint64_t> expect_version;  ///< That must stand there; 0: there must be none.
+  std::string requested_by;
+  std::string source;
+};
+
 /// Somebody outside calls a webhook of a deployed DAG. That they may was seen to already.
 struct WebhookCalled {
   Ticket ticket;

@@ -5,13 +5,14 @@
 #include <algorithm>
 
 #include "engine/model/secrets.h"
+#include "engine/run/states.h"
 
 namespace chappe {
 namespace {
 
 bool is_constant(const WorkSpec& spec) {
   const auto literal = [](const expr::Template& text) { return text.is_literal(); };
-  return literal(spec.script) && literal(spec.image) && spec.inputs.empty() &&
+  return literal(spec.script) && literal(spec.image) && spec.inputs.empty() && spec.states.empty() &&
          std::all_of(spec.command.begin(), spec.command.end(), literal) &&
          std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
          std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](const auto& each) { return literal(each.asset); });
@@ -87,8 +88,53 @@ Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifac
   return out;
 }
 
+/// What an attempt may name besides: `state.NAME`.
+class AttemptScope : public RunScope {
+ public:
+  AttemptScope(const LiveRun& run, std::uint32_t index, const WorkSpec& spec, const EngineState& state)
+      : RunScope(run, index), dag_(*run.dag), spec_(spec), state_(state) {}
+
+  std::optional<Value> resolve(std::span<const std::string> path) const override {
+    if (path[0] != "state" || spec_.states.empty()) return RunScope::resolve(path);
+    ValueMap values;
+    for (const StateUse& use : spec_.states) {
+      if (auto value = state_value(state_, dag_, use)) values.emplace_back(use.name, *std::move(value));
+    }
+    return Value(std::move(values));
+  }
+
+ private:
+  const Dag& dag_;
+  const WorkSpec& spec_;
+  const EngineState& state_;
+};
+
+std::string variable_of(const StateUse& use) {
+  std::string name = "CHAPPE_STATE_" + use.name;
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name;
+}
+
+/// CHAPPE_STATE_NAME and CHAPPE_STATE_NAME_VERSION; the first one only where there is a value.
+Result<void> add_states(const LiveRun& run, const WorkSpec& spec, const EngineState& state, ResolvedWork& out) {
+  for (const StateUse& use : spec.states) {
+    const StateRow* row = state.find_state(*run.dag, use);
+    if (const auto value = state_value(state, *run.dag, use)) {
+      std::string text = to_text(*value);
+      if (text.find('\0') != std::string::npos) {
+        return fail(ErrorCode::kInvalidInput, fmt::format("state '{}' holds a NUL character, which no program can be "
+                                                          "handed",
+                                                          use.name));
+      }
+      out.env.emplace_back(variable_of(use), std::move(text));
+    }
+    out.env.emplace_back(variable_of(use) + "_VERSION", std::to_string(row == nullptr ? 0 : row->version));
+  }
+  return {};
+}
+
 /// What goes to a program: beyond a NUL it would see nothing.
-Result<std::string> handed_over(const expr::Template& text, const RunScope& scope) {
+Result<std::string> handed_over(const expr::Template& text, const AttemptScope& scope) {
   auto expanded = text.expand(scope);
   if (expanded && expanded->find('\0') != std::string::npos) {
     return fail(ErrorCode::kInvalidInput, "the value holds a NUL character, which no program can be handed");
@@ -97,7 +143,7 @@ Result<std::string> handed_over(const expr::Template& text, const RunScope& scop
 }
 
 Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const WorkSpec& spec, const EngineState& state) {
-  const RunScope scope(run, index);
+  const AttemptScope scope(run, index, spec, state);
   ResolvedWork out{.kind = spec.kind};
   auto script = spec.script.expand(scope);
   if (!script) return fail(std::move(script.error()).in("run"));
@@ -114,6 +160,7 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
       return fail(without_secrets(*run.dag, run.params, value.references(), std::move(text.error())).in("env " + name));
     out.env.emplace_back(name, std::move(*text));
   }
+  if (auto added = add_states(run, spec, state, out); !added) return fail(std::move(added.error()));
   for (const InputArtifact& input : spec.inputs) {
     auto resolved = input.from_task ? resolve_from_task(run, input) : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));

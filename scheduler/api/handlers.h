@@ -75,6 +75,11 @@ void undeploy_dag(Context& context, const Request& request, Respond respond);
 void pause_dag(Context& context, const Request& request, Respond respond);
 void unpause_dag(Context& context, const Request& request, Respond respond);
 
+// states.cc
+Answer list_states(Context& context, const Request& request);
+Answer show_state(Context& context, const Request& request);
+void set_state(Context& context, const Request& request, Respond respond);
+
 // webhooks.cc
 void take_delivery(Context& context, const Request& request, Respond respond);
 Answer list_webhooks(Context& context, const Request& request);

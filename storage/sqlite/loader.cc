@@ -157,6 +157,7 @@ StoredState load_state(Connection& connection) {
   state.deployments = load_deployments(connection);
   state.last_event = last_id<EventId>(connection, "SELECT coalesce(max(id), 0) FROM trigger_events");
   state.events = read_all<TriggerEventRow>(connection, "WHERE t.run = 0 ORDER BY t.id");
+  state.states = read_all<StateRow>(connection, "ORDER BY t.scope, t.name");
   state.sightings = read_all<SightingRow>(connection, "ORDER BY t.dag, t.source, t.object");
   state.last_backfill = last_id<BackfillId>(connection, "SELECT coalesce(max(id), 0) FROM backfills");
   state.backfills = load_backfills(connection);

@@ -429,7 +429,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{10, "events that start runs", kSchema10},
                                  Migration{11, "workers in pods", kSchema11},
                                  Migration{12, "notifications", kSchema12},
-                                 Migration{13, "objects that triggers have seen", kSchema13}};
+                                 Migration{13, "objects that triggers have seen", kSchema13},
+                                 Migration{14, "values that outlive runs", kSchema14}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -1,5 +1,6 @@
 /// \file
-/// Steps of the schema that are about triggers and what they have seen. Private to storage/sqlite/schema.cc.
+/// Steps of the schema that are about triggers and what they have seen, and about states. Private to
+/// storage/sqlite/schema.cc.
 #pragma once
 
 namespace chappe::sqlite {
@@ -37,6 +38,22 @@ CREATE TABLE sightings (
   object TEXT NOT NULL,
   stamp TEXT NOT NULL,
   PRIMARY KEY (dag, source, object)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+// Values that outlive runs.
+inline constexpr char kSchema14[] = R"sql(
+CREATE TABLE states (
+  scope TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,  -- JSON.
+  version INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  by_task INTEGER NOT NULL,
+  by_attempt INTEGER NOT NULL,
+  changed_by TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;
 )sql";
 

@@ -319,6 +319,20 @@ Result<std::optional<TriggerEventRow>> SqliteMetaReader::event_by_key(const std:
   });
 }
 
+Result<std::vector<StateRow>> SqliteMetaReader::states(const std::string& scope, const std::string& name,
+                                                       std::size_t limit) {
+  return call("list states", [&] {
+    return all<StateRow>("WHERE (t.scope, t.name) > (?1, ?2) ORDER BY t.scope, t.name LIMIT ?3", scope, name, limit);
+  });
+}
+
+Result<StateRow> SqliteMetaReader::state(const std::string& scope, const std::string& name) {
+  return call("find a state", [&] {
+    return found(first<StateRow>("WHERE t.scope = ?1 AND t.name = ?2", scope, name),
+                 fmt::format("state {} {}", scope, name));
+  });
+}
+
 Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
   return call("list deployed DAGs", [&] {
     return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);

@@ -48,6 +48,8 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<AliasRow>> alias_moves_of(RunSeq run) override;
 
   Result<std::vector<TriggerEventRow>> events_of(RunSeq run) override;
+  Result<std::vector<StateRow>> states(const std::string& scope, const std::string& name, std::size_t limit) override;
+  Result<StateRow> state(const std::string& scope, const std::string& name) override;
   Result<std::optional<TriggerEventRow>> event_by_key(const std::string& dag, const EventSource& source,
                                                       const std::string& key) override;
   Result<std::vector<DeploymentRow>> deployments(const std::string& dag) override;

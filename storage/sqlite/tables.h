@@ -203,6 +203,17 @@ struct Table<SightingRow> {
 };
 
 template <>
+struct Table<StateRow> {
+  static constexpr std::string_view kName = "states";
+  static constexpr std::string_view kColumns =
+      "scope, name, value, version, fence, by_task, by_attempt, changed_by, at_us";
+  static auto fields(auto& row) {
+    return std::tie(row.scope, row.name, row.value, row.version, row.fence, row.by_task, row.by_attempt, row.by,
+                    row.at);
+  }
+};
+
+template <>
 struct Table<BackfillRow> {
   static constexpr std::string_view kName = "backfills";
   static constexpr std::string_view kColumns =

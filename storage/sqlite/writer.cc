@@ -89,6 +89,10 @@ Writer::Writer(const Connection& connection)
                        "UPDATE sightings SET stamp = ?4 WHERE dag = ?1 AND source = ?2 AND object = ?3 AND stamp = ?5"),
       sighting_gone_(connection, "DELETE FROM sightings WHERE dag = ?1 AND source = ?2 AND object = ?3 AND stamp = ?4"),
       sightings_gone_(connection, "DELETE FROM sightings WHERE dag = ?1 AND source = ?2"),
+      state_(connection, insert_sql<StateRow>() + " ON CONFLICT DO NOTHING"),
+      state_change_(connection,
+                    "UPDATE states SET value = ?3, version = ?4, fence = ?5, by_task = ?6, by_attempt = ?7, changed_by "
+                    "= ?8, at_us = ?9 WHERE scope = ?1 AND name = ?2 AND version = ?4 - 1 AND (?7 = 0 OR ?7 > fence)"),
       backfill_(connection,
                 insert_sql<BackfillRow>() +
                     " ON CONFLICT (id) DO UPDATE SET state = excluded.state, done_us = excluded.done_us, made = "
@@ -137,6 +141,7 @@ void Writer::write(const Persist& changes) {
   for (const TriggerEventRow& row : changes.events) write_row(event_, row);
   for (const TriggerEventTaken& taken : changes.taken) write(taken);
   for (const SightingChange& change : changes.sightings) write(change);
+  for (const StateRow& row : changes.states) write(row);
   for (const BackfillRow& row : changes.backfills) write(row);
   write_cache(changes);
   write_notifications(changes);
@@ -247,6 +252,13 @@ void Writer::write(const SightingChange& change) {
   if (connection_.changes() == 1) return;
   raise_conflict(fmt::format("object '{}' of DAG {}", row.object, row.dag),
                  change.before.empty() ? "one not seen" : change.before, "another");
+}
+
+void Writer::write(const StateRow& row) {
+  write_row(row.version == 1 ? state_ : state_change_, row);
+  if (connection_.changes() == 1) return;
+  raise_conflict(fmt::format("state {} {}", row.scope, row.name), fmt::format("version {}", row.version - 1),
+                 "another, or one that the attempt does not know");
 }
 
 void Writer::write(const BackfillRow& row) {

@@ -25,6 +25,7 @@ class Writer {
   void write(const DeploymentRow& row);
   void write(const TriggerEventTaken& taken);
   void write(const SightingChange& change);
+  void write(const StateRow& row);
   void write(const BackfillRow& row);
   void write(const AuditRow& row);
   void write_cache(const Persist& changes);
@@ -59,6 +60,8 @@ class Writer {
   Statement sighting_change_;
   Statement sighting_gone_;
   Statement sightings_gone_;
+  Statement state_;
+  Statement state_change_;
   Statement backfill_;
   Statement notification_;
   Statement notification_change_;

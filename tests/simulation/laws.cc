@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 36> kNames{"assertion",       "one_winner",
+  constexpr std::array<std::string_view, 37> kNames{"assertion",       "one_winner",
                                                     "manifest_exists", "dependencies_first",
                                                     "save_then_tell",  "edges",
                                                     "budgets",         "fence",
@@ -25,7 +25,8 @@ std::string_view name_of(Law law) {
                                                     "visible_once",    "run_verdict",
                                                     "keeps_results",   "waits",
                                                     "cached",          "events",
-                                                    "backfills",       "told"};
+                                                    "backfills",       "told",
+                                                    "states"};
   return kNames[static_cast<std::size_t>(law)];
 }
 
@@ -126,6 +127,7 @@ void Laws::told(const WorkerSend& send, bool newest) {
     if (row == rows_.end() || row->second.attempt != each.attempt) {
       broken(Law::kSaveThenTell, fmt::format("attempt {} is told, but not durable", to_text(each.attempt)));
     }
+    note_state_told(each, newest);
     if (draining_.contains(send.to)) broken(Law::kRoom, "a worker that drains is given an attempt");
   }
   for (const AttemptId attempt : send.acknowledged) {

@@ -57,6 +57,7 @@ enum class Law : std::uint8_t {
   kEvents = 33,  ///< An event is kept with what it tells of, for each DAG that listens, and taken by one run.
   kBackfills = 34,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
   kTold = 35,       ///< Who is to be told of a run's end is, in the same commit, once; and in the end it was sent.
+  kStates = 36,     ///< A state moves with a success, by an attempt that knew it; and no success leaves it behind.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -207,6 +208,13 @@ class Laws {
   void check_call_event(const TriggerEventRow& row);
   void check_called(const Request& request, const RunId& run);
   const Story* listener(const std::string& dag) const;  ///< Null: it is none.
+  // laws_states.cc
+  std::uint64_t state_version() const;
+  void note_state_told(const Assignment& what, bool newest);
+  void check_states(const Persist& persist);
+  void check_state(const Persist& persist, const StateRow& row, std::uint64_t version);
+  void check_state_refused(const Persist& persist, const TaskChange& change, const Task& task);
+  bool is_in_pod(InstanceKey key) const;
   // laws_backfills.cc
   void check_backfill_run(const RunRow& row);
   void commit_backfill(const BackfillRow& row);
@@ -265,6 +273,7 @@ class Laws {
   std::map<AssetVersionId, AssetVersion> versions_;
   std::map<std::string, AssetVersionId> aliases_;
   std::set<AttemptId> published_;                               ///< Asked for at least once.
+  std::map<AttemptId, std::uint64_t> states_told_;              ///< Versions.
   std::set<std::pair<std::string, std::string>> objects_told_;  ///< Listener; key and etag.
 };
 

@@ -44,6 +44,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
   check_events(persist);
+  check_states(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);

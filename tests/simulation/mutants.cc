@@ -114,6 +114,10 @@ const std::vector<PlantedBug> kBugs{
     BUG(SightingsAreNotKept, "what was seen of objects is not remembered", Law::kEvents),
     BUG(RestoreForgetsSightings, "after a restart one has seen no objects", Law::kRestore, Law::kFence),
     BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
+    // Values that outlive runs.
+    BUG(StatesAreNotFenced, "who knows an earlier value of a state may move it", Law::kStates, Law::kFence),
+    BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
+    BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     BUG(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced", Law::kEpoch),

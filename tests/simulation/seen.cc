@@ -89,6 +89,8 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "pod_swept",
                                                             "pod_evicted",
                                                             "pod_lost",
+                                                            "state_moved",
+                                                            "state_refused",
                                                             "people_told",
                                                             "told_after_restart"};
 

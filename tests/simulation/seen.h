@@ -99,6 +99,8 @@ enum class Sight : std::uint8_t {
   kPodSwept,  ///< Of an attempt that had ended while nobody was there to remove it.
   kPodEvicted,
   kPodLost,
+  kStateMoved,
+  kStateRefused,
   kPeopleTold,
   kToldAfterRestart,
   kCount,

@@ -166,6 +166,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
+  if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;

@@ -112,6 +112,9 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
     const std::string object = change.row.object.empty() ? "objects of " + change.row.source : change.row.object;
     out.push_back(fmt::format("{} {} for {}", change.gone ? "forget" : "save seen", object, change.row.dag));
   }
+  for (const StateRow& row : persist.states) {
+    out.push_back(fmt::format("save state {} {}={} v{}", row.scope, row.name, to_json(row.value), row.version));
+  }
   for (const BackfillRow& row : persist.backfills) {
     out.push_back(fmt::format("save backfill {} {}: {} of {} dates, {} skipped", row.id.value, name_of(row.state),
                               row.made + row.skipped, row.total, row.skipped));

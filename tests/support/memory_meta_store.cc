@@ -65,6 +65,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const TriggerEventRow& row : changes.events) apply(row);
   for (const TriggerEventTaken& taken : changes.taken) apply(taken);
   for (const SightingChange& change : changes.sightings) apply(change);
+  for (const StateRow& row : changes.states) apply(row);
   for (const BackfillRow& row : changes.backfills) apply(row);
   apply_cache(changes);
   apply_notifications(changes);
@@ -106,6 +107,14 @@ void MemoryMetaStore::apply(const SightingChange& change) {
   } else {
     tables_.sightings[key] = row.stamp;
   }
+}
+
+void MemoryMetaStore::apply(const StateRow& row) {
+  StateRow& stands = tables_.states[{row.scope, row.name}];
+  const std::string name = fmt::format("state {} {}", row.scope, row.name);
+  if (stands.version + 1 != row.version) broken(name, fmt::format("version {}", row.version - 1), "another");
+  if (row.by_attempt && row.by_attempt <= stands.fence) broken(name, "an attempt that knows it", "an earlier one");
+  stands = row;
 }
 
 void MemoryMetaStore::apply(const BackfillRow& row) {
@@ -349,6 +358,7 @@ Result<StoredState> MemoryMetaStore::load() const {
   for (const auto& [id, row] : tables_.events) {
     if (!row.run) out.events.push_back(row);
   }
+  for (const auto& [key, row] : tables_.states) out.states.push_back(row);
   for (const auto& [key, stamp] : tables_.sightings) {
     out.sightings.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), stamp});
   }

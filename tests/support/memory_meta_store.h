@@ -30,6 +30,7 @@ struct StoredTables {
   std::map<std::string, DeploymentRow> deployments;
   std::map<EventId, TriggerEventRow> events;
   std::map<std::tuple<std::string, std::string, std::string>, std::string> sightings;  ///< Stamps.
+  std::map<std::pair<std::string, std::string>, StateRow> states;                      ///< By scope and name.
   std::map<BackfillId, BackfillRow> backfills;
   std::map<InstanceKey, CacheUseRow> cache_uses;
   std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
@@ -71,6 +72,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const TriggerEventRow& row);
   void apply(const TriggerEventTaken& taken);
   void apply(const SightingChange& change);
+  void apply(const StateRow& row);
   void apply(const BackfillRow& row);
   void apply_cache(const Persist& changes);
   void apply_notifications(const Persist& changes);

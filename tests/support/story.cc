@@ -191,6 +191,7 @@ std::vector<Event> Story::events(const Words& words) {
   if (verb == "drains") return {WorkerDraining{world().worker(words.at(1)).connection}};
   if (verb == "look") return {look_report(words)};
   if (verb == "list") return {listing(words)};
+  if (verb == "set") return {set_state(words)};
   if (verb == "answer") return {answer(words)};
   if (verb == "cancel" || verb == "alias") return by_person(words);
   if (verb == "retry") return {retry(words)};
@@ -466,6 +467,20 @@ Event Story::look_report(const Words& words) const {
       event.message += (event.message.empty() ? "" : " ") + words[i];
     }
   }
+  return event;
+}
+
+/// "set dag:NAME STATE JSON [expect=VERSION]"
+Event Story::set_state(const Words& words) const {
+  const Parsed said = parse(words);
+  StateSetRequested event{.ticket = {1},
+                          .scope = words.at(1),
+                          .name = words.at(2),
+                          .value = json_of(words.at(3)),
+                          .expect_version = {},
+                          .requested_by = "ann",
+                          .source = ""};
+  if (const std::string version = said.get("expect", ""); !version.empty()) event.expect_version = std::stoull(version);
   return event;
 }
 

@@ -31,6 +31,7 @@
 ///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
 ///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
 ///   list NAME KEY=ETAG ... | list NAME fails WORDS     all objects that an S3 trigger is about
+///   set SCOPE STATE JSON [expect=VERSION]              a value that outlives runs
 ///   answer INSTANCE [by WHO] [FIELD=JSON ...]
 ///   questions                             what people are asked
 ///   show RUN                              states of the run and all its instances
@@ -87,6 +88,7 @@ class Story {
   Event backfill(const Words& words);
   Event look_report(const Words& words) const;
   Event listing(const Words& words) const;
+  Event set_state(const Words& words) const;
   Event answer(const Words& words) const;
   void questions();
   void pass(const Words& words);

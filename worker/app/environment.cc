@@ -94,7 +94,8 @@ std::vector<std::string> Environment::of(const Assignment& assignment, const Pla
   put(variables, "HOME", places.home);
   put(variables, "TMPDIR", places.tmp);
   for (const auto& [name, value] : assignment.work->env) {
-    if (!name.starts_with("CHAPPE_")) replace(variables, name, value);
+    const bool ours = name.starts_with("CHAPPE_") && !name.starts_with("CHAPPE_STATE_");  // No DAG names either.
+    if (!ours) replace(variables, name, value);
   }
   put(variables, "CHAPPE_RUN_ID", run.id.text());
   put(variables, "CHAPPE_DAG", run.dag);

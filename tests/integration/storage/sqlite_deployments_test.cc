@@ -111,6 +111,49 @@ TEST_F(SqliteDeployments, WhatWasSeenIsKnownAfterARestartAndEachChangeNamesWhatS
   EXPECT_THAT(load().sightings, IsEmpty());
 }
 
+TEST_F(SqliteDeployments, AStateGoesFromVersionToVersionAndNoEarlierAttemptMovesIt) {
+  open();
+  const auto row = [](std::uint64_t version, std::uint64_t attempt, std::uint64_t fence) {
+    return StateRow{.scope = "dag:d",
+                    .name = "cursor",
+                    .value = ValueMap{{"at", static_cast<std::int64_t>(version)}},
+                    .version = version,
+                    .fence = {fence},
+                    .by_task = {{1}, 2},
+                    .by_attempt = {attempt},
+                    .by = "run r t",
+                    .at = {9}};
+  };
+  commit({.states = {row(1, 5, 7), row(2, 8, 9)}});
+  EXPECT_THAT(load().states, ElementsAre(row(2, 8, 9)));
+  EXPECT_EQ(*reader()->state("dag:d", "cursor"), row(2, 8, 9));
+  EXPECT_THAT(*reader()->states("", "", 10), ElementsAre(row(2, 8, 9)));
+  EXPECT_THAT(*reader()->states("dag:d", "cursor", 10), IsEmpty());
+  EXPECT_EQ(reader()->state("dag:d", "other").error().code, ErrorCode::kNotFound);
+  for (const StateRow& wrong : {row(1, 20, 20), row(2, 20, 20), row(4, 20, 20), row(3, 9, 20)}) {
+    open();
+    EXPECT_FALSE(store->commit({.states = {wrong}})) << wrong.version << " " << wrong.by_attempt.value;
+  }
+  open();
+  commit({.states = {row(3, 0, 20)}});
+  EXPECT_THAT(load().states, ElementsAre(row(3, 0, 20)));
+}
+
+TEST_F(SqliteDeployments, ADeliveryIsFoundByItsKey) {
+  open();
+  const TriggerEventRow event{.id = {1},
+                              .dag = "d",
+                              .source = {EventSource::Kind::kHook, "push"},
+                              .key = "delivery",
+                              .detail = ValueMap{},
+                              .params = ValueMap{}};
+  commit({.events = {event}});
+  EXPECT_EQ(*reader()->event_by_key("d", event.source, "delivery"), event);
+  EXPECT_EQ(*reader()->event_by_key("d", event.source, "other"), std::nullopt);
+  EXPECT_EQ(*reader()->event_by_key("d", {EventSource::Kind::kHook, "pull"}, "delivery"), std::nullopt);
+  EXPECT_EQ(*reader()->event_by_key("e", event.source, "delivery"), std::nullopt);
+}
+
 TEST_F(SqliteDeployments, NoEventOfOneKeyComesTwice) {
   open();
   const TriggerEventRow event{.id = {1},

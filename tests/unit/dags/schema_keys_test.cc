@@ -46,6 +46,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "loop"}), known(keys::kLoop));
   EXPECT_EQ(properties({"$defs", "notify"}), known(keys::kNotify));
   EXPECT_EQ(properties({"$defs", "cache_policy"}), known(keys::kCache));
+  EXPECT_EQ(properties({"$defs", "state"}), known(keys::kState));
   EXPECT_EQ(properties({"$defs", "subdag"}), known(keys::kSubDag));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
   EXPECT_EQ(properties({"$defs", "rate"}), known(keys::kRate));

@@ -71,8 +71,10 @@ TEST(Environment, HasAPathWhereTheWorkerHasNone) {
 TEST(Environment, LetsTheTaskWinOverTheWorkerAndChappeOverBoth) {
   const char* inherited[] = {"PATH=/bin", nullptr};
   const auto variables =
-      of(Environment(inherited), assignment({{"PATH", "/mine"}, {"HOME", "/h"}, {"CHAPPE_TASK", "x"}, {"EMPTY", ""}}));
-  EXPECT_THAT(variables, testing::IsSupersetOf({"PATH=/mine", "HOME=/h", "CHAPPE_TASK=t", "EMPTY="}));
+      of(Environment(inherited),
+         assignment({{"PATH", "/mine"}, {"HOME", "/h"}, {"CHAPPE_TASK", "x"}, {"CHAPPE_STATE_C", "7"}, {"EMPTY", ""}}));
+  EXPECT_THAT(variables,
+              testing::IsSupersetOf({"PATH=/mine", "HOME=/h", "CHAPPE_TASK=t", "CHAPPE_STATE_C=7", "EMPTY="}));
   EXPECT_THAT(variables, Not(Contains("PATH=/bin")));
   EXPECT_THAT(variables, Not(Contains("HOME=/a/work")));
   EXPECT_THAT(variables, Not(Contains("CHAPPE_TASK=x")));
