@@ -96,6 +96,7 @@ struct EngineState {
   // Of the step under way.
   Now now;
   Effects out;
+  std::optional<MonoTime> confirmed_at;                   ///< That the store was this scheduler's.
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
@@ -108,6 +109,7 @@ struct EngineState {
   void run_timers();
   void finish_touched();
   void seal_effects();
+  void confirm_ownership();
   LiveRun* find_run(RunSeq seq);
   LiveRun* find_run(const RunId& id);
   WorkerSend& send_to(ConnectionId connection);
