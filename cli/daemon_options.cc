@@ -39,6 +39,32 @@ void add_notify(CLI::App* command, NotifyOptions& notify) {
       ->allow_extra_args(false);
 }
 
+void add_secrets(CLI::App* command, WorkerOptions& options) {
+  command
+      ->add_option("--task-credentials", options.task_credentials,
+                   "'store': tasks find address and credentials of an S3 object store (the default); or 'none'")
+      ->check(CLI::IsMember({"store", "none"}))
+      ->envname("CHAPPE_TASK_CREDENTIALS");
+  command
+      ->add_option("--secret-env", options.secret_env,
+                   "DAGs may name the worker's variable NAME as a secret; 'PG*' stands for several; may be repeated")
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->envname("CHAPPE_SECRET_ENV");
+  command->add_option("--secret-files", options.secret_files, "DAGs may name files in DIRECTORY as secrets")
+      ->envname("CHAPPE_SECRET_FILES");
+  command->add_option("--vault", options.vault, "Vault's address, such as https://vault:8200, for secrets of DAGs")
+      ->envname("VAULT_ADDR");
+  command
+      ->add_option("--vault-token-file", options.vault_token_file,
+                   "File with a token for Vault, read each time; default: VAULT_TOKEN")
+      ->envname("CHAPPE_VAULT_TOKEN_FILE");
+  command->add_option("--vault-namespace", options.vault_namespace, "Namespace of Vault; default: the root's")
+      ->envname("VAULT_NAMESPACE");
+  command->add_option("--vault-ca", options.vault_ca, "Who signs for Vault; default: the system's")
+      ->envname("VAULT_CACERT");
+}
+
 }  // namespace
 
 void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
@@ -85,6 +111,7 @@ void add_worker_options(CLI::App* command, WorkerOptions& options) {
       ->add_option("--task-env", options.task_env,
                    "Hand the worker's variable NAME on to tasks; 'AWS_*' stands for several; may be repeated")
       ->allow_extra_args(false);
+  add_secrets(command, options);
   command
       ->add_option("--container-socket", options.container_socket,
                    "Of Podman or Docker; 'none': no containers; default: DOCKER_HOST, or the usual places")

@@ -108,6 +108,18 @@ std::string take_join_key() {
   return taken;
 }
 
+/// What DAGs may ask this worker for.
+worker::SecretSources secret_sources(const WorkerOptions& options) {
+  const char* const token = std::getenv("VAULT_TOKEN");
+  return {.env = options.secret_env,
+          .files = options.secret_files,
+          .vault = {.address = options.vault,
+                    .token = token == nullptr ? "" : token,
+                    .token_file = options.vault_token_file,
+                    .namespace_name = options.vault_namespace,
+                    .ca_file = options.vault_ca}};
+}
+
 /// What the scheduler tells the worker in a pod: all of it, and nothing of a state directory.
 Result<WorkerConfig> pod_worker_config(const WorkerOptions& options) {
   WorkerConfig config{.scheduler = options.scheduler, .server_key = options.server_key, .key = take_join_key()};
@@ -127,6 +139,8 @@ Result<WorkerConfig> pod_worker_config(const WorkerOptions& options) {
   config.name = options.name.empty() ? host_name() : options.name;
   config.work_dir = options.work_dir;
   config.object_store = options.object_store;
+  config.secrets = secret_sources(options);
+  config.store_credentials = options.task_credentials == "store";
   config.one_attempt = true;
   config.quit_with_parent = options.quit_with_parent;
   return config;
@@ -151,6 +165,8 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
       .object_store = options.object_store,
       .gpus = options.gpus,
       .task_env = options.task_env,
+      .secrets = secret_sources(options),
+      .store_credentials = options.task_credentials == "store",
       .metrics_listen = options.metrics_listen,
       .keep_work_dirs = options.keep_work_dirs,
       .quit_with_parent = options.quit_with_parent};

@@ -65,6 +65,13 @@ struct WorkerOptions {
   std::vector<std::string> labels;  ///< NAME=VALUE
   std::vector<std::string> taints;
   std::vector<std::string> task_env;
+  std::string task_credentials = "store";  ///< Or "none".
+  std::vector<std::string> secret_env;
+  std::string secret_files;
+  std::string vault;
+  std::string vault_token_file;
+  std::string vault_namespace;
+  std::string vault_ca;
   std::string container_socket;  ///< As WorkerConfig's.
   std::string metrics_listen;
   bool keep_work_dirs = false;

@@ -22,6 +22,8 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"shell", kScript},
     {"args", kCommand},
     {"env", kScript | kCommand},
+    {"secrets", kScript | kCommand},
+    {"store_credentials", kScript | kCommand},
     {"image", kScript | kCommand},
     {"container", kScript | kCommand},
     {"inputs", kScript | kCommand},

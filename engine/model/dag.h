@@ -20,6 +20,7 @@
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
 #include "engine/model/schedule_plan.h"
+#include "engine/model/secret_ref.h"
 #include "engine/model/triggers.h"
 
 namespace chappe {
@@ -149,6 +150,8 @@ struct WorkSpec {
   std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
   std::vector<expr::Template> command;                      ///< argv.
   std::vector<std::pair<std::string, expr::Template>> env;  ///< DAG's, defaults' and task's, merged.
+  std::vector<SecretRef> secrets;                           ///< Likewise; no name is in `env`, too.
+  bool store_credentials = true;  ///< It finds the object store's address and credentials in its environment.
   std::vector<InputArtifact> inputs;
   std::vector<OutputArtifact> outputs;
   std::vector<OutputValue> values;

@@ -250,6 +250,8 @@ struct ResolvedWork {
   std::string shell;
   std::vector<std::string> command;
   std::vector<std::pair<std::string, std::string>> env;
+  std::vector<SecretRef> secrets;  ///< Where they are, and never what they are.
+  bool store_credentials = true;
   std::vector<ResolvedInput> inputs;
   std::vector<ResolvedOutput> outputs;
   std::vector<OutputValue> values;

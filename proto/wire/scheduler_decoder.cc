@@ -112,6 +112,17 @@ Complaint read(const v1::Container& from, ContainerOptions& out) {
   return nullptr;
 }
 
+Complaint read(const v1::Secret& from, SecretRef& out) {
+  if (from.source() > static_cast<std::uint32_t>(SecretRef::Source::kVault)) return "a secret's source is unknown";
+  out = {.name = from.name(),
+         .source = static_cast<SecretRef::Source>(from.source()),
+         .place = from.place(),
+         .key = from.key(),
+         .mount = from.mount(),
+         .as_file = from.as_file()};
+  return nullptr;
+}
+
 Complaint read(const v1::Work& from, ResolvedWork& out) {
   const auto kind = static_cast<TaskKind>(from.kind());
   if (kind != TaskKind::kRun && kind != TaskKind::kNoop) return "a work is of a kind that no worker does";
@@ -126,6 +137,8 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   out.resources = to_resources(from.resources());
   out.image = from.image();
   if (Complaint wrong = read(from.container(), out.container)) return wrong;
+  if (Complaint wrong = read_list(from.secrets(), out.secrets)) return wrong;
+  out.store_credentials = !from.no_store_credentials();
   if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;
   if (Complaint wrong = read_list(from.outputs(), out.outputs)) return wrong;
   return read_list(from.values(), out.values);

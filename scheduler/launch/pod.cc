@@ -56,6 +56,13 @@ void add_volume(ValueList& volumes, std::string_view name, std::string_view size
   volumes.emplace_back(ValueMap{{"name", name}, {"emptyDir", ValueMap{{"sizeLimit", size}}}});
 }
 
+/// The worker's own variables, but for those by which the operator says what its DAGs may have.
+bool is_reserved(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kOpen = {"CHAPPE_SECRET_ENV", "CHAPPE_SECRET_FILES",
+                                                     "CHAPPE_VAULT_TOKEN_FILE", "CHAPPE_TASK_CREDENTIALS"};
+  return name.starts_with("CHAPPE_") && std::find(kOpen.begin(), kOpen.end(), name) == kOpen.end();
+}
+
 class PodMaker {
  public:
   PodMaker(const PodSettings& settings, const PodOrder& order, const std::string& join_key)
@@ -138,8 +145,9 @@ class PodMaker {
                   settings_.server_key, "--object-store", settings_.object_store, "--work-dir", kWorkPath, "--name",
                   order_.pod});
     ValueList& env = list(main_, "env");
-    std::erase_if(env, [](const Value& each) { return text_of(each.find("name")).starts_with("CHAPPE_"); });
+    std::erase_if(env, [](const Value& each) { return is_reserved(text_of(each.find("name"))); });
     env.emplace_back(ValueMap{{"name", "CHAPPE_JOIN_KEY"}, {"value", join_key_}});
+    add_secrets(env);
     set_resources();
     ValueMap worker{{"name", kWorkerContainer},
                     {"image", settings_.image},
@@ -149,6 +157,16 @@ class PodMaker {
     mount(worker, kProgramVolume, "/chappe/bin", false);
     ValueList& before = list(spec_, "initContainers");
     before.insert(before.begin(), std::move(worker));
+  }
+
+  /// By reference: the kubelet looks them up, this scheduler may not.
+  void add_secrets(ValueList& env) const {
+    for (const SecretRef& secret : task_.work->secrets) {
+      if (secret.source != SecretRef::Source::kKubernetes) continue;
+      ValueMap entry{{"secretKeyRef", ValueMap{{"name", secret.place}, {"key", secret.key}}}};
+      env.emplace_back(
+          ValueMap{{"name", fmt::format("{}{}", kPodSecretPrefix, secret.name)}, {"valueFrom", std::move(entry)}});
+    }
   }
 
   /// What the task asks for; of what it leaves open, the template's.
