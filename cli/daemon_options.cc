@@ -39,32 +39,6 @@ void add_notify(CLI::App* command, NotifyOptions& notify) {
       ->allow_extra_args(false);
 }
 
-void add_secrets(CLI::App* command, WorkerOptions& options) {
-  command
-      ->add_option("--task-credentials", options.task_credentials,
-                   "'store': tasks find address and credentials of an S3 object store (the default); or 'none'")
-      ->check(CLI::IsMember({"store", "none"}))
-      ->envname("CHAPPE_TASK_CREDENTIALS");
-  command
-      ->add_option("--secret-env", options.secret_env,
-                   "DAGs may name the worker's variable NAME as a secret; 'PG*' stands for several; may be repeated")
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->envname("CHAPPE_SECRET_ENV");
-  command->add_option("--secret-files", options.secret_files, "DAGs may name files in DIRECTORY as secrets")
-      ->envname("CHAPPE_SECRET_FILES");
-  command->add_option("--vault", options.vault, "Vault's address, such as https://vault:8200, for secrets of DAGs")
-      ->envname("VAULT_ADDR");
-  command
-      ->add_option("--vault-token-file", options.vault_token_file,
-                   "File with a token for Vault, read each time; default: VAULT_TOKEN")
-      ->envname("CHAPPE_VAULT_TOKEN_FILE");
-  command->add_option("--vault-namespace", options.vault_namespace, "Namespace of Vault; default: the root's")
-      ->envname("VAULT_NAMESPACE");
-  command->add_option("--vault-ca", options.vault_ca, "Who signs for Vault; default: the system's")
-      ->envname("VAULT_CACERT");
-}
-
 }  // namespace
 
 void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
@@ -88,42 +62,6 @@ void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
   command->add_option("--dags", options.dags, kDagsHelp)->envname("CHAPPE_DAGS");
   add_kubernetes(command, options.kubernetes);
   add_notify(command, options.notify);
-  command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
-}
-
-void add_worker_options(CLI::App* command, WorkerOptions& options) {
-  command
-      ->add_option("--scheduler", options.scheduler,
-                   "Endpoint, such as tcp://HOST:7331; default: the state directory's")
-      ->envname("CHAPPE_SCHEDULER");
-  command->add_option("--server-key", options.server_key, "The scheduler's public key, or a file with it")
-      ->envname("CHAPPE_SERVER_KEY");
-  command->add_option("--key-file", options.key_file, "This worker's secret key")->envname("CHAPPE_KEY_FILE");
-  command->add_option("--name", options.name, "Default: the host's name")->envname("CHAPPE_WORKER_NAME");
-  command->add_option("--work-dir", options.work_dir, "Where attempts run")->envname("CHAPPE_WORK_DIR");
-  command->add_option("--cpus", options.cpus, "Cores to offer; default: all");
-  command->add_option("--memory", options.memory, "Memory to offer, such as 8GiB; default: all");
-  command->add_option("--gpus", options.gpus, "GPUs to offer");
-  command->add_option("--label", options.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
-  command->add_option("--taint", options.taints, "Take only tasks that tolerate NAME; may be repeated")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--task-env", options.task_env,
-                   "Hand the worker's variable NAME on to tasks; 'AWS_*' stands for several; may be repeated")
-      ->allow_extra_args(false);
-  add_secrets(command, options);
-  command
-      ->add_option("--container-socket", options.container_socket,
-                   "Of Podman or Docker; 'none': no containers; default: DOCKER_HOST, or the usual places")
-      ->envname("CHAPPE_CONTAINER_SOCKET");
-  command
-      ->add_option("--metrics-listen", options.metrics_listen,
-                   "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")
-      ->envname("CHAPPE_WORKER_METRICS_LISTEN");
-  command->add_flag("--keep-work-dirs", options.keep_work_dirs, "Do not clean up after attempts, for debugging");
-  command->add_flag("--one-attempt", options.one_attempt,
-                    "Take one attempt and leave: how the scheduler runs it in a pod");
-  command->add_option("--copy-to", options.copy_to, "Copy this program to FILE, and do no more");
   command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
 }
 

@@ -11,7 +11,7 @@
 namespace chappe::launch {
 namespace {
 
-constexpr std::string_view kProgram = "/chappe/bin/chappe";
+constexpr std::string_view kProgram = "/chappe/bin/chappe-worker";
 constexpr std::string_view kProgramVolume = "chappe-bin", kWorkVolume = "chappe-work", kTmpVolume = "chappe-tmp";
 constexpr std::string_view kWorkPath = "/chappe/work";
 constexpr std::int64_t kUser = 65'532;                           ///< Of the template's, where it names none.
@@ -141,9 +141,8 @@ class PodMaker {
     main_.erase(std::remove_if(main_.begin(), main_.end(), [](const auto& each) { return each.first == "args"; }),
                 main_.end());
     put(main_, "command",
-        ValueList{kProgram, "worker", "--one-attempt", "--scheduler", settings_.scheduler, "--server-key",
-                  settings_.server_key, "--object-store", settings_.object_store, "--work-dir", kWorkPath, "--name",
-                  order_.pod});
+        ValueList{kProgram, "--one-attempt", "--scheduler", settings_.scheduler, "--server-key", settings_.server_key,
+                  "--object-store", settings_.object_store, "--work-dir", kWorkPath, "--name", order_.pod});
     ValueList& env = list(main_, "env");
     std::erase_if(env, [](const Value& each) { return is_reserved(text_of(each.find("name"))); });
     env.emplace_back(ValueMap{{"name", "CHAPPE_JOIN_KEY"}, {"value", join_key_}});
@@ -151,7 +150,7 @@ class PodMaker {
     set_resources();
     ValueMap worker{{"name", kWorkerContainer},
                     {"image", settings_.image},
-                    {"command", ValueList{"chappe", "worker", "--copy-to", kProgram}},
+                    {"command", ValueList{"chappe-worker", "--copy-to", kProgram}},
                     {"resources", ValueMap{{"requests", ValueMap{{"cpu", "10m"}, {"memory", "64Mi"}}},
                                            {"limits", ValueMap{{"memory", "64Mi"}}}}}};
     mount(worker, kProgramVolume, "/chappe/bin", false);

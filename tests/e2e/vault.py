@@ -13,26 +13,27 @@ from pathlib import Path
 class Vault:
     """`secrets`: by (namespace, mount, path) the entries. Answers `status`, where that is set, instead of what it has."""
 
-    def __init__(self, test: unittest.TestCase, token: str) -> None:
+    def __init__(self, test: unittest.TestCase, token: str, host: str = "127.0.0.1", name: str = "") -> None:
         directory = tempfile.TemporaryDirectory(prefix="chappe-vault-")
         test.addCleanup(directory.cleanup)
         self.ca_file = Path(directory.name) / "ca.pem"
         key = Path(directory.name) / "key.pem"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-keyout", key, "-out", self.ca_file, "-subj", "/CN=vault", "-addext", "subjectAltName=IP:127.0.0.1"],
+             "-keyout", key, "-out", self.ca_file, "-subj", "/CN=vault", "-addext", f"subjectAltName={f'DNS:{name}' if name else f'IP:{host}'}"],
             check=True, capture_output=True,
         )
         self.token = token
         self.secrets: dict[tuple[str, str, str], dict[str, object]] = {}
         self.status = 0
         self.asked: list[str] = []
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server = http.server.ThreadingHTTPServer((host, 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.ca_file, key)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.server.daemon_threads = True
-        self.address = f"https://127.0.0.1:{self.server.server_address[1]}"
+        self.port = self.server.server_address[1]
+        self.address = f"https://{name or host}:{self.port}"
         thread = threading.Thread(target=self.server.serve_forever)
         thread.start()
         test.addCleanup(thread.join)

@@ -296,8 +296,8 @@ class Processes(Kubelet):
             return text.replace("$$", "$")  # As Kubernetes does.
 
         command = [inside(word) for word in container["command"] + container.get("args", [])]
-        if command[0] == "chappe":
-            command[0] = self.chappe
+        if command[0] == "chappe-worker":
+            command[0] = str(Path(self.chappe).parent / "chappe-worker")
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "CHAPPE_LOG_LEVEL": "debug"}
         environment |= {each["name"]: inside(each.get("value", "")) for each in container.get("env", [])}
         with self.lock, (self.directory / f"{key[1]}.log").open("ab") as log:

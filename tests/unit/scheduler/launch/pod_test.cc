@@ -51,9 +51,9 @@ TEST(Pod, IsNamedAndLabelledByItsAttempt) {
 TEST(Pod, RunsTheWorkerThatAnInitContainerBrought) {
   const Value pod = pod_of(some_task());
   EXPECT_EQ(text_at(first(pod, "initContainers"), "command"),
-            R"(["chappe","worker","--copy-to","/chappe/bin/chappe"])");
+            R"(["chappe-worker","--copy-to","/chappe/bin/chappe-worker"])");
   EXPECT_THAT(text_at(first(pod, "containers"), "command"),
-              HasSubstr(R"(["/chappe/bin/chappe","worker","--one-attempt","--scheduler","tcp://chappe:7331")"));
+              HasSubstr(R"(["/chappe/bin/chappe-worker","--one-attempt","--scheduler","tcp://chappe:7331")"));
   EXPECT_EQ(text_at(first(pod, "containers"), "env"), R"([{"name":"CHAPPE_JOIN_KEY","value":"k3y"}])");
 }
 
