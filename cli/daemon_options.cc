@@ -25,6 +25,11 @@ void add_kubernetes(CLI::App* command, SchedulerOptions::Kubernetes& options) {
   command->add_option("--kubernetes-pods", options.pods_max, "Pods at a time; default 100")
       ->check(CLI::Range(1U, kPodsMax))
       ->envname("CHAPPE_KUBERNETES_PODS");
+  command
+      ->add_option("--default-executor", options.default_executor,
+                   "Of tasks that name no 'executor': worker (the default) or kubernetes")
+      ->check(CLI::IsMember({"worker", "kubernetes"}))
+      ->envname("CHAPPE_DEFAULT_EXECUTOR");
 }
 
 void add_notify(CLI::App* command, NotifyOptions& notify) {

@@ -88,7 +88,8 @@ KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) 
                           .pod_template = options.pod_template,
                           .image = options.image,
                           .scheduler = options.scheduler,
-                          .pods_max = options.pods_max};
+                          .pods_max = options.pods_max,
+                          .by_default = options.default_executor == "kubernetes"};
   const char* const host = std::getenv("KUBERNETES_SERVICE_HOST");
   const char* const port = std::getenv("KUBERNETES_SERVICE_PORT");
   if (config.api.empty() && host != nullptr && port != nullptr) {
@@ -154,6 +155,9 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
                          .quit_with_parent = options.quit_with_parent};
   config.dags = options.dags;
   config.kubernetes = kubernetes_config(options.kubernetes);
+  if (config.kubernetes.by_default && config.kubernetes.namespace_name.empty()) {
+    return fail(ErrorCode::kInvalidInput, "--default-executor kubernetes needs --kubernetes-namespace");
+  }
   if (!options.listen.empty()) config.api_listen = options.listen;
   if (!options.worker_listen.empty()) config.worker_listen = options.worker_listen;
   if (!options.lease.empty()) {

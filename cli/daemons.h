@@ -46,6 +46,7 @@ struct SchedulerOptions {
     std::string image;
     std::string scheduler;
     std::uint32_t pods_max = 100;
+    std::string default_executor = "worker";  ///< Or "kubernetes".
   } kubernetes;
   NotifyOptions notify;
   bool quit_with_parent = false;

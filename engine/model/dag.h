@@ -312,6 +312,7 @@ struct Task {
   std::optional<RateLimit> rate;
   Whereabouts where;
   std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
+  bool any_executor = true;            ///< It names none: the scheduler's default counts.
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };

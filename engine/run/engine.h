@@ -49,6 +49,7 @@ struct EngineConfig {
   std::uint32_t looks_max = 10'000;     ///< Different things outside that tasks wait for.
   std::uint32_t events_max = 1'000;     ///< Events of one source that wait for a run of one DAG.
   std::uint32_t pods_max = 0;           ///< Pods at a time; 0: there is nobody who makes them.
+  bool pods_by_default = false;         ///< Tasks that name no executor run in pods, too.
   std::string pod_prefix = "chappe-";   ///< Of their names; the attempt follows.
   Duration pod_start_max = std::chrono::minutes(15);  ///< From asking for a pod to its start, ...
   Duration pod_join_max = std::chrono::minutes(5);    ///< ... and from there to its worker's joining.

@@ -136,7 +136,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
                          task.slots);
     }
   }
-  if (task.pod != nullptr) {
+  if (runs_in_pod(task)) {
     if (config.pods_max == 0) return "a pod: this scheduler was started without --kubernetes-namespace";
     return fmt::format("a pod: there are {} already, at most {}", pods.size(), config.pods_max);
   }

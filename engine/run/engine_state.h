@@ -319,6 +319,7 @@ struct EngineState {
 
   // ---- engine_pods.cc ----
   void on(const PodSeen& event);
+  bool runs_in_pod(const Task& task) const;
   bool try_pod(LiveRun& run, std::uint32_t index);
   void order_pods();
   void order_pod(LiveRun& run, std::uint32_t index, const WorkerState& worker);

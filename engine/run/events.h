@@ -65,9 +65,10 @@ struct PodSeen {
     kRefused,  ///< It cannot be made, and no repetition changes that.
     kEnded,    ///< Its main container has ended, for `reason`.
     kGone,     ///< There is no such pod any more, or it is being deleted. Its processes may not know yet.
+    kImage,    ///< What its main container runs is known. May come when the attempt has ended, and again.
   } what = What::kWaiting;
   Reason reason = Reason::kNone;  ///< Of kEnded.
-  std::string message;            ///< For people.
+  std::string message;            ///< For people; of kImage the image, as AttemptEnd::image.
   bool operator==(const PodSeen&) const = default;
 };
 

@@ -21,6 +21,7 @@ struct KubernetesConfig {
   std::string image;                   ///< Chappe's own.
   std::string scheduler;               ///< As launch::PodSettings; "": the port's own endpoint.
   std::uint32_t pods_max = 100;
+  bool by_default = false;  ///< Tasks that name no executor run in pods, too.
 };
 
 /// What tells this scheduler's pods from those of others: of its key, so that it stays as long as its store does.

@@ -1,10 +1,10 @@
 """A Kubernetes API server for tests: the pods of all namespaces, written to what was seen of a real one.
 
-    python3 fake_kubernetes.py --kubelet steps|none|process [--chappe PATH] [--directory DIR]
+    python3 fake_kubernetes.py --kubelet steps|none|process|podman [--chappe PATH] [--directory DIR] [--podman WORDS]
 
 Prints "url http://127.0.0.1:PORT" when it serves; ends with its standard input. Kubelets: `none` leaves pods alone (a test
 moves them); `steps` takes each through its phases and runs nothing; `process` really runs a pod's containers as processes
-of this machine, the volumes as directories.
+of this machine, the volumes as directories; `podman` hands each pod as it is to `podman play kube` (podman_kubelet.py).
 
 The API: create, get, delete, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds). What a test
 may ask for besides, under /fake:
@@ -16,6 +16,7 @@ may ask for besides, under /fake:
     POST /fake/status   {"namespace", "name", "status": {...}}   sets a pod's status; "delete": true removes it at once
     POST /fake/evict    {"namespace", "name"}          as a node low on memory does
     POST /fake/lose     {"namespace", "name"}          the node is gone: its processes go on, nobody hears of them
+    POST /fake/secret   {"name", "data": {...}}        what a secretKeyRef finds (`process` only)
     POST /fake/break    {}                             all watches are cut off
     POST /fake/compact  {}                             versions before this one are forgotten: 410, in either form
     POST /fake/stale    {"lists": 2}                   the next lists show the pods of an earlier time
@@ -44,6 +45,8 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from podman_kubelet import PodmanKubelet
 
 Pod = dict[str, Any]
 EVENTS_KEPT = 100_000
@@ -80,6 +83,7 @@ class Cluster:
         self.most = 0
         self.faults: list[dict[str, Any]] = []
         self.slow: dict[str, float] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
         self.kubelet: Kubelet = Kubelet(self)
 
     def record(self, kind: str, pod: Pod) -> None:
@@ -299,7 +303,10 @@ class Processes(Kubelet):
         if command[0] == "chappe-worker":
             command[0] = str(Path(self.chappe).parent / "chappe-worker")
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "CHAPPE_LOG_LEVEL": "debug"}
-        environment |= {each["name"]: inside(each.get("value", "")) for each in container.get("env", [])}
+        for each in container.get("env", []):
+            secret = each.get("valueFrom", {}).get("secretKeyRef")
+            value = self.cluster.secrets[secret["name"]][secret["key"]] if secret else inside(each.get("value", ""))
+            environment[each["name"]] = value
         with self.lock, (self.directory / f"{key[1]}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -509,6 +516,8 @@ class Handler(BaseHTTPRequestHandler):
             elif what == "heal":
                 cluster.faults.clear()
                 cluster.slow.clear()
+            elif what == "secret":
+                cluster.secrets[body["name"]] = body["data"]
             elif what == "break":
                 cluster.broken += 1
             elif what == "compact":
@@ -537,7 +546,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kubelet", choices=("none", "steps", "process"), default="none")
+    parser.add_argument("--kubelet", choices=("none", "steps", "process", "podman"), default="none")
+    parser.add_argument("--podman", default='["podman"]', help="its words, as JSON")
     parser.add_argument("--chappe", default=os.environ.get("CHAPPE", ""))
     parser.add_argument("--directory", default="")
     parser.add_argument("--token-file", default="")
@@ -548,6 +558,8 @@ def main() -> None:
         cluster.kubelet = Steps(cluster)
     elif options.kubelet == "process":
         cluster.kubelet = Processes(cluster, options.chappe, directory)
+    elif options.kubelet == "podman":
+        cluster.kubelet = PodmanKubelet(cluster, json.loads(options.podman), directory)
     Handler.cluster, Handler.token = cluster, options.token_file
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
