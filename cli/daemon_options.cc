@@ -32,6 +32,26 @@ void add_kubernetes(CLI::App* command, SchedulerOptions::Kubernetes& options) {
       ->envname("CHAPPE_DEFAULT_EXECUTOR");
 }
 
+void add_fleet(CLI::App* command, SchedulerOptions::Kubernetes& options) {
+  command
+      ->add_option("--kubernetes-workers", options.workers,
+                   "Deployment of workers that is kept as large as what waits needs; default: none")
+      ->envname("CHAPPE_KUBERNETES_WORKERS");
+  command
+      ->add_option("--kubernetes-workers-namespace", options.workers_namespace,
+                   "Its namespace; default: that of the pod that this is")
+      ->envname("CHAPPE_KUBERNETES_WORKERS_NAMESPACE");
+  command->add_option("--kubernetes-workers-min", options.workers_min, "Fewest of them; default 0")
+      ->check(CLI::Range(0U, kPodsMax))
+      ->envname("CHAPPE_KUBERNETES_WORKERS_MIN");
+  command->add_option("--kubernetes-workers-max", options.workers_max, "Most of them; default 10")
+      ->check(CLI::Range(1U, kPodsMax))
+      ->envname("CHAPPE_KUBERNETES_WORKERS_MAX");
+  command->add_option("--kubernetes-workers-idle", options.workers_idle,
+                      "How long they must have been too many before some go; default 5m");
+  command->add_option("--kubernetes-workers-every", options.workers_every, "How often to look; default 5s");
+}
+
 void add_notify(CLI::App* command, NotifyOptions& notify) {
   command->add_option("--notify-secrets", notify.secrets, "Directory: secrets.NAME of a web hook is the file NAME")
       ->envname("CHAPPE_NOTIFY_SECRETS");
@@ -66,6 +86,7 @@ void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--dags", options.dags, kDagsHelp)->envname("CHAPPE_DAGS");
   add_kubernetes(command, options.kubernetes);
+  add_fleet(command, options.kubernetes);
   add_notify(command, options.notify);
   command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "cli/exit_code.h"
@@ -23,6 +24,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 constexpr std::chrono::seconds kEndpointWait{30};
 constexpr std::chrono::milliseconds kEndpointLook{5};
 
@@ -80,7 +82,6 @@ Result<void> fill_from(const std::string& given, WorkerOptions& options) {
 
 /// Where a pod finds its API server and how it names itself there. Source: Kubernetes, "Accessing the API from a Pod".
 KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) {
-  constexpr std::string_view kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
   KubernetesConfig config{.namespace_name = options.namespace_name,
                           .api = options.api,
                           .token_file = options.token_file,
@@ -100,6 +101,35 @@ KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) 
   }
   while (config.api.ends_with('/')) config.api.pop_back();
   return config;
+}
+
+/// The Deployment of workers.
+Result<void> read_fleet(const SchedulerOptions::Kubernetes& options, KubernetesConfig& config) {
+  if (options.workers.empty()) return {};
+  config.workers.deployment = options.workers;
+  config.workers.bounds.least = options.workers_min;
+  config.workers.bounds.most = options.workers_max;
+  if (options.workers_min > options.workers_max) {
+    return fail(ErrorCode::kInvalidInput, "--kubernetes-workers-min is more than --kubernetes-workers-max");
+  }
+  for (const auto& [text, into, name] : {std::tuple(&options.workers_idle, &config.workers.bounds.shrink_after, "idle"),
+                                         {&options.workers_every, &config.workers.look_every, "every"}}) {
+    if (text->empty()) continue;
+    auto duration = parse_duration(*text);
+    if (!duration) return fail(std::move(duration.error()).in(fmt::format("--kubernetes-workers-{}", name)));
+    *into = *duration;
+  }
+  if (config.workers.look_every < std::chrono::milliseconds(100)) {
+    return fail(ErrorCode::kInvalidInput, "--kubernetes-workers-every must be 100ms or more");
+  }
+  config.workers_namespace = options.workers_namespace;
+  std::ifstream own(fmt::format("{}/namespace", kAccount));
+  if (config.workers_namespace.empty()) std::getline(own, config.workers_namespace);
+  if (config.api.empty() || config.workers_namespace.empty()) {
+    return fail(ErrorCode::kInvalidInput,
+                "--kubernetes-workers: name --kubernetes-api and --kubernetes-workers-namespace, as this is no pod");
+  }
+  return {};
 }
 
 Result<SchedulerBounds> read_bounds(const std::vector<std::string>& pools, const std::vector<std::string>& locks) {
@@ -155,6 +185,7 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
                          .quit_with_parent = options.quit_with_parent};
   config.dags = options.dags;
   config.kubernetes = kubernetes_config(options.kubernetes);
+  if (auto read = read_fleet(options.kubernetes, config.kubernetes); !read) return fail(read.error());
   if (config.kubernetes.by_default && config.kubernetes.namespace_name.empty()) {
     return fail(ErrorCode::kInvalidInput, "--default-executor kubernetes needs --kubernetes-namespace");
   }

@@ -47,6 +47,12 @@ struct SchedulerOptions {
     std::string scheduler;
     std::uint32_t pods_max = 100;
     std::string default_executor = "worker";  ///< Or "kubernetes".
+    std::string workers;                      ///< A Deployment that is kept as large as it needs to be; "": none.
+    std::string workers_namespace;            ///< "": the namespace of the pod that this is.
+    std::uint32_t workers_min = 0;
+    std::uint32_t workers_max = 10;
+    std::string workers_idle;   ///< A duration; "": FleetBounds'.
+    std::string workers_every;  ///< Likewise, FleetConfig's.
   } kubernetes;
   NotifyOptions notify;
   bool quit_with_parent = false;

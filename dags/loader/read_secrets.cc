@@ -42,7 +42,7 @@ class SecretReading {
     if (!reader_.check_keys(node, keys::kSecret)) return false;
     const std::size_t before = reader_.complaints().errors();
     std::size_t sources = 0;
-    for (std::size_t i = 0; i < node.members(); ++i) sources += read_source(node.key(i).text, node.value(i)) ? 1 : 0;
+    for (std::size_t i = 0; i < node.members(); ++i) sources += read_source(node.key(i).text, node.value(i)) ? 1U : 0U;
     if (sources != 1) {
       reader_.complaints().error(
           node,

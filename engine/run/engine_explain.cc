@@ -181,6 +181,17 @@ ValueMap count_waiting(const EngineState& state) {
           {"person", number(state.questions.size())}};
 }
 
+/// Processors that attempts of workers have, and tasks want that wait for one. What rests for another reason wants
+/// none.
+double cpus_wanted(const EngineState& state) {
+  std::uint64_t milli = 0;
+  for (const WorkerRoom& room : state.rooms) milli += room.taken.cpu_milli;
+  for (const auto& [which, queue] : state.ready) {
+    if (!which.in_pods && !which.noop) milli += which.resources.cpu_milli * queue.size();
+  }
+  return static_cast<double>(milli) / 1000.0;
+}
+
 }  // namespace
 
 Value Engine::workers(Now now) const {
@@ -225,7 +236,8 @@ Value Engine::workers(Now now) const {
                   {"live_runs", number(state.runs.size())},
                   {"runs_queued", number(queued)},
                   {"runs_running", number(state.runs.size() - queued)},
-                  {"tasks_waiting", count_waiting(state)}};
+                  {"tasks_waiting", count_waiting(state)},
+                  {"cpus_wanted", cpus_wanted(state)}};
 }
 
 std::string Engine::dump_json() const {

@@ -203,12 +203,18 @@ struct BoundsSet {
   std::map<std::string, std::uint32_t> locks;                ///< Places of named locks. Others have 1.
 };
 
+/// Workers in these pods, and no others, get no more work (engine/placement/fleet.h): their host has the name, or they
+/// do. Not stored: whoever decides it does so again after a restart.
+struct FleetResting {
+  std::set<std::string> pods;
+};
+
 using Event =
     std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
                  AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
-                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, MarkRequested,
-                 BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold>;
+                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, FleetResting,
+                 MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 

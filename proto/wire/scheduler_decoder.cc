@@ -92,6 +92,17 @@ Complaint read(const v1::Cancel& from, CancelAttempt& out) {
   return nullptr;
 }
 
+Complaint read(const v1::Secret& from, SecretRef& out) {
+  if (from.source() > static_cast<std::uint32_t>(SecretRef::Source::kVault)) return "a secret's source is unknown";
+  out = {.name = from.name(),
+         .source = static_cast<SecretRef::Source>(from.source()),
+         .place = from.place(),
+         .key = from.key(),
+         .mount = from.mount(),
+         .as_file = from.as_file()};
+  return nullptr;
+}
+
 /// Converts each of a list; stops at the first complaint.
 template <typename From, typename To>
 Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
@@ -109,17 +120,6 @@ Complaint read(const v1::Container& from, ContainerOptions& out) {
   out.network = static_cast<ContainerOptions::Network>(from.network());
   out.pull = static_cast<ContainerOptions::Pull>(from.pull());
   out.read_only = !from.writable();
-  return nullptr;
-}
-
-Complaint read(const v1::Secret& from, SecretRef& out) {
-  if (from.source() > static_cast<std::uint32_t>(SecretRef::Source::kVault)) return "a secret's source is unknown";
-  out = {.name = from.name(),
-         .source = static_cast<SecretRef::Source>(from.source()),
-         .place = from.place(),
-         .key = from.key(),
-         .mount = from.mount(),
-         .as_file = from.as_file()};
   return nullptr;
 }
 

@@ -5,6 +5,7 @@ The image is made of busybox alone: no registry is asked for anything.
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -53,6 +54,10 @@ class Podman:
         self.words = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
         self.process: subprocess.Popen[bytes] | None = None
         self.log = (self.directory / "log").open("wb")
+        # What it gives by itself may be more than a machine allows.
+        settings = self.directory / "containers.conf"
+        settings.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
+        os.environ["CONTAINERS_CONF"] = str(settings)
 
     @classmethod
     def of(cls, test: unittest.TestCase, *applets: str) -> "Podman":
@@ -70,6 +75,7 @@ class Podman:
         shutil.copy(BUSYBOX, root / "bin/busybox")
         for applet in (*APPLETS, *applets):
             (root / "bin" / applet).symlink_to("busybox")
+        (root / "tmp").chmod(0o1777)
         (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nworker:x:1234:1234::/:/bin/sh\n")
         self.import_folder(root, IMAGE)
 

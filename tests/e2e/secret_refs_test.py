@@ -3,10 +3,9 @@
 import base64
 import json
 import unittest
-from pathlib import Path
 
 import podman
-from cluster import EXAMPLES, Cluster, Gate, wait_until
+from cluster import EXAMPLES, Cluster, Daemon, Gate, wait_until
 from podman import IMAGE, Podman
 from vault import Vault
 
@@ -58,11 +57,11 @@ class SecretRefs(unittest.TestCase):
         self.cluster.environment["PGPASSWORD"] = OF_ENV
         self.secrets = secrets
 
-    def start_worker(self, *options: str, name: str = "w1"):
+    def start_worker(self, *options: str, ca: bool = True) -> Daemon:
         return self.cluster.start_worker(
-            name, "--secret-env", "PG*", "--secret-files", str(self.secrets), "--vault", self.vault.address + "/",
-            "--vault-token-file", str(self.token_file), "--vault-namespace", "stats", "--vault-ca",
-            str(self.vault.ca_file), *options)
+            "w1", "--secret-env", "PG*", "--secret-files", str(self.secrets), "--vault", self.vault.address + "/",
+            "--vault-token-file", str(self.token_file), "--vault-namespace", "stats", *options,
+            *(["--vault-ca", str(self.vault.ca_file)] if ca else []))
 
     def expect_clean(self, where: str, data: bytes) -> None:
         for name, form in forms().items():
@@ -100,7 +99,8 @@ class SecretRefs(unittest.TestCase):
         self.cluster.wait_for_run(run, "success")
         lines = self.cluster.log(run, task).splitlines()
         size = len(f"{OF_ENV} {OF_FILE} {OF_VAULT}")
-        self.assertEqual(lines, ["have *** *** ***", "***", "***", "***", str(size), mode])
+        self.assertEqual([*lines[:2], *lines[3:]], ["have *** *** ***", "***", str(size), mode])
+        self.assertIn("***", lines[2])
         self.assertEqual(self.vault.asked, ["/v1/secret/data/team/ml"], "asked once for both")
         for path in (f"/runs/{run}", f"/runs/{run}/tasks", f"/runs/{run}/explain", f"/runs/{run}/tasks/{task}",
                      f"/runs/{run}/tasks/{task}/attempts/1/log", "/dags/by_reference", "/audit", "/workers"):
@@ -161,7 +161,7 @@ class SecretRefs(unittest.TestCase):
 
     def test_a_vault_that_nobody_knows_gets_no_token(self) -> None:
         self.cluster.start_scheduler()
-        self.start_worker("--vault-ca", "")
+        self.start_worker(ca=False)
         self.complaint("{vault: {path: team/ml, key: model}}")
         self.assertEqual(self.vault.asked, [])
 
