@@ -1,5 +1,5 @@
 /// \file
-/// The closed lists and policies of design.md section 2 and dag-language.md: states, reasons, rules, retries.
+/// The closed lists and policies of the DAG language and of runs: states, reasons, rules, retries.
 #pragma once
 
 #include <array>
@@ -70,7 +70,7 @@ std::optional<Reason> parse_reason(std::string_view name);
 /// True for reasons that the infrastructure answers for: they use `infra_retry`, never the user's `retry`.
 bool is_infrastructure(Reason reason);
 
-/// Airflow's twelve, with Airflow 3's meaning. Source: dag-language.md section 6.
+/// Airflow's twelve, with Airflow 3's meaning. Told to users in docs/guide/dag-file.md.
 enum class TriggerRule : std::uint8_t {
   kAllSuccess,
   kAllFailed,
@@ -99,7 +99,7 @@ struct Backoff {
   bool operator==(const Backoff&) const = default;
 };
 
-/// The user's retries. Source: dag-language.md sections 3 and 4: `limit` counts extra tries.
+/// The user's retries. `limit` counts extra tries.
 struct RetryPolicy {
   std::uint16_t limit = 0;               ///< Extra tries after the first; at most 1,000.
   std::vector<Reason> on;                ///< Only after these; empty: after any reason of the user's.

@@ -123,7 +123,7 @@ struct LiveRun {
     const bool outlives = dag->is_handler(position) || !task(position).teardown_of.empty();
     return outlives ? is_cut_short() : row.stop != Stop::kNone;
   }
-  /// What it comes to, once its tasks are over. Source: dag-language.md section 4: handlers do not change it.
+  /// What it comes to, once its tasks are over. Handlers do not change it.
   RunState outcome() const;
 };
 

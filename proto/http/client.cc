@@ -162,7 +162,7 @@ void apply_limits(CURL* easy, const Request& request) {
   set(easy, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall_timeout.count()));
 }
 
-// field.md and reliability.md 5.2: nothing that libcurl would do by itself, bar keeping connections.
+// Nothing that libcurl would do by itself, bar keeping connections.
 void apply_policy(CURL* easy, const ClientOptions& options, const Request& request) {
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_PATH_AS_IS, 1L);

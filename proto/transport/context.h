@@ -72,7 +72,7 @@ bool receive_now(zmq::socket_t& socket, zmq::message_t& frame);
 bool send_now(zmq::socket_t& socket, std::string_view frame, int flags = 0);
 
 /// What both ends of the wire have in common: bounds on sizes and queues, and watching that the peer is there.
-/// Source: reliability.md section 5.1. Throws zmq::error_t.
+/// Throws zmq::error_t.
 void set_wire_options(zmq::socket_t& socket, const std::string& endpoint);
 
 }  // namespace chappe::transport

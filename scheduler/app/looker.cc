@@ -11,17 +11,13 @@ constexpr Duration kFirstWithin = std::chrono::seconds(1);
 
 }  // namespace
 
-Looker::Looker(Look look, Report report) : look_(std::move(look)), report_(std::move(report)) {
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    for (std::size_t i = 0; i < kThreads[kind]; ++i) {
-      threads_.emplace_back([this, kind](const std::stop_token& stop) { serve(lanes_[kind], stop); });
-    }
-  }
-}
+Looker::Looker(Look look, Report report) : look_(std::move(look)), report_(std::move(report)) {}
 
 Looker::~Looker() {
-  for (std::jthread& thread : threads_) thread.request_stop();
-  threads_.clear();
+  for (Lane& lane : lanes_) {
+    for (std::jthread& thread : lane.threads) thread.request_stop();
+  }
+  for (Lane& lane : lanes_) lane.threads.clear();
 }
 
 void Looker::order(const LookOrder& order) {
@@ -34,6 +30,10 @@ void Looker::order(const LookOrder& order) {
     std::uniform_real_distribution<double> share(0, 1);
     const auto first = std::min<Duration>(kFirstWithin, looked.every / 2) * share(chance_);
     plan(order.target, looked, std::chrono::duration_cast<Duration>(first));
+    Lane& lane = lane_of(order.target);
+    while (lane.threads.size() < kThreads[static_cast<std::size_t>(order.target.kind)]) {
+      lane.threads.emplace_back([this, &lane](const std::stop_token& stop) { serve(lane, stop); });
+    }
   }
   lane_of(order.target).changed.notify_one();
 }

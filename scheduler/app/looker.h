@@ -50,6 +50,7 @@ class Looker {
   struct Lane {
     Plan due;
     std::condition_variable_any changed;
+    std::vector<std::jthread> threads;  ///< From the first order on: a start does not wait for them.
   };
 
   void serve(Lane& lane, const std::stop_token& stop);
@@ -66,7 +67,6 @@ class Looker {
   std::uint64_t orders_ = 0;
   std::minstd_rand chance_{std::random_device{}()};
   std::array<Lane, kKinds> lanes_;
-  std::vector<std::jthread> threads_;
 };
 
 }  // namespace chappe

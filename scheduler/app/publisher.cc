@@ -4,12 +4,7 @@
 
 namespace chappe {
 
-Publisher::Publisher(ObjectStore& store, Report report, std::size_t threads)
-    : store_(store), report_(std::move(report)) {
-  for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
-  }
-}
+Publisher::Publisher(ObjectStore& store, Report report) : store_(store), report_(std::move(report)) {}
 
 Publisher::~Publisher() {
   for (std::jthread& thread : threads_) thread.request_stop();
@@ -24,6 +19,7 @@ void Publisher::add(Errand errand, Clock::duration after) {
   {
     const std::lock_guard lock(mutex_);
     due_.emplace(Clock::now() + after, std::move(errand));
+    while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
   changed_.notify_one();
 }

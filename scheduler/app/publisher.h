@@ -25,7 +25,9 @@ class Publisher {
  public:
   using Report = std::function<void(Event)>;  ///< Called on a thread of the publisher.
 
-  Publisher(ObjectStore& store, Report report, std::size_t threads = 2);
+  static constexpr std::size_t kThreads = 2;  ///< Errands at a time.
+
+  Publisher(ObjectStore& store, Report report);
   ~Publisher();  ///< Waits for requests under way, not for those that rest: the engine asks for them again at a start.
 
   void publish(PublishAssets work);
@@ -42,7 +44,7 @@ class Publisher {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::multimap<Clock::time_point, Errand> due_;
-  std::vector<std::jthread> threads_;
+  std::vector<std::jthread> threads_;  ///< From the first errand on: a start does not wait for them.
 };
 
 }  // namespace chappe

@@ -7,11 +7,7 @@
 namespace chappe {
 
 ResultLookups::ResultLookups(ObjectStore& objects, OpenReader open_reader, Report report)
-    : objects_(objects), open_reader_(std::move(open_reader)), report_(std::move(report)) {
-  for (std::size_t i = 0; i < kThreads; ++i) {
-    threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
-  }
-}
+    : objects_(objects), open_reader_(std::move(open_reader)), report_(std::move(report)) {}
 
 ResultLookups::~ResultLookups() {
   for (std::jthread& thread : threads_) thread.request_stop();
@@ -19,9 +15,11 @@ ResultLookups::~ResultLookups() {
 }
 
 void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
+  if (lookups.empty()) return;
   {
     const std::lock_guard lock(mutex_);
     for (CacheLookup& lookup : lookups) waiting_.push_back(std::move(lookup));
+    while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
   changed_.notify_all();
 }

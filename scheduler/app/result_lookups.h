@@ -41,7 +41,7 @@ class ResultLookups {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<CacheLookup> waiting_;
-  std::vector<std::jthread> threads_;
+  std::vector<std::jthread> threads_;  ///< From the first lookup on: a start does not wait for them.
 };
 
 }  // namespace chappe

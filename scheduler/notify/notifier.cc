@@ -34,11 +34,7 @@ Notifier::Notifier(ChannelConfig config, FindDag find_dag, Report report, Clocks
     : channels_(std::move(config)),
       find_dag_(std::move(find_dag)),
       report_(std::move(report)),
-      clocks_(std::move(clocks)) {
-  for (std::size_t i = 0; i < kThreads; ++i) {
-    threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
-  }
-}
+      clocks_(std::move(clocks)) {}
 
 Notifier::~Notifier() {
   for (std::jthread& thread : threads_) thread.request_stop();
@@ -46,12 +42,14 @@ Notifier::~Notifier() {
 }
 
 void Notifier::take(std::vector<NotificationRow> rows) {
+  if (rows.empty()) return;
   {
     const std::lock_guard lock(mutex_);
     for (NotificationRow& row : rows) {
       std::string name = name_of_channel(row);
       outbox_.add(std::move(name), std::move(row));
     }
+    while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
   changed_.notify_all();
 }

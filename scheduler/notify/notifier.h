@@ -46,7 +46,7 @@ class Notifier {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   Outbox outbox_;
-  std::vector<std::jthread> threads_;
+  std::vector<std::jthread> threads_;  ///< From the first row on: a start does not wait for them.
 };
 
 /// All that waits in the store, oldest first.

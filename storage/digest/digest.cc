@@ -2,7 +2,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
+#include <unistd.h>
 
 #include "engine/base/assert.h"
 
@@ -77,9 +77,7 @@ std::string base64(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
-void random_bytes(std::span<std::uint8_t> out) {
-  CHAPPE_ASSERT(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1);
-}
+void random_bytes(std::span<std::uint8_t> out) { CHAPPE_ASSERT(::getentropy(out.data(), out.size()) == 0); }
 
 std::string random_hex(std::size_t bytes) {
   std::string raw(bytes, '\0');

@@ -34,7 +34,7 @@ Sha256Bytes sha256(std::string_view text);
 Sha256Bytes hmac_sha256(std::span<const std::uint8_t> key, std::string_view text);
 std::string to_hex(std::span<const std::uint8_t> bytes);  ///< Lower case.
 std::string base64(std::span<const std::uint8_t> bytes);
-/// Cryptographically strong random bytes, as hex: tokens, incarnations.
+/// Cryptographically strong random bytes, at most 256 a call, as hex: tokens, incarnations.
 std::string random_hex(std::size_t bytes);
 void random_bytes(std::span<std::uint8_t> out);
 

@@ -12,7 +12,7 @@
 
 namespace chappe::support {
 
-/// What dag-language.md section 6 says of a trigger rule, read independently of engine/run: may the task run, given the
+/// What docs/guide/dag-file.md says of a trigger rule, read independently of engine/run: may the task run, given the
 /// states in which its upstream instances have ended so far?
 bool rule_allows(const EngineWorld& world, InstanceKey key);
 

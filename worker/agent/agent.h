@@ -39,7 +39,7 @@ inline constexpr std::size_t kLineMax = 32;                               ///< A
 inline constexpr Duration kReturnAfter = std::chrono::milliseconds(250);  ///< Waiting while no room comes free.
 inline constexpr Duration kWaitingMax = std::chrono::seconds(10);         ///< Waiting at all.
 /// Results of programs that are shorter wait for each other, while there is enough to do.
-inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(20);
+inline constexpr Duration kResultDelayMax = std::chrono::milliseconds(40);
 inline constexpr Duration kFirstAttemptMax = std::chrono::minutes(5);  ///< That a worker for one attempt waits for it.
 inline constexpr Duration kFarewellMax = std::chrono::seconds(5);      ///< For the last acknowledgements.
 

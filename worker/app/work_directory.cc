@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -30,8 +31,27 @@ Failure failed(std::string_view what, const std::string& path) {
 
 bool make(const std::string& path) { return ::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST; }
 
+/// A file system's clock ticks up to 10 ms apart: what changed longer ago than this has an older time than a change
+/// now.
+constexpr std::int64_t kClockTickNs = 20'000'000;
+
+constexpr std::int64_t to_ns(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+
+/// Nothing: it is no directory, or not of the mode that we gave it.
+std::optional<DirectoryStamp> stamp_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || status.st_mode != (S_IFDIR | 0700)) return std::nullopt;
+  return DirectoryStamp{status.st_ino, to_ns(status.st_ctim)};
+}
+
+/// There, and as it was when it was stamped.
+bool is_unchanged(const std::string& path, const DirectoryStamp& stamp) {
+  return stamp.changed_ns != 0 && stamp_of(path) == stamp;
+}
+
 /// There, empty, and of the mode that we gave it.
-bool is_untouched(const std::string& path) {
+bool is_untouched(const std::string& path, const DirectoryStamp& stamp) {
+  if (is_unchanged(path, stamp)) return true;
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
   struct stat status {};
@@ -43,9 +63,19 @@ bool is_untouched(const std::string& path) {
   return size >= 0 && size <= 48;
 }
 
-bool is_there(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+/// Some tidy people empty /tmp: false if one of its directories is gone.
+bool stamp(AttemptFolder& folder) {
+  const auto work = stamp_of(folder.work);
+  const auto tmp = stamp_of(folder.tmp);
+  if (!work || !tmp) return false;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  folder.work_stamp = *work;
+  folder.tmp_stamp = *tmp;
+  for (DirectoryStamp* each : {&folder.work_stamp, &folder.tmp_stamp}) {
+    if (to_ns(now) < each->changed_ns + kClockTickNs) each->changed_ns = 0;
+  }
+  return true;
 }
 
 /// Somebody may have taken his own right to remove what is in there.
@@ -118,7 +148,7 @@ Result<AttemptFolder> WorkDirectory::acquire(AttemptId attempt) {
   while (!empty_.empty()) {
     AttemptFolder folder = std::move(empty_.back());
     empty_.pop_back();
-    if (is_there(folder.work) && is_there(folder.tmp)) return folder;  // Some tidy people empty /tmp.
+    if (stamp(folder)) return folder;
     remove(folder.root);
   }
   AttemptFolder folder;
@@ -133,7 +163,7 @@ Result<AttemptFolder> WorkDirectory::acquire(AttemptId attempt) {
 
 bool WorkDirectory::release(const AttemptFolder& folder) {
   if (keep_) return false;
-  if (!is_untouched(folder.work) || !is_untouched(folder.tmp)) return true;
+  if (!is_untouched(folder.work, folder.work_stamp) || !is_untouched(folder.tmp, folder.tmp_stamp)) return true;
   if (folder.has_files) {
     (void)::unlink(folder.script().c_str());  // One of the two may be missing; the other then not.
     (void)::unlink(folder.log().c_str());

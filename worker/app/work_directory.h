@@ -25,9 +25,17 @@ namespace chappe::worker {
 
 inline constexpr std::size_t kIdleRunsMax = 64;  ///< Parameter files kept for runs that have no attempt here just now.
 
+/// When a directory last changed. No task can forge it, as it can the time of modification.
+struct DirectoryStamp {
+  std::uint64_t inode = 0;
+  std::int64_t changed_ns = 0;  ///< 0: too lately for the file system's clock to tell the next change from it.
+  bool operator==(const DirectoryStamp&) const = default;
+};
+
 struct AttemptFolder {
   std::string root, work, tmp;
   bool has_files = false;  ///< The script or the log was written.
+  DirectoryStamp work_stamp, tmp_stamp;
   std::string script() const { return root + "/script"; }
   std::string log() const { return root + "/log"; }
   std::string secrets() const { return root + "/secrets"; }
@@ -45,7 +53,8 @@ class WorkDirectory {
   int lock_fd() const { return lock_; }
   const std::string& path() const { return path_; }
 
-  /// An empty folder. Cost: two looks, or three new directories.
+  /// An empty folder. Cost: two looks, or three new directories. Taking it back costs as much, unless it was made just
+  /// now.
   Result<AttemptFolder> acquire(AttemptId attempt);
   /// Takes the folder back. True: it is not empty and the caller must remove() it, in another thread as it may take
   /// long.
