@@ -58,6 +58,7 @@ struct EngineState {
   std::map<std::string, WorkerSeq, std::less<>> by_incarnation;
   std::unordered_map<ConnectionId, WorkerSeq> by_connection;
   std::vector<WorkerRoom> rooms;        ///< Of connected workers that are in no pods.
+  std::set<std::string> resting;        ///< Pods whose workers get no more work.
   std::map<AttemptId, WorkerSeq> pods;  ///< By attempts that have not ended.
 
   std::vector<Pool> pools;
@@ -321,6 +322,7 @@ struct EngineState {
 
   // ---- engine_pods.cc ----
   void on(const PodSeen& event);
+  bool runs_in_pod(const Task& task) const;
   bool try_pod(LiveRun& run, std::uint32_t index);
   void order_pods();
   void order_pod(LiveRun& run, std::uint32_t index, const WorkerState& worker);
@@ -344,6 +346,8 @@ struct EngineState {
   Result<std::vector<GateUse>> gates_of(const LiveRun& run, std::uint32_t index) const;
   bool stopped_at_gate(LiveRun& run, std::uint32_t index);
   void on(const BoundsSet& event);
+  void on(const FleetResting& event);
+  bool is_resting(const WorkerState& worker) const;
   void call_at_gates();
   void take_gates(const LiveRun& run, std::uint32_t index);
   void give_gates_back(const LiveRun& run, std::uint32_t index);

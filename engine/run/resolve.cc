@@ -114,6 +114,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
       return fail(without_secrets(*run.dag, run.params, value.references(), std::move(text.error())).in("env " + name));
     out.env.emplace_back(name, std::move(*text));
   }
+  out.secrets = spec.secrets;
+  out.store_credentials = spec.store_credentials;
   for (const InputArtifact& input : spec.inputs) {
     auto resolved = input.from_task ? resolve_from_task(run, input) : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));
