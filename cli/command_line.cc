@@ -16,11 +16,11 @@
 #include "cli/daemon_options.h"
 #include "cli/daemons.h"
 #include "cli/exit_code.h"
-#include "cli/log_to_stderr.h"
 #include "cli/standalone.h"
 #include "cli/state_commands.h"
 #include "cli/state_dir.h"
 #include "cli/stray_word.h"
+#include "cli/worker/log_to_stderr.h"
 #include "engine/base/text.h"
 #include "engine/ports/log.h"
 
@@ -162,9 +162,8 @@ class CommandLine {
     add_worker_options(worker, worker_);
     does(worker, [this] {
       start_log();
-      worker_.state_dir = session_.server.state_dir;
       worker_.object_store = session_.object_store;
-      return start_worker(worker_);
+      return start_worker(worker_, session_.server.state_dir);
     });
   }
 

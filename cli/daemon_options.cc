@@ -25,6 +25,31 @@ void add_kubernetes(CLI::App* command, SchedulerOptions::Kubernetes& options) {
   command->add_option("--kubernetes-pods", options.pods_max, "Pods at a time; default 100")
       ->check(CLI::Range(1U, kPodsMax))
       ->envname("CHAPPE_KUBERNETES_PODS");
+  command
+      ->add_option("--default-executor", options.default_executor,
+                   "Of tasks that name no 'executor': worker (the default) or kubernetes")
+      ->check(CLI::IsMember({"worker", "kubernetes"}))
+      ->envname("CHAPPE_DEFAULT_EXECUTOR");
+}
+
+void add_fleet(CLI::App* command, SchedulerOptions::Kubernetes& options) {
+  command
+      ->add_option("--kubernetes-workers", options.workers,
+                   "Deployment of workers that is kept as large as what waits needs; default: none")
+      ->envname("CHAPPE_KUBERNETES_WORKERS");
+  command
+      ->add_option("--kubernetes-workers-namespace", options.workers_namespace,
+                   "Its namespace; default: that of the pod that this is")
+      ->envname("CHAPPE_KUBERNETES_WORKERS_NAMESPACE");
+  command->add_option("--kubernetes-workers-min", options.workers_min, "Fewest of them; default 0")
+      ->check(CLI::Range(0U, kPodsMax))
+      ->envname("CHAPPE_KUBERNETES_WORKERS_MIN");
+  command->add_option("--kubernetes-workers-max", options.workers_max, "Most of them; default 10")
+      ->check(CLI::Range(1U, kPodsMax))
+      ->envname("CHAPPE_KUBERNETES_WORKERS_MAX");
+  command->add_option("--kubernetes-workers-idle", options.workers_idle,
+                      "How long they must have been too many before some go; default 5m");
+  command->add_option("--kubernetes-workers-every", options.workers_every, "How often to look; default 5s");
 }
 
 void add_notify(CLI::App* command, NotifyOptions& notify) {
@@ -61,42 +86,8 @@ void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
       ->allow_extra_args(false);
   command->add_option("--dags", options.dags, kDagsHelp)->envname("CHAPPE_DAGS");
   add_kubernetes(command, options.kubernetes);
+  add_fleet(command, options.kubernetes);
   add_notify(command, options.notify);
-  command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
-}
-
-void add_worker_options(CLI::App* command, WorkerOptions& options) {
-  command
-      ->add_option("--scheduler", options.scheduler,
-                   "Endpoint, such as tcp://HOST:7331; default: the state directory's")
-      ->envname("CHAPPE_SCHEDULER");
-  command->add_option("--server-key", options.server_key, "The scheduler's public key, or a file with it")
-      ->envname("CHAPPE_SERVER_KEY");
-  command->add_option("--key-file", options.key_file, "This worker's secret key")->envname("CHAPPE_KEY_FILE");
-  command->add_option("--name", options.name, "Default: the host's name")->envname("CHAPPE_WORKER_NAME");
-  command->add_option("--work-dir", options.work_dir, "Where attempts run")->envname("CHAPPE_WORK_DIR");
-  command->add_option("--cpus", options.cpus, "Cores to offer; default: all");
-  command->add_option("--memory", options.memory, "Memory to offer, such as 8GiB; default: all");
-  command->add_option("--gpus", options.gpus, "GPUs to offer");
-  command->add_option("--label", options.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
-  command->add_option("--taint", options.taints, "Take only tasks that tolerate NAME; may be repeated")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--task-env", options.task_env,
-                   "Hand the worker's variable NAME on to tasks; 'AWS_*' stands for several; may be repeated")
-      ->allow_extra_args(false);
-  command
-      ->add_option("--container-socket", options.container_socket,
-                   "Of Podman or Docker; 'none': no containers; default: DOCKER_HOST, or the usual places")
-      ->envname("CHAPPE_CONTAINER_SOCKET");
-  command
-      ->add_option("--metrics-listen", options.metrics_listen,
-                   "HOST:PORT where Prometheus may read /metrics; to anybody who can reach it")
-      ->envname("CHAPPE_WORKER_METRICS_LISTEN");
-  command->add_flag("--keep-work-dirs", options.keep_work_dirs, "Do not clean up after attempts, for debugging");
-  command->add_flag("--one-attempt", options.one_attempt,
-                    "Take one attempt and leave: how the scheduler runs it in a pod");
-  command->add_option("--copy-to", options.copy_to, "Copy this program to FILE, and do no more");
   command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
 }
 

@@ -13,7 +13,6 @@ namespace chappe::cli {
 inline constexpr const char* kDagsHelp = "A folder of DAG files that deploy themselves, and again when they change";
 
 void add_scheduler_options(CLI::App* command, SchedulerOptions& options);
-void add_worker_options(CLI::App* command, WorkerOptions& options);
 void add_wait_files(CLI::App* command, std::vector<std::string>& directories);
 
 }  // namespace chappe::cli

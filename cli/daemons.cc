@@ -1,23 +1,21 @@
 #include "cli/daemons.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/state_dir.h"
 #include "engine/base/time.h"
-#include "proto/transport/keys.h"
 #include "scheduler/app/scheduler.h"
 #include "worker/app/worker.h"
 
@@ -26,17 +24,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
 constexpr std::chrono::seconds kEndpointWait{30};
 constexpr std::chrono::milliseconds kEndpointLook{5};
-constexpr double kCpusMax = 100'000;
-
-Result<std::pair<std::string, std::string>> split_pair(const std::string& text, std::string_view option) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("{} {}: write it as NAME=VALUE", option, text));
-  }
-  return std::pair(text.substr(0, equals), text.substr(equals + 1));
-}
 
 /// NAME=NUMBER, again and again.
 Result<std::vector<std::pair<std::string, std::uint32_t>>> read_counts(const std::vector<std::string>& given,
@@ -56,23 +46,6 @@ Result<std::vector<std::pair<std::string, std::uint32_t>>> read_counts(const std
   return counts;
 }
 
-/// Bytes from "512MiB", "4GiB", "2G" (powers of 1,024, as Kubernetes has them with an i, and workers mean them).
-Result<std::uint64_t> parse_bytes(const std::string& text) {
-  if (text.empty()) return 0;
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, number);
-  std::string_view unit(read.ptr, static_cast<std::size_t>(end - read.ptr));
-  if (unit.ends_with("B")) unit.remove_suffix(1);
-  if (unit.ends_with("i")) unit.remove_suffix(1);
-  constexpr std::string_view kUnits = "KMGT";
-  const std::size_t power = unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
-  if (read.ec != std::errc() || !(number > 0) || (!unit.empty() && power == std::string_view::npos)) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("'{}' is no amount of memory; write 512MiB or 4GiB", text));
-  }
-  return static_cast<std::uint64_t>(std::ldexp(number, unit.empty() ? 0 : static_cast<int>(power + 1) * 10));
-}
-
 /// The endpoint of the scheduler that serves the state directory, as soon as there is one.
 Result<Endpoint> wait_for_endpoint(const std::filesystem::path& state_dir) {
   const auto deadline = Clock::now() + kEndpointWait;
@@ -88,101 +61,27 @@ Result<Endpoint> wait_for_endpoint(const std::filesystem::path& state_dir) {
   }
 }
 
-Result<std::string> find_server_key(const std::string& given, const std::filesystem::path& state_dir) {
-  constexpr std::size_t kKeySize = 40;
-  if (given.size() == kKeySize && given.find('/') == std::string::npos) return given;
-  return transport::load_public_key(given.empty() ? state_dir / "keys/scheduler.pub" : std::filesystem::path(given));
-}
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string("worker");
-}
-
-/// Taken out of the environment, where the programs of tasks might read it.
-std::string take_join_key() {
-  char* const key = std::getenv("CHAPPE_JOIN_KEY");
-  if (key == nullptr) return "";
-  std::string taken = key;
-  std::fill(key, key + taken.size(), '*');
-  return taken;
-}
-
-/// What the scheduler tells the worker in a pod: all of it, and nothing of a state directory.
-Result<WorkerConfig> pod_worker_config(const WorkerOptions& options) {
-  WorkerConfig config{.scheduler = options.scheduler, .server_key = options.server_key, .key = take_join_key()};
-  for (const auto& [given, name] : {std::pair(&options.scheduler, "--scheduler"),
-                                    {&options.server_key, "--server-key"},
-                                    {&options.work_dir, "--work-dir"},
-                                    {&options.object_store, "--object-store"},
-                                    {&std::as_const(config.key), "CHAPPE_JOIN_KEY in the environment"}}) {
-    if (given->empty()) return fail(ErrorCode::kInvalidInput, fmt::format("--one-attempt needs {}", name));
-  }
-  auto key = transport::from_hex_key(config.key);
-  if (!key) return fail(std::move(key.error()).in("CHAPPE_JOIN_KEY"));
-  config.key = *std::move(key);
-  auto server_key = transport::from_hex_key(config.server_key);
-  if (!server_key) return fail(std::move(server_key.error()).in("--server-key"));
-  config.server_key = *std::move(server_key);
-  config.name = options.name.empty() ? host_name() : options.name;
-  config.work_dir = options.work_dir;
-  config.object_store = options.object_store;
-  config.one_attempt = true;
-  config.quit_with_parent = options.quit_with_parent;
-  return config;
-}
-
-/// For a container whose image has nothing of ours: its own program, in a directory that both see.
-int copy_this_program(const std::string& to) {
-  std::error_code error;
-  std::filesystem::copy_file("/proc/self/exe", to, std::filesystem::copy_options::overwrite_existing, error);
-  if (!error) std::filesystem::permissions(to, std::filesystem::perms(0755), error);
-  return error ? complain(fmt::format("copy this program to {}: {}", to, error.message()), kFailure) : kOk;
-}
-
-Result<WorkerConfig> worker_config(const WorkerOptions& options) {
-  if (options.one_attempt) return pod_worker_config(options);
-  const auto state_dir = find_state_dir(options.state_dir);
+/// What was not said, from the state directory of a scheduler on this machine.
+Result<void> fill_from(const std::string& given, WorkerOptions& options) {
+  const auto state_dir = find_state_dir(given);
   if (!state_dir) return fail(state_dir.error());
-  WorkerConfig config{
-      .scheduler = options.scheduler,
-      .key_file = options.key_file.empty() ? *state_dir / "keys/worker.key" : std::filesystem::path(options.key_file),
-      .name = options.name.empty() ? host_name() : options.name,
-      .object_store = options.object_store,
-      .gpus = options.gpus,
-      .task_env = options.task_env,
-      .metrics_listen = options.metrics_listen,
-      .keep_work_dirs = options.keep_work_dirs,
-      .quit_with_parent = options.quit_with_parent};
-  if (config.scheduler.empty()) {
-    auto endpoint = wait_for_endpoint(*state_dir);
-    if (!endpoint) return fail(endpoint.error());
-    config.scheduler = std::move(endpoint->workers);
-  }
-  auto key = find_server_key(options.server_key, *state_dir);
-  if (!key) return fail(std::move(key.error()).in("the scheduler's public key (--server-key)"));
-  config.server_key = *std::move(key);
-  config.work_dir =
-      options.work_dir.empty() ? *state_dir / "workers" / config.name : std::filesystem::path(options.work_dir);
-  if (config.object_store.empty()) config.object_store = "file://" + (*state_dir / "objects").string();
-  if (options.cpus < 0 || options.cpus > kCpusMax) return fail(ErrorCode::kInvalidInput, "--cpus is out of range");
-  config.cpu_milli = static_cast<std::uint32_t>(std::lround(options.cpus * 1000));
-  auto memory = parse_bytes(options.memory);
-  if (!memory) return fail(std::move(memory.error()).in("--memory"));
-  config.memory_bytes = *memory;
-  for (const std::string& one : options.labels) {
-    auto label = split_pair(one, "--label");
-    if (!label) return fail(label.error());
-    config.labels.insert(*std::move(label));
-  }
-  config.taints = {options.taints.begin(), options.taints.end()};
-  config.container_socket = options.container_socket;
-  return config;
+  const auto put = [](std::string& option, const std::filesystem::path& value) {
+    if (option.empty()) option = value.string();
+  };
+  put(options.name, host_name());
+  put(options.key_file, *state_dir / "keys/worker.key");
+  put(options.server_key, *state_dir / "keys/scheduler.pub");
+  put(options.work_dir, *state_dir / "workers" / options.name);
+  put(options.object_store, "file://" + (*state_dir / "objects").string());
+  if (!options.scheduler.empty()) return {};
+  auto endpoint = wait_for_endpoint(*state_dir);
+  if (!endpoint) return fail(endpoint.error());
+  options.scheduler = std::move(endpoint->workers);
+  return {};
 }
 
 /// Where a pod finds its API server and how it names itself there. Source: Kubernetes, "Accessing the API from a Pod".
 KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) {
-  constexpr std::string_view kAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
   KubernetesConfig config{.namespace_name = options.namespace_name,
                           .api = options.api,
                           .token_file = options.token_file,
@@ -190,7 +89,8 @@ KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) 
                           .pod_template = options.pod_template,
                           .image = options.image,
                           .scheduler = options.scheduler,
-                          .pods_max = options.pods_max};
+                          .pods_max = options.pods_max,
+                          .by_default = options.default_executor == "kubernetes"};
   const char* const host = std::getenv("KUBERNETES_SERVICE_HOST");
   const char* const port = std::getenv("KUBERNETES_SERVICE_PORT");
   if (config.api.empty() && host != nullptr && port != nullptr) {
@@ -201,6 +101,35 @@ KubernetesConfig kubernetes_config(const SchedulerOptions::Kubernetes& options) 
   }
   while (config.api.ends_with('/')) config.api.pop_back();
   return config;
+}
+
+/// The Deployment of workers.
+Result<void> read_fleet(const SchedulerOptions::Kubernetes& options, KubernetesConfig& config) {
+  if (options.workers.empty()) return {};
+  config.workers.deployment = options.workers;
+  config.workers.bounds.least = options.workers_min;
+  config.workers.bounds.most = options.workers_max;
+  if (options.workers_min > options.workers_max) {
+    return fail(ErrorCode::kInvalidInput, "--kubernetes-workers-min is more than --kubernetes-workers-max");
+  }
+  for (const auto& [text, into, name] : {std::tuple(&options.workers_idle, &config.workers.bounds.shrink_after, "idle"),
+                                         {&options.workers_every, &config.workers.look_every, "every"}}) {
+    if (text->empty()) continue;
+    auto duration = parse_duration(*text);
+    if (!duration) return fail(std::move(duration.error()).in(fmt::format("--kubernetes-workers-{}", name)));
+    *into = *duration;
+  }
+  if (config.workers.look_every < std::chrono::milliseconds(100)) {
+    return fail(ErrorCode::kInvalidInput, "--kubernetes-workers-every must be 100ms or more");
+  }
+  config.workers_namespace = options.workers_namespace;
+  std::ifstream own(fmt::format("{}/namespace", kAccount));
+  if (config.workers_namespace.empty()) std::getline(own, config.workers_namespace);
+  if (config.api.empty() || config.workers_namespace.empty()) {
+    return fail(ErrorCode::kInvalidInput,
+                "--kubernetes-workers: name --kubernetes-api and --kubernetes-workers-namespace, as this is no pod");
+  }
+  return {};
 }
 
 Result<SchedulerBounds> read_bounds(const std::vector<std::string>& pools, const std::vector<std::string>& locks) {
@@ -256,6 +185,10 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
                          .quit_with_parent = options.quit_with_parent};
   config.dags = options.dags;
   config.kubernetes = kubernetes_config(options.kubernetes);
+  if (auto read = read_fleet(options.kubernetes, config.kubernetes); !read) return fail(read.error());
+  if (config.kubernetes.by_default && config.kubernetes.namespace_name.empty()) {
+    return fail(ErrorCode::kInvalidInput, "--default-executor kubernetes needs --kubernetes-namespace");
+  }
   if (!options.listen.empty()) config.api_listen = options.listen;
   if (!options.worker_listen.empty()) config.worker_listen = options.worker_listen;
   if (!options.lease.empty()) {
@@ -290,8 +223,8 @@ int start_scheduler(const SchedulerOptions& options) {
   return config ? run_scheduler(*config) : complain(config.error());
 }
 
-int start_worker(const WorkerOptions& options) {
-  if (!options.copy_to.empty()) return copy_this_program(options.copy_to);
+int start_worker(WorkerOptions options, const std::string& given) {
+  if (auto filled = fill_from(given, options); !filled) return complain(filled.error());
   const auto config = worker_config(options);
   return config ? run_worker(*config) : complain(config.error());
 }

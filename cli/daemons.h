@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/worker/worker_options.h"
 #include "engine/base/result.h"
 
 namespace chappe::cli {
@@ -45,36 +46,22 @@ struct SchedulerOptions {
     std::string image;
     std::string scheduler;
     std::uint32_t pods_max = 100;
+    std::string default_executor = "worker";  ///< Or "kubernetes".
+    std::string workers;                      ///< A Deployment that is kept as large as it needs to be; "": none.
+    std::string workers_namespace;            ///< "": the namespace of the pod that this is.
+    std::uint32_t workers_min = 0;
+    std::uint32_t workers_max = 10;
+    std::string workers_idle;   ///< A duration; "": FleetBounds'.
+    std::string workers_every;  ///< Likewise, FleetConfig's.
   } kubernetes;
   NotifyOptions notify;
   bool quit_with_parent = false;
   std::function<Result<RereadOptions>()> reread;
 };
 
-struct WorkerOptions {
-  std::string state_dir;   ///< Of a scheduler on this machine: its address, keys and object store.
-  std::string scheduler;   ///< ZeroMQ endpoint; "": from the state directory, waiting up to 30 s for it.
-  std::string server_key;  ///< The key itself, or a file with it; "": from the state directory.
-  std::string key_file;
-  std::string name;
-  std::string work_dir;
-  std::string object_store;
-  double cpus = 0;
-  std::string memory;  ///< "4GiB", "512MiB", bytes.
-  std::uint32_t gpus = 0;
-  std::vector<std::string> labels;  ///< NAME=VALUE
-  std::vector<std::string> taints;
-  std::vector<std::string> task_env;
-  std::string container_socket;  ///< As WorkerConfig's.
-  std::string metrics_listen;
-  bool keep_work_dirs = false;
-  bool one_attempt = false;  ///< As the worker of a pod: its key is in the environment, its work directory given.
-  std::string copy_to;       ///< Not "": put this program there, and do no more.
-  bool quit_with_parent = false;
-};
-
 int start_scheduler(const SchedulerOptions& options);
-/// Requires: the process has one thread.
-int start_worker(const WorkerOptions& options);
+/// What was not said is that of a scheduler on this machine, as its state directory `given` ("": the usual one) has it;
+/// waits up to 30 s for it. Requires: the process has one thread.
+int start_worker(WorkerOptions options, const std::string& given);
 
 }  // namespace chappe::cli

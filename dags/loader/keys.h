@@ -40,9 +40,10 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "templates",
                                      "triggers",
                                      "image",
+                                     "secrets",
                                      "notify"};
-inline constexpr Word kDagLater[] = {"deadline",  "secrets", "resources", "service_account",
-                                     "artifacts", "include", "outputs",   "tests"};
+inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include",
+                                     "outputs",  "tests"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -137,10 +138,11 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "cache",        "state",
                                       "image",        "container",
                                       "executor",     "node_selector",
-                                      "volumes",      "service_account"};
-inline constexpr Word kTaskLater[] = {"http",       "secrets",     "params",          "deadline", "weight",
-                                      "service",    "latest_only", "depends_on_past", "sidecars", "on_success",
-                                      "on_failure", "on_retry",    "on_skipped",      "on_start", "lineage"};
+                                      "volumes",      "service_account",
+                                      "secrets",      "store_credentials"};
+inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight",     "service",
+                                      "latest_only", "depends_on_past", "sidecars", "on_success", "on_failure",
+                                      "on_retry",    "on_skipped",      "on_start", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -172,12 +174,35 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
 
-inline constexpr Word kDefaultsKnown[] = {
-    "shell",           "env",          "retry",          "retries", "infra_retry",        "timeout",
-    "queue_timeout",   "kill_grace",   "pool",           "slots",   "priority",           "resources",
-    "allow_failure",   "trigger_rule", "group",          "locks",   "max_active_per_dag", "rate",
-    "worker_selector", "tolerations",  "cache",          "image",   "container",          "executor",
-    "node_selector",   "volumes",      "service_account"};
+inline constexpr Word kDefaultsKnown[] = {"shell",
+                                          "env",
+                                          "retry",
+                                          "retries",
+                                          "infra_retry",
+                                          "timeout",
+                                          "queue_timeout",
+                                          "kill_grace",
+                                          "pool",
+                                          "slots",
+                                          "priority",
+                                          "resources",
+                                          "allow_failure",
+                                          "trigger_rule",
+                                          "group",
+                                          "locks",
+                                          "max_active_per_dag",
+                                          "rate",
+                                          "worker_selector",
+                                          "tolerations",
+                                          "cache",
+                                          "image",
+                                          "container",
+                                          "executor",
+                                          "node_selector",
+                                          "volumes",
+                                          "service_account",
+                                          "secrets",
+                                          "store_credentials"};
 inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
@@ -254,6 +279,17 @@ inline constexpr Foreign kContainerForeign[] = {{"image", "image (beside 'contai
                                                 {"image_pull_policy", "pull"},
                                                 {"pull_policy", "pull"}};
 inline constexpr KeySet kContainer{"'container'", kContainerKnown, {}, kContainerForeign};
+inline constexpr Word kSecretKnown[] = {"env", "file", "kubernetes", "vault", "as"};
+inline constexpr Foreign kSecretForeign[] = {{"variable", "env"},      {"path", "file"},
+                                             {"secret", "kubernetes"}, {"secretKeyRef", "kubernetes"},
+                                             {"mount_as", "as"},       {"type", "as"}};
+inline constexpr KeySet kSecret{"a secret", kSecretKnown, {}, kSecretForeign};
+inline constexpr Word kKubernetesSecretKnown[] = {"name", "key"};
+inline constexpr Foreign kKubernetesSecretForeign[] = {{"secret", "name"}, {"secret_name", "name"}};
+inline constexpr KeySet kKubernetesSecret{"'kubernetes'", kKubernetesSecretKnown, {}, kKubernetesSecretForeign};
+inline constexpr Word kVaultSecretKnown[] = {"path", "key", "mount"};
+inline constexpr Foreign kVaultSecretForeign[] = {{"field", "key"}, {"engine", "mount"}, {"mount_point", "mount"}};
+inline constexpr KeySet kVaultSecret{"'vault'", kVaultSecretKnown, {}, kVaultSecretForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
 

@@ -45,6 +45,7 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   for (const Node* node : list.nodes) nodes.push_back(&tasks.with_template(*node));
   tasks.know_groups(nodes);
   if (const Node* image = root.find("image")) tasks.know_image(*image);
+  if (const Node* secrets = root.find("secrets")) tasks.know_secrets(*secrets);
   for (std::uint32_t i = 0; i < nodes.size(); ++i) tasks.read(i, *nodes[i], i < list.inits);
   tasks.finish_teardowns();
   join_handlers(list, dag);

@@ -137,7 +137,9 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
     return fmt::format("'{}' is known in the 'until' of a loop only{}", root,
                        root == "outputs" ? "; elsewhere it is tasks.ID.outputs" : "");
   }
-  if (root == "secrets") return "'secrets' is not supported by this version of Chappe";
+  if (root == "secrets") {
+    return "a secret has no value here: the task finds it in its environment, under the name that it has in 'secrets'";
+  }
   return problem_of_unknown(reference);
 }
 

@@ -22,6 +22,8 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"shell", kScript},
     {"args", kCommand},
     {"env", kScript | kCommand},
+    {"secrets", kScript | kCommand},
+    {"store_credentials", kScript | kCommand},
     {"image", kScript | kCommand},
     {"container", kScript | kCommand},
     {"inputs", kScript | kCommand},
@@ -218,6 +220,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (const Node* human = node.find("human")) read_human(task, *human);
   if (applies("teardown_of", *kind)) read_teardown(task, node);
   if (applies("executor", *kind)) task.pod = read_pod(reader_, all);
+  task.any_executor = all.find("executor") == nullptr;
   const Node* dag = node.find("dag");
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);

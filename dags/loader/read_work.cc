@@ -94,6 +94,8 @@ WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
   reader_.take_text(node, "shell", work.shell);
   if (const Node* state = node.find("state"); state != nullptr && applies("state", kind)) read_states(work, *state);
   if (const Node* env = node.find("env")) read_env_into(reader_, names_, site::kEnv, *env, work.env);
+  if (kind == kScript || kind == kCommand) read_secrets(work);
+  reader_.take_boolean(node, "store_credentials", work.store_credentials);
   if (const Node* inputs = node.find("inputs")) read_inputs(task, work, *inputs);
   if (const Node* outputs = node.find("outputs")) read_outputs(task, work, *outputs);
   if (const Node* command = node.find("command")) read_command(work, *command, node.find("args"));
@@ -436,6 +438,8 @@ std::size_t hash_of(const WorkSpec& spec) {
   hash.text(spec.shell);
   for (const expr::Template& argument : spec.command) hash.text(argument.text());
   for (const auto& [name, text] : spec.env) hash.text(name), hash.text(text.text());
+  for (const SecretRef& secret : spec.secrets) hash.text(secret.name), hash.text(where_is(secret));
+  hash.number(spec.store_credentials ? 1 : 2);
   for (const InputArtifact& input : spec.inputs) hash.input(input);
   for (const OutputArtifact& output : spec.outputs) hash.output(output);
   for (const OutputValue& value : spec.values) hash.value(value);

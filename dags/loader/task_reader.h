@@ -55,6 +55,8 @@ class TaskReader {
   void know_groups(const std::vector<const yaml::Node*>& tasks);
   /// What tasks run in that say nothing else. Before read().
   void know_image(const yaml::Node& image);
+  /// What all scripts and commands are handed. Before read().
+  void know_secrets(const yaml::Node& secrets) { dag_secrets_ = &secrets; }
   /// After all tasks were read.
   void finish_teardowns();
 
@@ -109,6 +111,8 @@ class TaskReader {
   void read_env(WorkSpec& work, const yaml::Node& node);
   void read_command(WorkSpec& work, const yaml::Node& command, const yaml::Node* args);
   void read_container(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_secrets(WorkSpec& work);
+  void read_secrets_into(std::vector<SecretRef>& secrets, const yaml::Node& node);
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
@@ -152,6 +156,7 @@ class TaskReader {
   Dag& dag_;
   const yaml::Node* defaults_;
   const yaml::Node* dag_image_ = nullptr;
+  const yaml::Node* dag_secrets_ = nullptr;
   std::uint32_t index_ = 0;                    ///< Of the task that is being read.
   std::vector<std::uint32_t> depended_on_by_;  ///< By task: 1 + the last task that was seen to depend on it.
   std::vector<const yaml::Node*> nodes_;

@@ -17,6 +17,7 @@ enum class Mutant : std::uint8_t {
   kTellsBeforeSaving,
   kGoesOnAfterFailedCommit,
   kStoreForgetsEpoch,
+  kNeverConfirms,
   // The engine: placing.
   kForgetsPools,
   kForgetsMaxActive,

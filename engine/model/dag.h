@@ -20,6 +20,7 @@
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
 #include "engine/model/schedule_plan.h"
+#include "engine/model/secret_ref.h"
 #include "engine/model/triggers.h"
 
 namespace chappe {
@@ -161,6 +162,8 @@ struct WorkSpec {
   std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
   std::vector<expr::Template> command;                      ///< argv.
   std::vector<std::pair<std::string, expr::Template>> env;  ///< DAG's, defaults' and task's, merged.
+  std::vector<SecretRef> secrets;                           ///< Likewise; no name is in `env`, too.
+  bool store_credentials = true;  ///< It finds the object store's address and credentials in its environment.
   std::vector<InputArtifact> inputs;
   std::vector<OutputArtifact> outputs;
   std::vector<OutputValue> values;
@@ -322,6 +325,7 @@ struct Task {
   std::optional<RateLimit> rate;
   Whereabouts where;
   std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
+  bool any_executor = true;            ///< It names none: the scheduler's default counts.
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };

@@ -105,10 +105,18 @@ void add_env(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, 
   }
 }
 
+/// Where a secret is makes a result, what it is does not: a new password does not make a new one.
+void add_secrets(const ResolvedWork& work, Parts& parts) {
+  for (const SecretRef& secret : work.secrets) {
+    parts.add("secrets." + secret.name, ValueList{where_is(secret), secret.as_file});
+  }
+}
+
 void add_content(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, Parts& parts) {
   parts.add("command", command_value(work));
   if (!work.image.empty()) parts.add("image", image_value(work));
   add_env(run, index, work, parts);
+  add_secrets(work, parts);
   for (const ResolvedInput& input : work.inputs) parts.add("inputs." + input.name, input_value(input));
   if (run.instances->mapped(run.instances->task_of(index))) parts.add("item", run.instances->item_of(index));
   if (names(work, "CHAPPE_PARAMS")) parts.add("params", params_value(run));

@@ -4,9 +4,15 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+namespace {
+
+constexpr int kConfirmsPerLease = 8;
+
+}  // namespace
 
 Engine::Engine(std::unique_ptr<EngineState> state) : state_(std::move(state)) {}
 Engine::Engine(Engine&&) noexcept = default;
@@ -119,6 +125,17 @@ void EngineState::seal_effects() {
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();
   wake_for_backfills();
+  confirm_ownership();
+}
+
+/// A word to a worker makes its lease longer. A scheduler that was replaced and has nothing to write would do so for
+/// ever, while the newer one hears nothing of that worker and gives its attempts to others.
+void EngineState::confirm_ownership() {
+  const bool writes = !out.persist.empty();
+  const bool due = !confirmed_at || now.mono >= *confirmed_at + config.lease / kConfirmsPerLease;
+  if (!writes && !(due && !out.send.empty() && !CHAPPE_MUTANT(kNeverConfirms))) return;
+  out.confirm = !writes;
+  confirmed_at = now.mono;
 }
 
 LiveRun* EngineState::find_run(RunSeq seq) {

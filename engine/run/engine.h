@@ -23,11 +23,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/placement/fleet.h"
 #include "engine/run/events.h"
 #include "engine/run/records.h"
 
@@ -50,6 +52,7 @@ struct EngineConfig {
   std::uint32_t states_max = 100'000;   ///< Values that outlive runs.
   std::uint32_t events_max = 1'000;     ///< Events of one source that wait for a run of one DAG.
   std::uint32_t pods_max = 0;           ///< Pods at a time; 0: there is nobody who makes them.
+  bool pods_by_default = false;         ///< Tasks that name no executor run in pods, too.
   std::string pod_prefix = "chappe-";   ///< Of their names; the attempt follows.
   Duration pod_start_max = std::chrono::minutes(15);  ///< From asking for a pod to its start, ...
   Duration pod_join_max = std::chrono::minutes(5);    ///< ... and from there to its worker's joining.
@@ -57,6 +60,12 @@ struct EngineConfig {
   std::uint32_t notifications_max = 10'000;           ///< Notifications that may wait to be sent.
   /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`.
   std::function<std::string(std::string_view)> sha256;
+};
+
+/// A fleet as it is at a moment.
+struct FleetView {
+  FleetLoad load;
+  std::vector<FleetMember> members;  ///< One a pod, in order of their names.
 };
 
 struct EngineState;  // Private: engine/run/engine_state.h.
@@ -89,6 +98,8 @@ class Engine {
   Value questions(std::size_t limit) const;
   /// Workers, their load and what they hold; pools and queues; live runs: for `chappe workers` and metrics.
   Value workers(Now now) const;
+  /// What the workers in these pods have, and what waits for such as they are. Cost: O(workers, classes of tasks).
+  FleetView fleet(const std::set<std::string>& pods) const;
   /// Everything, for people who debug, and for the law "restored equals live".
   std::string dump_json() const;
 

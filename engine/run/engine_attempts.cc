@@ -45,7 +45,7 @@ ReadyClass EngineState::class_of(const Task& task) {
   which.noop = task.kind == TaskKind::kNoop;
   which.where = whereabouts_id(task.where);
   if (!which.noop) which.resources = task.work->resources;
-  which.in_pods = task.pod != nullptr;
+  which.in_pods = runs_in_pod(task);
   return which;
 }
 

@@ -136,7 +136,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
                          task.slots);
     }
   }
-  if (task.pod != nullptr) {
+  if (runs_in_pod(task)) {
     if (config.pods_max == 0) return "a pod: this scheduler was started without --kubernetes-namespace";
     return fmt::format("a pod: there are {} already, at most {}", pods.size(), config.pods_max);
   }
@@ -179,6 +179,17 @@ ValueMap count_waiting(const EngineState& state) {
           {"retry", number(rest)},
           {"time_or_data", number(waits)},
           {"person", number(state.questions.size())}};
+}
+
+/// Processors that attempts of workers have, and tasks want that wait for one. What rests for another reason wants
+/// none.
+double cpus_wanted(const EngineState& state) {
+  std::uint64_t milli = 0;
+  for (const WorkerRoom& room : state.rooms) milli += room.taken.cpu_milli;
+  for (const auto& [which, queue] : state.ready) {
+    if (!which.in_pods && !which.noop) milli += which.resources.cpu_milli * queue.size();
+  }
+  return static_cast<double>(milli) / 1000.0;
 }
 
 }  // namespace
@@ -225,7 +236,8 @@ Value Engine::workers(Now now) const {
                   {"live_runs", number(state.runs.size())},
                   {"runs_queued", number(queued)},
                   {"runs_running", number(state.runs.size() - queued)},
-                  {"tasks_waiting", count_waiting(state)}};
+                  {"tasks_waiting", count_waiting(state)},
+                  {"cpus_wanted", cpus_wanted(state)}};
 }
 
 std::string Engine::dump_json() const {

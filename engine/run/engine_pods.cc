@@ -11,6 +11,10 @@
 
 namespace chappe {
 
+bool EngineState::runs_in_pod(const Task& task) const {
+  return task.pod != nullptr || (config.pods_by_default && task.kind == TaskKind::kRun && task.any_executor);
+}
+
 /// False: the task cannot start at all.
 bool EngineState::try_pod(LiveRun& run, std::uint32_t index) {
   // What it comes to is found again when the worker has joined; what comes to nothing needs no pod.
@@ -135,6 +139,11 @@ void EngineState::begin_in_pod(WorkerState& worker) {
 // ---- What becomes of it ----
 
 void EngineState::on(const PodSeen& event) {
+  if (event.what == PodSeen::What::kImage) {
+    // It changes nothing that is decided, so nothing of it is kept here.
+    if (event.attempt <= newest_attempt()) out.persist.attempt_images.push_back({event.attempt, event.message});
+    return;
+  }
   const auto found = pods.find(event.attempt);
   if (found == pods.end()) return;  // Told late: the attempt has ended.
   WorkerState& worker = workers.at(found->second);
@@ -163,6 +172,8 @@ void EngineState::on(const PodSeen& event) {
       }
       end_pod(worker, {.reason = Reason::kLostWorker, .message = event.message});
       break;
+    case PodSeen::What::kImage:
+      return;
   }
   judge_due(run);
 }

@@ -59,6 +59,7 @@ struct EngineState {
   std::map<std::string, WorkerSeq, std::less<>> by_incarnation;
   std::unordered_map<ConnectionId, WorkerSeq> by_connection;
   std::vector<WorkerRoom> rooms;        ///< Of connected workers that are in no pods.
+  std::set<std::string> resting;        ///< Pods whose workers get no more work.
   std::map<AttemptId, WorkerSeq> pods;  ///< By attempts that have not ended.
 
   std::vector<Pool> pools;
@@ -98,6 +99,7 @@ struct EngineState {
   // Of the step under way.
   Now now;
   Effects out;
+  std::optional<MonoTime> confirmed_at;                   ///< That the store was this scheduler's.
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
@@ -116,6 +118,7 @@ struct EngineState {
   void run_timers();
   void finish_touched();
   void seal_effects();
+  void confirm_ownership();
   LiveRun* find_run(RunSeq seq);
   LiveRun* find_run(const RunId& id);
   WorkerSend& send_to(ConnectionId connection);
@@ -352,6 +355,7 @@ struct EngineState {
 
   // ---- engine_pods.cc ----
   void on(const PodSeen& event);
+  bool runs_in_pod(const Task& task) const;
   bool try_pod(LiveRun& run, std::uint32_t index);
   void order_pods();
   void order_pod(LiveRun& run, std::uint32_t index, const WorkerState& worker);
@@ -375,6 +379,8 @@ struct EngineState {
   Result<std::vector<GateUse>> gates_of(const LiveRun& run, std::uint32_t index) const;
   bool stopped_at_gate(LiveRun& run, std::uint32_t index);
   void on(const BoundsSet& event);
+  void on(const FleetResting& event);
+  bool is_resting(const WorkerState& worker) const;
   void call_at_gates();
   void take_gates(const LiveRun& run, std::uint32_t index);
   void give_gates_back(const LiveRun& run, std::uint32_t index);

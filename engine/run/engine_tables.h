@@ -48,6 +48,7 @@ struct WorkerState {
   std::size_t room = 0;                   ///< Position in `rooms`; meaningful while connected.
   std::optional<MonoTime> impostor_told;  ///< When the audit log was last told of one.
   std::optional<PodState> pod;
+  bool draining = false;                                                  ///< It said so, on this connection.
   bool has_room() const { return connection && !pod; }                    ///< Others may be placed there.
   bool is_expected() const { return pod && row.incarnation == row.pod; }  ///< A pod's worker that has not joined yet.
 };

@@ -106,6 +106,7 @@ void EngineState::cancel_again(WorkerState& worker) {
 void EngineState::connect(WorkerState& worker, ConnectionId connection, const WorkerHello& hello) {
   disconnect(worker);
   worker.connection = connection;
+  worker.draining = false;
   worker.labels = hello.labels;
   worker.taints = hello.taints;
   worker.row.cpu_milli = hello.capacity.cpu_milli;
@@ -126,6 +127,7 @@ void EngineState::open_room(WorkerState& worker, const WorkerHello& hello) {
   room.labels = &worker.labels;
   room.taints = &worker.taints;
   room.containers = hello.containers;
+  room.draining = is_resting(worker);
   for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);
     const Task& task = run.task(run.instances->task_of(leased.key.index));
@@ -167,7 +169,8 @@ void EngineState::on(const WorkerDraining& event) {
   if (worker == nullptr) return;
   hear(*worker);
   if (worker->pod) worker->pod->draining = true;
-  if (worker->has_room()) rooms[worker->room].draining = !CHAPPE_MUTANT(kFeedsDrainingWorkers);
+  worker->draining = !CHAPPE_MUTANT(kFeedsDrainingWorkers);
+  if (worker->has_room()) rooms[worker->room].draining |= worker->draining;
 }
 
 void EngineState::on(const WorkerHeartbeat& event) {

@@ -65,9 +65,10 @@ struct PodSeen {
     kRefused,  ///< It cannot be made, and no repetition changes that.
     kEnded,    ///< Its main container has ended, for `reason`.
     kGone,     ///< There is no such pod any more, or it is being deleted. Its processes may not know yet.
+    kImage,    ///< What its main container runs is known. May come when the attempt has ended, and again.
   } what = What::kWaiting;
   Reason reason = Reason::kNone;  ///< Of kEnded.
-  std::string message;            ///< For people.
+  std::string message;            ///< For people; of kImage the image, as AttemptEnd::image.
   bool operator==(const PodSeen&) const = default;
 };
 
@@ -221,12 +222,19 @@ struct BoundsSet {
   std::map<std::string, std::uint32_t> locks;                ///< Places of named locks. Others have 1.
 };
 
-using Event = std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
-                           AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested,
-                           RetryRequested, AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested,
-                           LookReported, AccessDenied, DagDeployed, DagPauseRequested, DagRemoved, DagBrought,
-                           CacheLooked, BoundsSet, MarkRequested, BackfillRequested, BackfillChangeRequested,
-                           DatesLooked, PodSeen, NotificationsTold, WebhookCalled, StateSetRequested>;
+/// Workers in these pods, and no others, get no more work (engine/placement/fleet.h): their host has the name, or they
+/// do. Not stored: whoever decides it does so again after a restart.
+struct FleetResting {
+  std::set<std::string> pods;
+};
+
+using Event =
+    std::variant<WorkerJoined, WorkerLeft, WorkerDraining, WorkerHeartbeat, AttemptStarted, AttemptFinished,
+                 AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
+                 AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
+                 DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, FleetResting,
+                 MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold,
+                 WebhookCalled, StateSetRequested>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -269,6 +277,8 @@ struct ResolvedWork {
   std::string shell;
   std::vector<std::string> command;
   std::vector<std::pair<std::string, std::string>> env;
+  std::vector<SecretRef> secrets;  ///< Where they are, and never what they are.
+  bool store_credentials = true;
   std::vector<ResolvedInput> inputs;
   std::vector<ResolvedOutput> outputs;
   std::vector<OutputValue> values;
@@ -383,6 +393,7 @@ struct Reply {
 /// What step() wants done, in the order in which it must be done. All empty: the events changed nothing.
 struct Effects {
   Persist persist;                      ///< Commit this in one transaction. If that fails, stop the process.
+  bool confirm = false;                 ///< Commit `persist` though it is empty: is the store still this scheduler's?
   std::vector<WorkerSend> send;         ///< Then, and only then, tell the workers, ...
   std::vector<PublishAssets> publish;   ///< ... start publishing, ...
   std::vector<DropOutputs> drop;        ///< ... clean up, ...

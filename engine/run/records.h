@@ -94,6 +94,13 @@ struct AttemptRow {
   bool operator==(const AttemptRow&) const = default;
 };
 
+/// The image that an attempt in a pod ran in. Nodes tell it when they come to it, maybe when the attempt has ended.
+struct AttemptImage {
+  AttemptId attempt;
+  std::string image;  ///< As AttemptEnd::image, which is "" then.
+  bool operator==(const AttemptImage&) const = default;
+};
+
 /// Why nothing new starts in a run that is not over yet. The numbers are stored: never renumber.
 enum class Stop : std::uint8_t {
   kNone = 0,
@@ -384,6 +391,7 @@ struct Persist {
   std::vector<FanOutRow> fan_outs;             ///< Insert, in order.
   std::vector<TaskChange> tasks;               ///< In order: an instance may change several times in a batch.
   std::vector<AttemptRow> attempts;            ///< Insert.
+  std::vector<AttemptImage> attempt_images;    ///< Insert where not there.
   std::vector<InputRow> inputs;                ///< Insert.
   std::vector<AssetVersion> asset_versions;    ///< Insert.
   std::vector<ArtifactRow> artifacts;          ///< Insert.

@@ -161,6 +161,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
     out.env.emplace_back(name, std::move(*text));
   }
   if (auto added = add_states(run, spec, state, out); !added) return fail(std::move(added.error()));
+  out.secrets = spec.secrets;
+  out.store_credentials = spec.store_credentials;
   for (const InputArtifact& input : spec.inputs) {
     auto resolved = input.from_task ? resolve_from_task(run, input) : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));

@@ -23,6 +23,7 @@ constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
+constexpr Shape kSecret{"bvbbbv"};
 
 constexpr Shape::Child kHelloChildren[] = {
     {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}};
@@ -45,10 +46,10 @@ constexpr Shape kCancel{"bvv", kWhatChildren};
 constexpr Shape kAssignment{"bvvvbbb", kWhatChildren};
 constexpr Shape::Child kInputChildren[] = {{4, &kInputObject, true}};
 constexpr Shape kInput{"bbvb", kInputChildren};
-constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},      {5, &kVariable, true},    {6, &kInput, true},
-                                          {7, &kOutput, true},     {8, &kOutputValue, true}, {11, &kResources, false},
-                                          {13, &kContainer, false}};
-constexpr Shape kWork{"vbbbbbbbvvbbb", kWorkChildren};
+constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
+                                          {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
+                                          {13, &kContainer, false}, {14, &kSecret, true}};
+constexpr Shape kWork{"vbbbbbbbvvbbbbv", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

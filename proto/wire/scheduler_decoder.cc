@@ -92,6 +92,17 @@ Complaint read(const v1::Cancel& from, CancelAttempt& out) {
   return nullptr;
 }
 
+Complaint read(const v1::Secret& from, SecretRef& out) {
+  if (from.source() > static_cast<std::uint32_t>(SecretRef::Source::kVault)) return "a secret's source is unknown";
+  out = {.name = from.name(),
+         .source = static_cast<SecretRef::Source>(from.source()),
+         .place = from.place(),
+         .key = from.key(),
+         .mount = from.mount(),
+         .as_file = from.as_file()};
+  return nullptr;
+}
+
 /// Converts each of a list; stops at the first complaint.
 template <typename From, typename To>
 Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
@@ -126,6 +137,8 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   out.resources = to_resources(from.resources());
   out.image = from.image();
   if (Complaint wrong = read(from.container(), out.container)) return wrong;
+  if (Complaint wrong = read_list(from.secrets(), out.secrets)) return wrong;
+  out.store_credentials = !from.no_store_credentials();
   if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;
   if (Complaint wrong = read_list(from.outputs(), out.outputs)) return wrong;
   return read_list(from.values(), out.values);

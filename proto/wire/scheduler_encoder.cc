@@ -66,6 +66,15 @@ void fill_container(v1::Work& out, const ResolvedWork& work) {
   container.set_writable(!work.container.read_only);
 }
 
+void fill(v1::Secret& out, const SecretRef& secret) {
+  out.set_name(secret.name);
+  out.set_source(static_cast<std::uint32_t>(secret.source));
+  out.set_place(secret.place);
+  out.set_key(secret.key);
+  out.set_mount(secret.mount);
+  out.set_as_file(secret.as_file);
+}
+
 void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_kind(static_cast<std::uint32_t>(work.kind));
   out.set_script(work.script);
@@ -83,10 +92,13 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_kill_grace(static_cast<std::uint64_t>(work.kill_grace.count()));
   set_resources(*out.mutable_resources(), work.resources);
   if (!work.image.empty()) fill_container(out, work);
+  for (const SecretRef& secret : work.secrets) fill(*out.add_secrets(), secret);
+  out.set_no_store_credentials(!work.store_credentials);
 }
 
 std::size_t entries_of(const ResolvedWork& work) {
   std::size_t entries = 1 + work.command.size() + work.env.size() + work.outputs.size() + work.values.size();
+  entries += work.secrets.size();
   for (const ResolvedInput& input : work.inputs) entries += 1 + input.objects.size();
   return entries;
 }

@@ -73,6 +73,8 @@ void set_load(metrics::Registry& registry, const Value& load) {
           .set(static_cast<double>(*count.as_int()));
     }
   }
+  registry.gauge("chappe_worker_cpus_wanted", "Processors that attempts on workers have, and waiting tasks ask for.")
+      .set(number(load, "cpus_wanted"));
   for (const char* state : {"queued", "running"}) {
     registry.gauge("chappe_runs", "Runs that are not over.", {{"state", state}})
         .set(number(load, std::string("runs_") + state));

@@ -177,7 +177,7 @@ Result<void> Loop::pass() {
   Effects effects = parts_.engine.step(inbox_.events, now);
   parts_.metrics.stepped(inbox_.events.size(), seconds_since(now.mono));
   wake_at_ = effects.wake_at;
-  if (auto committed = commit(effects.persist); !committed) return committed;
+  if (auto committed = commit(effects.persist, effects.confirm); !committed) return committed;
   carry_out(effects);
   for (const TaskChange& change : effects.persist.tasks) {
     const bool ended = change.expect_attempt && change.row.end.ended_at.is_set();
@@ -187,7 +187,8 @@ Result<void> Loop::pass() {
   return {};
 }
 
-Result<void> Loop::commit(const Persist& changes) {
+Result<void> Loop::commit(const Persist& changes, bool confirm) {
+  if (confirm) return parts_.store.commit({});
   if (changes.empty()) return {};
   const MonoTime began = read_clocks().mono;
   if (auto committed = parts_.store.commit(changes); !committed) return committed;

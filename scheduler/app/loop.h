@@ -72,7 +72,7 @@ class Loop {
   bool is_out_of_date(const Event& event);
   void look_up_dates();
   Result<void> pass();
-  Result<void> commit(const Persist& changes);
+  Result<void> commit(const Persist& changes, bool confirm);
   void carry_out(Effects& effects);
   bool wait();
   bool stop_asked() const;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "proto/transport/worker_port.h"
+#include "scheduler/launch/fleet_scaler.h"
 #include "scheduler/launch/launcher.h"
 
 namespace chappe {
@@ -21,6 +22,9 @@ struct KubernetesConfig {
   std::string image;                   ///< Chappe's own.
   std::string scheduler;               ///< As launch::PodSettings; "": the port's own endpoint.
   std::uint32_t pods_max = 100;
+  bool by_default = false;        ///< Tasks that name no executor run in pods, too.
+  launch::FleetConfig workers;    ///< Of a Deployment that is kept as large as it needs to be; its name "": of none.
+  std::string workers_namespace;  ///< Where that is.
 };
 
 /// What tells this scheduler's pods from those of others: of its key, so that it stays as long as its store does.

@@ -9,11 +9,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <exception>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <mutex>
+#include <optional>
+#include <set>
 
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
@@ -115,6 +119,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, const StateDir& sta
   engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};
   engine.sha256 = [](std::string_view text) { return to_hex(sha256(text)); };
   if (!config.kubernetes.namespace_name.empty()) engine.pods_max = config.kubernetes.pods_max;
+  engine.pods_by_default = config.kubernetes.by_default;
   engine.pod_prefix = fmt::format("chappe-{}-", installation_of(state.scheduler_keys).substr(0, kPodPrefixDigits));
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
@@ -206,6 +211,24 @@ Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config
   });
 }
 
+/// Null: there are no workers to be made and taken away.
+std::unique_ptr<launch::FleetScaler> scale_workers(const KubernetesConfig& config, Mailbox& mailbox) {
+  if (config.workers.deployment.empty()) return nullptr;
+  launch::ApiConfig api{config.api, config.workers_namespace, config.token_file, config.ca_file};
+  const auto ask = [&mailbox](const std::set<std::string>& pods) -> std::optional<FleetView> {
+    constexpr std::chrono::seconds kAnswerWithin{2};
+    const auto promise = std::make_shared<std::promise<FleetView>>();
+    std::future<FleetView> answer = promise->get_future();
+    const Query query = [promise, pods](const Engine& engine, Now) { promise->set_value(engine.fleet(pods)); };
+    if (!mailbox.post(Mail(query)) || answer.wait_for(kAnswerWithin) != std::future_status::ready) return std::nullopt;
+    return answer.get();
+  };
+  log::info("workers of {}: {} to {}", config.workers.deployment, config.workers.bounds.least,
+            config.workers.bounds.most);
+  return std::make_unique<launch::FleetScaler>(
+      std::move(api), config.workers, ask, [&mailbox](FleetResting event) { (void)mailbox.post(Mail(Event(event))); });
+}
+
 /// DAG versions of the store, for several threads.
 class DagVersions {
  public:
@@ -285,6 +308,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
       config.notify, [&versions](const std::string& version) { return versions.find(version); },
       [&](Event event) { (void)mailbox.post(Mail(std::move(event))); }, read_clocks);
   notifier.take(std::move(*pending));
+  const auto fleet = scale_workers(config.kubernetes, mailbox);
   Loop loop({*engine, **store, **reader, **port, publisher, looker, dags, results, notifier, mailbox, logs, space,
              metrics, pods.get(), stop_fd, reload_fd, [&] { reload(config, *state, **port, mailbox); }});
   auto ended = loop.run();

@@ -76,8 +76,8 @@ KubernetesApi::KubernetesApi(ApiConfig config)
       pods_(fmt::format("{}/api/v1/namespaces/{}/pods", config_.url, http::percent_encode(config_.namespace_name))),
       client_({.ca_file = config_.ca_file, .idle_max = 16}) {}
 
-Result<http::Request> KubernetesApi::request(const std::string& method, const std::string& path) const {
-  http::Request out{.method = method, .url = pods_ + path, .timeout = 30s};
+Result<http::Request> KubernetesApi::request(const std::string& method, const std::string& url) const {
+  http::Request out{.method = method, .url = url, .timeout = 30s};
   out.body_bytes_max = kAnswerMax;
   out.headers.emplace_back("accept", "application/json");
   if (config_.token_file.empty()) return out;
@@ -98,8 +98,20 @@ Result<ApiAnswer> KubernetesApi::send(const http::Request& request) {
   return answer_of(*response);
 }
 
+Result<ApiAnswer> KubernetesApi::ask(const std::string& method, const std::string& path, const Value& body) {
+  auto out = request(method, config_.url + path);
+  if (!out) return fail(std::move(out.error()));
+  const std::string text = body.is_null() ? "" : to_json(body);
+  if (!text.empty()) {
+    const bool patches = method == "PATCH";
+    out->headers.emplace_back("content-type", patches ? "application/merge-patch+json" : "application/json");
+    out->body = std::as_bytes(std::span(text));
+  }
+  return send(*out);
+}
+
 Result<ApiAnswer> KubernetesApi::create(const Value& pod) {
-  auto out = request("POST", "");
+  auto out = request("POST", pods_);
   if (!out) return fail(std::move(out.error()));
   const std::string body = to_json(pod);
   out->headers.emplace_back("content-type", "application/json");
@@ -108,12 +120,12 @@ Result<ApiAnswer> KubernetesApi::create(const Value& pod) {
 }
 
 Result<ApiAnswer> KubernetesApi::look(const std::string& pod) {
-  const auto out = request("GET", "/" + http::percent_encode(pod));
+  const auto out = request("GET", pods_ + "/" + http::percent_encode(pod));
   return out ? send(*out) : fail(out.error());
 }
 
 Result<ApiAnswer> KubernetesApi::remove(const std::string& pod, const std::string& uid) {
-  auto out = request("DELETE", "/" + http::percent_encode(pod));
+  auto out = request("DELETE", pods_ + "/" + http::percent_encode(pod));
   if (!out) return fail(std::move(out.error()));
   ValueMap options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}};
   if (!uid.empty()) options.emplace_back("preconditions", ValueMap{{"uid", uid}});
@@ -130,7 +142,7 @@ Result<KubernetesApi::Listed> KubernetesApi::list(const std::string& selector) {
   for (std::size_t page = 0; page < kPagesMax; ++page) {
     std::string query = fmt::format("?labelSelector={}&limit={}", http::percent_encode(selector), kListPage);
     if (!next.empty()) query += "&continue=" + http::percent_encode(next);
-    const auto out = request("GET", query);
+    const auto out = request("GET", pods_ + query);
     if (!out) return fail(out.error());
     auto answer = send(*out);
     if (!answer) return fail(std::move(answer.error()));
@@ -151,8 +163,8 @@ Result<KubernetesApi::Listed> KubernetesApi::list(const std::string& selector) {
 Result<WatchEnd> KubernetesApi::watch(const std::string& selector, std::string& version,
                                       const std::function<void(const WatchEvent&)>& on_event,
                                       const std::atomic<bool>& stopped) {
-  auto out =
-      request("GET", fmt::format("?watch=1&allowWatchBookmarks=true&labelSelector={}&resourceVersion={}"
+  auto out = request(
+      "GET", pods_ + fmt::format("?watch=1&allowWatchBookmarks=true&labelSelector={}&resourceVersion={}"
                                  "&timeoutSeconds={}",
                                  http::percent_encode(selector), http::percent_encode(version), kWatchTime.count()));
   if (!out) return fail(std::move(out.error()));

@@ -54,6 +54,9 @@ class KubernetesApi {
  public:
   explicit KubernetesApi(ApiConfig config);
 
+  /// Any request: `path` from the server's root, such as "/apis/apps/v1/..."; null: no body. A PATCH is a merge patch.
+  Result<ApiAnswer> ask(const std::string& method, const std::string& path, const Value& body = {});
+
   // Errors: kUnavailable: no answer; kInvalidInput: the connection can never work so (its certificate).
   Result<ApiAnswer> create(const Value& pod);
   Result<ApiAnswer> look(const std::string& pod);
@@ -71,7 +74,7 @@ class KubernetesApi {
                          const std::function<void(const WatchEvent&)>& on_event, const std::atomic<bool>& stopped);
 
  private:
-  Result<http::Request> request(const std::string& method, const std::string& path) const;
+  Result<http::Request> request(const std::string& method, const std::string& url) const;
   Result<ApiAnswer> send(const http::Request& request);
 
   ApiConfig config_;

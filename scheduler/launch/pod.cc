@@ -11,7 +11,7 @@
 namespace chappe::launch {
 namespace {
 
-constexpr std::string_view kProgram = "/chappe/bin/chappe";
+constexpr std::string_view kProgram = "/chappe/bin/chappe-worker";
 constexpr std::string_view kProgramVolume = "chappe-bin", kWorkVolume = "chappe-work", kTmpVolume = "chappe-tmp";
 constexpr std::string_view kWorkPath = "/chappe/work";
 constexpr std::int64_t kUser = 65'532;                           ///< Of the template's, where it names none.
@@ -54,6 +54,13 @@ void add_volume(ValueList& volumes, std::string_view name, std::string_view size
   const auto same = [&](const Value& each) { return text_of(each.find("name")) == name; };
   if (std::any_of(volumes.begin(), volumes.end(), same)) return;  // The operator has another idea of it.
   volumes.emplace_back(ValueMap{{"name", name}, {"emptyDir", ValueMap{{"sizeLimit", size}}}});
+}
+
+/// The worker's own variables, but for those by which the operator says what its DAGs may have.
+bool is_reserved(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kOpen = {"CHAPPE_SECRET_ENV", "CHAPPE_SECRET_FILES",
+                                                     "CHAPPE_VAULT_TOKEN_FILE", "CHAPPE_TASK_CREDENTIALS"};
+  return name.starts_with("CHAPPE_") && std::find(kOpen.begin(), kOpen.end(), name) == kOpen.end();
 }
 
 class PodMaker {
@@ -134,21 +141,31 @@ class PodMaker {
     main_.erase(std::remove_if(main_.begin(), main_.end(), [](const auto& each) { return each.first == "args"; }),
                 main_.end());
     put(main_, "command",
-        ValueList{kProgram, "worker", "--one-attempt", "--scheduler", settings_.scheduler, "--server-key",
-                  settings_.server_key, "--object-store", settings_.object_store, "--work-dir", kWorkPath, "--name",
-                  order_.pod});
+        ValueList{kProgram, "--one-attempt", "--scheduler", settings_.scheduler, "--server-key", settings_.server_key,
+                  "--object-store", settings_.object_store, "--work-dir", kWorkPath, "--name", order_.pod});
     ValueList& env = list(main_, "env");
-    std::erase_if(env, [](const Value& each) { return text_of(each.find("name")).starts_with("CHAPPE_"); });
+    std::erase_if(env, [](const Value& each) { return is_reserved(text_of(each.find("name"))); });
     env.emplace_back(ValueMap{{"name", "CHAPPE_JOIN_KEY"}, {"value", join_key_}});
+    add_secrets(env);
     set_resources();
     ValueMap worker{{"name", kWorkerContainer},
                     {"image", settings_.image},
-                    {"command", ValueList{"chappe", "worker", "--copy-to", kProgram}},
+                    {"command", ValueList{"chappe-worker", "--copy-to", kProgram}},
                     {"resources", ValueMap{{"requests", ValueMap{{"cpu", "10m"}, {"memory", "64Mi"}}},
                                            {"limits", ValueMap{{"memory", "64Mi"}}}}}};
     mount(worker, kProgramVolume, "/chappe/bin", false);
     ValueList& before = list(spec_, "initContainers");
     before.insert(before.begin(), std::move(worker));
+  }
+
+  /// By reference: the kubelet looks them up, this scheduler may not.
+  void add_secrets(ValueList& env) const {
+    for (const SecretRef& secret : task_.work->secrets) {
+      if (secret.source != SecretRef::Source::kKubernetes) continue;
+      ValueMap entry{{"secretKeyRef", ValueMap{{"name", secret.place}, {"key", secret.key}}}};
+      env.emplace_back(
+          ValueMap{{"name", fmt::format("{}{}", kPodSecretPrefix, secret.name)}, {"valueFrom", std::move(entry)}});
+    }
   }
 
   /// What the task asks for; of what it leaves open, the template's.

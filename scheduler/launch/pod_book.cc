@@ -76,7 +76,7 @@ void PodBook::shown(const Value& pod, MonoTime now) {
   if (label_of(pod, kInstallationLabel) != installation_) return;
   const auto known = entries_.find(name);
   if (known == entries_.end()) {
-    if (is_being_deleted(pod)) return;
+    if (is_being_deleted(pod)) return tell_image(pod);
     // Of an attempt that ended while nobody was there to remove it.
     Entry& entry = entries_[name];
     entry.uid = uid_of(pod);
@@ -93,14 +93,17 @@ void PodBook::shown(const Value& pod, MonoTime now) {
   entry.there = true;
   entry.in_doubt = false;
   if (entry.order != nullptr) tell(entry, read_status(pod));
+  tell_image(pod);
 }
 
 void PodBook::deleted(const Value& pod, MonoTime now) {
+  if (label_of(pod, kInstallationLabel) != installation_) return;
   const auto known = entries_.find(name_of(pod));
-  if (known == entries_.end()) return;
+  if (known == entries_.end()) return tell_image(pod);  // Removed, and only now gone.
   Entry& entry = known->second;
   if (entry.uid != uid_of(pod)) return;
   entry.shown_at = now;
+  tell_image(pod);
   PodSeen last = read_status(pod);
   if (last.what != PodSeen::What::kEnded) {
     const bool told_why = last.what == PodSeen::What::kGone;
@@ -128,6 +131,15 @@ void PodBook::tell(Entry& entry, PodSeen seen) {
   }
   entry.told = seen;
   news_.push_back(std::move(seen));
+}
+
+/// Nodes say it seconds after a container began: of a short task when the attempt is over, and its pod being removed.
+void PodBook::tell_image(const Value& pod) {
+  const auto attempt = parse_attempt_id(label_of(pod, kAttemptLabel));
+  std::string image = read_image(pod);
+  if (!attempt || image.empty() || !images_told_.insert(*attempt).second) return;
+  if (images_told_.size() > kImagesToldMax) images_told_.erase(images_told_.begin());
+  news_.push_back({.attempt = *attempt, .what = PodSeen::What::kImage, .message = std::move(image)});
 }
 
 std::vector<PodSeen> PodBook::take_news() { return std::exchange(news_, {}); }

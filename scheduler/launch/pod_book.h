@@ -42,6 +42,9 @@ struct PodOutcome {
   std::optional<Duration> after;  ///< Of kLater: not sooner.
 };
 
+/// Attempts whose images are remembered as told; an earlier one would be told again.
+inline constexpr std::size_t kImagesToldMax = 10'000;
+
 class PodBook {
  public:
   explicit PodBook(std::string installation) : installation_(std::move(installation)) {}
@@ -88,6 +91,7 @@ class PodBook {
   void unplan(const std::string& pod, Entry& entry);
   void forget(Entries::iterator entry);
   void tell(Entry& entry, PodSeen seen);
+  void tell_image(const Value& pod);
   void is_gone(Entry& entry, PodSeen seen);
   void try_again(const std::string& pod, Entry& entry, const PodOutcome& outcome, MonoTime now);
   bool is_ours(const Entry& entry, const Value& pod) const;
@@ -97,6 +101,7 @@ class PodBook {
   Entries entries_;
   std::set<std::pair<MonoTime, std::string>> due_;
   std::vector<PodSeen> news_;
+  std::set<AttemptId> images_told_;  ///< Newest ones; ids only grow.
 };
 
 }  // namespace chappe::launch

@@ -106,6 +106,19 @@ PodSeen waiting(const Value& pod) {
 
 }  // namespace
 
+/// Source: the Kubernetes API's ContainerStatus: runtimes write the image's id, or its name in a registry, and
+/// dockershim put "docker-pullable://" in front.
+std::string read_image(const Value& pod) {
+  for (const Value& each : items_of(find(&pod, "status", "containerStatuses"))) {
+    if (text_of(each.find("name")) != kTaskContainer) continue;
+    std::string image = text_of(each.find("imageID"));
+    if (const std::size_t scheme = image.find("://"); scheme != std::string::npos) image.erase(0, scheme + 3);
+    const bool is_digest = image.find("sha256:") != std::string::npos && image.size() <= kImageBytesMax;
+    return is_digest ? image : "";
+  }
+  return "";
+}
+
 PodSeen read_status(const Value& pod) {
   const std::string phase = text_of(find(&pod, "status", "phase"));
   if (const Value* state = container_state(pod, "containerStatuses", kTaskContainer, "terminated")) {

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "engine/base/assert.h"
+#include "storage/sqlite/schema_pods.h"
 #include "storage/sqlite/schema_triggers.h"
 
 namespace chappe::sqlite {
@@ -390,10 +392,6 @@ ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 )sql";
 
 // A worker in a pod has its row before it has joined: until then its incarnation is the pod's name.
-constexpr char kSchema11[] = R"sql(
-ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
-)sql";
-
 // What people are told, and what came of it. A row is made with what it is about, and sent afterwards.
 constexpr char kSchema12[] = R"sql(
 CREATE TABLE notifications (
@@ -430,7 +428,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{11, "workers in pods", kSchema11},
                                  Migration{12, "notifications", kSchema12},
                                  Migration{13, "objects that triggers have seen", kSchema13},
-                                 Migration{14, "values that outlive runs", kSchema14}};
+                                 Migration{14, "values that outlive runs", kSchema14},
+                                 Migration{18, "images of pods", kSchema18}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);
@@ -466,11 +465,10 @@ void migrate(Connection& connection, std::span<const Migration> known, WallTime 
         "applied_at_us INTEGER NOT NULL) STRICT");
     connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
     const std::int64_t done = number(connection, "SELECT coalesce(max(version), 0) FROM migrations");
-    const Migration& migration = known[static_cast<std::size_t>(done)];
-    CHAPPE_ASSERT(migration.version == done + 1);
+    const Migration& migration = *std::ranges::upper_bound(known, done, {}, &Migration::version);
     connection.execute(migration.sql);
-    Statement(connection, "INSERT INTO migrations VALUES (?1, ?2, ?3)")
-        .run(migration.version, std::string_view(migration.name), now);
+    Statement insert(connection, "INSERT INTO migrations VALUES (?1, ?2, ?3)");
+    insert.run(migration.version, std::string_view(migration.name), now);
     transaction.commit();
   }
 }

@@ -8,7 +8,7 @@
 
 namespace chappe::sqlite {
 
-/// One step of the schema, never changed once it was released. Versions count from 1 without gaps.
+/// One step of the schema, never changed once it was released. Versions grow.
 struct Migration {
   std::int64_t version;
   const char* name;

@@ -164,6 +164,12 @@ Result<std::array<std::uint64_t, kTaskStates>> SqliteMetaReader::state_counts(co
   });
 }
 
+/// That of a pod is a row of its own: its node tells it in its own time.
+void SqliteMetaReader::add_image(AttemptId attempt, AttemptEnd& end) {
+  if (!attempt || !end.image.empty()) return;
+  if (auto row = first<AttemptImage>("WHERE t.attempt = ?1", attempt)) end.image = std::move(row->image);
+}
+
 Result<std::vector<TaskRow>> SqliteMetaReader::tasks(RunSeq run, const TaskFilter& filter) {
   const std::size_t limit = std::min(filter.limit, kTasksPageMax);
   const std::int64_t from = InstanceKey{run, filter.index_from}.row();
@@ -171,23 +177,30 @@ Result<std::vector<TaskRow>> SqliteMetaReader::tasks(RunSeq run, const TaskFilte
       filter.state ? "WHERE t.id BETWEEN ?1 AND ?2 AND t.state = ?4" : "WHERE t.id BETWEEN ?1 AND ?2";
   return call("list tasks", [&] {
     const std::string sql = where + " ORDER BY t.id LIMIT ?3";
-    if (filter.state) return all<TaskRow>(sql, from, rows_of(run).last, limit, *filter.state);
-    return all<TaskRow>(sql, from, rows_of(run).last, limit);
+    auto rows = filter.state ? all<TaskRow>(sql, from, rows_of(run).last, limit, *filter.state)
+                             : all<TaskRow>(sql, from, rows_of(run).last, limit);
+    for (TaskRow& row : rows) add_image(row.attempt, row.end);
+    return rows;
   });
 }
 
 Result<AttemptHistory> SqliteMetaReader::attempts(InstanceKey key) {
   return call("list attempts", [&] {
-    return AttemptHistory{found(first<TaskRow>("WHERE t.id = ?1", key), fmt::format("task instance {}", key.index)),
-                          all<AttemptRow>("WHERE t.task = ?1 ORDER BY t.attempt DESC", key)};
+    AttemptHistory history{found(first<TaskRow>("WHERE t.id = ?1", key), fmt::format("task instance {}", key.index)),
+                           all<AttemptRow>("WHERE t.task = ?1 ORDER BY t.attempt DESC", key)};
+    add_image(history.task.attempt, history.task.end);
+    for (AttemptRow& row : history.earlier) add_image(row.attempt, row.end);
+    return history;
   });
 }
 
 Result<std::vector<AttemptRow>> SqliteMetaReader::earlier_attempts(RunSeq run, std::size_t limit) {
   return call("list attempts", [&] {
     const RowRange range = rows_of(run);
-    return all<AttemptRow>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.attempt LIMIT ?3", range.first,
-                           range.last, std::min(limit, kAnswerRowsMax));
+    auto rows = all<AttemptRow>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.attempt LIMIT ?3", range.first,
+                                range.last, std::min(limit, kAnswerRowsMax));
+    for (AttemptRow& row : rows) add_image(row.attempt, row.end);
+    return rows;
   });
 }
 

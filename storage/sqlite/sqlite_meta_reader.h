@@ -86,6 +86,7 @@ class SqliteMetaReader final : public MetaReader {
   std::optional<Row> first(std::string_view rest, const Values&... values);
   template <typename Row>
   Result<std::vector<Row>> of_instances(std::string_view what, RunSeq run, std::optional<std::uint32_t> index);
+  void add_image(AttemptId attempt, AttemptEnd& end);
   RunRow run_by_prefix(std::string prefix);
   std::vector<AssetVersion> newest_assets(const AssetFilter& filter, std::size_t limit);
   std::vector<AssetVersion> all_assets(const AssetFilter& filter, std::size_t limit);

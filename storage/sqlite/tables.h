@@ -70,6 +70,13 @@ struct Table<AttemptRow> {
 };
 
 template <>
+struct Table<AttemptImage> {
+  static constexpr std::string_view kName = "attempt_images";
+  static constexpr std::string_view kColumns = "attempt, image";
+  static auto fields(auto& row) { return std::tie(row.attempt, row.image); }
+};
+
+template <>
 struct Table<WorkerRow> {
   static constexpr std::string_view kName = "workers";
   static constexpr std::string_view kColumns =

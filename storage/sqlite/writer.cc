@@ -60,6 +60,7 @@ Writer::Writer(const Connection& connection)
       task_change_(connection, guarded_task_update()),
       attempt_(connection, insert_sql<AttemptRow>()),
       keep_attempt_(connection, kept_attempt()),
+      attempt_image_(connection, insert_sql<AttemptImage>() + " ON CONFLICT DO NOTHING"),
       input_(connection, insert_sql<InputRow>()),
       fan_out_(connection, insert_sql<FanOutRow>()),
       asset_version_(connection, insert_sql<AssetVersion>()),
@@ -130,6 +131,7 @@ void Writer::write(const Persist& changes) {
   for (const FanOutRow& row : changes.fan_outs) write_row(fan_out_, row);
   for (const TaskChange& change : changes.tasks) write(change);
   for (const AttemptRow& row : changes.attempts) write_row(attempt_, row);
+  for (const AttemptImage& row : changes.attempt_images) write_row(attempt_image_, row);
   for (const InputRow& row : changes.inputs) write_row(input_, row);
   for (const AssetVersion& row : changes.asset_versions) write(row);
   for (const ArtifactRow& row : changes.artifacts) write_row(artifact_, row);

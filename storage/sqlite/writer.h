@@ -42,6 +42,7 @@ class Writer {
   Statement task_change_;
   Statement attempt_;
   Statement keep_attempt_;
+  Statement attempt_image_;
   Statement input_;
   Statement fan_out_;
   Statement asset_version_;

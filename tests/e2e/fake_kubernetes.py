@@ -16,7 +16,7 @@ NAMESPACE = "tasks"
 
 
 class FakeKubernetes:
-    def __init__(self, directory: Path, kubelet: str = "process") -> None:
+    def __init__(self, directory: Path, kubelet: str = "process", podman: list[str] | None = None) -> None:
         pods = directory / "pods"
         pods.mkdir()
         self.token = directory / "token"
@@ -25,15 +25,17 @@ class FakeKubernetes:
         script = ROOT / "tests" / "support" / "servers" / "fake_kubernetes.py"
         self.process = subprocess.Popen(
             [sys.executable, "-B", str(script), "--kubelet", kubelet, "--chappe", chappe_binary(),
-             "--directory", str(pods), "--token-file", str(self.token)],
+             "--directory", str(pods), "--token-file", str(self.token), "--podman", json.dumps(podman or ["podman"])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().decode().split()[1]
 
     @classmethod
-    def of(cls, test: unittest.TestCase, cluster: Cluster, kubelet: str = "process") -> "FakeKubernetes":
-        fake = cls(cluster.directory, kubelet)
+    def of(
+        cls, test: unittest.TestCase, cluster: Cluster, kubelet: str = "process", podman: list[str] | None = None
+    ) -> "FakeKubernetes":
+        fake = cls(cluster.directory, kubelet, podman)
         test.addCleanup(fake.close)
         return fake
 
@@ -43,10 +45,10 @@ class FakeKubernetes:
         self.process.wait(DEADLINE)
         self.process.stdout.close()
 
-    def options(self, *more: str) -> list[str]:
+    def options(self, *more: str, image: str = "chappe:test") -> list[str]:
         """Of a scheduler that makes its pods here."""
         return [
-            "--kubernetes-namespace", NAMESPACE, "--kubernetes-api", self.url, "--kubernetes-image", "chappe:test",
+            "--kubernetes-namespace", NAMESPACE, "--kubernetes-api", self.url, "--kubernetes-image", image,
             "--kubernetes-token-file", str(self.token), *more,
         ]
 

@@ -54,6 +54,27 @@ class Kubernetes(unittest.TestCase):
         self.fake.expect_no_pods()
         self.assertEqual(self.fake.ask("stats")["counts"]["pods"], 4)
 
+    def test_a_kubernetes_secret_goes_from_the_kubelet_to_the_task(self) -> None:
+        self.fake.ask("secret", name="warehouse", data={"password": "hunter-22"})
+        run = self.cluster.submit("""
+            name: in_pods
+            tasks:
+              - id: make
+                executor: kubernetes
+                secrets: {PGPASSWORD: {kubernetes: {name: warehouse, key: password}, as: file}}
+                run: cat "$PGPASSWORD"; echo; wc -c < "$PGPASSWORD"; env | grep -c POD_SECRET || true
+            """)
+        self.cluster.wait_for_run(run, "success")
+        self.assertEqual(self.cluster.log(run, "make"), "***\n9\n0\n")
+        for path in self.cluster.directory.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(b"hunter-22", path.read_bytes(), path)
+
+    def test_an_image_is_told_by_its_digest(self) -> None:
+        run = self.cluster.submit("name: in_pods\ntasks: [{id: make, executor: kubernetes, run: 'true'}]")
+        self.cluster.wait_for_run(run, "success")
+        wait_until("its image", lambda: self.cluster.tasks(run)["make"]["image"], lambda image: image == "fake@sha256:" + "0" * 64)
+
     def test_an_evicted_pod_costs_no_retry(self) -> None:
         gate = Gate(self.cluster)
         run = self.cluster.submit(self.waiting(gate))

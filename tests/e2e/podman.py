@@ -3,9 +3,14 @@
 The image is made of busybox alone: no registry is asked for anything.
 """
 
+import importlib.util
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tempfile
 import unittest
 import urllib.parse
@@ -49,30 +54,74 @@ class Podman:
         self.words = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
         self.process: subprocess.Popen[bytes] | None = None
         self.log = (self.directory / "log").open("wb")
+        # What it gives by itself may be more than a machine allows.
+        settings = self.directory / "containers.conf"
+        settings.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
+        os.environ["CONTAINERS_CONF"] = str(settings)
 
     @classmethod
-    def of(cls, test: unittest.TestCase) -> "Podman":
+    def of(cls, test: unittest.TestCase, *applets: str) -> "Podman":
+        """`applets`: of busybox, beside the usual ones."""
         podman = cls()
         test.addCleanup(podman.close)
-        podman.import_image()
+        podman.import_image(applets)
         podman.start()
         return podman
 
-    def import_image(self) -> None:
+    def import_image(self, applets: tuple[str, ...] = ()) -> None:
         root = self.directory / "image"
         for folder in ("bin", "etc", "tmp", "dev", "proc", "sys"):
             (root / folder).mkdir(parents=True)
         shutil.copy(BUSYBOX, root / "bin/busybox")
-        for applet in APPLETS:
+        for applet in (*APPLETS, *applets):
             (root / "bin" / applet).symlink_to("busybox")
+        (root / "tmp").chmod(0o1777)
         (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nworker:x:1234:1234::/:/bin/sh\n")
+        self.import_folder(root, IMAGE)
+
+    def import_folder(self, root: Path, image: str) -> None:
+        """An image of one layer: what is in the folder."""
         tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         done = subprocess.run(
-            [*self.words, "import", "--change", "ENV PATH=/bin", "-", IMAGE],
-            stdin=tar.stdout, capture_output=True, text=True, timeout=DEADLINE,
+            [*self.words, "import", "--change", "ENV PATH=/bin", "-", image],
+            stdin=tar.stdout, capture_output=True, text=True, timeout=2 * DEADLINE,
         )
         if tar.wait() != 0 or done.returncode != 0:
             raise AssertionError(f"podman import: {done.stderr}")
+
+    def import_awscli(self, image: str) -> None:
+        """The awscli of the Python that runs this, as /bin/aws in an image that has nothing else but busybox."""
+        root = self.directory / "awscli"
+        shutil.copytree(self.directory / "image", root, symlinks=True)
+        stdlib = Path(sysconfig.get_paths()["stdlib"])
+        waste = shutil.ignore_patterns("site-packages", "test", "tests", "__pycache__", "idlelib", "ensurepip", "config-*",
+                                       "lib2to3", "turtledemo", "tkinter", "*.a")
+        shutil.copytree(stdlib, root / "python/lib" / stdlib.name, ignore=waste)
+        packages = root / "python/lib" / stdlib.name / "site-packages"
+        packages.mkdir()
+        for name in ("awscli", "botocore", "s3transfer", "dateutil", "urllib3", "jmespath", "docutils", "yaml", "colorama",
+                     "rsa", "pyasn1", "six"):
+            found = importlib.util.find_spec(name)
+            if found is None or found.origin is None:
+                raise AssertionError(f"this Python has no {name}")
+            source = Path(found.origin)
+            if source.name == "__init__.py":
+                shutil.copytree(source.parent, packages / name, ignore=shutil.ignore_patterns("__pycache__", "examples"))
+            else:
+                shutil.copy(source, packages)
+        program = Path(sys.executable).resolve()
+        (root / "python/bin").mkdir()
+        shutil.copy(program, root / "python/bin/python3")
+        needed = [program, *(root / "python").rglob("*.so")]
+        said = subprocess.run(["ldd", *map(str, needed)], capture_output=True, text=True).stdout
+        for library in set(re.findall(r"(?:=> |^\s+)(/\S+)", said, re.M)):
+            at = root / library.lstrip("/")
+            at.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, at)
+        (root / "bin/aws").write_text("#!/bin/sh\nexport PYTHONHOME=/python\n"
+                                      'exec /python/bin/python3 -m awscli "$@"\n')
+        (root / "bin/aws").chmod(0o755)
+        self.import_folder(root, image)
 
     def start(self) -> None:
         self.process = subprocess.Popen(

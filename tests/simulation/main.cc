@@ -24,7 +24,8 @@ constexpr std::string_view kHelp = R"(Simulates a whole Chappe in one thread, wi
   sim --corpus FILE                    the seeds in the file, one a line with its reason
   sim --mutants [--starts K]           plants each bug of the list: which law finds it, after how many seeds
 
-What a history does without: --without FAULT (again and again), --tasks-max N, --runs-max N, --workers-max N.
+What a history does without: --without FAULT (again and again), --tasks-max N, --runs-max N, --workers-max N; or
+--only FAULT (again and again): these come often, and no others.
 --least N: how often each sight must be seen in --seeds (1 from 20,000 seeds on). --mutant NAME: plant one.
 )";
 
@@ -84,6 +85,8 @@ void take_value(Options& options, const std::string& flag, const std::string& va
     options.batch.mutant = mutant(value);
   } else if (flag == "--without") {
     options.batch.reduction.without.push_back(fault(value));
+  } else if (flag == "--only") {
+    options.batch.reduction.only.push_back(fault(value));
   } else if (flag == "--tasks-max") {
     options.batch.reduction.tasks_max = small();
   } else if (flag == "--runs-max") {
@@ -123,6 +126,7 @@ Options read(const std::vector<std::string>& arguments) {
 std::string flags_of(const Options& options, const Reduction& reduction) {
   std::string flags;
   for (const Fault each : reduction.without) flags += fmt::format(" --without {}", name_of(each));
+  for (const Fault each : reduction.only) flags += fmt::format(" --only {}", name_of(each));
   if (reduction.tasks_max) flags += fmt::format(" --tasks-max {}", *reduction.tasks_max);
   if (reduction.runs_max) flags += fmt::format(" --runs-max {}", *reduction.runs_max);
   if (reduction.workers_max) flags += fmt::format(" --workers-max {}", *reduction.workers_max);

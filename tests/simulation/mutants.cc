@@ -9,10 +9,18 @@
 namespace chappe::simulation {
 
 // A row of the list: the mutant, what it does wrong, and the laws of which one must find it.
-#define BUG(name, breaks, ...)                      \
-  {                                                 \
-    Mutant::k##name, #name, breaks, { __VA_ARGS__ } \
+#define BUG(name, breaks, ...)                        \
+  {                                                   \
+    Mutant::k##name, #name, breaks, {__VA_ARGS__}, {} \
   }
+// Another: the mutant, what it does wrong, the law that must find it, and the faults that bring it about.
+#define RARE(name, breaks, law, ...)                       \
+  {                                                        \
+    Mutant::k##name, #name, breaks, {law}, { __VA_ARGS__ } \
+  }
+// Another: what it breaks, another guard saves, as far as any history has shown. Units hold the guard itself.
+#define HIDDEN(name, breaks) \
+  { Mutant::k##name, #name, breaks, {}, {}, true }
 
 namespace {
 
@@ -21,6 +29,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(TellsBeforeSaving, "messages go out before the commit", Law::kSaveThenTell),
     BUG(GoesOnAfterFailedCommit, "a commit that failed does not end the process", Law::kSaveThenTell, Law::kFence),
     BUG(StoreForgetsEpoch, "a scheduler that was replaced may still write", Law::kEpoch),
+    RARE(NeverConfirms, "a scheduler that was replaced and writes nothing keeps its workers", Law::kOverlap,
+         Fault::kSecondScheduler, Fault::kBreakLink, Fault::kPauseScheduler),
     // The engine: placing.
     BUG(ForgetsPools, "a pool gives out more slots than it has", Law::kRoom),
     BUG(ForgetsGates, "locks and max_active_per_dag let everybody through", Law::kRoom),
@@ -31,15 +41,17 @@ const std::vector<PlantedBug> kBugs{
     BUG(AttemptIdsWithoutEpoch, "attempt ids begin anew with each scheduler", Law::kFence),
     BUG(AttemptNumberStays, "a new attempt has the number of the last one", Law::kBudgets),
     BUG(ForgetsInputs, "what an attempt was handed is not recorded", Law::kReadsCommitted),
-    BUG(ForgetsTakenRoom, "what runs on a worker does not count", Law::kRoom),
+    BUG(ForgetsTakenRoom, "what runs on a worker does not count", Law::kRoom, Law::kRunsEnd),
     BUG(KeepsSlots, "a pool's slots are not given back", Law::kRunsEnd, Law::kQuiet),
     // What workers report.
     BUG(TrustsForeignReports, "a worker may end the attempt of another one", Law::kOwnAttemptsOnly),
     BUG(ForgetsWhoWon, "the winner's outputs are dropped when its result comes again", Law::kKeepsWinners),
-    BUG(ForgetsFormerWinners, "outputs that won before a person's retry are dropped", Law::kKeepsWinners),
-    BUG(DropsWhatANewerSchedulerMade, "a replaced scheduler drops what the newer one may accept", Law::kKeepsWinners),
+    RARE(ForgetsFormerWinners, "outputs that won before a person's retry are dropped", Law::kKeepsWinners,
+         Fault::kRetryRun, Fault::kDuplicateMessage, Fault::kReplayMessage),
+    HIDDEN(DropsWhatANewerSchedulerMade, "a replaced scheduler drops what the newer one may accept"),
     BUG(ForgetsReturned, "what a worker gives back is not given to another", Law::kRunsEnd),
-    BUG(ReturnedGoesOnInStoppedRun, "what a worker gives back starts again in a stopped run", Law::kRequests),
+    RARE(ReturnedGoesOnInStoppedRun, "what a worker gives back starts again in a stopped run", Law::kRequests,
+         Fault::kCancelRun),
     BUG(NeverAcknowledges, "results are never acknowledged", Law::kSaveThenTell),
     BUG(TrustsObjectKeys, "a report may name objects of others", Law::kManifestExists, Law::kLineage),
     BUG(FailureIsSuccess, "a failed attempt counts as a success", Law::kOwnAttemptsOnly),
@@ -50,22 +62,24 @@ const std::vector<PlantedBug> kBugs{
     BUG(OneRetryTooMany, "failures are retried once too often", Law::kBudgets),
     BUG(RestsNotAtAll, "the next try comes at once", Law::kRests),
     BUG(RestsForEver, "the next try never comes", Law::kRunsEnd),
-    BUG(QueueTimeoutOfAnotherGeneration, "a timer from before a retry ends what was retried", Law::kRests),
+    RARE(QueueTimeoutOfAnotherGeneration, "a timer from before a retry ends what was retried", Law::kRests,
+         Fault::kRetryRun, Fault::kCancelRun),
     // Outputs.
     BUG(SuccessBeforeVisible, "a task is a success before its assets are visible", Law::kVisibleOnce),
     BUG(ForgetsManifest, "a success without a manifest", Law::kReadsCommitted),
     BUG(DropsNothing, "outputs of attempts that did not win are left", Law::kQuiet),
     BUG(NeverPublishes, "assets of a winner are never made visible", Law::kRunsEnd),
-    BUG(ResultsStayFresh, "a result is used again past its ttl", Law::kCached),
+    RARE(ResultsStayFresh, "a result is used again past its ttl", Law::kCached, Fault::kRetryRun),
     // Workers and leases.
     BUG(LeasesAreNotRenewed, "a worker that speaks is lost all the same", Law::kCalm, Law::kRunsEnd),
     BUG(LeasesNeverEnd, "a worker that is silent is never lost", Law::kRunsEnd),
     BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell),
     BUG(MissesLostAssignments, "an assignment that never arrived is never missed", Law::kRunsEnd),
-    BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm),
-    BUG(BelievesOldHellos, "a hello that is read late undoes a newer one", Law::kKeepsResults, Law::kOverlap,
-        Law::kForetold),
-    BUG(ForgetsNothing, "a worker is not told to forget what is over", Law::kOverlap, Law::kRunsEnd),
+    BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm,
+        Law::kKeepsResults),
+    RARE(BelievesOldHellos, "a hello that is read late undoes a newer one", Law::kKeepsResults, Fault::kBreakLink,
+         Fault::kClogLink, Fault::kDelayMessage),
+    HIDDEN(ForgetsNothing, "a worker is not told to forget what is over"),
     BUG(FeedsDrainingWorkers, "a worker that drains is given attempts", Law::kRoom),
     BUG(CancelsOnce, "a cancel that a broken connection lost is not told again", Law::kRunsEnd),
     // Runs and rules.
@@ -87,7 +101,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(RetryWithoutGeneration, "a person's retry does not raise the generation", Law::kEdges),
     BUG(RetryKeepsOldTries, "a person's retry does not give new tries", Law::kBudgets),
     BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
-    BUG(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion),
+    RARE(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion,
+         Fault::kSecondScheduler, Fault::kRetryRun, Fault::kPauseScheduler),
     BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
     // Waits.
     BUG(AnyVersionEndsWait, "a wait ends with a version that is too old", Law::kWaits),
@@ -97,10 +112,11 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsWaits, "a restart forgets what is waited for", Law::kRunsEnd, Law::kRestore),
     BUG(RestoreForgetsAliases, "after a restart aliases stand nowhere", Law::kAliases),
     BUG(RestoreForgetsQueuedRuns, "after a restart queued runs never start", Law::kRunsEnd),
-    BUG(RestoreForgetsStops, "after a restart a stopped run goes on", Law::kRestore),
+    BUG(RestoreForgetsStops, "after a restart a stopped run goes on", Law::kRestore, Law::kRunsEnd),
     BUG(RestoreForgetsTries, "after a restart tries are counted anew", Law::kBudgets, Law::kRestore),
     BUG(RestoreForgetsRests, "after a restart what rests is never tried again", Law::kRunsEnd),
-    BUG(TrustsTheWallClock, "a wall clock that is set back makes rests longer", Law::kRunsEnd),
+    RARE(TrustsTheWallClock, "a wall clock that is set back makes rests longer", Law::kRunsEnd, Fault::kWallJump,
+         Fault::kCrashScheduler),
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
     BUG(BackfillLooksNothingUp, "a backfill makes runs for dates that have one", Law::kBackfills),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
@@ -120,7 +136,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
-    BUG(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced", Law::kEpoch),
+    HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),
     BUG(AgentKeepsAcknowledged, "a worker keeps results that were acknowledged", Law::kKeepsResults),
     BUG(AgentStartsWhileDraining, "a worker that drains starts what it is given", Law::kRoom),
     BUG(AgentIgnoresCancels, "a worker goes on with what is cancelled", Law::kRunsEnd),
@@ -134,13 +150,16 @@ const std::vector<PlantedBug> kBugs{
     BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
     // Publishing.
     BUG(ErrandGivesUp, "an object store that is out of reach fails the task", Law::kForetold),
-    BUG(ErrandNeverStagesAgain, "an upload that was swept fails the task", Law::kForetold),
+    RARE(ErrandNeverStagesAgain, "an upload that was swept fails the task", Law::kForetold, Fault::kSweepUploads,
+         Fault::kObjectTimeout, Fault::kCrashAmongObjects),
     BUG(ErrandClaimsWhatItDidNot, "an upload that failed is reported as published", Law::kVisibleOnce),
 };
 
 }  // namespace
 
 #undef BUG
+#undef RARE
+#undef HIDDEN
 
 std::span<const PlantedBug> planted_bugs() { return kBugs; }
 
@@ -173,6 +192,7 @@ Score hunt(const PlantedBug& bug, BatchPlan plan, std::uint32_t starts) {
   Score score;
   if (plan.seeds == 0) plan.seeds = kSeedsMax;
   plan.mutant = bug.mutant;
+  if (plan.reduction.only.empty()) plan.reduction.only = bug.focus;
   plan.quiet = true;
   plan.seconds_max = 60;
   for (std::uint32_t start = 0; start < starts; ++start, plan.from += kApart) {
@@ -211,10 +231,15 @@ bool print(const PlantedBug& bug, const Score& score) {
 int run_mutants(const BatchPlan& plan, std::uint32_t starts) {
   std::size_t found = 0;
   std::size_t tried = 0;
+  std::size_t hidden = 0;
   std::vector<std::uint64_t> medians;
   fmt::print("{:<34} {:>6} {:>6}  found by\n", "planted bug", "median", "worst");
   for (const PlantedBug& bug : planted_bugs()) {
     if (plan.mutant != Mutant::kNone && plan.mutant != bug.mutant) continue;
+    if (bug.hidden && plan.mutant == Mutant::kNone) {
+      ++hidden;
+      continue;
+    }
     const Score score = hunt(bug, plan, starts);
     ++tried;
     if (print(bug, score)) ++found;
@@ -222,7 +247,8 @@ int run_mutants(const BatchPlan& plan, std::uint32_t starts) {
   }
   std::sort(medians.begin(), medians.end());
   const std::uint64_t median = medians.empty() ? 0 : medians[medians.size() / 2];
-  fmt::print("mutation score {}/{}, median {} seeds\n", found, tried, median);
+  fmt::print("mutation score {}/{}, median {} seeds; {} more are hidden by another guard\n", found, tried, median,
+             hidden);
   return found == tried ? 0 : 1;
 }
 

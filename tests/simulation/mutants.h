@@ -18,6 +18,8 @@ struct PlantedBug {
   std::string_view name;
   std::string_view breaks;    ///< What it does wrong.
   std::vector<Law> found_by;  ///< Any of these must find it.
+  std::vector<Fault> focus;   ///< It shows so rarely that only these come when it is looked for.
+  bool hidden = false;        ///< Another guard saves what it breaks: no history is known that shows it.
 };
 
 /// All of them, in the order of the enumeration.

@@ -1,6 +1,7 @@
 #include "tests/simulation/plan.h"
 
 #include <algorithm>
+#include <span>
 
 #include "tests/support/random_dag.h"
 
@@ -77,6 +78,8 @@ std::uint32_t usual_rate(Fault fault) {
   }
 }
 
+constexpr std::uint32_t kOftener = 4;  ///< Where a few faults are all there are.
+
 void draw_faults(support::Chance& chance, Plan& plan) {
   const bool calm = chance.one_in(16);
   const bool honest = chance.one_in(3);
@@ -90,6 +93,22 @@ void draw_faults(support::Chance& chance, Plan& plan) {
                             Fault::kForeignReport, Fault::kForeignObject, Fault::kSecondScheduler}) {
     plan.one_in[static_cast<std::size_t>(fault)] = 0;
   }
+}
+
+/// These come, and often, and no others do.
+void know_only(Plan& plan, std::span<const Fault> faults) {
+  plan.one_in.fill(0);
+  for (const Fault fault : faults) {
+    plan.one_in[static_cast<std::size_t>(fault)] = std::max(usual_rate(fault) / kOftener, 1U);
+    plan.pods = plan.pods || fault == Fault::kEvictPod || fault == Fault::kLosePod;
+  }
+}
+
+/// What thirty faults at once drown: a few that meet again and again.
+std::vector<Fault> draw_few_faults(support::Chance& chance) {
+  std::vector<Fault> few(1 + chance.number(4));
+  for (Fault& fault : few) fault = static_cast<Fault>(chance.number(kFaults));
+  return few;
 }
 
 }  // namespace
@@ -141,6 +160,9 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   plan.workers = std::min(plan.workers, reduction.workers_max.value_or(plan.workers));
   plan.runs = std::min(plan.runs, reduction.runs_max.value_or(plan.runs));
   plan.tasks_max = std::min(plan.tasks_max, reduction.tasks_max.value_or(plan.tasks_max));
+  support::Chance few(seed * 0x9E3779B97F4A7C15U + 3);
+  if (few.one_in(6)) know_only(plan, draw_few_faults(few));
+  if (!reduction.only.empty()) know_only(plan, reduction.only);
   for (const Fault fault : reduction.without) plan.one_in[static_cast<std::size_t>(fault)] = 0;
   return plan;
 }

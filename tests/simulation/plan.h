@@ -71,6 +71,7 @@ std::optional<Fault> parse_fault(std::string_view name);
 /// What a person who replays a seed may leave out, to see what still fails.
 struct Reduction {
   std::vector<Fault> without;
+  std::vector<Fault> only;  ///< Not empty: these come, and often, and no others do.
   std::optional<std::uint32_t> tasks_max;
   std::optional<std::uint32_t> runs_max;
   std::optional<std::uint32_t> workers_max;

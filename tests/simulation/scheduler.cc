@@ -225,7 +225,7 @@ void Scheduler::pass() {
   world_.journal.note("pass", number_, events.size(), effects.persist.tasks.size());
   world_.laws.stepped(events, effects, epoch_ == world_.store.epoch());
   if (CHAPPE_MUTANT(kTellsBeforeSaving) && !tell(effects)) return;
-  if (!effects.persist.empty() && !commit(effects.persist)) return;
+  if ((effects.confirm || !effects.persist.empty()) && !commit(effects.persist)) return;
   if (!CHAPPE_MUTANT(kTellsBeforeSaving) && !tell(effects)) return;
   carry_out(effects);
   if (!alive_) return;

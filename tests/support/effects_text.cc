@@ -119,6 +119,9 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
     out.push_back(fmt::format("save backfill {} {}: {} of {} dates, {} skipped", row.id.value, name_of(row.state),
                               row.made + row.skipped, row.total, row.skipped));
   }
+  for (const AttemptImage& row : persist.attempt_images) {
+    out.push_back(fmt::format("save image {} of attempt {}", row.image, to_text(row.attempt)));
+  }
   for (const InputRow& row : persist.inputs) {
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
     out.push_back(fmt::format("save input {}={} of {} for {}",

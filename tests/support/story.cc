@@ -225,6 +225,8 @@ void Story::configure(const Words& words) {
       config_.pools.emplace_back(pool, std::stoul(slots));
     } else if (name == "lease") {
       config_.lease = parse_duration(value).value();
+    } else if (name == "executor") {
+      config_.pods_by_default = value == "kubernetes";
     } else if (name == "pods") {
       config_.pods_max = static_cast<std::uint32_t>(std::stoul(value));
     } else {
@@ -293,7 +295,7 @@ AttemptId Story::latest_attempt(const std::string& name) {
 }
 
 Event Story::pod_seen(const Words& words) {
-  const std::vector<std::string> verbs = {"waiting", "started", "refused", "ended", "gone"};
+  const std::vector<std::string> verbs = {"waiting", "started", "refused", "ended", "gone", "image"};
   const auto verb = std::find(verbs.begin(), verbs.end(), words.at(2));
   PodSeen seen{.attempt = latest_attempt(words.at(1))};
   seen.what = static_cast<PodSeen::What>(verb - verbs.begin());

@@ -442,7 +442,7 @@ AttemptId Agent::take_next_for(const Process& front) {
   const Resources& room = front.assignment->work->resources;
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](AttemptId attempt) {
     const ResolvedWork& work = *held_.at(attempt).process->assignment->work;
-    return work.resources == room && work.inputs.empty() && work.image.empty();
+    return work.resources == room && work.inputs.empty() && work.secrets.empty() && work.image.empty();
   });
   if (found == waiting_.end()) return {};
   const AttemptId next = *found;

@@ -27,10 +27,6 @@ bool is_inherited(std::string_view variable) {
   return name.starts_with("LC_") || std::find(kInherited.begin(), kInherited.end(), name) != kInherited.end();
 }
 
-bool matches(std::string_view name, std::string_view pattern) {
-  return pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern;
-}
-
 /// As names of credentials are made everywhere: AWS_SECRET_ACCESS_KEY, PGPASSWORD, GITHUB_TOKEN.
 bool sounds_secret(std::string_view name) {
   std::string upper(name);
@@ -57,6 +53,19 @@ void replace(std::vector<std::string>& variables, std::string_view name, std::st
   put(variables, name, value);
 }
 
+/// Of what goes together all or nothing: a task's own key does not go with our session token.
+void hand_on_store(std::vector<std::string>& variables, const StoreAccess::Variables& store, const Handed& handed,
+                   const ResolvedWork& work) {
+  const auto sets = [&](std::string_view name) {
+    return std::ranges::any_of(work.env, [&](const auto& each) { return each.first == name; }) ||
+           std::ranges::any_of(handed.secrets, [&](const Secret& each) { return each.name == name; });
+  };
+  for (const VariableGroup& group : store.groups) {
+    if (std::ranges::any_of(group.names, sets)) continue;
+    for (const auto& [name, value] : group.variables) replace(variables, name, value);
+  }
+}
+
 }  // namespace
 
 std::string idempotency_key(const Assignment& assignment) {
@@ -74,7 +83,7 @@ Environment::Environment(const char* const* inherited, const std::vector<std::st
   for (; *inherited != nullptr; ++inherited) {
     const std::string_view variable = *inherited;
     const std::string_view name = name_of(variable);
-    const bool handed = std::ranges::any_of(handed_on, [&](const auto& pattern) { return matches(name, pattern); });
+    const bool handed = is_named(name, handed_on);
     if (handed || is_inherited(variable)) base_.emplace_back(variable);
     if (handed || is_inherited_in_container(variable)) base_in_container_.emplace_back(variable);
     if (handed && sounds_secret(name))
@@ -85,17 +94,24 @@ Environment::Environment(const char* const* inherited, const std::vector<std::st
   if (!has_path) base_.emplace_back(kPathDefault);
 }
 
-std::vector<std::string> Environment::of(const Assignment& assignment, const Places& places) const {
+std::vector<std::string> Environment::of(const Assignment& assignment, const Places& places,
+                                         const Handed& handed) const {
   const RunContext& run = *assignment.run;
   const std::vector<std::string>& base = assignment.work->image.empty() ? base_ : base_in_container_;
   std::vector<std::string> variables;
-  variables.reserve(base.size() + assignment.work->env.size() + 18);
+  variables.reserve(base.size() + assignment.work->env.size() + handed.secrets.size() + 32);
   variables = base;
   put(variables, "HOME", places.home);
   put(variables, "TMPDIR", places.tmp);
+  if (handed.store != nullptr) hand_on_store(variables, *handed.store, handed, *assignment.work);
+  if (!places.ca_file.empty()) replace(variables, "AWS_CA_BUNDLE", places.ca_file);
   for (const auto& [name, value] : assignment.work->env) {
     const bool ours = name.starts_with("CHAPPE_") && !name.starts_with("CHAPPE_STATE_");  // No DAG names either.
     if (!ours) replace(variables, name, value);
+  }
+  for (const Secret& secret : handed.secrets) {
+    if (secret.name.starts_with("CHAPPE_")) continue;
+    replace(variables, secret.name, secret.as_file ? places.secrets + "/" + secret.name : secret.value);
   }
   put(variables, "CHAPPE_RUN_ID", run.id.text());
   put(variables, "CHAPPE_DAG", run.dag);

@@ -2,10 +2,13 @@
 /// The environment of a task: a few of the worker's own variables, the task's, and CHAPPE_*.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/run/events.h"
+#include "storage/open/store_access.h"
+#include "worker/app/secret_reader.h"
 
 namespace chappe::worker {
 
@@ -14,6 +17,14 @@ struct Places {
   std::string home;
   std::string tmp;
   std::string params;
+  std::string secrets;  ///< Directory of those that are files.
+  std::string ca_file;  ///< Who signs for the object store; "": the system's.
+};
+
+/// What an attempt is handed beside what its DAG says.
+struct Handed {
+  std::shared_ptr<const StoreAccess::Variables> store;  ///< Null: nothing of the object store.
+  std::vector<Secret> secrets;
 };
 
 class Environment {
@@ -24,7 +35,7 @@ class Environment {
   explicit Environment(const char* const* inherited, const std::vector<std::string>& handed_on = {});
 
   /// All variables of one attempt. The task's win over the worker's, CHAPPE_* over both.
-  std::vector<std::string> of(const Assignment& assignment, const Places& places) const;
+  std::vector<std::string> of(const Assignment& assignment, const Places& places, const Handed& handed) const;
 
   /// Values among those that were handed on whose names say that they are secret.
   const std::vector<std::string>& secrets() const { return secrets_; }

@@ -21,6 +21,8 @@ struct Executor::Execution {
   bool transferring = false;
   exec::ProgramId program = 0;  ///< 0: none runs.
   bool in_container = false;    ///< One was launched, and has not ended.
+  Handed handed;
+  bool has_secret_files = false;
   AttemptLog log;
   SecretMask mask;  ///< Between the program and its log.
   AttemptEnd end;

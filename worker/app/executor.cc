@@ -94,10 +94,6 @@ Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignm
     return nullptr;
   }
   execution.log = AttemptLog(folder->log(), parts_.log_bounds);
-  std::vector<std::string> secrets = secrets_of(*what.run);
-  const std::vector<std::string>& own = parts_.environment.secrets();
-  secrets.insert(secrets.end(), own.begin(), own.end());
-  execution.mask = SecretMask(secrets);
   execution.folder = std::move(*folder);
   return &execution;
 }
@@ -105,13 +101,16 @@ Executor::Execution* Executor::prepare(std::shared_ptr<const Assignment> assignm
 void Executor::start(std::shared_ptr<const Assignment> assignment) {
   Execution* execution = prepare(std::move(assignment));
   if (execution == nullptr) return;
-  if (execution->work().inputs.empty()) return run(*execution);
-  fetch_inputs(*execution);
+  if (has_to_fetch(*execution)) return fetch(*execution);
+  take_handed(*execution, {});
+  run(*execution);
 }
 
 void Executor::line_up(std::shared_ptr<const Assignment> assignment, AttemptId front) {
   Execution* execution = prepare(std::move(assignment));
   if (execution == nullptr) return;
+  if (has_to_fetch(*execution)) return withdrawn(*execution);  // Our credentials have run out meanwhile.
+  take_handed(*execution, {});
   const Result<exec::Launch> launch = launch_of(*execution);
   if (!launch) return fail_attempt(*execution, reason_of(launch.error()), launch.error().message);
   const auto found = executions_.find(front);
@@ -136,14 +135,19 @@ void Executor::stop(const agent::StopOrder& order) {
   if (found->second->in_container) parts_.containers->stop(order.attempt, order.grace);
 }
 
-// ---- Fetch inputs -------------------------------------------------------------------------------------------------
+// ---- Fetch inputs and secrets -------------------------------------------------------------------------------------
 
-void Executor::fetch_inputs(Execution& execution) {
+void Executor::fetch(Execution& execution) {
   execution.transferring = transfers_.submit([this, &execution] {
-    auto staged =
-        artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped}, execution.work().inputs);
-    return [this, &execution, staged = std::move(staged)] {
+    auto secrets = look_up(execution);
+    artifacts::Staged<std::uint64_t> staged = std::uint64_t{0};
+    if (secrets) {
+      staged = artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped}, execution.work().inputs);
+    }
+    return [this, &execution, secrets = std::move(secrets), staged = std::move(staged)]() mutable {
       execution.transferring = false;
+      if (!secrets) return fail_attempt(execution, reason_of(secrets.error()), secrets.error().message);
+      take_handed(execution, *std::move(secrets));
       if (!staged) return fail_attempt(execution, staged.error().reason, staged.error().message);
       execution.end.usage.bytes_in = *staged;
       run(execution);
@@ -176,7 +180,10 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   launch.directory = folder.work;
   launch.grace = assignment.work->kill_grace;
   launch.memory_bytes = assignment.work->resources.memory_bytes;
-  launch.env = parts_.environment.of(assignment, {folder.work, folder.tmp, *params});
+  if (auto written = write_secrets(execution, false); !written) return fail(written.error());
+  Places places{folder.work, folder.tmp, *params, folder.secrets(), ""};
+  if (execution.handed.store != nullptr) places.ca_file = execution.handed.store->ca_file;
+  launch.env = parts_.environment.of(assignment, places, execution.handed);
   launch.argv = argv_of(*assignment.work, folder.script());
   if (!assignment.work->command.empty()) return launch;
   execution.folder->has_files = true;
@@ -205,6 +212,7 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   Execution& execution = *found->second;
   by_program_.erase(found);
   execution.program = 0;
+  forget_secrets(execution);
   if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
   append_text(execution.log, execution.mask.rest());
   execution.end = end_of(execution, end);
@@ -318,6 +326,7 @@ void Executor::withdrawn(Execution& execution) {
 }
 
 void Executor::give_up_place(Execution& execution) {
+  forget_secrets(execution);
   if (execution.has_params) parts_.directory.release_params(*execution.assignment->run);
   if (execution.folder && execution.log.in_file()) execution.folder->has_files = true;
   if (execution.folder && parts_.directory.release(*execution.folder)) {

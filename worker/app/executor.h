@@ -1,7 +1,7 @@
 /// \file
 /// Carries out the agent's orders: each started attempt goes through its stages, and the agent hears how it went.
 ///
-///   fetch inputs -> run the program -> store outputs and log -> over
+///   fetch inputs and secrets -> run the program -> store outputs and log -> over
 ///
 /// Stopped at any stage, an attempt goes straight to its log. Thread: the worker's loop; what blocks runs in Transfers.
 #pragma once
@@ -36,6 +36,8 @@ struct ExecutorParts {
   ObjectStore& store;
   WorkerMetrics& metrics;
   container::Containers* containers = nullptr;  ///< Null: this worker runs none.
+  const SecretReader& secrets;
+  StoreAccess* access = nullptr;  ///< Null: tasks get nothing of the object store.
   Environment environment;
   std::function<Now()> now;
   LogBounds log_bounds{};
@@ -75,7 +77,13 @@ class Executor {
   using Executions = std::map<AttemptId, std::unique_ptr<Execution>>;
 
   Execution* prepare(std::shared_ptr<const Assignment> assignment);
-  void fetch_inputs(Execution& execution);
+  void fetch(Execution& execution);
+  bool gives_access(const Execution& execution) const;
+  bool has_to_fetch(const Execution& execution) const;
+  Result<std::vector<Secret>> look_up(const Execution& execution) const;
+  void take_handed(Execution& execution, std::vector<Secret> secrets);
+  Result<void> write_secrets(Execution& execution, bool for_everybody);
+  void forget_secrets(Execution& execution);
   void run(Execution& execution);
   Result<exec::Launch> launch_of(Execution& execution);
   void run_container(Execution& execution);

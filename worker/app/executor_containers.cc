@@ -61,12 +61,17 @@ Result<container::ContainerSpec> Executor::container_of(Execution& execution) {
                  {"chappe.task", assignment.task}};
   spec.image = work.image;
   spec.argv = argv_of(work, container::kScriptInside);
-  spec.env =
-      parts_.environment.of(assignment, {container::kWorkInside, container::kTmpInside, container::kParamsInside});
+  if (auto written = write_secrets(execution, true); !written) return fail(written.error());
+  const std::string ca_file = execution.handed.store == nullptr ? "" : execution.handed.store->ca_file;
+  const Places places{container::kWorkInside, container::kTmpInside, container::kParamsInside,
+                      container::kSecretsInside, ca_file.empty() ? "" : container::kCaInside};
+  spec.env = parts_.environment.of(assignment, places, execution.handed);
   spec.directory = container::kWorkInside;
   spec.mounts = {{folder.work, container::kWorkInside, false},
                  {folder.tmp, container::kTmpInside, false},
                  {*params, container::kParamsInside, true}};
+  if (execution.has_secret_files) spec.mounts.push_back({folder.secrets(), container::kSecretsInside, true});
+  if (!ca_file.empty()) spec.mounts.push_back({ca_file, container::kCaInside, true});
   spec.options = work.container;
   spec.resources = work.resources;
   spec.pids_max = static_cast<std::uint64_t>(exec::processes_max());
@@ -95,6 +100,7 @@ void Executor::container_ended(AttemptId attempt, const container::ContainerEnd&
   CHAPPE_ASSERT(found != executions_.end() && found->second->in_container);
   Execution& execution = *found->second;
   execution.in_container = false;
+  forget_secrets(execution);
   std::erase(in_containers_, &execution);
   append_text(execution.log, execution.mask.rest());
   execution.end = end_of(execution, end);

@@ -7,6 +7,7 @@
 ///                    N/work   the task's working directory and HOME
 ///                    N/tmp    its TMPDIR
 ///                    N/script, N/log
+///                    N/secrets  those that the task gets as files, while its program runs
 ///
 /// Directories that an attempt left empty serve the next one: making and removing them costs more than a short task.
 /// Thread: one, but for remove().
@@ -37,6 +38,7 @@ struct AttemptFolder {
   DirectoryStamp work_stamp, tmp_stamp;
   std::string script() const { return root + "/script"; }
   std::string log() const { return root + "/log"; }
+  std::string secrets() const { return root + "/secrets"; }
 };
 
 class WorkDirectory {

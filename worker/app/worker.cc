@@ -99,6 +99,12 @@ Result<std::optional<ContainerParts>> open_containers(const WorkerConfig& config
   return std::optional(ContainerParts{**std::move(runtime), owner, *std::move(keeper)});
 }
 
+/// Null: tasks get nothing of the object store.
+Result<std::unique_ptr<StoreAccess>> open_access(const WorkerConfig& config) {
+  if (!config.store_credentials) return std::unique_ptr<StoreAccess>();
+  return StoreAccess::open(config.object_store, s3::process_environment());
+}
+
 /// All that one worker process is made of, and the loop that turns it.
 class Worker {
  public:
@@ -112,6 +118,8 @@ class Worker {
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
     metrics::Registry& registry;
     std::vector<std::string> task_env;
+    SecretSources secrets;
+    std::unique_ptr<StoreAccess> access;  ///< Null: tasks get none.
     bool one_attempt = false;
   };
 
@@ -120,6 +128,7 @@ class Worker {
         agent_(std::move(hello), parts_.one_attempt),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
+        secrets_(std::move(parts_.secrets), s3::process_environment()),
         containers_(parts_.containers ? std::make_unique<container::Containers>(parts_.containers->runtime.socket,
                                                                                 parts_.spawner->fence())
                                       : nullptr),
@@ -159,6 +168,8 @@ class Worker {
                         *parts_.store,
                         metrics_,
                         containers_.get(),
+                        secrets_,
+                        parts_.access.get(),
                         Environment(environ, parts_.task_env),
                         &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
@@ -319,6 +330,7 @@ class Worker {
   agent::Agent agent_;
   WorkerMetrics metrics_;
   Messenger messenger_;
+  const SecretReader secrets_;
   std::unique_ptr<container::Containers> containers_;
   Executor executor_;
   const int epoll_;
@@ -359,6 +371,8 @@ int start_and_run(const WorkerConfig& config) {
   const int signals = open_signals();
   auto store = open_object_store(config.object_store);
   if (!store) return refuse(store.error());
+  auto access = open_access(config);
+  if (!access) return refuse(access.error());
   auto registry = std::make_unique<metrics::Registry>();
   *store = measure(*std::move(store), *registry);
   auto exposer = expose(config, *registry);
@@ -371,9 +385,10 @@ int start_and_run(const WorkerConfig& config) {
   hello.containers = containers->has_value();
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link),
-                 *std::move(containers), signals, parent, *registry, config.task_env, config.one_attempt},
-                std::move(hello));
+  Worker worker(
+      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), *std::move(containers), signals,
+       parent, *registry, config.task_env, config.secrets, *std::move(access), config.one_attempt},
+      std::move(hello));
   return worker.run();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/time.h"
+#include "worker/app/secret_reader.h"
 
 namespace chappe {
 
@@ -27,6 +28,8 @@ struct WorkerConfig {
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
   std::vector<std::string> task_env;  ///< Names of our own variables that tasks get, too; NAME* stands for several.
+  worker::SecretSources secrets;      ///< What DAGs may ask for.
+  bool store_credentials = true;      ///< Tasks find address and credentials of an S3 object store.
   std::string container_socket;   ///< Of a runtime such as Podman; "": wherever there is one; "none": no containers.
   std::string metrics_listen;     ///< "HOST:PORT" where Prometheus may read; "": nowhere.
   bool keep_work_dirs = false;    ///< For debugging: do not remove an attempt's directory.

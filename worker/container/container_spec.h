@@ -17,6 +17,8 @@ inline constexpr char kWorkInside[] = "/chappe/work";
 inline constexpr char kTmpInside[] = "/chappe/tmp";
 inline constexpr char kScriptInside[] = "/chappe/script";
 inline constexpr char kParamsInside[] = "/chappe/params.json";
+inline constexpr char kSecretsInside[] = "/chappe/secrets";
+inline constexpr char kCaInside[] = "/chappe/ca.pem";
 
 /// Of all containers that belong to one work directory on one machine.
 inline constexpr char kOwnerLabel[] = "chappe.owner";

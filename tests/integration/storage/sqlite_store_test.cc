@@ -302,6 +302,16 @@ TEST_F(SqliteStore, KeepsADagVersionOnceAndMakesTheOneSubmittedLastTheNewest) {
   EXPECT_EQ(ask("SELECT count(*) FROM dag_versions"), "2");
 }
 
+TEST_F(SqliteStore, ConfirmsThatItIsOursByACommitOfNothing) {
+  open();
+  EXPECT_TRUE(store->commit({}));
+  ask("UPDATE store SET epoch = epoch + 1");
+  const auto replaced = store->commit({});
+  ASSERT_FALSE(replaced);
+  EXPECT_EQ(replaced.error().code, ErrorCode::kConflict);
+  EXPECT_THAT(replaced.error().message, HasSubstr("a newer scheduler has taken this store over"));
+}
+
 // ---- Guards -------------------------------------------------------------------------------------------------------
 
 class SqliteGuards : public SqliteStoreTest {

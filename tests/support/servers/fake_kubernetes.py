@@ -1,12 +1,13 @@
 """A Kubernetes API server for tests: the pods of all namespaces, written to what was seen of a real one.
 
-    python3 fake_kubernetes.py --kubelet steps|none|process [--chappe PATH] [--directory DIR]
+    python3 fake_kubernetes.py --kubelet steps|none|process|podman [--chappe PATH] [--directory DIR] [--podman WORDS]
 
 Prints "url http://127.0.0.1:PORT" when it serves; ends with its standard input. Kubelets: `none` leaves pods alone (a test
 moves them); `steps` takes each through its phases and runs nothing; `process` really runs a pod's containers as processes
-of this machine, the volumes as directories.
+of this machine, the volumes as directories; `podman` hands each pod as it is to `podman play kube` (podman_kubelet.py).
 
-The API: create, get, delete, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds). What a test
+The API: create, get, delete, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds), patch of pods'
+annotations; of Deployments get, and patch of their scale. What a test
 may ask for besides, under /fake:
 
     POST /fake/fail     {"verb": "create|get|delete|list|watch", "status": 500, "count": 3, "after": 0, "message": "",
@@ -16,6 +17,8 @@ may ask for besides, under /fake:
     POST /fake/status   {"namespace", "name", "status": {...}}   sets a pod's status; "delete": true removes it at once
     POST /fake/evict    {"namespace", "name"}          as a node low on memory does
     POST /fake/lose     {"namespace", "name"}          the node is gone: its processes go on, nobody hears of them
+    POST /fake/secret   {"name", "data": {...}}        what a secretKeyRef finds (`process` only)
+    POST /fake/deploy   {"namespace", "name", "replicas", "labels", "spec"}   a Deployment, whose pods come and go by themselves
     POST /fake/break    {}                             all watches are cut off
     POST /fake/compact  {}                             versions before this one are forgotten: 410, in either form
     POST /fake/stale    {"lists": 2}                   the next lists show the pods of an earlier time
@@ -44,6 +47,8 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from podman_kubelet import PodmanKubelet
 
 Pod = dict[str, Any]
 EVENTS_KEPT = 100_000
@@ -80,6 +85,9 @@ class Cluster:
         self.most = 0
         self.faults: list[dict[str, Any]] = []
         self.slow: dict[str, float] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
+        self.deployments: dict[tuple[str, str], Pod] = {}
+        self.removed: list[str] = []  # By a Deployment, in order.
         self.kubelet: Kubelet = Kubelet(self)
 
     def record(self, kind: str, pod: Pod) -> None:
@@ -166,6 +174,66 @@ class Cluster:
             pod = self.pods.pop(key, None)
             if pod is not None:
                 self.record("DELETED", pod)
+
+    # ---- Deployments ----
+
+    def deploy(self, key: tuple[str, str], replicas: int, labels: dict[str, str], spec: Pod) -> None:
+        with self.lock:
+            self.version += 1
+            self.deployments[key] = {
+                "metadata": {"name": key[1], "namespace": key[0], "resourceVersion": str(self.version)},
+                "spec": {"replicas": replicas, "selector": {"matchLabels": labels},
+                         "template": {"metadata": {"labels": labels}, "spec": spec}},
+            }
+        self.reconcile(key)
+
+    def scale(self, key: tuple[str, str], body: Any) -> tuple[int, Pod]:
+        with self.lock:
+            deployment = self.deployments.get(key)
+            if deployment is None:
+                return 404, status_of(404, "NotFound", f'deployments "{key[1]}" not found')
+            expected = (body.get("metadata") or {}).get("resourceVersion")
+            if expected and expected != deployment["metadata"]["resourceVersion"]:
+                return 409, status_of(409, "Conflict", "the object has been modified")
+            self.version += 1
+            deployment["metadata"]["resourceVersion"] = str(self.version)
+            deployment["spec"]["replicas"] = body["spec"]["replicas"]
+            answer = copy.deepcopy(deployment)
+        self.reconcile(key)
+        return 200, answer
+
+    def reconcile(self, key: tuple[str, str]) -> None:
+        """As its ReplicaSet does: of pods that are too many first those that do not run, then the cheapest, the youngest."""
+        with self.lock:
+            spec = self.deployments[key]["spec"]
+            labels = spec["selector"]["matchLabels"]
+            wanted = ",".join(f"{name}={value}" for name, value in labels.items())
+            pods = [pod for (space, _), pod in self.pods.items()
+                    if space == key[0] and matches(wanted, pod["metadata"].get("labels") or {})
+                    and "deletionTimestamp" not in pod["metadata"]]
+
+            def order(pod: Pod) -> tuple[bool, int, int]:
+                cost = pod["metadata"].get("annotations", {}).get("controller.kubernetes.io/pod-deletion-cost", "0")
+                return pod["status"].get("phase") == "Running", int(cost), -int(pod["metadata"]["resourceVersion"])
+
+            surplus = sorted(pods, key=order)[: max(len(pods) - spec["replicas"], 0)]
+            missing = spec["replicas"] - len(pods)
+            self.removed += [pod["metadata"]["name"] for pod in surplus]
+        for pod in surplus:
+            self.delete((key[0], pod["metadata"]["name"]))
+        for _ in range(missing):
+            name = f"{key[1]}-{random.getrandbits(32):08x}"
+            template = copy.deepcopy(spec["template"])
+            self.create(key[0], {"metadata": {"name": name, **template["metadata"]}, "spec": template["spec"]})
+
+    def annotate(self, key: tuple[str, str], body: Any) -> tuple[int, Pod]:
+        with self.lock:
+            pod = self.pods.get(key)
+            if pod is None:
+                return 404, status_of(404, "NotFound", f'pods "{key[1]}" not found')
+            pod["metadata"].setdefault("annotations", {}).update(body["metadata"]["annotations"])
+            self.record("MODIFIED", pod)
+            return 200, copy.deepcopy(pod)
 
     def take_fault(self, verb: str) -> dict[str, Any] | None:
         with self.lock:
@@ -296,10 +364,18 @@ class Processes(Kubelet):
             return text.replace("$$", "$")  # As Kubernetes does.
 
         command = [inside(word) for word in container["command"] + container.get("args", [])]
-        if command[0] == "chappe":
-            command[0] = self.chappe
+        if command[0] == "chappe-worker":
+            command[0] = str(Path(self.chappe).parent / "chappe-worker")
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "CHAPPE_LOG_LEVEL": "debug"}
-        environment |= {each["name"]: inside(each.get("value", "")) for each in container.get("env", [])}
+        fields = {"metadata.name": key[1]}
+        for each in container.get("env", []):
+            source = each.get("valueFrom", {})
+            if secret := source.get("secretKeyRef"):
+                environment[each["name"]] = self.cluster.secrets[secret["name"]][secret["key"]]
+            elif field := source.get("fieldRef"):
+                environment[each["name"]] = fields[field["fieldPath"]]
+            else:
+                environment[each["name"]] = inside(each.get("value", ""))
         with self.lock, (self.directory / f"{key[1]}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -386,13 +462,16 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if parts[0] == "fake":
             return self.answer(200, self.fake(parts[1], body))
+        of_deployments = parts[:4] == ["apis", "apps", "v1", "namespaces"] and len(parts) in (7, 8) and parts[5] == "deployments"
+        if of_deployments:
+            return self.serve_deployment((parts[4], parts[6]), parts[7:], body)
         if parts[:3] != ["api", "v1", "namespaces"] or len(parts) < 5 or parts[4] != "pods":
             return self.answer(404, status_of(404, "NotFound", "the server could not find the requested resource"))
         if self.token and self.headers.get("Authorization") != f"Bearer {Path(self.token).read_text().strip()}":
             return self.answer(401, status_of(401, "Unauthorized", "Unauthorized"))
         namespace = parts[3]
         name = parts[5] if len(parts) > 5 else ""
-        verb = {"POST": "create", "DELETE": "delete"}.get(self.command) or (
+        verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(self.command) or (
             "get" if name else "watch" if query.get("watch") in ("1", "true") else "list"
         )
         with self.cluster.lock:
@@ -412,12 +491,28 @@ class Handler(BaseHTTPRequestHandler):
             return self.watch(namespace, query)
         return self.answer(*self.act(verb, namespace, name, query, body))
 
-    do_GET = do_POST = do_DELETE = serve
+    do_GET = do_POST = do_DELETE = do_PATCH = serve
+
+    def serve_deployment(self, key: tuple[str, str], part: list[str], body: Any) -> None:
+        if self.token and self.headers.get("Authorization") != f"Bearer {Path(self.token).read_text().strip()}":
+            return self.answer(401, status_of(401, "Unauthorized", "Unauthorized"))
+        verb = {"GET": "get", "PATCH": "scale"}.get(self.command, "")
+        fault = self.cluster.take_fault(f"{verb}_deployment")
+        if fault is not None:
+            return self.answer(fault["status"], status_of(fault["status"], "Fault", "the server is not well"))
+        if verb == "scale" and part == ["scale"]:
+            return self.answer(*self.cluster.scale(key, body))
+        deployment = self.cluster.deployments.get(key)
+        if verb == "get" and not part and deployment is not None:
+            return self.answer(200, deployment)
+        return self.answer(404, status_of(404, "NotFound", f'deployments "{key[1]}" not found'))
 
     def act(self, verb: str, namespace: str, name: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         cluster = self.cluster
         if verb == "create":
             return cluster.create(namespace, body)
+        if verb == "patch":
+            return cluster.annotate((namespace, name), body)
         if verb == "delete":
             return cluster.delete((namespace, name), (body.get("preconditions") or {}).get("uid", ""))
         if verb == "list":
@@ -499,6 +594,10 @@ class Handler(BaseHTTPRequestHandler):
             cluster.kubelet.evict(key)
         elif what == "lose":
             cluster.kubelet.lose(key)
+        elif what == "deploy":
+            cluster.deploy(key, body["replicas"], body["labels"], body["spec"])
+        elif what == "removed":
+            return cluster.removed
         elif what == "create":
             return cluster.create(key[0], body["pod"])[1]
         with cluster.lock:
@@ -509,6 +608,8 @@ class Handler(BaseHTTPRequestHandler):
             elif what == "heal":
                 cluster.faults.clear()
                 cluster.slow.clear()
+            elif what == "secret":
+                cluster.secrets[body["name"]] = body["data"]
             elif what == "break":
                 cluster.broken += 1
             elif what == "compact":
@@ -537,7 +638,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kubelet", choices=("none", "steps", "process"), default="none")
+    parser.add_argument("--kubelet", choices=("none", "steps", "process", "podman"), default="none")
+    parser.add_argument("--podman", default='["podman"]', help="its words, as JSON")
     parser.add_argument("--chappe", default=os.environ.get("CHAPPE", ""))
     parser.add_argument("--directory", default="")
     parser.add_argument("--token-file", default="")
@@ -548,6 +650,8 @@ def main() -> None:
         cluster.kubelet = Steps(cluster)
     elif options.kubelet == "process":
         cluster.kubelet = Processes(cluster, options.chappe, directory)
+    elif options.kubelet == "podman":
+        cluster.kubelet = PodmanKubelet(cluster, json.loads(options.podman), directory)
     Handler.cluster, Handler.token = cluster, options.token_file
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

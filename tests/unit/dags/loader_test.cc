@@ -104,6 +104,19 @@ TEST_F(Everything, ReadsAScriptAndItsEnvironment) {
   EXPECT_EQ(dag().env.size(), 2U);
 }
 
+TEST_F(Everything, TakesTheNearestOfSecretsWithTheSameName) {
+  using Source = SecretRef::Source;
+  const SecretRef api{.name = "API", .source = Source::kEnv, .place = "API_TOKEN"};
+  const SecretRef db{.name = "DB", .source = Source::kFile, .place = "db/password", .as_file = true};
+  EXPECT_THAT(task("extract").work->secrets, ElementsAre(api, db));
+  EXPECT_TRUE(task("extract").work->store_credentials);
+  const SecretRef own{.name = "API", .source = Source::kKubernetes, .place = "api.tokens", .key = "token.txt"};
+  const SecretRef key{.name = "KEY", .source = Source::kVault, .place = "team/ml", .key = "a key", .mount = "kv"};
+  EXPECT_THAT(task("train").work->secrets, ElementsAre(own, db, key));
+  EXPECT_FALSE(task("train").work->store_credentials);
+  EXPECT_TRUE(task("used_again").work->secrets.empty()) << "a no-op has no use for them";
+}
+
 TEST_F(Everything, ReadsOutputs) {
   const WorkSpec& work = *task("extract").work;
   ASSERT_EQ(work.outputs.size(), 2U);

@@ -53,6 +53,9 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "backoff"}), known(keys::kBackoff));
   EXPECT_EQ(properties({"$defs", "resources"}), known(keys::kResources));
   EXPECT_EQ(properties({"$defs", "container"}), known(keys::kContainer));
+  EXPECT_EQ(properties({"$defs", "secret"}), known(keys::kSecret));
+  EXPECT_EQ(properties({"$defs", "secret", "properties", "kubernetes"}), known(keys::kKubernetesSecret));
+  EXPECT_EQ(properties({"$defs", "secret", "properties", "vault"}), known(keys::kVaultSecret));
   EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
   EXPECT_EQ(properties({"$defs", "condition"}), known(keys::kCondition));
   EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));

@@ -50,11 +50,12 @@ TEST_F(Line, FormsBehindShortPrograms) {
   EXPECT_EQ(lined_up(desk.orders()), Pairs{});
 }
 
-TEST(Lines, AreOfProcessesAlone) {
+TEST(Lines, AreOfProcessesThatHaveAllTheyNeed) {
   const auto boxed = [](std::uint64_t attempt) {
     Assignment assignment = task(attempt);
     ResolvedWork work = *assignment.work;
-    work.image = "debian:12";
+    if (attempt == 11) work.image = "debian:12";
+    if (attempt != 11) work.secrets = {{.name = "A", .place = "A"}};
     assignment.work = std::make_shared<const ResolvedWork>(work);
     return assignment;
   };

@@ -24,7 +24,17 @@ Assignment assignment(std::vector<std::pair<std::string, std::string>> env = {})
 }
 
 std::vector<std::string> of(const Environment& environment, const Assignment& assignment) {
-  return environment.of(assignment, {"/a/work", "/a/tmp", "/r.json"});
+  return environment.of(assignment, {"/a/work", "/a/tmp", "/r.json", "/a/secrets", ""}, {});
+}
+
+std::shared_ptr<const StoreAccess::Variables> store_variables() {
+  StoreAccess::Variables variables;
+  variables.groups = {
+      {{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}, {{"AWS_ENDPOINT_URL", "http://s3"}}},
+      {{"AWS_REGION"}, {{"AWS_REGION", "north"}}},
+      {{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"},
+       {{"AWS_ACCESS_KEY_ID", "ours"}, {"AWS_SECRET_ACCESS_KEY", "hush"}, {"AWS_SESSION_TOKEN", "hushhush"}}}};
+  return std::make_shared<const StoreAccess::Variables>(std::move(variables));
 }
 
 TEST(Environment, PassesOnOnlyWhatTasksMaySee) {
@@ -78,6 +88,41 @@ TEST(Environment, LetsTheTaskWinOverTheWorkerAndChappeOverBoth) {
   EXPECT_THAT(variables, Not(Contains("PATH=/bin")));
   EXPECT_THAT(variables, Not(Contains("HOME=/a/work")));
   EXPECT_THAT(variables, Not(Contains("CHAPPE_TASK=x")));
+}
+
+TEST(Environment, BringsTheObjectStoresVariables) {
+  const char* inherited[] = {"AWS_REGION=south", nullptr};
+  const Environment environment(inherited, {"AWS_*"});
+  const auto variables = environment.of(assignment(), {"/w", "/t", "/p", "/s", "/ca.pem"}, {store_variables(), {}});
+  EXPECT_THAT(variables, testing::IsSupersetOf({"AWS_ENDPOINT_URL=http://s3", "AWS_REGION=north",
+                                                "AWS_ACCESS_KEY_ID=ours", "AWS_SECRET_ACCESS_KEY=hush",
+                                                "AWS_SESSION_TOKEN=hushhush", "AWS_CA_BUNDLE=/ca.pem"}));
+  EXPECT_THAT(variables, Not(Contains("AWS_REGION=south")));
+}
+
+TEST(Environment, MixesNobodysCredentialsWithOurs) {
+  const char* inherited[] = {nullptr};
+  const Environment environment(inherited);
+  const Places places{"/w", "/t", "/p", "/s", ""};
+  const auto with_profile = environment.of(assignment({{"AWS_PROFILE", "theirs"}}), places, {store_variables(), {}});
+  EXPECT_THAT(with_profile, testing::IsSupersetOf({"AWS_ENDPOINT_URL=http://s3", "AWS_PROFILE=theirs"}));
+  EXPECT_THAT(with_profile, Not(Contains(testing::StartsWith("AWS_SECRET_ACCESS_KEY="))));
+  EXPECT_THAT(with_profile, Not(Contains(testing::StartsWith("AWS_SESSION_TOKEN="))));
+  const auto with_key =
+      environment.of(assignment(), places, {store_variables(), {{"AWS_SECRET_ACCESS_KEY", "theirs", false}}});
+  EXPECT_THAT(with_key, Contains("AWS_SECRET_ACCESS_KEY=theirs"));
+  EXPECT_THAT(with_key, Not(Contains(testing::StartsWith("AWS_ACCESS_KEY_ID="))));
+}
+
+TEST(Environment, HandsSecretsOverAsValuesOrFiles) {
+  const char* inherited[] = {"PGPASSWORD=old", nullptr};
+  const auto variables =
+      Environment(inherited, {"PG*"})
+          .of(assignment(), {"/w", "/t", "/p", "/s", ""},
+              {nullptr, {{"PGPASSWORD", "new", false}, {"KEY", "bytes", true}, {"CHAPPE_TASK", "x", false}}});
+  EXPECT_THAT(variables, testing::IsSupersetOf({"PGPASSWORD=new", "KEY=/s/KEY", "CHAPPE_TASK=t"}));
+  for (const char* absent : {"PGPASSWORD=old", "KEY=bytes", "CHAPPE_TASK=x"})
+    EXPECT_THAT(variables, Not(Contains(absent)));
 }
 
 TEST(Environment, NamesTheAttempt) {

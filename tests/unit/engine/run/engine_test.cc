@@ -144,6 +144,25 @@ TEST(Engine, AHeartbeatThatWasSentBeforeTheAssignmentCameDoesNotLoseIt) {
   EXPECT_EQ(world.state(request.id, "a"), "queued");
 }
 
+TEST(Engine, NoLeaseIsMadeLongerBeforeTheStoreIsKnownToBeOurs) {
+  EngineWorld world;
+  WorkerSide& worker = world.worker("w1");
+  worker.silent = true;
+  EXPECT_FALSE(world.step({world.join(worker)}).confirm) << "it is written that the worker is there";
+  int confirmed = 0;
+  const Duration lease = world.config().lease;
+  for (int i = 0; i < 24; ++i) {
+    world.pass(lease / 12);
+    const Effects effects = world.step({world.heartbeat(worker)});
+    EXPECT_TRUE(effects.persist.empty());
+    EXPECT_FALSE(effects.send.empty());
+    confirmed += effects.confirm ? 1 : 0;
+  }
+  EXPECT_EQ(confirmed, 12) << "an eighth of a lease is more than a heartbeat, and less than two";
+  world.pass(lease / 2);
+  EXPECT_FALSE(world.step({}).confirm) << "who tells nobody anything need not know";
+}
+
 TEST(Engine, EqualEventsGiveEqualEffects) {
   const DagPtr dag = DagBuilder("d").task("a").task("b", {"a"}).build();
   const auto tell = [&] {

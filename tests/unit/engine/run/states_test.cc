@@ -133,9 +133,15 @@ TEST_F(States, ANamespaceSharesItAndADagDoesNot) {
   const std::string shared = "run: x, state: {c: {write: n, scope: namespace}}, outputs: {values: {n: {json: n}}}";
   finish(start(loader("l", shared)), 5);
   EXPECT_EQ(stands("namespace:default"), "5 v1");
-  EXPECT_EQ(told(start(loader("m", shared))), "5 1");
-  EXPECT_EQ(told(start(loader("m", shared, "namespace: other,"))), "- 0") << "there is none, and no default";
-  EXPECT_EQ(told(start(loader("m"))), "0 0");
+  const auto told_to = [&](const DagPtr& dag) {
+    const RunId run = start(dag);
+    const std::string what = told(run);
+    finish(run, std::nullopt);
+    return what;
+  };
+  EXPECT_EQ(told_to(loader("m", shared)), "5 1");
+  EXPECT_EQ(told_to(loader("m", shared, "namespace: other,")), "- 0") << "there is none, and no default";
+  EXPECT_EQ(told_to(loader("m")), "0 0");
 }
 
 TEST_F(States, ExpressionsMayNameIt) {
@@ -224,7 +230,9 @@ TEST_F(States, WithAnAssetItMovesOnceThatIsVisibleAndNotWhereItWasChangedMeanwhi
     outputs.values.push_back({.name = "n", .value = Value(5)});
     world_->step({world_->finished(worker(), what, {}, std::move(outputs))});
     EXPECT_EQ(stands(), "");
-    if (meanwhile) EXPECT_EQ(set("dag:l", 100), std::nullopt);
+    if (meanwhile) {
+      EXPECT_EQ(set("dag:l", 100), std::nullopt);
+    }
     world_->step({AssetsPublished{what.key, what.attempt, {{.id = {1}, .at = {}, .etag = "e", .store_version = ""}}}});
     EXPECT_EQ(world_->state(run, "t"), meanwhile ? "failed" : "success");
     EXPECT_EQ(stands(), meanwhile ? "100 v1" : "5 v1");

@@ -36,6 +36,14 @@ std::shared_ptr<const ResolvedWork> full_work() {
   work.shell = "/bin/bash";
   work.command = {"a", "", "b c"};
   work.env = {{"B", "2"}, {"A", ""}};
+  work.secrets = {{.name = "P", .source = SecretRef::Source::kEnv, .place = "PGPASSWORD"},
+                  {.name = "T",
+                   .source = SecretRef::Source::kVault,
+                   .place = "team/ml",
+                   .key = "token",
+                   .mount = "kv",
+                   .as_file = true}};
+  work.store_credentials = false;
   work.inputs = {{.name = "parts", .path = "in/parts", .collection = true, .objects = {}}};
   work.inputs[0].objects.push_back({.name = "parts",
                                     .path = "0.csv",
@@ -74,6 +82,8 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
   EXPECT_EQ(a.shell, b.shell);
   EXPECT_EQ(a.command, b.command);
   EXPECT_EQ(a.env, b.env);
+  EXPECT_EQ(a.secrets, b.secrets);
+  EXPECT_EQ(a.store_credentials, b.store_credentials);
   EXPECT_EQ(a.values, b.values);
   EXPECT_EQ(a.timeout, b.timeout);
   EXPECT_EQ(a.kill_grace, b.kill_grace);

@@ -60,6 +60,38 @@ TEST_F(PodBookTest, MakesWhatIsWantedAndRemovesItAfterwards) {
   EXPECT_EQ(book_.size(), 0U);
 }
 
+constexpr std::string_view kRunningIn = R"({"phase": "Running", "containerStatuses": [
+    {"name": "task", "imageID": "ml@sha256:12", "state": {"running": {}}}]})";
+
+TEST_F(PodBookTest, TellsTheImageOnce) {
+  want();
+  expect(Did::kMake, made());
+  book_.shown(shown(order_, "u1", kRunning), now_);
+  book_.shown(shown(order_, "u0", kRunningIn), now_);  // Another one that had the name.
+  expect_news({Seen::kWaiting, Seen::kStarted});
+  book_.shown(shown(order_, "u1", kRunningIn), now_);
+  book_.shown(shown(order_, "u1", kRunningIn), now_);
+  const auto news = book_.take_news();
+  ASSERT_EQ(news.size(), 1U);
+  EXPECT_EQ(news[0], (PodSeen{.attempt = order_.what.attempt, .what = Seen::kImage, .message = "ml@sha256:12"}));
+}
+
+TEST_F(PodBookTest, TellsTheImageOfAPodThatHasGoneBefore) {
+  want();
+  expect(Did::kMake, made());
+  book_.release(order_.pod, now_);
+  expect(Did::kRemove, {.what = Came::kAbsent});
+  EXPECT_EQ(book_.size(), 0U);
+  (void)book_.take_news();
+  book_.deleted(shown(order_, "u1", kRunningIn), now_);
+  expect_news({Seen::kImage});
+  EXPECT_EQ(book_.size(), 0U);
+  Value other = shown(order_, "u2", kRunningIn);
+  put(object(*member(*other.as_map(), "metadata").as_map(), "labels"), kInstallationLabel, "another");
+  book_.deleted(other, now_);
+  expect_news({});
+}
+
 TEST_F(PodBookTest, AdoptsWhatItMadeWithoutHearingOfIt) {
   want();
   expect(Did::kMake, {.what = Came::kLater, .message = "the connection broke"});

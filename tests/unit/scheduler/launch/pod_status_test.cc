@@ -31,6 +31,22 @@ TEST(PodStatus, TellsWhyAPodDoesNotRunYet) {
          What::kWaiting, "ErrImagePull (container chappe-worker)");
 }
 
+TEST(PodStatus, NamesTheImageByItsDigest) {
+  const auto image = [](const std::string& id) {
+    return read_image(json(R"({"status": {"containerStatuses": [{"name": "proxy", "imageID": "other@sha256:00"},
+        {"name": "task", "imageID": ")" +
+                           id + R"("}]}})"));
+  };
+  EXPECT_EQ(image("registry/ml@sha256:abc"), "registry/ml@sha256:abc");
+  EXPECT_EQ(image("docker-pullable://registry/ml@sha256:abc"), "registry/ml@sha256:abc");
+  EXPECT_EQ(image("sha256:abc"), "sha256:abc") << "of an image that no registry knows";
+  EXPECT_EQ(image(""), "") << "its node has not said";
+  EXPECT_EQ(image("registry/ml:latest"), "") << "a tag can move";
+  EXPECT_EQ(image("a@sha256:" + std::string(kImageBytesMax - 9, '0')).size(), kImageBytesMax);
+  EXPECT_EQ(image("a@sha256:" + std::string(kImageBytesMax - 8, '0')), "");
+  EXPECT_EQ(read_image(json(R"({"status": {}})")), "");
+}
+
 TEST(PodStatus, KnowsWhatNoRepetitionMends) {
   expect(read(R"({"status": {"phase": "Pending", "containerStatuses": [
            {"name": "task", "state": {"waiting": {"reason": "InvalidImageName"}}}]}})"),

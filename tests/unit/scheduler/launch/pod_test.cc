@@ -51,10 +51,23 @@ TEST(Pod, IsNamedAndLabelledByItsAttempt) {
 TEST(Pod, RunsTheWorkerThatAnInitContainerBrought) {
   const Value pod = pod_of(some_task());
   EXPECT_EQ(text_at(first(pod, "initContainers"), "command"),
-            R"(["chappe","worker","--copy-to","/chappe/bin/chappe"])");
+            R"(["chappe-worker","--copy-to","/chappe/bin/chappe-worker"])");
   EXPECT_THAT(text_at(first(pod, "containers"), "command"),
-              HasSubstr(R"(["/chappe/bin/chappe","worker","--one-attempt","--scheduler","tcp://chappe:7331")"));
+              HasSubstr(R"(["/chappe/bin/chappe-worker","--one-attempt","--scheduler","tcp://chappe:7331")"));
   EXPECT_EQ(text_at(first(pod, "containers"), "env"), R"([{"name":"CHAPPE_JOIN_KEY","value":"k3y"}])");
+}
+
+TEST(Pod, HasKubernetesSecretsByReferenceAlone) {
+  WorkSpec work;
+  work.secrets = {{.name = "TOKEN", .source = SecretRef::Source::kKubernetes, .place = "api", .key = "token.txt"},
+                  {.name = "OTHER", .source = SecretRef::Source::kVault, .place = "ml", .key = "k", .mount = "secret"}};
+  Task task = some_task();
+  task.work = std::make_shared<const WorkSpec>(work);
+  const Value pod = pod_of(task, R"({"spec": {"containers": [{"name": "task", "env": [
+      {"name": "CHAPPE_SECRET_ENV", "value": "PG*"}, {"name": "CHAPPE_POD_SECRET_TOKEN", "value": "planted"}]}]}})");
+  EXPECT_EQ(text_at(first(pod, "containers"), "env"),
+            R"([{"name":"CHAPPE_SECRET_ENV","value":"PG*"},{"name":"CHAPPE_JOIN_KEY","value":"k3y"},)"
+            R"({"name":"CHAPPE_POD_SECRET_TOKEN","valueFrom":{"secretKeyRef":{"name":"api","key":"token.txt"}}}])");
 }
 
 TEST(Pod, AsksForTheResourcesOfItsTaskAndTheWorkers) {

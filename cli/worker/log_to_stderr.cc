@@ -1,4 +1,4 @@
-#include "cli/log_to_stderr.h"
+#include "cli/worker/log_to_stderr.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>

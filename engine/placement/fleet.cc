@@ -1,0 +1,62 @@
+#include "engine/placement/fleet.h"
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+namespace chappe {
+namespace {
+
+std::uint64_t workers_for(std::uint64_t all, std::uint64_t each) {
+  if (all == 0) return 0;
+  return each == 0 ? 1 : (all + each - 1) / each;
+}
+
+}  // namespace
+
+std::uint32_t Fleet::need_of(const FleetLoad& load) const {
+  std::uint64_t need = load.tasks > 0 ? 1 : 0;
+  if (load.each.cpu_milli > 0) {  // Else one shows how large they are.
+    need = std::max({need, workers_for(load.cpu_milli, load.each.cpu_milli),
+                     workers_for(load.memory_bytes, load.each.memory_bytes), workers_for(load.gpus, load.each.gpus)});
+  }
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(need, bounds_.least, bounds_.most));
+}
+
+FleetOrder Fleet::decide(std::uint32_t size, const FleetLoad& load, std::span<const FleetMember> members,
+                         MonoTime now) {
+  const std::uint32_t need = need_of(load);
+  if (need >= size) {
+    too_large_since_.reset();
+    resting_.clear();
+    return {.size = need, .resting = {}, .leaving = {}};
+  }
+  most_needed_ = too_large_since_ ? std::max(most_needed_, need) : need;
+  if (!too_large_since_) too_large_since_ = now;
+  if (size > bounds_.most) most_needed_ = std::min(most_needed_, bounds_.most);
+  if (now < *too_large_since_ + bounds_.shrink_after || most_needed_ >= size) {
+    return {.size = size, .resting = {}, .leaving = {}};
+  }
+  // Those that rest already, then those that have not joined, then those with the least to finish.
+  std::vector<const FleetMember*> order;
+  for (const FleetMember& member : members) order.push_back(&member);
+  std::sort(order.begin(), order.end(), [&](const FleetMember* one, const FleetMember* other) {
+    const auto rank = [&](const FleetMember* each) {
+      return std::tuple(!resting_.contains(each->pod), each->joined, each->attempts, each->pod);
+    };
+    return rank(one) < rank(other);
+  });
+  const std::size_t surplus = std::min<std::size_t>(size - most_needed_, order.size());
+  FleetOrder out{.size = size, .resting = {}, .leaving = {}};
+  for (std::size_t i = 0; i < surplus; ++i) {
+    // Told to rest before it is looked at again: what was on its way to it then is counted by now.
+    const bool rested = resting_.contains(order[i]->pod);
+    if (rested && order[i]->attempts == 0) out.leaving.insert(order[i]->pod);
+    out.resting.insert(order[i]->pod);
+  }
+  resting_ = out.resting;
+  out.size = size - static_cast<std::uint32_t>(out.leaving.size());
+  return out;
+}
+
+}  // namespace chappe

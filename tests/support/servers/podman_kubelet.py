@@ -1,0 +1,117 @@
+"""A node of the fake Kubernetes: each pod, as the scheduler made it, is run by `podman play kube`."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+Pod = dict[str, Any]
+SECONDS_MAX = 300.0
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class PodmanKubelet:
+    """`words`: podman, with its storage. What is not Kubernetes' of this world, podman leaves alone."""
+
+    def __init__(self, cluster: Any, words: list[str], directory: Path) -> None:
+        self.cluster, self.words, self.directory = cluster, words, directory
+        self.known: set[tuple[str, str]] = set()
+        self.stopping: set[tuple[str, str]] = set()
+        self.closed = False
+        self.lock = threading.Lock()
+
+    def has(self, key: tuple[str, str]) -> bool:
+        with self.lock:
+            return key in self.known
+
+    def podman(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self.words, *arguments], capture_output=True, text=True, timeout=SECONDS_MAX)
+
+    def added(self, namespace: str, name: str) -> None:
+        with self.lock:
+            self.known.add((namespace, name))
+        threading.Thread(target=self.run, args=((namespace, name),), daemon=True).start()
+
+    def run(self, key: tuple[str, str]) -> None:
+        with self.cluster.lock:
+            pod = copy.deepcopy(self.cluster.pods.get(key))
+        if pod is None:
+            return
+        uid = pod["metadata"]["uid"]
+        manifest = self.directory / f"{key[1]}.yaml"
+        # JSON is YAML. What the API server added is not the scheduler's.
+        manifest.write_text(json.dumps({**pod, "metadata": {n: pod["metadata"][n] for n in ("name", "labels", "annotations")},
+                                        "status": {}}))
+        played = self.podman("play", "kube", "--network", "host", str(manifest))
+        (self.directory / f"{key[1]}.play.log").write_text(played.stdout + played.stderr)
+        if played.returncode != 0:
+            state = {"waiting": {"reason": "CreateContainerError", "message": played.stderr.strip()[-300:]}}
+            self.tell(key, uid, "Pending", state, "")
+        else:
+            self.watch(key, uid)
+        with self.lock:
+            self.known.discard(key)
+        self.podman("pod", "rm", "--force", "--time", "0", key[1])
+        with self.cluster.lock:
+            there = self.cluster.pods.get(key)
+            goes = there is not None and "deletionTimestamp" in there["metadata"]
+        if goes:
+            self.cluster.remove(key)
+
+    def watch(self, key: tuple[str, str], uid: str) -> None:
+        container = f"{key[1]}-task"
+        told = ""
+        until = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < until and not self.closed:
+            seen = self.podman("inspect", "--type", "container", container)
+            if seen.returncode != 0:
+                return
+            found = json.loads(seen.stdout)[0]
+            image = found["ImageName"].rpartition(":")[0] + "@" + found["ImageDigest"]
+            status, code = found["State"]["Status"], found["State"]["ExitCode"]
+            if status == "exited":
+                (self.directory / f"{key[1]}.log").write_text(self.podman("logs", container).stderr)
+                reason = "OOMKilled" if found["State"].get("OOMKilled") else "Completed" if code == 0 else "Error"
+                ended = {"terminated": {"exitCode": code, "reason": reason}}
+                return self.tell(key, uid, "Succeeded" if code == 0 else "Failed", ended, image)
+            if status == "running" and told != status:
+                told = status
+                self.tell(key, uid, "Running", {"running": {"startedAt": now()}}, image)
+            self.stop_if_asked(key)
+
+    def tell(self, key: tuple[str, str], uid: str, phase: str, state: Pod, image: str) -> None:
+        status = {"name": "task", "image": "", "imageID": image, "state": state, "restartCount": 0}
+        self.cluster.set_status(key, {"phase": phase, "containerStatuses": [status]}, uid)
+
+    def stop_if_asked(self, key: tuple[str, str]) -> None:
+        with self.lock:
+            asked = key in self.stopping
+            self.stopping.discard(key)
+        if asked:
+            with self.cluster.lock:
+                pod = self.cluster.pods.get(key)
+                grace = pod["spec"].get("terminationGracePeriodSeconds", 30) if pod else 0
+            self.podman("pod", "stop", "--time", str(grace), key[1])
+
+    def stop(self, key: tuple[str, str]) -> None:
+        with self.lock:
+            self.stopping.add(key)
+
+    def evict(self, key: tuple[str, str]) -> None:
+        self.stop(key)
+
+    def lose(self, key: tuple[str, str]) -> None:
+        self.cluster.remove(key)
+
+    def close(self) -> None:
+        self.closed = True
+        self.podman("pod", "rm", "--all", "--force", "--time", "0")
