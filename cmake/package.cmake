@@ -1,12 +1,6 @@
 # The Debian package: `cmake --build build/release --target package`, then build/release/chappe_*.deb.
 include(GNUInstallDirs)
-install(TARGETS chappe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-# The static one where it was made (scripts/package sees to it): that is what can be copied into any image.
-install(CODE "set(worker ${CMAKE_SOURCE_DIR}/build/static/chappe-worker)
-  if(NOT EXISTS \${worker})
-    set(worker $<TARGET_FILE:chappe-worker>)
-  endif()
-  file(INSTALL \${worker} DESTINATION \${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR} USE_SOURCE_PERMISSIONS)")
+install(TARGETS chappe chappe-worker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 set(debian ${CMAKE_SOURCE_DIR}/deploy/debian)
 install(FILES ${debian}/chappe-scheduler.service ${debian}/chappe-worker.service DESTINATION /lib/systemd/system)
 install(FILES ${debian}/sysusers.conf DESTINATION /usr/lib/sysusers.d RENAME chappe.conf)

@@ -1,7 +1,4 @@
-// `chappe-worker`: a worker that brings all it needs, to be linked statically and put into any image.
-#include <nss.h>
-
-#include <array>
+// `chappe-worker`: a worker and nothing else, to be put into a pod beside what its task runs.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -39,14 +36,9 @@ void find_certificates() {
   for (const char* name : {"AWS_CA_BUNDLE", "VAULT_CACERT"}) ::setenv(name, beside.c_str(), 0);
 }
 
-/// glibc finds hosts through libraries that nsswitch.conf names and it loads, which a static program cannot do with
-/// those of another glibc. Files and DNS are built in: only these are asked.
-void resolve_without_plugins() { (void)::__nss_configure_lookup("hosts", "files dns"); }
-
 }  // namespace
 
 int run_worker_program(int argc, char** argv) {
-  resolve_without_plugins();
   find_certificates();
   WorkerOptions options;
   std::string log_level = "info";

@@ -16,7 +16,7 @@ NAMESPACE = "tasks"
 
 
 class FakeKubernetes:
-    def __init__(self, directory: Path, kubelet: str = "process", podman: list[str] | None = None) -> None:
+    def __init__(self, directory: Path, kubelet: str = "process") -> None:
         pods = directory / "pods"
         pods.mkdir()
         self.token = directory / "token"
@@ -25,17 +25,15 @@ class FakeKubernetes:
         script = ROOT / "tests" / "support" / "servers" / "fake_kubernetes.py"
         self.process = subprocess.Popen(
             [sys.executable, "-B", str(script), "--kubelet", kubelet, "--chappe", chappe_binary(),
-             "--directory", str(pods), "--token-file", str(self.token), "--podman", json.dumps(podman or ["podman"])],
+             "--directory", str(pods), "--token-file", str(self.token)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().decode().split()[1]
 
     @classmethod
-    def of(
-        cls, test: unittest.TestCase, cluster: Cluster, kubelet: str = "process", podman: list[str] | None = None
-    ) -> "FakeKubernetes":
-        fake = cls(cluster.directory, kubelet, podman)
+    def of(cls, test: unittest.TestCase, cluster: Cluster, kubelet: str = "process") -> "FakeKubernetes":
+        fake = cls(cluster.directory, kubelet)
         test.addCleanup(fake.close)
         return fake
 
@@ -45,10 +43,10 @@ class FakeKubernetes:
         self.process.wait(DEADLINE)
         self.process.stdout.close()
 
-    def options(self, *more: str, image: str = "chappe:test") -> list[str]:
+    def options(self, *more: str) -> list[str]:
         """Of a scheduler that makes its pods here."""
         return [
-            "--kubernetes-namespace", NAMESPACE, "--kubernetes-api", self.url, "--kubernetes-image", image,
+            "--kubernetes-namespace", NAMESPACE, "--kubernetes-api", self.url, "--kubernetes-image", "chappe:test",
             "--kubernetes-token-file", str(self.token), *more,
         ]
 

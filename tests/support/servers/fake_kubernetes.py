@@ -1,10 +1,10 @@
 """A Kubernetes API server for tests: the pods of all namespaces, written to what was seen of a real one.
 
-    python3 fake_kubernetes.py --kubelet steps|none|process|podman [--chappe PATH] [--directory DIR] [--podman WORDS]
+    python3 fake_kubernetes.py --kubelet steps|none|process [--chappe PATH] [--directory DIR]
 
 Prints "url http://127.0.0.1:PORT" when it serves; ends with its standard input. Kubelets: `none` leaves pods alone (a test
 moves them); `steps` takes each through its phases and runs nothing; `process` really runs a pod's containers as processes
-of this machine, the volumes as directories; `podman` hands each pod as it is to `podman play kube` (podman_kubelet.py).
+of this machine, the volumes as directories.
 
 The API: create, get, delete, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds), patch of pods'
 annotations; of Deployments get, and patch of their scale. What a test
@@ -47,8 +47,6 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-
-from podman_kubelet import PodmanKubelet
 
 Pod = dict[str, Any]
 EVENTS_KEPT = 100_000
@@ -638,8 +636,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kubelet", choices=("none", "steps", "process", "podman"), default="none")
-    parser.add_argument("--podman", default='["podman"]', help="its words, as JSON")
+    parser.add_argument("--kubelet", choices=("none", "steps", "process"), default="none")
     parser.add_argument("--chappe", default=os.environ.get("CHAPPE", ""))
     parser.add_argument("--directory", default="")
     parser.add_argument("--token-file", default="")
@@ -650,8 +647,6 @@ def main() -> None:
         cluster.kubelet = Steps(cluster)
     elif options.kubelet == "process":
         cluster.kubelet = Processes(cluster, options.chappe, directory)
-    elif options.kubelet == "podman":
-        cluster.kubelet = PodmanKubelet(cluster, json.loads(options.podman), directory)
     Handler.cluster, Handler.token = cluster, options.token_file
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
