@@ -223,7 +223,8 @@ class CommandLine {
     argo->fallthrough();
     argo->add_option("file", file_, "Argo's YAML")->required();
     argo->add_option("--output", output_file_, "Where to write the DAG file; default: stdout");
-    does(argo, [this] { return import_argo_file(file_, output_file_); });
+    argo->add_flag("--processes", all_, "Let tasks be processes of the worker; images become comments");
+    does(argo, [this] { return import_argo_file(file_, output_file_, all_); });
   }
 
   void add_run_commands() {

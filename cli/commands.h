@@ -45,8 +45,9 @@ int plan_file(const Session& session, const RunOptions& options);
 int print_schema();
 
 // import.cc
-/// An Argo Workflow as a DAG file, on stdout or in `output`; what did not carry over on stderr.
-int import_argo_file(const std::string& file, const std::string& output);
+/// An Argo Workflow as a DAG file, on stdout or in `output`; what did not carry over on stderr. `processes`: its tasks
+/// run without containers.
+int import_argo_file(const std::string& file, const std::string& output, bool processes);
 
 // cron.cc
 struct CronOptions {
