@@ -39,6 +39,7 @@ constexpr Route kRoutes[] = {
     {kPost, "/api/v1/dags/{dag}/pause", kOperate, kSmall, kMetadata, pause_dag},
     {kPost, "/api/v1/dags/{dag}/unpause", kOperate, kSmall, kMetadata, unpause_dag},
     {kPost, "/api/v1/dags/{dag}/runs", kOperate, kParams, kMetadata, trigger_dag},
+    {kPost, "/api/v1/plan", kRead, kDagFile, kObjects, plan_run},
     {kPost, "/api/v1/runs", kAuthor, kDagFile, kMetadata, submit_run},
     {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs},
     {kGet, "/api/v1/runs/{run}", kRead, kNoBody, kMetadata, show_run},

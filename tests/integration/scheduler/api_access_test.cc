@@ -41,6 +41,7 @@ const std::vector<Promise>& promises() {
       {"POST", "/api/v1/dags/*/pause", kOperator},
       {"POST", "/api/v1/dags/*/unpause", kOperator},
       {"POST", "/api/v1/dags/*/runs", kOperator},
+      {"POST", "/api/v1/plan", kViewer},
       {"POST", "/api/v1/runs", kAuthor},
       {"GET", "/api/v1/runs", kViewer},
       {"GET", "/api/v1/runs/*", kViewer},
