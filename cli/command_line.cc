@@ -199,10 +199,18 @@ class CommandLine {
     validate->add_option("file", files_, "DAG files")->required();
     does(validate, [this] { return validate_files(session_, files_); });
 
-    CLI::App* plan = add("plan", "Show what a run of a file would do, and when it would start by itself");
+    CLI::App* plan = add("plan", "Show what a file and a run of it would do, and when it would start by itself");
     plan->add_option("file", run_.target, "A DAG file")->required();
     add_params(plan);
+    plan->add_option("--logical-time", run_.logical_time, "What time the run is about (ISO 8601)");
     does(plan, [this] { return plan_file(session_, run_); });
+
+    CLI::App* test = add("test", "Run the tests that DAG files hold, each on its own, without a cluster");
+    test->add_option("file", test_.paths, "DAG files, or folders of them")->required();
+    test->add_option("-t,--test", test_.test, "Only tests with this in their names");
+    test->add_option("--junit", test_.junit, "Write a report here, too, as JUnit's XML");
+    test->add_flag("--keep", test_.keep, "Keep what each test ran in, to look at");
+    does(test, [this] { return test_files(session_, test_); });
 
     CLI::App* cron = add("cron", "Show when a cron expression fires next");
     cron->add_option("expression", cron_.expression, "Five fields in one word: '30 3 * * 1', or @daily and the like")
@@ -224,7 +232,8 @@ class CommandLine {
     argo->fallthrough();
     argo->add_option("file", file_, "Argo's YAML")->required();
     argo->add_option("--output", output_file_, "Where to write the DAG file; default: stdout");
-    does(argo, [this] { return import_argo_file(file_, output_file_); });
+    argo->add_flag("--processes", all_, "Let tasks be processes of the worker; images become comments");
+    does(argo, [this] { return import_argo_file(file_, output_file_, all_); });
   }
 
   void add_run_commands() {
@@ -418,6 +427,7 @@ class CommandLine {
   SchedulerOptions scheduler_;
   WorkerOptions worker_;
   RunOptions run_;
+  TestOptions test_;
   ListOptions list_;
   AliasOptions alias_;
   CronOptions cron_;

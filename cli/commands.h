@@ -41,12 +41,26 @@ struct RunOptions {
 
 // check.cc
 int validate_files(const Session& session, const std::vector<std::string>& files);
-int plan_file(const Session& session, const RunOptions& options);
 int print_schema();
 
+// plan.cc
+/// Of `options`: target, parameters and logical time.
+int plan_file(const Session& session, const RunOptions& options);
+
+// test_dag.cc
+struct TestOptions {
+  std::vector<std::string> paths;  ///< Files, and folders of files.
+  std::string test;                ///< Only tests with this in their names.
+  std::string junit;               ///< Where to write a report as JUnit's XML; "": nowhere.
+  bool keep = false;               ///< What each test ran in stays.
+};
+/// Runs the tests that DAG files hold. Exit code 3 where one fails.
+int test_files(const Session& session, const TestOptions& options);
+
 // import.cc
-/// An Argo Workflow as a DAG file, on stdout or in `output`; what did not carry over on stderr.
-int import_argo_file(const std::string& file, const std::string& output);
+/// An Argo Workflow as a DAG file, on stdout or in `output`; what did not carry over on stderr. `processes`: its tasks
+/// run without containers.
+int import_argo_file(const std::string& file, const std::string& output, bool processes);
 
 // cron.cc
 struct CronOptions {

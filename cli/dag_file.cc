@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 
 #include "cli/state_dir.h"
 #include "proto/json/json.h"
 
 namespace chappe::cli {
 namespace {
+
+constexpr std::size_t kFilesMax = 100'000;
 
 ParamType type_in(const Dag* dag, const std::string& name) {
   if (dag == nullptr) return ParamType::kString;
@@ -46,11 +50,35 @@ Result<ValueMap> read_params_file(const std::string& file) {
 
 }  // namespace
 
+Result<std::vector<std::string>> find_dag_files(const std::vector<std::string>& paths) {
+  std::vector<std::string> out;
+  for (const std::string& path : paths) {
+    std::error_code failed;
+    if (!std::filesystem::is_directory(path, failed)) {
+      out.push_back(path);
+      continue;
+    }
+    const auto first = static_cast<std::ptrdiff_t>(out.size());
+    for (auto entry = std::filesystem::recursive_directory_iterator(path, failed);
+         !failed && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failed)) {
+      const auto extension = entry->path().extension();
+      if ((extension == ".yaml" || extension == ".yml") && entry->is_regular_file(failed)) out.push_back(entry->path());
+      if (out.size() > kFilesMax) return fail(ErrorCode::kInvalidInput, path + " holds more than 100,000 DAG files");
+    }
+    if (failed) return fail(ErrorCode::kInvalidInput, fmt::format("cannot list {}: {}", path, failed.message()));
+    std::sort(out.begin() + first, out.end());
+    if (out.size() == static_cast<std::size_t>(first)) {
+      return fail(ErrorCode::kInvalidInput, fmt::format("no *.yaml or *.yml file is in {}", path));
+    }
+  }
+  return out;
+}
+
 Result<DagFile> load_dag_file(const std::string& file) {
   auto text = read_file(file, kDagFileMax);
   if (!text) return fail(text.error());
   LoadedDag loaded = load_dag(*text, file);
-  return DagFile{file, *std::move(text), std::move(loaded.dag), std::move(loaded.diagnostics)};
+  return DagFile{file, *std::move(text), std::move(loaded.dag), std::move(loaded.diagnostics), std::move(loaded.tests)};
 }
 
 void show_diagnostics(const std::vector<Diagnostic>& diagnostics, const Output& output) {
@@ -65,6 +93,27 @@ void show_diagnostics(const std::vector<Diagnostic>& diagnostics, const Output& 
                  word, text.substr(at + word.size()));
     }
   }
+}
+
+std::string difference(const std::string& before, const std::string& after) {
+  std::map<std::string, std::string> old;
+  for (DagPart& part : dag_parts(before)) old[std::move(part.name)] = std::move(part.canonical);
+  std::vector<std::string> told;
+  for (const DagPart& part : dag_parts(after)) {
+    const auto found = old.find(part.name);
+    if (found == old.end()) {
+      told.push_back(part.name + " is new");
+    } else {
+      if (found->second != part.canonical) told.push_back(part.name + " differs");
+      old.erase(found);
+    }
+  }
+  for (const auto& [name, canonical] : old) told.push_back(name + " is gone");
+  constexpr std::size_t kToldMax = 20;
+  const std::size_t more = told.size() - std::min(told.size(), kToldMax);
+  told.resize(told.size() - more);
+  if (more > 0) told.push_back(fmt::format("and {} more", more));
+  return fmt::format("{}", fmt::join(told, ", "));
 }
 
 Result<ValueMap> read_params(const Dag* dag, const std::string& params_file, const std::vector<std::string>& given,

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
 #include "cli/commands.h"
@@ -11,33 +10,6 @@
 
 namespace chappe::cli {
 namespace {
-
-constexpr std::size_t kFilesMax = 100'000;
-
-/// The DAG files that `paths` name: themselves, or all beneath a folder, by name.
-Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths) {
-  std::vector<std::string> out;
-  for (const std::string& path : paths) {
-    std::error_code failed;
-    if (!std::filesystem::is_directory(path, failed)) {
-      out.push_back(path);
-      continue;
-    }
-    const auto first = static_cast<std::ptrdiff_t>(out.size());
-    for (auto entry = std::filesystem::recursive_directory_iterator(path, failed);
-         !failed && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failed)) {
-      const auto extension = entry->path().extension();
-      if ((extension == ".yaml" || extension == ".yml") && entry->is_regular_file(failed)) out.push_back(entry->path());
-      if (out.size() > kFilesMax) return fail(ErrorCode::kInvalidInput, path + " holds more than 100,000 DAG files");
-    }
-    if (failed) return fail(ErrorCode::kInvalidInput, fmt::format("cannot list {}: {}", path, failed.message()));
-    std::sort(out.begin() + first, out.end());
-    if (out.size() == static_cast<std::size_t>(first)) {
-      return fail(ErrorCode::kInvalidInput, fmt::format("no *.yaml or *.yml file is in {}", path));
-    }
-  }
-  return out;
-}
 
 /// All files, if each is right and no two are of one DAG. Complains otherwise.
 std::optional<std::vector<DagFile>> load_all(const std::vector<std::string>& names, const Output& output) {
@@ -63,28 +35,6 @@ std::optional<std::vector<DagFile>> load_all(const std::vector<std::string>& nam
   }
   if (!right) return std::nullopt;
   return out;
-}
-
-/// "task a is new, task b is gone, schedule differs"
-std::string difference(const std::string& before, const std::string& after) {
-  std::map<std::string, std::string> old;
-  for (DagPart& part : dag_parts(before)) old[std::move(part.name)] = std::move(part.canonical);
-  std::vector<std::string> told;
-  for (const DagPart& part : dag_parts(after)) {
-    const auto found = old.find(part.name);
-    if (found == old.end()) {
-      told.push_back(part.name + " is new");
-    } else {
-      if (found->second != part.canonical) told.push_back(part.name + " differs");
-      old.erase(found);
-    }
-  }
-  for (const auto& [name, canonical] : old) told.push_back(name + " is gone");
-  constexpr std::size_t kToldMax = 20;
-  const std::size_t more = told.size() - std::min(told.size(), kToldMax);
-  told.resize(told.size() - more);
-  if (more > 0) told.push_back(fmt::format("and {} more", more));
-  return fmt::format("{}", fmt::join(told, ", "));
 }
 
 std::string next_run(const Value& deployed) {
@@ -173,7 +123,7 @@ int change(const Session& session, std::string_view method, const std::string& p
 }  // namespace
 
 int deploy_files(const Session& session, const std::vector<std::string>& paths) {
-  const auto names = files_of(paths);
+  const auto names = find_dag_files(paths);
   if (!names) return complain(names.error().message, kUsage);
   const auto files = load_all(*names, session.output);
   if (!files) return complain("nothing was deployed", kUsage);

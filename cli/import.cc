@@ -22,10 +22,10 @@ bool write_file(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-int import_argo_file(const std::string& file, const std::string& output) {
+int import_argo_file(const std::string& file, const std::string& output, bool processes) {
   const auto text = read_file(file, kDagFileMax);
   if (!text) return complain(text.error().message, kUsage);
-  const auto imported = import_argo(*text, file);
+  const auto imported = import_argo(*text, file, {.images = !processes});
   if (!imported) {
     fmt::print(stderr, "{}\n", printable(imported.error().message));
     return kUsage;

@@ -64,7 +64,22 @@ Output make_output(const std::string& format, bool no_colour) {
 }
 
 std::string coloured_state(std::string_view state, bool colour) {
+  if (state == "none") state = "waiting";  // For what comes before it; to people that is one thing.
   return colour ? fmt::format("{}{}{}", colour_of(state), state, kReset) : std::string(state);
+}
+
+std::string told_counts(const Value& counts, std::string_view between, bool colour) {
+  std::vector<std::pair<std::string, std::int64_t>> told;
+  if (counts.as_map() == nullptr) return "";
+  for (const auto& [state, count] : *counts.as_map()) {
+    const std::string word = coloured_state(state, colour);
+    auto known = std::find_if(told.begin(), told.end(), [&](const auto& one) { return one.first == word; });
+    if (known == told.end()) known = told.insert(known, {word, 0});
+    known->second += number_of(counts, state);
+  }
+  std::string out;
+  for (const auto& [word, count] : told) out += fmt::format("{}{} {}", out.empty() ? "" : between, count, word);
+  return out;
 }
 
 std::string bold(std::string_view text, bool colour) {

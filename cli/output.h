@@ -26,8 +26,10 @@ struct Output {
 /// Looks at the terminal and NO_COLOR. `format`: "table" or "json".
 Output make_output(const std::string& format, bool no_colour);
 
-/// The state's name in its colour.
+/// The state's name in its colour; `none` is told as waiting.
 std::string coloured_state(std::string_view state, bool colour);
+/// Instances by state, each state once as coloured_state() tells it: "3 success, 2 waiting". `counts`: as the API's.
+std::string told_counts(const Value& counts, std::string_view between, bool colour);
 std::string bold(std::string_view text, bool colour);
 std::string faint(std::string_view text, bool colour);
 

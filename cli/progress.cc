@@ -115,13 +115,8 @@ std::string Progress::summary_line(WallTime now) const {
   std::string line = fmt::format("{} {} {}", bold(printable(text_of(run_, "dag")), output_.colour_err),
                                  text_of(run_, "id"), coloured_state(state(), output_.colour_err));
   line += " " + duration_between(run_.find("created_at"), run_.find("ended_at"), now);
-  if (counts_.as_map() == nullptr) return line;
-  line += " ";
-  for (const auto& [name, count] : *counts_.as_map()) {
-    line +=
-        fmt::format("  {} {}", to_text(count), coloured_state(name == "none" ? "to come" : name, output_.colour_err));
-  }
-  return line;
+  const std::string counts = told_counts(counts_, "  ", output_.colour_err);
+  return counts.empty() ? line : line + "   " + counts;
 }
 
 std::vector<std::string> Progress::block(std::size_t rows, std::size_t columns, WallTime now) const {

@@ -75,13 +75,8 @@ std::string events_line(const Value& run) {
 }
 
 std::string counts_line(const Value& run, const Output& output) {
-  std::string line;
   const Value* counts = run.find("counts");
-  if (counts == nullptr || counts->as_map() == nullptr) return line;
-  for (const auto& [state, count] : *counts->as_map()) {
-    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", to_text(count), coloured_state(state, output.colour_out));
-  }
-  return line;
+  return counts == nullptr ? "" : told_counts(*counts, ", ", output.colour_out);
 }
 
 void print_run_head(const Value& run, const Output& output) {

@@ -67,6 +67,10 @@ ABSENT(RTMP_SetupURL)
 ABSENT(RTMP_Write)
 
 /* NORM */
+const void* NORM_INSTANCE_INVALID = 0;
+const void* NORM_OBJECT_INVALID = 0;
+const void* NORM_SESSION_INVALID = 0;
+const unsigned NORM_NODE_ANY = 0xffffffff;
 ABSENT(NormCreateInstance)
 ABSENT(NormCreateSession)
 ABSENT(NormDestroyInstance)

@@ -17,7 +17,7 @@ std::string ImportNote::text() const {
   return fmt::format("{}:{}:{}: note: {}", file, line, column, message);
 }
 
-Result<ImportedDag> import_argo(std::string_view text, std::string_view file) {
+Result<ImportedDag> import_argo(std::string_view text, std::string_view file, ImportOptions options) {
   const yaml::Tree tree = yaml::parse(text);
   const auto refuse = [&](const yaml::Place& place, std::string_view message) -> Result<ImportedDag> {
     if (place.line == 0) return fail(ErrorCode::kInvalidInput, fmt::format("{}: error: {}", file, message));
@@ -25,14 +25,15 @@ Result<ImportedDag> import_argo(std::string_view text, std::string_view file) {
   };
   if (!tree.problems.empty()) return refuse(tree.problems[0].place, tree.problems[0].message);
   if (tree.root == nullptr || !tree.root->is_map()) return refuse({}, "this is no Argo Workflow");
-  return argo::Importer(*tree.root, file).run();
+  return argo::Importer(*tree.root, file, options).run();
 }
 
 namespace argo {
 
 using yaml::Node;
 
-Importer::Importer(const Node& root, std::string_view file) : root_(root), file_(file) {}
+Importer::Importer(const Node& root, std::string_view file, ImportOptions options)
+    : root_(root), file_(file), options_(options) {}
 
 Error Importer::error_at(const Node& node, std::string message) const {
   return {ErrorCode::kInvalidInput,
@@ -113,9 +114,7 @@ Result<ImportedDag> Importer::run() {
   write_head(out);
   write_params(out);
   write_schedule(out);
-  if (shells_.size() == 1) {
-    out.set("defaults", Yaml::map().set("shell", Yaml::text(*shells_.begin())));
-  }
+  write_defaults(out);
   if (tasks.empty()) note(*spec_, "there are no tasks");
   out.set("tasks", std::move(tasks.block()));
   if (!handlers.empty()) out.set("handlers", Yaml::map().set("exit", std::move(handlers.block())).block());
@@ -126,6 +125,18 @@ Result<ImportedDag> Importer::run() {
   });
   imported.notes = std::move(notes_);
   return imported;
+}
+
+void Importer::write_defaults(Yaml& out) {
+  Yaml defaults = Yaml::map();
+  if (shells_.size() == 1) defaults.set("shell", Yaml::text(*shells_.begin()));
+  if (has_images_) {
+    note_once(*spec_,
+              "containers see the network and may write anywhere, as they could before: take 'container' out of "
+              "'defaults' where no task needs it");
+    defaults.set("container", Yaml::map().set("network", Yaml::text("bridge")).set("read_only", Yaml::raw("false")));
+  }
+  if (!defaults.empty()) out.set("defaults", std::move(defaults));
 }
 
 /// What the loader has against it is for a person to finish: never nothing said.

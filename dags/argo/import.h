@@ -36,8 +36,12 @@ struct ImportedDag {
   std::vector<ImportNote> notes;  ///< In the order of the file; at most kImportNotesMax.
 };
 
+struct ImportOptions {
+  bool images = true;  ///< Containers stay containers; else their tasks are processes, and images stand in comments.
+};
+
 /// `file` names the text in notes and errors. Errors: kInvalidInput, "FILE:LINE:COLUMN: error: ...": the text is no
 /// Argo Workflow, or one whose templates stand elsewhere.
-Result<ImportedDag> import_argo(std::string_view text, std::string_view file);
+Result<ImportedDag> import_argo(std::string_view text, std::string_view file, ImportOptions options = {});
 
 }  // namespace chappe

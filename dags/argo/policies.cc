@@ -63,6 +63,7 @@ void Importer::write_policies(Yaml& out, std::size_t task, const Site& site) {
     if (resources != nullptr) write_resources(out, task, *resources);
   }
   if (const Node* synchronization = body.find("synchronization")) write_locks(out, task, *synchronization, site);
+  if (const Node* memoize = body.find("memoize")) write_cache(out, task, *memoize, site);
   if (const auto priority = integer_of(body.find("priority")); priority && std::abs(*priority) <= 1'000'000) {
     out.set("priority", Yaml::number(*priority));
   }
@@ -84,12 +85,28 @@ void Importer::write_policies(Yaml& out, std::size_t task, const Site& site) {
              "timeout",
              "retryStrategy",
              "synchronization",
+             "memoize",
              "priority",
              "metadata",
              "parallelism",
              "failFast",
              "archiveLocation"},
             "a template's", task);
+}
+
+/// Argo finds a result by its key in a config map, whatever the workflow; Chappe in the namespace, task by task.
+void Importer::write_cache(Yaml& out, std::size_t task, const Node& memoize, const Site& site) {
+  const Node* key = memoize.find("key");
+  const bool works = tasks_[task].body->find("container") != nullptr || tasks_[task].body->find("script") != nullptr;
+  if (!works || key == nullptr || !key->is_scalar() || key->text.empty()) {
+    return note(memoize, "'memoize' is taken over with a key, of a template that runs something", task);
+  }
+  Yaml whole = Yaml::map();
+  whole.set("key", Yaml::text(as_template(resolve(*key, site), task))).set("scope", Yaml::text("namespace"));
+  const Node* age = memoize.find("maxAge");
+  if (const auto ttl = age == nullptr ? std::nullopt : duration_of(*age, task)) whole.set("ttl", Yaml::text(*ttl));
+  out.set("cache", std::move(whole));
+  note_once(memoize, "a result is found by its key and the task's id; 'cache: auto' would look at what makes it");
 }
 
 // ---- Retries ------------------------------------------------------------------------------------------------------

@@ -184,13 +184,26 @@ std::string Importer::variable_for(const Piece& piece, std::size_t task) {
   }
 }
 
+void Importer::write_image(Yaml& out, std::size_t task, const Node& container, const Node& image, const Site& site) {
+  const bool runs = container.find("command") != nullptr;  // Else what it runs is in the image: the task fails.
+  if (!options_.images || !runs) {
+    if (runs) note_once(image, "images are not used: tasks run as processes of the worker; they stand in comments");
+    std::vector<std::string>& comments = tasks_[task].comments;
+    const std::string line = "image: " + image.text;
+    if (std::find(comments.begin(), comments.end(), line) == comments.end()) comments.insert(comments.begin(), line);
+    return;
+  }
+  has_images_ = true;
+  out.set("image", Yaml::text(as_template(resolve(image, site), task)));
+  const std::string pull = text_of(container, "imagePullPolicy");
+  if (pull != "Always" && pull != "Never") return;
+  out.set("container", Yaml::map().set("pull", Yaml::text(pull == "Always" ? "always" : "never")));
+}
+
 void Importer::write_container(Yaml& out, std::size_t task, const Node& container, const Site& site) {
   const bool is_script = container.find("source") != nullptr;
   if (const Node* image = container.find("image"); image != nullptr && image->is_scalar()) {
-    note_once(*image, "images are not used: tasks run as processes of the worker; the images stand in comments");
-    std::vector<std::string>& comments = tasks_[task].comments;
-    const std::string line = "image: " + image->text;
-    if (std::find(comments.begin(), comments.end(), line) == comments.end()) comments.insert(comments.begin(), line);
+    write_image(out, task, container, *image, site);
   }
   note_keys(container, {"name", "image", "command", "args", "source", "env", "resources", "imagePullPolicy"},
             "a container's", task);

@@ -98,7 +98,7 @@ struct PathChange {
 
 class Importer {
  public:
-  Importer(const yaml::Node& root, std::string_view file);
+  Importer(const yaml::Node& root, std::string_view file, ImportOptions options);
   Result<ImportedDag> run();
 
  private:
@@ -130,6 +130,7 @@ class Importer {
   Yaml write_param(const yaml::Node& param, const std::string& name);
   void write_schedule(Yaml& out);
   void write_shell(Yaml& out);
+  void write_defaults(Yaml& out);
   void check_result(ImportedDag& out);
 
   // ---- flatten.cc ----
@@ -197,6 +198,7 @@ class Importer {
   void write_when(Yaml& out, std::size_t task);
   void write_work(Yaml& out, std::size_t task);
   void write_container(Yaml& out, std::size_t task, const yaml::Node& container, const Site& site);
+  void write_image(Yaml& out, std::size_t task, const yaml::Node& container, const yaml::Node& image, const Site& site);
   void write_command(Yaml& out, std::size_t task, const std::vector<Text>& command, const std::vector<Text>& args);
   void write_script(Yaml& out, std::size_t task, const std::string& shell, const Text& script);
   std::string foreign_script(std::size_t task, const std::string& shell, std::string source);
@@ -231,6 +233,7 @@ class Importer {
 
   // ---- policies.cc ----
   void write_policies(Yaml& out, std::size_t task, const Site& site);
+  void write_cache(Yaml& out, std::size_t task, const yaml::Node& memoize, const Site& site);
   void write_retry(Yaml& out, std::size_t task, const yaml::Node& retry);
   void write_backoff(Yaml& out, Yaml& whole, const yaml::Node& backoff, std::int64_t limit, std::size_t task);
   void write_retry_condition(Yaml& out, std::size_t task, const yaml::Node& expression);
@@ -240,6 +243,7 @@ class Importer {
 
   const yaml::Node& root_;
   std::string file_;
+  ImportOptions options_;
   const yaml::Node* spec_ = nullptr;
   const yaml::Node* cron_ = nullptr;  ///< The spec of a CronWorkflow.
   std::vector<ImportNote> notes_;
@@ -261,6 +265,7 @@ class Importer {
   std::vector<Key> keys_;                                 ///< Objects that tasks write.
   std::vector<std::pair<std::string, std::string>> env_;  ///< Of the task that is being written.
   std::set<std::string> shells_;                          ///< Of all scripts.
+  bool has_images_ = false;                               ///< Some task runs in a container.
   bool handles_failure_ = false;                          ///< Some `depends` lets a task begin after a failure.
   std::size_t handlers_from_ = 0;
 };

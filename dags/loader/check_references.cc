@@ -20,23 +20,6 @@ std::string path_of(const Dag& dag, const std::vector<std::uint32_t>& cycle) {
   return out + dag.tasks[cycle[0]].id;
 }
 
-std::vector<std::string> names_of_values(const Task& task) {
-  std::vector<std::string> out;
-  if (task.wait != nullptr) return output_names(*task.wait);
-  if (task.human != nullptr) return output_names(*task.human);
-  if (task.work == nullptr) return out;
-  for (const OutputValue& value : task.work->values) out.push_back(value.name);
-  return out;
-}
-
-const OutputArtifact* find_artifact(const Task& task, const std::string& name) {
-  if (task.work == nullptr) return nullptr;
-  for (const OutputArtifact& output : task.work->outputs) {
-    if (output.name == name) return &output;
-  }
-  return nullptr;
-}
-
 /// "; did you mean 'x'?", else "; it has a, b", else "; it has none".
 std::string choices(const std::string& word, const std::vector<std::string>& names) {
   if (names.empty()) return "; it has none";
@@ -50,10 +33,57 @@ bool may_end_without_outputs(const Task& task) {
   return task.foreach && task.foreach->on_empty == ForEach::OnEmpty::kSucceed && task.foreach->items.empty();
 }
 
+/// What expressions say of tasks: is there such a thing?
+class MentionCheck {
+ public:
+  MentionCheck(Complaints& complaints, const Dag& dag) : complaints_(complaints), dag_(dag) {}
+
+  /// The task that is named, unless there is something to complain of.
+  std::optional<std::uint32_t> target_of(const TaskMention& mention) {
+    const auto& path = mention.reference.path;
+    if (path.size() < 2) return complain(mention, "'tasks' needs a task: tasks.ID.outputs.NAME or tasks.ID.status");
+    const auto target = dag_.find(path[1]);
+    if (!target) return complain(mention, fmt::format("there is no task '{}'{}", path[1], near_task(path[1])));
+    const Task& task = dag_.tasks[*target];
+    if (path.size() < 3 || (path[2] != "outputs" && path[2] != "status")) {
+      return complain(mention,
+                      fmt::format("of a task there are 'outputs' and 'status': tasks.{}.outputs.NAME", task.id));
+    }
+    if (path[2] == "status" && path.size() > 3) return complain(mention, "'status' is a text and has no members");
+    const auto names = names_of_values(task);
+    if (path[2] == "outputs" && path.size() < 4) {
+      return complain(mention, fmt::format("name one of the outputs of '{}'{}", task.id, choices("", names)));
+    }
+    if (path[2] == "outputs" && std::find(names.begin(), names.end(), path[3]) == names.end()) {
+      return complain(mention,
+                      fmt::format("task '{}' has no output value '{}'{}", task.id, path[3], choices(path[3], names)));
+    }
+    return target;
+  }
+
+ private:
+  std::nullopt_t complain(const TaskMention& mention, std::string message) {
+    complaints_.error(*mention.node, mention.offset + mention.reference.offset, std::move(message));
+    return std::nullopt;
+  }
+
+  std::string near_task(const std::string& id) {
+    constexpr std::uint32_t kSuggestionsMax = 20;
+    if (suggestions_++ >= kSuggestionsMax) return "";
+    std::vector<std::string> ids;
+    for (const Task& task : dag_.tasks) ids.push_back(task.id);
+    return Reader::suggestion(id, ids);
+  }
+
+  Complaints& complaints_;
+  const Dag& dag_;
+  std::uint32_t suggestions_ = 0;
+};
+
 class ReferenceCheck {
  public:
   ReferenceCheck(Complaints& complaints, const Dag& dag, const Names& names, const TaskReader& tasks)
-      : complaints_(complaints), dag_(dag), names_(names), tasks_(tasks) {}
+      : complaints_(complaints), dag_(dag), names_(names), tasks_(tasks), mentions_(complaints, dag) {}
 
   void run() {
     for (const SourceMention& source : tasks_.sources()) check_source(source);
@@ -119,35 +149,11 @@ class ReferenceCheck {
   }
 
   void check_mention(const TaskMention& mention) {
-    const auto& path = mention.reference.path;
-    if (path.size() < 2) return complain(mention, "'tasks' needs a task: tasks.ID.outputs.NAME or tasks.ID.status");
-    const auto target = dag_.find(path[1]);
-    if (!target) return complain(mention, fmt::format("there is no task '{}'{}", path[1], near_task(path[1])));
-    const Task& task = dag_.tasks[*target];
-    if (path.size() < 3 || (path[2] != "outputs" && path[2] != "status")) {
-      return complain(mention,
-                      fmt::format("of a task there are 'outputs' and 'status': tasks.{}.outputs.NAME", task.id));
-    }
-    if (path[2] == "status" && path.size() > 3) return complain(mention, "'status' is a text and has no members");
-    const auto names = names_of_values(task);
-    if (path[2] == "outputs" && path.size() < 4) {
-      return complain(mention, fmt::format("name one of the outputs of '{}'{}", task.id, choices("", names)));
-    }
-    if (path[2] == "outputs" && std::find(names.begin(), names.end(), path[3]) == names.end()) {
-      return complain(mention,
-                      fmt::format("task '{}' has no output value '{}'{}", task.id, path[3], choices(path[3], names)));
-    }
+    const auto target = mentions_.target_of(mention);
+    if (!target) return;
     if (*target == mention.task) return complain(mention, "a task cannot know its own outputs and status");
     questions_.push_back({.task = mention.task, .ancestor = *target});
     asked_by_.push_back(&mention);
-  }
-
-  std::string near_task(const std::string& id) {
-    constexpr std::uint32_t kSuggestionsMax = 20;
-    if (suggestions_++ >= kSuggestionsMax) return "";
-    std::vector<std::string> ids;
-    for (const Task& task : dag_.tasks) ids.push_back(task.id);
-    return Reader::suggestion(id, ids);
   }
 
   // ---- Upstream, and there? ----
@@ -246,10 +252,32 @@ class ReferenceCheck {
   const TaskReader& tasks_;
   std::vector<UpstreamQuestion> questions_;
   std::vector<const TaskMention*> asked_by_;
-  std::uint32_t suggestions_ = 0;
+  MentionCheck mentions_;
 };
 
 }  // namespace
+
+std::vector<std::string> names_of_values(const Task& task) {
+  std::vector<std::string> out;
+  if (task.wait != nullptr) return output_names(*task.wait);
+  if (task.human != nullptr) return output_names(*task.human);
+  if (task.work == nullptr) return out;
+  for (const OutputValue& value : task.work->values) out.push_back(value.name);
+  return out;
+}
+
+const OutputArtifact* find_artifact(const Task& task, const std::string& name) {
+  if (task.work == nullptr) return nullptr;
+  for (const OutputArtifact& output : task.work->outputs) {
+    if (output.name == name) return &output;
+  }
+  return nullptr;
+}
+
+void check_mentions(Complaints& complaints, const Dag& dag, const Names& names) {
+  MentionCheck check(complaints, dag);
+  for (const TaskMention& mention : names.mentions()) (void)check.target_of(mention);
+}
 
 void check_references(Complaints& complaints, const Dag& dag, const Names& names, const TaskReader& tasks) {
   ReferenceCheck(complaints, dag, names, tasks).run();

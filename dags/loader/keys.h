@@ -41,9 +41,9 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "triggers",
                                      "image",
                                      "secrets",
-                                     "notify"};
-inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include",
-                                     "outputs",  "tests"};
+                                     "notify",
+                                     "tests"};
+inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -97,6 +97,29 @@ inline constexpr Word kNotifyKnown[] = {"on", "webhook", "email", "command"};
 inline constexpr Foreign kNotifyForeign[] = {
     {"events", "on"}, {"slack", "webhook"}, {"url", "webhook"}, {"mail", "email"}, {"to", "email"}};
 inline constexpr KeySet kNotify{"an item of 'notify'", kNotifyKnown, {}, kNotifyForeign};
+
+inline constexpr Word kTestKnown[] = {"name", "description", "params", "logical_time", "timeout", "fixtures", "expect"};
+inline constexpr Foreign kTestForeign[] = {
+    {"id", "name"}, {"inputs", "params"}, {"mocks", "fixtures"}, {"assertions", "expect"}, {"expectations", "expect"}};
+inline constexpr KeySet kTest{"a test", kTestKnown, {}, kTestForeign};
+inline constexpr Word kFixturesKnown[] = {"tasks", "assets"};
+inline constexpr KeySet kFixtures{"'fixtures'", kFixturesKnown};
+inline constexpr Word kTaskFixtureKnown[] = {"state", "exit_code", "values", "artifacts"};
+inline constexpr Foreign kTaskFixtureForeign[] = {{"outputs", "values"}, {"metrics", "values"}};
+inline constexpr KeySet kTaskFixture{"a fixture", kTaskFixtureKnown, {}, kTaskFixtureForeign};
+inline constexpr Word kContentKnown[] = {"text", "json", "file"};
+inline constexpr Foreign kContentForeign[] = {{"content", "text"}, {"path", "file"}};
+inline constexpr KeySet kContent{"the content of a fixture", kContentKnown, {}, kContentForeign};
+inline constexpr Word kExpectKnown[] = {"state", "tasks", "conditions"};
+inline constexpr Foreign kExpectForeign[] = {{"status", "state"}, {"metric", "conditions"}, {"check", "conditions"}};
+inline constexpr KeySet kExpect{"'expect'", kExpectKnown, {}, kExpectForeign};
+inline constexpr Word kTaskExpectKnown[] = {"state", "reason", "values", "artifacts"};
+inline constexpr Foreign kTaskExpectForeign[] = {{"status", "state"}, {"outputs", "values"}, {"metrics", "values"}};
+inline constexpr KeySet kTaskExpect{"what is expected of a task", kTaskExpectKnown, {}, kTaskExpectForeign};
+inline constexpr Word kExpectedContentKnown[] = {"text", "json", "file", "contains", "absent"};
+inline constexpr Foreign kExpectedContentForeign[] = {
+    {"equals", "text"}, {"content", "text"}, {"path", "file"}, {"exists", "absent"}};
+inline constexpr KeySet kExpectedContent{"expected content", kExpectedContentKnown, {}, kExpectedContentForeign};
 
 inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};

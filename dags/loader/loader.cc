@@ -9,6 +9,7 @@
 #include "dags/loader/keys.h"
 #include "dags/loader/names.h"
 #include "dags/loader/read_dag.h"
+#include "dags/loader/read_tests.h"
 #include "dags/loader/reader.h"
 #include "dags/loader/task_reader.h"
 #include "dags/loader/yaml_tree.h"
@@ -28,7 +29,7 @@ const Node* read_defaults(Reader& reader, const Node& root) {
 }
 
 /// In an order in which each part knows what it may name: parameters, environment, tasks, what tasks say of others.
-void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
+void read(Complaints& complaints, yaml::Tree& tree, Dag& dag, std::vector<DagTest>& tests) {
   const Node& root = *tree.root;
   Reader reader(complaints);
   if (!reader.check_keys(root, keys::kDag)) return;
@@ -50,6 +51,10 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag) {
   tasks.finish_teardowns();
   join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);
+  // What is said of tasks that did not load would mislead.
+  if (const Node* written = root.find("tests"); written != nullptr && !complaints.failed()) {
+    tests = read_tests(reader, dag, *written);
+  }
 }
 
 void check_size(Complaints& complaints, const Dag& dag) {
@@ -67,16 +72,17 @@ LoadedDag load_dag(std::string_view text, std::string_view file) {
   yaml::Tree tree = yaml::parse(text);
   for (yaml::Problem& problem : tree.problems) complaints.error(problem.place, std::move(problem.message));
   auto dag = std::make_shared<Dag>();
+  std::vector<DagTest> tests;
   if (tree.root == nullptr || tree.root->is_null()) {
     if (!complaints.failed()) complaints.error(yaml::Place{}, "the file is empty; a DAG needs 'name' and 'tasks'");
   } else {
-    read(complaints, tree, *dag);
+    read(complaints, tree, *dag, tests);
     check_size(complaints, *dag);
   }
-  if (complaints.failed()) return {nullptr, complaints.take()};
+  if (complaints.failed()) return {nullptr, complaints.take(), {}};
   dag->version = to_hex(sha256(canonical_json(*tree.root)));
   dag->source = text;
-  return {std::move(dag), complaints.take()};
+  return {std::move(dag), complaints.take(), std::move(tests)};
 }
 
 std::vector<DagPart> dag_parts(std::string_view text) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "dags/loader/dag_tests.h"
 #include "engine/base/result.h"
 #include "engine/model/dag.h"
 
@@ -29,6 +30,7 @@ struct Diagnostic {
 struct LoadedDag {
   DagPtr dag;                           ///< Null where there is any error.
   std::vector<Diagnostic> diagnostics;  ///< All of them, in the order of the file; at most 100.
+  std::vector<DagTest> tests;           ///< The file's own.
 };
 
 /// Loads one DAG. `file` names it in the diagnostics. Cost: linear; 10,000 tasks in well under half a second.

@@ -211,8 +211,9 @@ std::string Names::problem_of_state(const Reference& reference, const Site& site
   }
   if (reference.path.size() < 2) return "write state.NAME";
   if (std::find(states_.begin(), states_.end(), reference.path[1]) != states_.end()) return "";
-  return fmt::format("the task has no state '{}'{}; name it in its 'state'", reference.path[1],
-                     Reader::suggestion(reference.path[1], states_));
+  const std::string near = Reader::suggestion(reference.path[1], states_);
+  return fmt::format("the task has no state '{}'{}", reference.path[1],
+                     near.empty() ? "; name it in its 'state'" : near);
 }
 
 std::string Names::problem_of_unknown(const Reference& reference) const {

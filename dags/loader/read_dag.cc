@@ -94,6 +94,8 @@ class TaskIds {
     if (id != nullptr) return add(*id, task);
     reader_.complaints().error(
         task, task.is_map() ? "a task needs an 'id'" : "a task is a map, such as {id: hello, run: echo hello}");
+    // What else is wrong with it is told as well.
+    if (task.is_map()) add_as(fmt::format("number {}", dag_.tasks.size() + 1), task, task);
   }
 
   void add(const Node& id, const Node& task) {

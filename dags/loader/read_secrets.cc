@@ -63,7 +63,7 @@ class SecretReading {
       out_.place = reader_.identifier(value, key).value_or("");
     } else if (key == "file") {
       out_.source = Source::kFile;
-      out_.place = reader_.path(value, key).value_or("");
+      read_file(value);
     } else if (key == "kubernetes") {
       out_.source = Source::kKubernetes;
       read_kubernetes(value);
@@ -99,6 +99,20 @@ class SecretReading {
     const std::string key = text_at(node, "key");
     const bool fits = !key.empty() && key.size() <= kPlaceMax && key.find_first_of("\r\n") == std::string::npos;
     take(node, "key", out_.key, fits, "the name of an entry of the secret");
+  }
+
+  void read_file(const Node& node) {
+    const std::string closed = fmt::format("/{}/", node.text);
+    const bool is_text = node.is_scalar() && !node.is_null() && node.text.size() <= kPlaceMax;
+    const bool stays = closed.find("//") == std::string::npos && closed.find("/./") == std::string::npos &&
+                       closed.find("/../") == std::string::npos && closed.find('\n') == std::string::npos;
+    if (is_text && stays) {
+      out_.place = node.text;
+      return;
+    }
+    reader_.complaints().error(
+        node, fmt::format("'file' is a path in the worker's directory of secrets, such as db/password, not {}",
+                          Reader::shown(node)));
   }
 
   static std::string text_at(const Node& node, std::string_view key) {

@@ -23,6 +23,11 @@ std::uint32_t Fleet::need_of(const FleetLoad& load) const {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(need, bounds_.least, bounds_.most));
 }
 
+void Fleet::begin_wait(std::uint32_t need, MonoTime now) {
+  too_large_since_ = now;
+  most_needed_ = need;
+}
+
 FleetOrder Fleet::decide(std::uint32_t size, const FleetLoad& load, std::span<const FleetMember> members,
                          MonoTime now) {
   const std::uint32_t need = need_of(load);
@@ -31,10 +36,13 @@ FleetOrder Fleet::decide(std::uint32_t size, const FleetLoad& load, std::span<co
     resting_.clear();
     return {.size = need, .resting = {}, .leaving = {}};
   }
-  most_needed_ = too_large_since_ ? std::max(most_needed_, need) : need;
-  if (!too_large_since_) too_large_since_ = now;
-  if (size > bounds_.most) most_needed_ = std::min(most_needed_, bounds_.most);
-  if (now < *too_large_since_ + bounds_.shrink_after || most_needed_ >= size) {
+  if (!too_large_since_) begin_wait(need, now);
+  most_needed_ = std::min(std::max(most_needed_, need), bounds_.most);
+  const bool waits = now < *too_large_since_ + bounds_.shrink_after;
+  const bool was_busy = !waits && most_needed_ >= size;
+  if (was_busy) begin_wait(need, now);  // From now on it may be less so.
+  if (waits || was_busy) {
+    resting_.clear();
     return {.size = size, .resting = {}, .leaving = {}};
   }
   // Those that rest already, then those that have not joined, then those with the least to finish.

@@ -57,6 +57,8 @@ class Fleet {
   std::uint32_t need_of(const FleetLoad& load) const;
 
  private:
+  void begin_wait(std::uint32_t need, MonoTime now);
+
   const FleetBounds bounds_;
   std::optional<MonoTime> too_large_since_;
   std::uint32_t most_needed_ = 0;  ///< Since then.

@@ -41,6 +41,9 @@ Answer list_runs(Context& context, const Request& request);
 Answer show_run(Context& context, const Request& request);
 Answer watch(Context& context, const Request& request);
 
+// plan.cc
+Answer plan_run(Context& context, const Request& request);
+
 // again.cc
 void retry_run(Context& context, const Request& request, Respond respond);
 void mark_task(Context& context, const Request& request, Respond respond);

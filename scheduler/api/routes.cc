@@ -42,6 +42,7 @@ constexpr Route kRoutes[] = {
     {kPost, "/api/v1/dags/{dag}/runs", kOperate, kParams, kMetadata, trigger_dag},
     {kGet, "/api/v1/dags/{dag}/webhooks", kAuthor, kNoBody, kMetadata, list_webhooks},
     {kPost, "/api/v1/dags/{dag}/webhooks/{webhook}", kOperate, kDelivery, kMetadata, take_delivery, true},
+    {kPost, "/api/v1/plan", kRead, kDagFile, kObjects, plan_run},
     {kPost, "/api/v1/runs", kAuthor, kDagFile, kMetadata, submit_run},
     {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs},
     {kGet, "/api/v1/runs/{run}", kRead, kNoBody, kMetadata, show_run},

@@ -16,6 +16,7 @@
 
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
+#include "scheduler/app/git_checkout.h"
 
 namespace chappe {
 namespace {
@@ -93,7 +94,10 @@ std::map<std::string, std::string> DagFolder::forget_gone(const std::map<std::st
 }
 
 std::vector<fs::path> DagFolder::scan() {
-  std::vector<fs::path> folders;
+  std::vector<fs::path> folders = folders_of_links(folder_);
+  if (const auto checkout = find_git_checkout(folder_)) {
+    for (fs::path& folder : checkout->folders()) folders.push_back(std::move(folder));
+  }
   const auto now = list(folders);
   if (!now) return folders;
   const auto gone = forget_gone(*now);
@@ -231,12 +235,28 @@ bool DagFolderWatch::watch(const std::vector<fs::path>& folders) {
 }
 
 void DagFolderWatch::serve(const std::stop_token& stop) {
-  std::vector<fs::path> folders = folder_.scan();
+  std::vector<fs::path> folders;
   while (!stop.stop_requested()) {
+    if (!wait_for_git()) return;
+    folders = folder_.scan();
     // What changed before a folder was watched is seen by another look.
     if (!watch(folders) && !wait_for_change()) return;
-    folders = folder_.scan();
   }
+}
+
+/// While git changes the files of a checkout, half of them are of one commit and half of another. False: it is time to
+/// stop.
+bool DagFolderWatch::wait_for_git() {
+  constexpr int kLookMs = 10;
+  constexpr int kLooksMax = 3'000;  // A lock that is older than this was left behind.
+  for (int look = 0; look < kLooksMax; ++look) {
+    const auto checkout = find_git_checkout(folder_.path());
+    if (!checkout || !checkout->is_changing()) return true;
+    pollfd stop{stop_fd_, POLLIN, 0};
+    if (poll(&stop, 1, kLookMs) > 0) return false;
+  }
+  log::warn("--dags: {} has been locked by git for long; it is read all the same", folder_.path().string());
+  return true;
 }
 
 /// False: it is time to stop. News that come close together are taken as one.

@@ -2,6 +2,9 @@
 /// A folder of DAG files that deploy themselves: what is in it is deployed, what changes is deployed anew, what goes is
 /// undeployed. Watched through inotify: it costs nothing while nothing happens.
 ///
+/// A link on the way to the folder is watched, too: who swaps it, as git-sync does, changes all files at once. In a git
+/// checkout nothing is read while git is at work on it.
+///
 /// Files are told apart by name, and read again when their size, time or inode changes: also through symbolic links, as
 /// Kubernetes mounts a ConfigMap. Names that begin with a dot are left alone. A file with mistakes undeploys nothing:
 /// the good version stays, and the complaint is shown.
@@ -36,6 +39,8 @@ class DagFolder {
 
   /// Looks at all names, and reads what is new. Returns the folders to watch.
   std::vector<std::filesystem::path> scan();
+
+  const std::filesystem::path& path() const { return folder_; }
 
   /// By file: why what it says is not what runs.
   std::vector<api::DagComplaint> complaints() const;
@@ -90,6 +95,7 @@ class DagFolderWatch {
   void ask(Event event, api::Backend::Done done);
   bool watch(const std::vector<std::filesystem::path>& folders);
   void serve(const std::stop_token& stop);
+  bool wait_for_git();
   bool wait_for_change();
 
   Post post_;

@@ -15,7 +15,8 @@ class ImportOfArgo(unittest.TestCase):
 
     def states(self, workflow: str, code: int = 0) -> dict[str, str]:
         """Imports and runs it, and returns how its tasks ended."""
-        self.cluster.chappe("import", "argo", str(WORKFLOWS / workflow), "--output", str(self.file))
+        self.cluster.chappe("import", "argo", str(WORKFLOWS / workflow), "--processes", "--output",
+                            str(self.file))
         self.cluster.chappe("run", str(self.file), code=code)
         run = json.loads(self.cluster.chappe("show", "latest", "--output", "json").stdout)
         return {task["name"]: task["state"] for task in run["tasks"]}
@@ -82,7 +83,7 @@ class ImportOfArgo(unittest.TestCase):
         path = str(WORKFLOWS / "locks.yaml")
         done = self.cluster.chappe("import", "argo", path)
         self.assertTrue(done.stdout.startswith("name: shared\n"))
-        self.assertIn(f"{path}:21:7: note: a template's 'memoize' is not taken over\n", done.stderr)
+        self.assertIn(f"{path}:22:7: note: a template's 'daemon' is not taken over\n", done.stderr)
 
     def test_what_is_no_workflow_is_refused(self) -> None:
         self.file.write_text("kind: Pod\n")

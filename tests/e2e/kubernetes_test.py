@@ -66,9 +66,10 @@ class Kubernetes(unittest.TestCase):
             """)
         self.cluster.wait_for_run(run, "success")
         self.assertEqual(self.cluster.log(run, "make"), "***\n9\n0\n")
-        for path in self.cluster.directory.rglob("*"):
-            if path.is_file():
-                self.assertNotIn(b"hunter-22", path.read_bytes(), path)
+        self.fake.expect_no_pods()
+        self.scheduler.stop()
+        for path in [path for path in self.cluster.directory.rglob("*") if path.is_file()]:
+            self.assertNotIn(b"hunter-22", path.read_bytes(), path)
 
     def test_an_image_is_told_by_its_digest(self) -> None:
         run = self.cluster.submit("name: in_pods\ntasks: [{id: make, executor: kubernetes, run: 'true'}]")

@@ -59,6 +59,19 @@ static void check_dag(const DagPtr& dag, std::string_view text) {
   check_instances(dag);
 }
 
+/// Each test's DAG loads, with the same tasks.
+static void check_tests(const LoadedDag& loaded) {
+  constexpr std::size_t kTestsLooked = 3;
+  constexpr std::size_t kTextLooked = 64 * 1024;  // Past it a text that is written anew may be too long.
+  if (loaded.dag->source.size() > kTextLooked) return;
+  for (std::size_t i = 0; i < std::min(loaded.tests.size(), kTestsLooked); ++i) {
+    const DagTest& test = loaded.tests[i];
+    CHAPPE_ASSERT(!test.name.empty());
+    const LoadedDag tested = load_dag(dag_under_test(loaded.dag->source, *loaded.dag, test, {.folder = "/f"}), "t");
+    CHAPPE_ASSERT(tested.dag != nullptr && tested.dag->tasks.size() == loaded.dag->tasks.size());
+  }
+}
+
 FUZZ_TARGET(dag_file) {
   const yaml::Tree tree = yaml::parse(input);
   if (tree.root != nullptr && tree.problems.empty() && tree.root->size < 10'000) check_tree(*tree.root, 0);
@@ -79,6 +92,7 @@ FUZZ_TARGET(dag_file) {
   if (is_refused) return;
   CHAPPE_ASSERT(loaded.dag->version == again.dag->version);
   check_dag(loaded.dag, input);
+  check_tests(loaded);
 }
 
 }  // namespace chappe::fuzz

@@ -4,13 +4,13 @@
 /// Commands (INSTANCE is "r1/train[a]"; an attempt of it is its newest, or the one of `#N`):
 ///
 ///   dag NAME                              then the DAG file, each line indented by two spaces
-///   config pool=NAME:SLOTS lease=60s pods=2      before everything else
+///   config pool=NAME:SLOTS lease=60s pods=2 executor=kubernetes      before everything else
 ///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
 ///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
 ///   [containers=yes]
 ///                                         joins; again: the same process, reconnected
 ///   worker NAME in pod of INSTANCE        joins with the key of that pod
-///   pod INSTANCE waiting WORDS | started | refused WORDS | ended REASON WORDS | gone WORDS
+///   pod INSTANCE waiting WORDS | started | refused WORDS | ended REASON WORDS | gone WORDS | image NAME
 ///   restart worker NAME                   another process in the same place
 ///   start INSTANCE [#N] [from WORKER]
 ///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]

@@ -7,6 +7,7 @@ python3-yaml; skipped without them.
 import json
 import pathlib
 import re
+import subprocess
 import unittest
 
 try:
@@ -101,6 +102,10 @@ class Schema(unittest.TestCase):
                     at = at[key]
                 at[path[-1]] = value
                 self.assertNotEqual(self.mistakes(document), [])
+
+    def test_the_reference_of_all_keys_is_fresh(self):
+        done = subprocess.run([ROOT / "scripts/key-reference", "--check"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_every_object_is_closed_and_top_level_keys_are_described(self):
         def walk(at, path):

@@ -43,6 +43,7 @@ const std::vector<Promise>& promises() {
       {"POST", "/api/v1/dags/*/runs", kOperator},
       {"GET", "/api/v1/dags/*/webhooks", kAuthor},
       {"POST", "/api/v1/dags/*/webhooks/*", kOperator},
+      {"POST", "/api/v1/plan", kViewer},
       {"POST", "/api/v1/runs", kAuthor},
       {"GET", "/api/v1/runs", kViewer},
       {"GET", "/api/v1/runs/*", kViewer},

@@ -65,6 +65,13 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "asset_parts"}), known(keys::kTree));
   EXPECT_EQ(properties({"$defs", "dag_trigger"}), known(keys::kDagTrigger));
   EXPECT_EQ(properties({"$defs", "object_trigger"}), known(keys::kObjectTrigger));
+  EXPECT_EQ(properties({"$defs", "test"}), known(keys::kTest));
+  EXPECT_EQ(properties({"$defs", "test", "properties", "fixtures"}), known(keys::kFixtures));
+  EXPECT_EQ(properties({"$defs", "test", "properties", "expect"}), known(keys::kExpect));
+  EXPECT_EQ(properties({"$defs", "task_fixture"}), known(keys::kTaskFixture));
+  EXPECT_EQ(properties({"$defs", "task_expectation"}), known(keys::kTaskExpect));
+  EXPECT_EQ(properties({"$defs", "content_parts"}), known(keys::kContent));
+  EXPECT_EQ(properties({"$defs", "expected_parts"}), known(keys::kExpectedContent));
 }
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {

@@ -85,6 +85,16 @@ TEST(Fleet, KeepsWhatTheBusiestMomentOfTheWaitNeeded) {
   EXPECT_EQ(fleet.decide(5, cores(2), members({2, 0, 0, 0, 0}), at(5min)).resting, (Hosts{"w1"}));
 }
 
+TEST(Fleet, ForgetsABusyMomentInTime) {
+  Fleet fleet(kBounds);
+  (void)fleet.decide(3, cores(5), members({2, 2, 1}), at(0s));
+  (void)fleet.decide(3, cores(4), members({2, 2, 0}), at(1min));  // Too large since now, ...
+  (void)fleet.decide(3, cores(4), members({2, 2, 0}), at(6min));
+  EXPECT_EQ(fleet.decide(3, cores(4), members({2, 2, 0}), at(7min)).size, 2U);
+  EXPECT_EQ(fleet.decide(2, cores(1), members({1, 0}), at(8min)).resting, Hosts{}) << "... and it was as busy as this";
+  EXPECT_EQ(fleet.decide(2, cores(1), members({1, 0}), at(13min)).resting, (Hosts{"w1"}));
+}
+
 TEST(Fleet, PrefersThoseThatHaveNotEvenJoined) {
   Fleet fleet(kBounds);
   auto some = members({0, 0});
