@@ -429,7 +429,7 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{12, "notifications", kSchema12},
                                  Migration{13, "objects that triggers have seen", kSchema13},
                                  Migration{14, "values that outlive runs", kSchema14},
-                                 Migration{18, "images of pods", kSchema18}};
+                                 Migration{15, "images of pods", kSchema15}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -9,7 +9,7 @@ ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
 )sql";
 
 // A node says what a container ran in its own time, maybe when the attempt's row is final.
-inline constexpr char kSchema18[] = R"sql(
+inline constexpr char kSchema15[] = R"sql(
 CREATE TABLE attempt_images (attempt INTEGER PRIMARY KEY, image TEXT NOT NULL) STRICT;
 )sql";
 

@@ -38,6 +38,8 @@ class World {
                              .tokens = {},
                              .denials = Denials(stores_.backend()),
                              .wrong_tokens = Allowances({.burst = 1e12, .one_more = std::chrono::seconds(1)}),
+                             .deliveries = Allowances({.burst = 1e12, .one_more = std::chrono::seconds(1)}),
+                             .webhooks = WebhookSecrets("nobody knows this either"),
                              .mailbox = std::make_shared<Mailbox>(io_),
                              .metadata = &metadata_,
                              .objects = &objects_,

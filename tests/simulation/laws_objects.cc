@@ -88,7 +88,7 @@ bool Laws::all_drops_seen() const {
     if (each.dag->triggers.back().kind() != EventSource::Kind::kObject) return true;
     if (!world_.store.tables().deployments.contains(each.dag->name)) return true;
     std::size_t seen = 0;
-    for (const auto& [key, stamp] : sightings) seen += std::get<0>(key) == each.dag->name ? 1 : 0;
+    for (const auto& [key, stamp] : sightings) seen += std::get<0>(key) == each.dag->name ? 1U : 0U;
     return seen == objects.size() + 1 && std::all_of(objects.begin(), objects.end(), [&](const SeenObject& object) {
              const auto found = sightings.find({each.dag->name, kDrop, object.key});
              return found != sightings.end() && etag_of(found->second) == object.etag;

@@ -40,7 +40,7 @@ class ApiWebhooks : public ApiWorld {
   WebhookCalled called() const { return std::get<WebhookCalled>(backend_->requests().at(0)); }
   std::size_t calls() const {
     std::size_t count = 0;
-    for (const Event& event : backend_->requests()) count += std::holds_alternative<WebhookCalled>(event) ? 1 : 0;
+    for (const Event& event : backend_->requests()) count += std::holds_alternative<WebhookCalled>(event) ? 1U : 0U;
     return count;
   }
 };

@@ -182,7 +182,7 @@ void ApiWorld::TearDown() {
 void ApiWorld::restart(const ServerBounds& bounds) {
   server_.reset();
   auto server = Server::start(
-      {.listen = "127.0.0.1:0", .token = kToken, .tokens = tokens_, .bounds = bounds, .webhook_key = kWebhookKey},
+      {.listen = "127.0.0.1:0", .token = kToken, .tokens = tokens_, .webhook_key = kWebhookKey, .bounds = bounds},
       *backend_, *logs_);
   ASSERT_TRUE(server) << server.error().message;
   server_ = *std::move(server);
