@@ -62,6 +62,7 @@ void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, co
     return settle(run, index, std::move(row));
   }
   row.state = TaskState::kCommitting;
+  if (outputs != nullptr) promise_states(run, index, row.attempt, outputs->values);
   run.committing[index] = row;
   store_row(run, index, std::move(row));
   if (!CHAPPE_MUTANT(kNeverPublishes)) out.publish.push_back(std::move(publish));
@@ -101,30 +102,16 @@ void EngineState::on(const AssetsPublished& event) {
     remember_published(*run, event.key.index, published);
     out.persist.published.push_back(std::move(published));
   }
-  const AttemptOutputs left{.objects = {}, .values = run->outputs.at(event.key.index).values};
-  if (auto may = check_states(*run, event.key.index, row.attempt, left); !may) {
-    fail_committing(*run, std::move(row), may.error().message);
-  } else {
-    row.state = TaskState::kSuccess;
-    keep_result(*run, row);
-    write_states(*run, event.key.index, row.attempt, left.values);
-    settle(*run, event.key.index, std::move(row));
-  }
+  release_states(row.attempt);
+  write_states(*run, event.key.index, row.attempt, run->outputs.at(event.key.index).values);
+  row.state = TaskState::kSuccess;
+  keep_result(*run, row);
+  settle(*run, event.key.index, std::move(row));
   judge_due(*run);
   tell_asset_waiters();
 }
 
-/// Its outputs count for nothing, though they may be visible.
-void EngineState::fail_committing(LiveRun& run, TaskRow row, const std::string& message) {
-  const std::uint32_t index = row.key.index;
-  row.state = TaskState::kFailed;
-  row.end.reason = Reason::kInvalidOutput;
-  row.end.message = message;
-  row.allowed = is_tolerated(run, index, row.end);
-  run.outputs.erase(index);
-  settle(run, index, std::move(row));
-}
-
+/// Its outputs count for nothing, though some may be visible.
 void EngineState::on(const PublishFailed& event) {
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
@@ -132,7 +119,13 @@ void EngineState::on(const PublishFailed& event) {
   if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
   TaskRow row = std::move(committing->second);
   run->committing.erase(committing);
-  fail_committing(*run, std::move(row), event.message);
+  release_states(row.attempt);
+  row.state = TaskState::kFailed;
+  row.end.reason = Reason::kInvalidOutput;
+  row.end.message = event.message;
+  row.allowed = is_tolerated(*run, event.key.index, row.end);
+  run->outputs.erase(event.key.index);
+  settle(*run, event.key.index, std::move(row));
   judge_due(*run);
 }
 

@@ -194,6 +194,7 @@ Result<void> EngineState::adopt_lease(LiveRun& run, const TaskRow& row) {
 /// The commit is durable, the completion perhaps not: roll forward.
 void EngineState::adopt_committing(LiveRun& run, const TaskRow& row) {
   run.committing[row.key.index] = row;
+  promise_states(run, row.key.index, row.attempt, run.outputs[row.key.index].values);
   PublishAssets publish{.key = row.key, .attempt = row.attempt};
   for (const ArtifactRow& artifact : run.outputs[row.key.index].artifacts) {
     if (artifact.asset) publish.uploads.push_back({artifact.asset, artifact.object});

@@ -73,7 +73,9 @@ struct EngineState {
   std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
   std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
   std::map<std::pair<std::string, std::string>, StateRow> states;  ///< By scope and name.
-  std::map<std::string, TokenRow, std::less<>> tokens;             ///< Of the API, by name.
+  /// Those that an attempt which has won will move as soon as its assets are visible: nobody else may until then.
+  std::map<std::pair<std::string, std::string>, AttemptId> promised_states;
+  std::map<std::string, TokenRow, std::less<>> tokens;  ///< Of the API, by name.
 
   std::map<std::string, Deployment, std::less<>> deployments;  ///< By DAG.
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
@@ -215,6 +217,8 @@ struct EngineState {
   Result<void> check_states(const LiveRun& run, std::uint32_t index, AttemptId attempt,
                             const AttemptOutputs& outputs) const;
   void write_states(const LiveRun& run, std::uint32_t index, AttemptId attempt, std::span<const NamedValue> values);
+  void promise_states(const LiveRun& run, std::uint32_t index, AttemptId attempt, std::span<const NamedValue> values);
+  void release_states(AttemptId attempt);
 
   // ---- engine_webhooks.cc ----
   void on(const WebhookCalled& event);
@@ -389,7 +393,6 @@ struct EngineState {
   // ---- engine_outputs.cc ----
   void on(const AssetsPublished& event);
   void on(const PublishFailed& event);
-  void fail_committing(LiveRun& run, TaskRow row, const std::string& message);
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
   bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
   std::string why_refused(const LiveRun& run, std::uint32_t index, const AttemptFinished& event) const;

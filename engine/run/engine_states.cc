@@ -49,6 +49,10 @@ Result<void> EngineState::check_states(const LiveRun& run, std::uint32_t index, 
   if (CHAPPE_MUTANT(kStatesAreNotFenced)) return {};
   for (const StateUse& use : states_of(run, index)) {
     if (!writes(run, use) || value_called(outputs.values, use.write) == nullptr) continue;
+    if (promised_states.contains({state_scope(*run.dag, use.scope), use.name})) {
+      return fail(ErrorCode::kConflict,
+                  fmt::format("state '{}' is changed by another attempt, which is publishing its assets", use.name));
+    }
     const StateRow* row = find_state(*run.dag, use);
     if (row == nullptr || attempt > row->fence) continue;
     return fail(ErrorCode::kConflict,
@@ -76,7 +80,26 @@ void EngineState::write_states(const LiveRun& run, std::uint32_t index, AttemptI
   }
 }
 
+/// Requires: check_states() said yes.
+void EngineState::promise_states(const LiveRun& run, std::uint32_t index, AttemptId attempt,
+                                 std::span<const NamedValue> values) {
+  for (const StateUse& use : states_of(run, index)) {
+    if (!writes(run, use) || value_called(values, use.write) == nullptr) continue;
+    promised_states[{state_scope(*run.dag, use.scope), use.name}] = attempt;
+  }
+}
+
+void EngineState::release_states(AttemptId attempt) {
+  std::erase_if(promised_states, [&](const auto& each) { return each.second == attempt; });
+}
+
 void EngineState::on(const StateSetRequested& event) {
+  if (promised_states.contains({event.scope, event.name})) {
+    return reply(event.ticket, fail(ErrorCode::kConflict,
+                                    fmt::format("state '{}' of {} is about to change: an attempt that moves it is "
+                                                "publishing its assets; ask again",
+                                                event.name, event.scope)));
+  }
   const auto known = states.find({event.scope, event.name});
   const std::uint64_t version = known == states.end() ? 0 : known->second.version;
   if (event.expect_version && *event.expect_version != version) {

@@ -28,7 +28,7 @@ bool same_text(std::string_view given, std::string_view expected) {
 }  // namespace
 
 std::string WebhookSecrets::secret_of(std::string_view dag, std::string_view webhook) const {
-  return hmac_hex(key_, fmt::format("webhook\n{}\n{}\n", dag, webhook));
+  return hmac_hex(key_, fmt::format("webhook\n{} {}\n{}\n", dag.size(), dag, webhook));
 }
 
 bool WebhookSecrets::is_secret(std::string_view given, std::string_view dag, std::string_view webhook) const {

@@ -480,7 +480,7 @@ void Laws::commit_input(const InputRow& row) {
   inputs_.insert({row.attempt, row.object.key});
   const auto source = committed_objects_.find(row.object.key);
   if (source == committed_objects_.end()) {
-    broken(Law::kReadsCommitted, name(row.key) + " is handed an object that nobody committed");
+    broken(Law::kReadsCommitted, fmt::format("{} is handed {}, which nobody committed", name(row.key), row.object.key));
   }
   // What runs in a pod is handed its inputs when the pod is there: later than it got its number.
   const bool in_pod = task_of(runs_.at(row.key.run), row.key).pod != nullptr;

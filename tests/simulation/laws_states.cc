@@ -63,10 +63,11 @@ void Laws::check_state(const Persist& persist, const StateRow& row, std::uint64_
   if (told == states_told_.end() || (told->second != version && !is_in_pod(row.by_task))) {
     broken(Law::kStates, fmt::format("{} moves a state that it does not know", name(row.by_task)));
   }
-  const auto change = std::find_if(persist.tasks.begin(), persist.tasks.end(), [&](const TaskChange& each) {
+  // What it comes to: its start may have been told in the same batch.
+  const auto change = std::find_if(persist.tasks.rbegin(), persist.tasks.rend(), [&](const TaskChange& each) {
     return each.row.key == row.by_task && each.row.attempt == row.by_attempt;
   });
-  const bool well = change != persist.tasks.end() && change->row.end.reason == Reason::kNone &&
+  const bool well = change != persist.tasks.rend() && change->row.end.reason == Reason::kNone &&
                     (change->row.state == TaskState::kSuccess || change->row.state == TaskState::kWaiting);
   if (!well) broken(Law::kStates, name(row.by_task) + " moves a state, and does not succeed");
   const auto left = [&](const ValueRow& each) {
@@ -80,14 +81,30 @@ void Laws::check_state(const Persist& persist, const StateRow& row, std::uint64_
   world_.saw(Sight::kStateMoved);
 }
 
-/// Only who knows an earlier value is refused.
+/// An attempt that will move the state is publishing its assets, or was before this batch.
+bool Laws::is_promised(const Persist& persist) const {
+  const auto moves = [&](InstanceKey key) {
+    const Task& task = task_of(runs_.at(key.run), key);
+    return task.work != nullptr && !task.work->states.empty();
+  };
+  const auto publishes = [&](const auto& each) {
+    return each.second.state == TaskState::kCommitting && moves(each.first);
+  };
+  const auto changes = [&](const TaskChange& each) {
+    return (each.row.state == TaskState::kCommitting || each.expect_state == TaskState::kCommitting) &&
+           moves(each.row.key);
+  };
+  return std::ranges::any_of(rows_, publishes) || std::ranges::any_of(persist.tasks, changes);
+}
+
+/// Only who knows an earlier value is refused, and who would come between.
 void Laws::check_state_refused(const Persist& persist, const TaskChange& change, const Task& task) {
   const bool refused = change.row.end.reason == Reason::kInvalidOutput && change.row.end.message.starts_with("state '");
   if (!refused || change.row.attempt != change.expect_attempt) return;
   world_.saw(Sight::kStateRefused);
   const auto told = states_told_.find(change.row.attempt);
   const bool moved = !persist.states.empty() || told == states_told_.end() || told->second != state_version();
-  if (!moved && task.pod == nullptr)
+  if (!moved && task.pod == nullptr && !is_promised(persist))
     broken(Law::kStates, name(change.row.key) + " is refused a state that did not move");
 }
 
