@@ -103,7 +103,11 @@ void Laws::check_answered(const AttemptFinished& finished, const Effects& effect
 }
 
 void Laws::stepped(const std::vector<Event>& events, const Effects& effects, bool newest) {
+  listings_ = 0;
   for (const Event& event : events) {
+    if (const auto* look = std::get_if<LookReported>(&event)) {
+      listings_ += look->what == LookReported::What::kListed ? 1U : 0U;
+    }
     if (const auto* joined = std::get_if<WorkerJoined>(&event)) draining_.erase(joined->connection);
     if (const auto* drains = std::get_if<WorkerDraining>(&event)) draining_.insert(drains->connection);
     if (const auto* finished = std::get_if<AttemptFinished>(&event)) {

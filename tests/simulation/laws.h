@@ -276,6 +276,7 @@ class Laws {
   std::set<AttemptId> published_;                               ///< Asked for at least once.
   std::map<AttemptId, std::uint64_t> states_told_;              ///< Versions.
   std::set<std::pair<std::string, std::string>> objects_told_;  ///< Listener; key and etag.
+  std::size_t listings_ = 0;                                    ///< In the step whose commit comes.
 };
 
 }  // namespace chappe::simulation
