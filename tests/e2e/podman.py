@@ -51,7 +51,9 @@ class Podman:
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="chappe-podman-"))
         self.socket = self.directory / "p.sock"
-        self.words = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run")]
+        # Without a --tmpdir of its own, one podman takes another's start for the machine's, and removes what it knows of ends.
+        self.words = ["podman", "--root", str(self.directory / "root"), "--runroot", str(self.directory / "run"),
+                      "--tmpdir", str(self.directory / "tmp")]
         self.process: subprocess.Popen[bytes] | None = None
         self.log = (self.directory / "log").open("wb")
         # What it gives by itself may be more than a machine allows.

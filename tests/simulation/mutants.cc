@@ -128,12 +128,12 @@ const std::vector<PlantedBug> kBugs{
     BUG(FirstLookIsNews, "objects that were there before start runs", Law::kEvents),
     BUG(NewVersionIsNoNews, "an object that is written anew starts nothing", Law::kRunsEnd),
     BUG(SightingsAreNotKept, "what was seen of objects is not remembered", Law::kEvents),
-    BUG(RestoreForgetsSightings, "after a restart one has seen no objects", Law::kRestore, Law::kFence),
+    BUG(RestoreForgetsSightings, "after a restart one has seen no objects", Law::kRestore, Law::kFence, Law::kEvents),
     BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
     // Values that outlive runs.
     BUG(StatesAreNotFenced, "who knows an earlier value of a state may move it", Law::kStates, Law::kFence),
     BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
-    BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence),
+    BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence, Law::kRestore),
     // The worker's agent.
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),

@@ -24,9 +24,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration kKillAgainAfter = 1s;
 constexpr Duration kLookEvery = 200ms;  ///< Whether it still runs, where its end does not show by itself.
-/// From its first process's end to the runtime's word about it. A busy machine's took 20 s, and to give it up runs the
-/// task again.
-constexpr Duration kSettleMax = 120s;
+constexpr Duration kSettleMax = 20s;    ///< From its first process's end to the runtime's word about it.
 constexpr Duration kSettleLook = 5ms;
 constexpr Duration kOutputMax = 10s;     ///< Until the last of its output is there, after its end.
 constexpr Duration kRemoveRest = 500ms;  ///< Between two tries.
