@@ -207,7 +207,8 @@ class ApiAccess : public ApiWorld {
       if (promise.role == kOpen) return status == 200 ? "" : "200";
       if (role == 0) return status == 401 ? "" : "401";
       if (role < promise.role) return status == 403 ? "" : "403";
-      static const std::set<int> kServed{200, 201, 202, 400, 404, 409, 422};  // What is there to find is another matter.
+      static const std::set<int> kServed{200, 201, 202, 400,
+                                         404, 409, 422};  // What is there to find is another matter.
       return kServed.contains(status) ? "" : "an answer";
     }
     if (known) return status == 405 ? "" : "405";
