@@ -17,11 +17,12 @@ using yaml::Node;
 constexpr std::string_view kS3 = "s3://";
 constexpr std::string_view kValuesFile = ".fixture/values.json";  // In the work directory.
 
-/// Keys that say where a task runs: in a test there is one place.
-constexpr std::array<std::string_view, 6> kWhere = {"worker_selector", "tolerations", "executor",
-                                                    "node_selector",   "volumes",     "service_account"};
+/// Keys that say where a task runs, and what secrets it gets there: in a test there is one place, and no secret.
+constexpr std::array<std::string_view, 8> kWhere = {"worker_selector", "tolerations",      "executor",
+                                                    "node_selector",   "volumes",          "service_account",
+                                                    "secrets",         "store_credentials"};
 /// Keys of a DAG that are about more than one run, or about who is told.
-constexpr std::array<std::string_view, 2> kNotInTest = {"notify", "tests"};
+constexpr std::array<std::string_view, 3> kNotInTest = {"notify", "tests", "secrets"};
 
 template <typename Keys>
 bool is_among(const Keys& keys, std::string_view key) {

@@ -14,6 +14,7 @@ PIPELINE = """\
 name: pipeline
 params: {limit: {type: integer, default: 1}}
 notify: [{on: [failure], command: [page]}]
+secrets: {TOKEN: {env: NOT_HANDED_ON}}
 defaults: {worker_selector: {zone: north}, tolerations: [gpu]}
 tasks:
   - id: fetch
