@@ -24,10 +24,6 @@
 #include "engine/base/text.h"
 #include "engine/ports/log.h"
 
-#ifndef CHAPPE_VERSION
-#define CHAPPE_VERSION "0.1.0"
-#endif
-
 namespace chappe::cli {
 namespace {
 

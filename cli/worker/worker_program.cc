@@ -51,6 +51,7 @@ int run_worker_program(int argc, char** argv) {
   WorkerOptions options;
   std::string log_level = "info";
   CLI::App app("Runs tasks for a Chappe scheduler.", "chappe-worker");
+  app.set_version_flag("--version", CHAPPE_VERSION);
   add_worker_options(&app, options);
   app.add_option("--object-store", options.object_store, "s3://BUCKET[/PREFIX] or file:///DIR")
       ->envname("CHAPPE_OBJECT_STORE");
