@@ -1,7 +1,7 @@
 /// \file
 /// libcurl's functions, so far as this folder calls them, each of which loads the library when it is first called. It
-/// brings 30 others, whose loading is most of the time from exec to main: no command that speaks to nobody shall wait
-/// for them. Each throws std::runtime_error where the library is missing.
+/// brings many others, whose loading shows in the time from exec to main: whoever speaks to nobody shall not wait for
+/// them. Each throws std::runtime_error where the library is missing.
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fmt/format.h>

@@ -72,6 +72,7 @@ class Loop {
   bool is_out_of_date(const Event& event);
   void look_up_dates();
   Result<void> pass();
+  /// `confirm`: there are no changes, and the store is asked all the same whether it is still ours.
   Result<void> commit(const Persist& changes, bool confirm);
   void carry_out(Effects& effects);
   bool wait();
