@@ -6,7 +6,7 @@
 #define ABSENT(name)                                                             \
   void* name(void);                                                              \
   void* name(void) {                                                             \
-    fputs("chappe-worker: " #name "() is not linked into this program\n", stderr); \
+    fputs("chappe: " #name "() is not linked into this program\n", stderr); \
     abort();                                                                     \
   }
 
