@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ namespace chappe::artifacts {
 namespace {
 
 constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
+constexpr std::string_view kOneTooMany = "is one more than a directory may hold: pack it into a file";
 
 struct FreeWriter {
   void operator()(archive* writer) const { archive_write_free(writer); }
@@ -51,7 +53,8 @@ la_ssize_t write_bytes(archive*, void* sink_pointer, const void* bytes, std::siz
 
 class Packer {
  public:
-  explicit Packer(const ByteSink& write) : writer_(archive_write_new()), sink_{write} {
+  Packer(const ByteSink& write, std::uint64_t entries_max)
+      : writer_(archive_write_new()), sink_{write}, entries_left_(entries_max) {
     archive_write_set_format_pax_restricted(writer_.get());
     // Names are bytes: to translate them to UTF-8 fails for those of Latin-1, and for others by the process's locale.
     archive_write_set_options(writer_.get(), "hdrcharset=BINARY");
@@ -138,6 +141,7 @@ class Packer {
   }
 
   Result<void> write_header(const std::string& path, unsigned type, mode_t mode, off_t size, const char* target) {
+    if (entries_left_-- == 0) return failed(path, kOneTooMany);
     const std::unique_ptr<archive_entry, FreeEntry> entry(archive_entry_new());
     archive_entry_set_pathname(entry.get(), path.c_str());
     archive_entry_set_filetype(entry.get(), type);
@@ -150,12 +154,14 @@ class Packer {
 
   std::unique_ptr<archive, FreeWriter> writer_;
   Sink sink_;
+  std::uint64_t entries_left_;
   std::vector<char> piece_ = std::vector<char>(kPieceBytes);
 };
 
 class Unpacker {
  public:
-  explicit Unpacker(const Folder& into) : reader_(archive_read_new()), into_(into) {
+  Unpacker(const Folder& into, std::uint64_t entries_max)
+      : reader_(archive_read_new()), into_(into), entries_left_(entries_max) {
     archive_read_support_filter_zstd(reader_.get());
     archive_read_support_format_tar(reader_.get());
   }
@@ -181,12 +187,13 @@ class Unpacker {
     std::string path = name != nullptr ? name : "";
     while (!path.empty() && path.back() == '/') path.pop_back();
     if (!is_plain_path(path)) return failed(path, "in the archive leads out of its directory");
+    if (entries_left_-- == 0) return failed(path, kOneTooMany);
     if (archive_entry_hardlink(entry) != nullptr) return failed(path, "in the archive is a hard link");
     switch (archive_entry_filetype(entry)) {
       case AE_IFDIR:
         return place_folder(path);
       case AE_IFREG:
-        return place_file(path, (archive_entry_perm(entry) & 0100) != 0 ? 0755 : 0644);
+        return place_file(path, (archive_entry_perm(entry) & 0100) != 0 ? 0755 : 0644, archive_entry_size(entry));
       case AE_IFLNK:
         return place_link(path, archive_entry_symlink(entry));
       default:
@@ -199,7 +206,13 @@ class Unpacker {
     return {};
   }
 
-  Result<void> place_file(const std::string& path, mode_t mode) {
+  Result<void> place_file(const std::string& path, mode_t mode, std::int64_t size) {
+    struct statvfs disk {};
+    const bool known = ::fstatvfs(into_.fd(), &disk) == 0;
+    if (known && static_cast<std::uint64_t>(size) / disk.f_frsize >= disk.f_bavail) {
+      return failed(path, fmt::format("in the archive has {} bytes, and the disk has {} left", size,
+                                      disk.f_bavail * disk.f_frsize));
+    }
     const Result<File> file = into_.create_file(path, mode);
     if (!file) return fail(file.error());
     if (archive_read_data_into_fd(reader_.get(), file->fd()) != ARCHIVE_OK) return trouble();
@@ -213,11 +226,17 @@ class Unpacker {
 
   std::unique_ptr<archive, FreeReader> reader_;
   const Folder& into_;
+  std::uint64_t entries_left_;
 };
 
 }  // namespace
 
-Result<void> pack(const Folder& folder, const ByteSink& sink) { return Packer(sink).run(folder); }
-Result<void> unpack(int archive_fd, const Folder& into) { return Unpacker(into).run(archive_fd); }
+Result<void> pack(const Folder& folder, const ByteSink& sink, std::uint64_t entries_max) {
+  return Packer(sink, entries_max).run(folder);
+}
+
+Result<void> unpack(int archive_fd, const Folder& into, std::uint64_t entries_max) {
+  return Unpacker(into, entries_max).run(archive_fd);
+}
 
 }  // namespace chappe::artifacts
