@@ -101,6 +101,9 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
   kBackfillLooksNothingUp,
+  kScheduleForgetsTimes,
+  kScheduleForgetsJitter,
+  kScheduleSkipsMissedTimes,
   kRestoreLeasesForEver,
   // Runs that events start.
   kEventsTellNobody,

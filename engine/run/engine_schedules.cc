@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -49,7 +50,7 @@ WallTime first_of_latest(const Dag& dag, WallTime first, WallTime now, std::uint
 /// Which of the times that are due comes next; those before it are given up.
 WallTime time_to_make(const Dag& dag, WallTime first, WallTime now) {
   const SchedulePlan& plan = dag.schedule;
-  if (plan.catchup != Catchup::kAll) return latest_due(dag, first, now);
+  if (plan.catchup != Catchup::kAll || CHAPPE_MUTANT(kScheduleSkipsMissedTimes)) return latest_due(dag, first, now);
   if (plan.catchup_window && now - first > *plan.catchup_window) {
     const auto in_window = plan.next(just_before(WallTime{now.us - plan.catchup_window->count()}));
     first = in_window && *in_window <= now ? *in_window : latest_due(dag, first, now);
@@ -206,6 +207,7 @@ void EngineState::plan_next(Deployment& deployment) {
   const auto next = rests ? std::nullopt : deployment.dag->schedule.next(deployment.row.fired_to);
   deployment.next = deployment.row.next_at = next.value_or(WallTime{});
   deployment.due = next ? *next + deployment.dag->schedule.delay(dag, *next) : WallTime{};
+  if (next && CHAPPE_MUTANT(kScheduleForgetsJitter)) deployment.due = *next;
   deployment.turn = next ? Deployment::Turn::kByTime : Deployment::Turn::kNone;
   if (next) due_times.insert({deployment.due, dag});
 }
@@ -261,7 +263,7 @@ void EngineState::fire(Deployment& deployment) {
   if (message.empty()) make_scheduled_run(deployment, time);
   deployment.row.fired_to = time;
   plan_next(deployment);
-  save(deployment);
+  if (!CHAPPE_MUTANT(kScheduleForgetsTimes)) save(deployment);
 }
 
 void EngineState::make_scheduled_run(Deployment& deployment, WallTime time) {

@@ -8,25 +8,17 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 37> kNames{"assertion",       "one_winner",
-                                                    "manifest_exists", "dependencies_first",
-                                                    "save_then_tell",  "edges",
-                                                    "budgets",         "fence",
-                                                    "epoch",           "overlap",
-                                                    "reads_committed", "lineage",
-                                                    "requests",        "room",
-                                                    "one_version",     "keeps_winners",
-                                                    "restore",         "",
-                                                    "self_fence",      "own_attempts_only",
-                                                    "bounds",          "runs_end",
-                                                    "quiet",           "no_crash_loop",
-                                                    "foretold",        "calm",
-                                                    "rests",           "aliases",
-                                                    "visible_once",    "run_verdict",
-                                                    "keeps_results",   "waits",
-                                                    "cached",          "events",
-                                                    "backfills",       "told",
-                                                    "states"};
+  constexpr std::array<std::string_view, 37> kNames{
+      "assertion",      "one_winner",  "manifest_exists", "dependencies_first",
+      "save_then_tell", "edges",       "budgets",         "fence",
+      "epoch",          "overlap",     "reads_committed", "lineage",
+      "requests",       "room",        "one_version",     "keeps_winners",
+      "restore",        "schedules",   "self_fence",      "own_attempts_only",
+      "bounds",         "runs_end",    "quiet",           "no_crash_loop",
+      "foretold",       "calm",        "rests",           "aliases",
+      "visible_once",   "run_verdict", "keeps_results",   "waits",
+      "cached",         "events",      "backfills",       "told",
+      "states"};
   return kNames[static_cast<std::size_t>(law)];
 }
 

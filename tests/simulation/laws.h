@@ -39,6 +39,7 @@ enum class Law : std::uint8_t {
   kOneVersion = 14,        ///< A run keeps its DAG version.
   kKeepsWinners = 15,      ///< No object of an attempt that won, or may yet win, is cleaned up.
   kRestore = 16,           ///< An engine made from the rows thinks what the one that wrote them thought.
+  kSchedules = 17,         ///< A time makes one run, once it has come; none is left out that `catchup` keeps.
   kSelfFence = 18,         ///< A worker without word from the scheduler starts nothing.
   kOwnAttemptsOnly = 19,   ///< Nobody ends an attempt but the worker it is leased to; its end is what its program did.
   kBounds = 20,            ///< Loops, queues and messages keep their bounds.
@@ -115,6 +116,7 @@ class Laws {
   bool ended(const RunId& run) const;
   bool waits(const RunId& run, const std::string& instance) const;
   bool all_backfills_ended() const;
+  bool all_times_done() const;
   std::optional<BackfillId> paused_backfill() const;
 
   // ---- For those who lie and meddle ----
@@ -216,6 +218,11 @@ class Laws {
   bool is_promised(const Persist& persist) const;
   void check_state_refused(const Persist& persist, const TaskChange& change, const Task& task);
   bool is_in_pod(InstanceKey key) const;
+  // laws_schedules.cc
+  void check_scheduled(const RunRow& row, const Persist& persist);
+  void check_schedules(const Persist& persist);
+  void check_done_with(const Dag& dag, const DeploymentRow& row);
+  WallTime done_before(const Dag& dag, const DeploymentRow& row) const;
   // laws_backfills.cc
   void check_backfill_run(const RunRow& row);
   void commit_backfill(const BackfillRow& row);
@@ -244,7 +251,9 @@ class Laws {
   std::map<RunId, std::uint32_t> asked_;
   std::set<std::uint32_t> stories_submitted_;
   std::map<RunSeq, RunView> runs_;
-  std::map<std::string, std::uint32_t> running_by_dag_;  ///< But for runs of backfills.
+  std::map<std::string, std::uint32_t> running_by_dag_;   ///< But for runs of backfills.
+  std::map<std::string, WallTime> fired_to_;              ///< By DAG that time starts.
+  std::map<std::string, std::set<WallTime>> times_made_;  ///< The logical times of its runs.
   std::map<BackfillId, BackfillRow> backfills_;
   std::map<BackfillId, std::uint32_t> made_;  ///< Runs of each.
   std::map<InstanceKey, TaskRow> rows_;

@@ -43,6 +43,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const CacheUseRow& use : persist.cache_uses) check_cached(persist, use);
   for (const AssetPublished& published : persist.published) commit_published(published);
   for (const AliasRow& row : persist.aliases) commit_alias(row);
+  check_schedules(persist);
   check_events(persist);
   check_states(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
@@ -63,7 +64,7 @@ void Laws::commit_run(const RunRow& row, const Persist& persist) {
   const auto asked = asked_.find(row.id);
   const Story* listens = row.backfill ? nullptr : listener(row.dag);
   if (listens != nullptr) {
-    check_triggered(row, persist);
+    row.trigger == "schedule" ? check_scheduled(row, persist) : check_triggered(row, persist);
   } else if (asked == asked_.end() && !row.backfill) {
     return broken(Law::kRequests, "a run that nobody asked for");
   } else if (asked != asked_.end() && !stories_submitted_.insert(asked->second).second) {

@@ -86,7 +86,7 @@ bool Laws::all_drops_seen() const {
   const std::vector<SeenObject> objects = world_.dropped();
   const auto& sightings = world_.store.tables().sightings;
   return std::all_of(world_.listeners.begin(), world_.listeners.end(), [&](const Story& each) {
-    if (each.dag->triggers.back().kind() != EventSource::Kind::kObject) return true;
+    if (each.dag->triggers.empty() || each.dag->triggers.back().kind() != EventSource::Kind::kObject) return true;
     if (!world_.store.tables().deployments.contains(each.dag->name)) return true;
     std::size_t seen = 0;
     for (const auto& [key, stamp] : sightings) seen += std::get<0>(key) == each.dag->name ? 1U : 0U;

@@ -82,6 +82,8 @@ enum class Sight : std::uint8_t {
   kAssetTold,
   kEndTold,
   kCallTold,
+  kTimeMade,
+  kTimeMissed,  ///< It makes no run.
   kDeliveryRepeated,
   kObjectTold,
   kObjectWasThere,

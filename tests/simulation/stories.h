@@ -53,6 +53,10 @@ struct Story {
 inline constexpr std::uint32_t kListenerNumbers = 1'000'000;  ///< Of stories that nobody asks for.
 /// DAGs that are deployed, and that events start.
 std::vector<Story> make_listeners(const Plan& plan);
+/// More of them, that time starts.
+void add_clocks(const Plan& plan, std::vector<Story>& listeners);
+inline constexpr WallTime kWallBegin{1'800'000'000'000'000};
+inline constexpr std::uint32_t kCatchUpAll = 1'000;  ///< More times than a history has.
 Story make_story(const Plan& plan, std::uint32_t number);
 
 /// A DAG with a schedule, of which people ask for backfills.

@@ -111,6 +111,7 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
     store.register_dag(stories.back().dag);
   }
   listeners = make_listeners(plan);
+  add_clocks(plan, listeners);
   for (const Story& listener : listeners) store.register_dag(listener.dag);
   past = make_past(plan, plan.runs);
   if (past) store.know(past->story.dag);
@@ -430,7 +431,7 @@ bool World::settled() {
   if (std::any_of(notifications.begin(), notifications.end(), waits)) return false;
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
   return cleaned_up && laws.all_drops_seen() && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
-         laws.all_backfills_ended() && std::all_of(workers.begin(), workers.end(), at_rest);
+         laws.all_backfills_ended() && laws.all_times_done() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation

@@ -96,7 +96,7 @@ class World {
   void saw(Sight sight) { seen.count(sight); }
   /// A time from 0 to `most`, by chance.
   Duration up_to(Duration most);
-  WallTime wall() const { return {1'800'000'000'000'000 + time.now().us + wall_shift_.count()}; }
+  WallTime wall() const { return {kWallBegin.us + time.now().us + wall_shift_.count()}; }
   EngineConfig engine_config() const;
   Behaviour behaviour(const Assignment& what) const;
   std::int64_t value(const Assignment& what) const;

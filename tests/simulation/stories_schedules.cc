@@ -1,0 +1,58 @@
+// DAGs that time starts, while faults go on. Drawn apart, so that the other seeds tell what they always told.
+#include <fmt/format.h>
+
+#include "tests/simulation/stories.h"
+#include "tests/support/dag_builder.h"
+#include "tests/support/random_dag.h"
+
+namespace chappe::simulation {
+namespace {
+
+using support::Chance;
+using namespace std::chrono_literals;
+
+SchedulePlan some_schedule(Chance& chance, const Plan& plan) {
+  SchedulePlan out;
+  const Duration period = std::max<Duration>(1s, plan.safety / (4 + chance.number(12)));
+  out.lines.push_back({.when = {.rule = calendar::Every{period, kWallBegin},
+                                .zone = calendar::Zone::utc(),
+                                .dst = {},
+                                .text = "every " + to_text(period)}});
+  if (chance.one_in(3)) out.lines[0].jitter = period / 2;
+  out.end = kWallBegin + plan.safety;
+  if (chance.one_in(2)) out.start = kWallBegin + -period * chance.number(6);
+  out.catchup = static_cast<Catchup>(chance.number(3));
+  out.max_catchup_runs = chance.one_in(3) ? 1 + chance.number(3) : kCatchUpAll;
+  return out;
+}
+
+}  // namespace
+
+void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
+  constexpr std::uint32_t kWaitMax = 2'000;
+  constexpr OnLimit kOnLimit[] = {OnLimit::kQueue, OnLimit::kQueue, OnLimit::kSkip, OnLimit::kReplace};
+  Chance chance(plan.seed * 0x9E3779B97F4A7C15U + 82);
+  if (!chance.one_in(4)) return;
+  for (std::uint32_t left = 1 + chance.number(2); left > 0; --left) {
+    Dag dag;
+    dag.name = fmt::format("clock{}", left);
+    dag.version = dag.name + "-1";
+    dag.max_runs = 1 + chance.number(2);
+    dag.on_limit = kOnLimit[chance.number(4)];
+    dag.schedule = some_schedule(chance, plan);
+    auto wait = std::make_shared<WaitSpec>();
+    wait->what = WaitSpec::For::kDuration;
+    wait->length = std::chrono::milliseconds(chance.number(kWaitMax));
+    Task& task = dag.tasks.emplace_back();
+    task.id = "wait";
+    task.kind = TaskKind::kWait;
+    task.wait = std::move(wait);
+    dag.index_tasks();
+    const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
+    Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number});
+    story.dag = std::make_shared<const Dag>(std::move(dag));
+    story.instances = Instances::expand(story.dag, {}).value();
+  }
+}
+
+}  // namespace chappe::simulation
