@@ -6,6 +6,7 @@ taken within a round, and the median of the rounds is what is told.
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -173,7 +174,28 @@ class Bench:
                   f"memory at its highest: {peak / 2**20:.0f} MiB\n")
 
 
-PARTS = ["limits", "noop", "true", "latency", "start", "million"]
+    # ---- Objects ----
+
+    def objects(self) -> None:
+        self.tell("## 64 MiB, beside libcurl alone with a presigned URL\n")
+        self.tell("A server on this machine that throws away what it gets:\n")
+        self.tell_objects([])
+        if shutil.which("radosgw") is None or os.geteuid() != 0:
+            self.tell("Ceph's gateway is not measured: it needs Debian's radosgw, and root.\n")
+            return
+        with subprocess.Popen([CEPH], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ceph:
+            told = dict(line.strip().split("=", 1) for line in iter(ceph.stdout.readline, "ready=1\n"))
+            self.tell("Ceph's gateway, its objects in memory:\n")
+            self.tell_objects([told["endpoint"], told["access_key"], told["secret_key"]])
+
+    def tell_objects(self, server: list[str]) -> None:
+        command = [str(self.build / "bench" / "object_bench"), *server]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        self.tell("".join(f"- {line}\n" for line in lines))
+
+
+PARTS = ["limits", "noop", "true", "latency", "start", "million", "objects"]
+CEPH = Path(__file__).parent.parent / "tests" / "support" / "servers" / "ceph_rgw"
 
 
 def arguments() -> argparse.Namespace:
@@ -199,7 +221,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory or options.build) as directory:
         bench = Bench(options, Path(directory).resolve())
         work = {"limits": bench.limits, "noop": lambda: bench.compare(False), "true": lambda: bench.compare(True),
-                "latency": bench.latency, "start": bench.cold_start, "million": bench.million}
+                "latency": bench.latency, "start": bench.cold_start, "million": bench.million, "objects": bench.objects}
         for part in PARTS:
             if part in wanted:
                 work[part]()
