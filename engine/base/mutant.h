@@ -101,6 +101,7 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
   kBackfillLooksNothingUp,
+  kTeardownsIgnoreTheirSetup,
   kScheduleForgetsTimes,
   kScheduleForgetsJitter,
   kScheduleSkipsMissedTimes,

@@ -47,17 +47,18 @@ void EngineState::begin_handling(LiveRun& run) {
   judge_due(run);
 }
 
-/// A person has had enough of the handlers, too.
+/// A person has had enough of the handlers and teardowns, too.
 void EngineState::cut_short(LiveRun& run, const std::string& message) {
   if (run.is_cut_short()) return;
   const bool failed = run.outcome() == RunState::kFailed;
+  const std::string_view what = run.handling ? "handlers" : "teardowns";
   change_run(run, [&](RunRow& row) {
     row.stop = failed ? Stop::kCutShortFailed : Stop::kCutShort;
-    row.message = row.message.empty() ? message : fmt::format("{}; its handlers were {}", row.message, message);
+    row.message = row.message.empty() ? message : fmt::format("{}; its {} were {}", row.message, what, message);
   });
-  const auto first = static_cast<std::uint32_t>(run.dag->tasks.size()) - run.dag->handlers;
-  for (std::uint32_t task = first; task < run.dag->tasks.size(); ++task) {
+  for (std::uint32_t task = 0; task < run.dag->tasks.size(); ++task) {
     const std::uint32_t index = run.instances->first(task);
+    if (!run.outlives_stop(index)) continue;
     const TaskState state = run.states[index].state;
     if (is_final(state) || holds_attempt(state) || waits_for_run(run, index)) continue;
     settle_without_attempt(run, index, TaskState::kCancelled, Reason::kCancelled, message);

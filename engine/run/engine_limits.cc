@@ -31,7 +31,7 @@ void EngineState::make_place(const LiveRun& run) {
 void EngineState::cancel_run(LiveRun& run, const std::string& message) {
   if (run.row.state != RunState::kQueued) {
     if (run.handling) return cut_short(run, message);
-    if (run.row.stop == Stop::kCancel) return;
+    if (run.row.stop == Stop::kCancel) return run.has_only_teardowns_left() ? cut_short(run, message) : void();
     stop(run, Stop::kCancel, message);
     return judge_due(run);
   }

@@ -2,6 +2,7 @@
 // in a run that is being stopped.
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -31,7 +32,7 @@ void EngineState::judge_teardown(LiveRun& run, std::uint32_t position) {
   const auto some_setup_is = [&](TaskState state) {
     return std::any_of(setups.begin(), setups.end(), [&](std::uint32_t setup) { return some_is(run, setup, state); });
   };
-  if (some_setup_is(TaskState::kSuccess)) return make_ready(run, position);
+  if (some_setup_is(TaskState::kSuccess) || CHAPPE_MUTANT(kTeardownsIgnoreTheirSetup)) return make_ready(run, position);
   const std::uint32_t index = run.instances->first(position);
   if (run.states[index].state != TaskState::kNone) return;
   const bool stopped = run.row.stop != Stop::kNone;

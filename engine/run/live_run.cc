@@ -64,6 +64,13 @@ std::uint32_t LiveRun::unsettled() const {
   return static_cast<std::uint32_t>(states.size()) - settled;
 }
 
+bool LiveRun::has_only_teardowns_left() const {
+  for (std::uint32_t i = 0; i < states.size(); ++i) {
+    if (!is_final(states[i].state) && !outlives_stop(i)) return false;
+  }
+  return true;
+}
+
 RunState LiveRun::outcome() const {
   switch (row.stop) {
     case Stop::kCancel:

@@ -118,6 +118,8 @@ struct LiveRun {
   bool outlives_stop(std::uint32_t index) const {
     return is_handler(index) || !task(instances->task_of(index)).teardown_of.empty();
   }
+  /// All else of a run that was stopped has ended; handlers have not begun. Cost: the instances.
+  bool has_only_teardowns_left() const;
   /// Nothing of the task may start any more.
   bool is_stopped(std::uint32_t position) const {
     const bool outlives = dag->is_handler(position) || !task(position).teardown_of.empty();

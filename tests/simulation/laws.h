@@ -188,6 +188,9 @@ class Laws {
   std::string name(InstanceKey key) const;
   const Task& task_of(const RunView& run, InstanceKey key) const;
   bool handles(const RunView& run, InstanceKey key) const;
+  bool tears_down(const RunView& run, InstanceKey key) const;
+  bool is_aside(const RunView& run, InstanceKey key) const;
+  bool some_setup_succeeded(const RunView& run, InstanceKey key) const;
   bool stopped(const RunView& run, InstanceKey key) const;
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);

@@ -127,7 +127,7 @@ void Laws::check_run_verdict(const RunView& run) {
       return broken(Law::kRunVerdict, fmt::format("a run is over, and {} is {}", name(row.key), name_of(row.state)));
     }
     ++rows;
-    if (handles(run, row.key)) continue;
+    if (is_aside(run, row.key)) continue;
     failed = failed || (row.state == TaskState::kFailed && !row.allowed) || row.state == TaskState::kUpstreamFailed ||
              row.state == TaskState::kCancelled;
   }
@@ -167,9 +167,24 @@ void Laws::check_handlers(const RunView& run) {
 
 bool Laws::handles(const RunView& run, InstanceKey key) const { return task_of(run, key).handler != Handler::kNone; }
 
+bool Laws::tears_down(const RunView& run, InstanceKey key) const { return !task_of(run, key).teardown_of.empty(); }
+
+/// How it ends is no matter of the run's.
+bool Laws::is_aside(const RunView& run, InstanceKey key) const {
+  return handles(run, key) || (tears_down(run, key) && task_of(run, key).allow_failure.always);
+}
+
+bool Laws::some_setup_succeeded(const RunView& run, InstanceKey key) const {
+  const auto& setups = task_of(run, key).teardown_of;
+  return std::any_of(setups.begin(), setups.end(), [&](std::uint32_t setup) {
+    const auto row = rows_.find({key.run, run.story->instances->first(setup)});
+    return row != rows_.end() && row->second.state == TaskState::kSuccess;
+  });
+}
+
 /// Nothing of it may start any more.
 bool Laws::stopped(const RunView& run, InstanceKey key) const {
-  return handles(run, key) ? run.row.stop >= Stop::kCutShort : run.row.stop != Stop::kNone;
+  return handles(run, key) || tears_down(run, key) ? run.row.stop >= Stop::kCutShort : run.row.stop != Stop::kNone;
 }
 
 /// A handler does not begin before everything else has ended.
@@ -281,7 +296,14 @@ void Laws::check_attempt(RunView& run, const TaskRow& old, const TaskRow& row) {
 void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) {
   const std::uint32_t position = run.story->instances->task_of(row.key.index);
   const std::string ends = upstream_ends(run, position);
-  if (!support::rule_allows(run.story->dag->tasks[position].trigger_rule, ends)) {
+  const bool teardown = tears_down(run, row.key);
+  const bool first_try = old.user_tries + old.infra_tries == 0;  // A person may mark a setup as failed after that.
+  if (teardown && first_try && !some_setup_succeeded(run, row.key)) {
+    broken(Law::kDependenciesFirst, name(row.key) + " tears down what was not set up");
+  }
+  if (teardown) world_.saw(run.row.stop == Stop::kNone ? Sight::kTornDown : Sight::kTornDownThoughStopped);
+  const TriggerRule rule = teardown ? TriggerRule::kAllDone : run.story->dag->tasks[position].trigger_rule;
+  if (!support::rule_allows(rule, ends)) {
     broken(Law::kDependenciesFirst, fmt::format("{} is assigned with upstream '{}'", name(row.key), ends));
   }
   check_turn(run, row.key);
@@ -371,7 +393,11 @@ std::string Laws::upstream_ends(const RunView& run, std::uint32_t task) const {
     const std::uint32_t first = run.story->instances->first(edge.task);
     for (std::uint32_t i = first; i < first + run.story->instances->count(edge.task); ++i) {
       const auto row = rows_.find({run.row.seq, i});
-      ends += row == rows_.end() ? '-' : support::upstream_letter(edge, row->second.state, row->second.allowed);
+      const bool never_will =
+          row == rows_.end() && run.row.stop != Stop::kNone;  // A stopped run keeps no row of these.
+      const TaskState state = never_will ? TaskState::kCancelled : TaskState::kNone;
+      ends += row == rows_.end() ? support::upstream_letter(edge, state, false)
+                                 : support::upstream_letter(edge, row->second.state, row->second.allowed);
     }
   }
   return ends;
@@ -402,7 +428,7 @@ void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row)
 
 void Laws::check_fail_fast(const RunView& run, const TaskRow& row) {
   const bool failed = row.state == TaskState::kFailed && !row.allowed && rows_.at(row.key) == row;
-  if (!failed || handles(run, row.key) || run.story->dag->fail_fast == FailFast::kOff || run.generation_rose) return;
+  if (!failed || is_aside(run, row.key) || run.story->dag->fail_fast == FailFast::kOff || run.generation_rose) return;
   if (run.row.stop == Stop::kNone && !is_final(run.row.state)) {
     broken(Law::kRunVerdict, name(row.key) + " failed, and fail_fast does not stop the run");
   }

@@ -119,6 +119,7 @@ const std::vector<PlantedBug> kBugs{
          Fault::kCrashScheduler),
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
     BUG(BackfillLooksNothingUp, "a backfill makes runs for dates that have one", Law::kBackfills),
+    BUG(TeardownsIgnoreTheirSetup, "what was not set up is torn down", Law::kDependenciesFirst, Law::kForetold),
     BUG(ScheduleForgetsTimes, "a schedule's time is not stored as done with", Law::kSchedules),
     BUG(ScheduleForgetsJitter, "a run begins at its time, though jitter makes it due later", Law::kSchedules),
     BUG(ScheduleSkipsMissedTimes, "only the latest missed time makes a run, though catchup is all", Law::kSchedules),

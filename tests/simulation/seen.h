@@ -82,6 +82,8 @@ enum class Sight : std::uint8_t {
   kAssetTold,
   kEndTold,
   kCallTold,
+  kTornDown,
+  kTornDownThoughStopped,
   kTimeMade,
   kTimeMissed,  ///< It makes no run.
   kDeliveryRepeated,

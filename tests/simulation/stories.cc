@@ -164,6 +164,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
     if (waits && task.kind == TaskKind::kNoop && chance.one_in(2)) make_wait(chance, task, story.comparable);
   }
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
+  add_teardown(mix(plan.seed, 12'000 + number), dag);
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
@@ -241,6 +242,7 @@ class Foretelling {
       out_[story_.instances->first(position)].state = TaskState::kSkipped;
       return;
     }
+    if (!task.teardown_of.empty()) return tell_teardown(task, position);
     const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(task));
     CHAPPE_ASSERT(verdict != Verdict::kWait);
     const std::uint32_t own = story_.instances->own(position);
@@ -256,6 +258,13 @@ class Foretelling {
     }
   }
 
+  void tell_teardown(const Task& task, std::uint32_t position) {
+    const std::uint32_t index = story_.instances->first(position);
+    const TaskState setup = out_[story_.instances->first(task.teardown_of[0])].state;
+    if (setup == TaskState::kSuccess) return tell_instance(task, position, index);
+    out_[index].state = setup == TaskState::kSkipped ? TaskState::kSkipped : TaskState::kUpstreamFailed;
+  }
+
   /// As many as what its upstream left says.
   bool items_of(const Task& task, std::uint32_t position) const {
     const auto references = task.foreach->expression.references();
@@ -268,7 +277,9 @@ class Foretelling {
   /// Of all tasks but the handlers, which come last.
   RunState outcome() const {
     for (std::uint32_t i = 0; i < out_.size(); ++i) {
-      if (story_.dag->is_handler(story_.instances->task_of(i))) continue;
+      const std::uint32_t task = story_.instances->task_of(i);
+      const bool tears_down = !story_.dag->tasks[task].teardown_of.empty();
+      if (story_.dag->is_handler(task) || (tears_down && story_.dag->tasks[task].allow_failure.always)) continue;
       const bool failed = out_[i].state == TaskState::kFailed && !out_[i].allowed;
       if (failed || out_[i].state == TaskState::kUpstreamFailed) return RunState::kFailed;
     }

@@ -75,6 +75,8 @@ void add_notices(std::uint64_t seed, Dag& dag);
 /// Makes results of some of its tasks be used again.
 void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag);
 bool add_shapes(std::uint64_t seed, Dag& dag);
+/// Makes its last task tear down what one that it waits for has set up.
+void add_teardown(std::uint64_t seed, Dag& dag);
 /// Lets some of its tasks read and write a state that all stories share. True: some do, and may be refused it.
 bool add_states(std::uint64_t seed, Dag& dag);
 inline constexpr const char* kStateName = "c";

@@ -69,4 +69,20 @@ bool add_shapes(std::uint64_t seed, Dag& dag) {
   return foreseeable;
 }
 
+void add_teardown(std::uint64_t seed, Dag& dag) {
+  support::Chance chance(seed);
+  if (!chance.one_in(3)) return;
+  Task& task = dag.tasks[dag.tasks.size() - dag.handlers - 1];
+  const bool plain = (task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop) && !task.foreach && !task.loop;
+  if (!plain) return;
+  for (const Dependency& edge : task.depends_on) {
+    if (!dag.tasks[edge.task].foreach) task.teardown_of = {edge.task};
+  }
+  if (task.teardown_of.empty()) return;
+  task.trigger_rule = TriggerRule::kAllDone;
+  task.when = {};
+  task.allow_failure = {};
+  task.allow_failure.always = !chance.one_in(3);
+}
+
 }  // namespace chappe::simulation
