@@ -102,6 +102,8 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsOutputs,
   kBackfillLooksNothingUp,
   kTeardownsIgnoreTheirSetup,
+  kTasksStartTwoRuns,
+  kTasksIgnoreHowTheirRunEnds,
   kScheduleForgetsTimes,
   kScheduleForgetsJitter,
   kScheduleSkipsMissedTimes,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -40,7 +41,8 @@ void EngineState::on(const DagBrought& event) {
   if (run == nullptr || !run->started() || event.key.index >= run->states.size()) return;
   const InstanceState& instance = run->states[event.key.index];
   const bool waits = instance.state == TaskState::kWaiting && instance.attempt == event.attempt;
-  if (!waits || run->started_runs.contains(event.key.index)) return;
+  const bool is_started = run->started_runs.contains(event.key.index);
+  if (!waits || (is_started && !CHAPPE_MUTANT(kTasksStartTwoRuns))) return;
   auto begun = begin_subrun(*run, event);
   if (!begun) {
     AttemptEnd end{.reason = Reason::kLaunchFailed, .started_at = now.wall, .ended_at = now.wall};
@@ -103,7 +105,7 @@ void EngineState::tell_parent(const LiveRun& child) {
   AttemptEnd end{.started_at = child.row.created_at, .ended_at = now.wall};
   end.message = fmt::format("{}: {}{}{}", about(child.row), name_of(child.row.state),
                             child.row.message.empty() ? "" : ", ", child.row.message);
-  if (child.row.state == RunState::kSuccess) {
+  if (child.row.state == RunState::kSuccess || CHAPPE_MUTANT(kTasksIgnoreHowTheirRunEnds)) {
     take_outputs(*run, index, child, end);
   } else {
     end.reason = child.row.state == RunState::kCancelled ? Reason::kCancelled : Reason::kUpstream;

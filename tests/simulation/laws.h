@@ -221,6 +221,10 @@ class Laws {
   bool is_promised(const Persist& persist) const;
   void check_state_refused(const Persist& persist, const TaskChange& change, const Task& task);
   bool is_in_pod(InstanceKey key) const;
+  // laws_runs.cc
+  void check_started(const RunRow& row, const Persist& persist);
+  bool fails_with_run(const RunView& run, const TaskRow& old, const TaskRow& row) const;
+  void check_ends_with_run(const RunView& run, const TaskRow& old, const TaskRow& row);
   // laws_schedules.cc
   void check_scheduled(const RunRow& row, const Persist& persist);
   void check_schedules(const Persist& persist);
@@ -255,6 +259,7 @@ class Laws {
   std::set<std::uint32_t> stories_submitted_;
   std::map<RunSeq, RunView> runs_;
   std::map<std::string, std::uint32_t> running_by_dag_;   ///< But for runs of backfills.
+  std::map<AttemptId, RunSeq> started_;                   ///< By tasks.
   std::map<std::string, WallTime> fired_to_;              ///< By DAG that time starts.
   std::map<std::string, std::set<WallTime>> times_made_;  ///< The logical times of its runs.
   std::map<BackfillId, BackfillRow> backfills_;

@@ -65,6 +65,8 @@ void Laws::commit_run(const RunRow& row, const Persist& persist) {
   const Story* listens = row.backfill ? nullptr : listener(row.dag);
   if (listens != nullptr) {
     row.trigger == "schedule" ? check_scheduled(row, persist) : check_triggered(row, persist);
+  } else if (row.trigger == "dag") {
+    check_started(row, persist);
   } else if (asked == asked_.end() && !row.backfill) {
     return broken(Law::kRequests, "a run that nobody asked for");
   } else if (asked != asked_.end() && !stories_submitted_.insert(asked->second).second) {
@@ -72,7 +74,10 @@ void Laws::commit_run(const RunRow& row, const Persist& persist) {
   }
   if (row.backfill) check_backfill_run(row);
   RunView& run = runs_[row.seq];
-  run.story = listens != nullptr ? listens : row.backfill ? &world_.past->story : &world_.story(asked->second);
+  run.story = listens != nullptr     ? listens
+              : row.trigger == "dag" ? &world_.child
+              : row.backfill         ? &world_.past->story
+                                     : &world_.story(asked->second);
   run.row = row;
   run.active_by_task.assign(run.story->dag->tasks.size(), 0);
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
@@ -227,6 +232,7 @@ void Laws::commit_task(const TaskChange& change) {
   check_edge(run->second, old, row);
   check_attempt(run->second, old, row);
   check_budgets(run->second, old, row);
+  check_ends_with_run(run->second, old, row);
   if (has_won(row.state) && !has_won(old.state)) check_won(run->second, old, row);
   if (is_final(old.state) && row.state == TaskState::kNone) winner_.erase(row.key);
   if (old.state == TaskState::kCommitting && row.state == TaskState::kFailed) forget_winner(row);
@@ -272,7 +278,10 @@ void Laws::check_queue_timeout(const TaskRow& row) {
 void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row) {
   const bool reset = run.generation_rose && row.state == TaskState::kNone && !holds_attempt(old.state);
   const bool known = is_edge(old.state, row.state) && (!is_final(old.state) || run.generation_rose);
-  if (reset || known) return;
+  // A task that starts runs needs nobody for its next try.
+  const bool starts_again = task_of(run, row.key).kind == TaskKind::kDag && old.state == TaskState::kUpForRetry &&
+                            row.state == TaskState::kWaiting;
+  if (reset || known || starts_again || fails_with_run(run, old, row)) return;
   broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
 }
 
@@ -327,9 +336,9 @@ void Laws::check_budgets(const RunView& run, const TaskRow& old, const TaskRow& 
     return;
   }
   if (row.iteration != old.iteration) return check_iteration(run, old, row);
-  const bool ends =
-      holds_attempt(old.state) && (row.state == TaskState::kUpForRetry || row.state == TaskState::kFailed);
-  if (ends) return check_charge(run, old, row);
+  const bool failed = row.state == TaskState::kUpForRetry || row.state == TaskState::kFailed;
+  const bool ends = holds_attempt(old.state) && failed;
+  if (ends || fails_with_run(run, old, row)) return check_charge(run, old, row);
   if (row.user_tries != old.user_tries || row.infra_tries != old.infra_tries) {
     broken(Law::kBudgets, name(row.key) + " is charged for nothing");
   }

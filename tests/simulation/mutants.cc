@@ -120,6 +120,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsToPublish, "after a restart publishing is not rolled forward", Law::kRunsEnd),
     BUG(BackfillLooksNothingUp, "a backfill makes runs for dates that have one", Law::kBackfills),
     BUG(TeardownsIgnoreTheirSetup, "what was not set up is torn down", Law::kDependenciesFirst, Law::kForetold),
+    BUG(TasksStartTwoRuns, "a DAG that is brought twice starts two runs of one task", Law::kRequests, Law::kAssertion),
+    BUG(TasksIgnoreHowTheirRunEnds, "a task succeeds though the run that it waits for does not", Law::kRunVerdict),
     BUG(ScheduleForgetsTimes, "a schedule's time is not stored as done with", Law::kSchedules),
     BUG(ScheduleForgetsJitter, "a run begins at its time, though jitter makes it due later", Law::kSchedules),
     BUG(ScheduleSkipsMissedTimes, "only the latest missed time makes a run, though catchup is all", Law::kSchedules),

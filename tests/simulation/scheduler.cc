@@ -302,6 +302,10 @@ void Scheduler::carry_out(Effects& effects) {
     if (!goes_on()) return;
     notify(row);
   }
+  for (const WantedDag& wanted : effects.wanted) {
+    if (!goes_on()) return;
+    bring(wanted);
+  }
   for (const Reply& each : effects.replies) {
     if (!goes_on()) return;
     reply(each);
@@ -362,6 +366,19 @@ void Scheduler::look_up(CacheLookup lookup) {
     if (!due) return;
     const auto head = [this](const std::string& key) { return world_.objects.head(key); };
     post(check_result(head, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
+  });
+}
+
+void Scheduler::bring(const WantedDag& wanted) {
+  const std::uint32_t life = epoch_;
+  world_.time.after(1ms + world_.up_to(300ms), [this, wanted, life] {
+    if (!alive_ || epoch_ != life) return;
+    std::array<std::uint8_t, 10> random{};
+    for (std::uint8_t& byte : random) byte = static_cast<std::uint8_t>(world_.chance.number(256));
+    DagBrought brought{wanted.key, wanted.attempt, world_.child.dag, RunId::make(world_.wall(), random)};
+    if (wanted.dag != kChild) brought.dag = fail(ErrorCode::kNotFound, "the scheduler has no DAG " + wanted.dag);
+    if (world_.chance.one_in(8)) post(DagBrought(brought));  // Asked for twice, say.
+    post(std::move(brought));
   });
 }
 

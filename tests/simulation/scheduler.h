@@ -82,6 +82,7 @@ class Scheduler {
   void look(const LookTarget& target, std::uint64_t order);
   void list(const LookTarget& target, Looked& looked);
   void look_up(CacheLookup lookup);
+  void bring(const WantedDag& wanted);
   void notify(const NotificationRow& row);
   bool tell(const Effects& effects);
   void reply(const Reply& reply);

@@ -82,6 +82,7 @@ enum class Sight : std::uint8_t {
   kAssetTold,
   kEndTold,
   kCallTold,
+  kRunStartedByTask,
   kTornDown,
   kTornDownThoughStopped,
   kTimeMade,

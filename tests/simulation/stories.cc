@@ -165,6 +165,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   }
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
   add_teardown(mix(plan.seed, 12'000 + number), dag);
+  if (add_runs(mix(plan.seed, 13'000 + number), dag)) story.comparable = false;
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;

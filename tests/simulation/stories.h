@@ -53,6 +53,12 @@ struct Story {
 inline constexpr std::uint32_t kListenerNumbers = 1'000'000;  ///< Of stories that nobody asks for.
 /// DAGs that are deployed, and that events start.
 std::vector<Story> make_listeners(const Plan& plan);
+inline constexpr std::uint32_t kChildNumber = 2'000'000;
+inline constexpr const char* kChild = "child";
+/// The DAG that tasks start runs of.
+Story make_child(const Plan& plan);
+/// Lets some of its tasks do so. True: some do, and how they end is not foretold.
+bool add_runs(std::uint64_t seed, Dag& dag);
 /// More of them, that time starts.
 void add_clocks(const Plan& plan, std::vector<Story>& listeners);
 inline constexpr WallTime kWallBegin{1'800'000'000'000'000};

@@ -112,6 +112,8 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
   }
   listeners = make_listeners(plan);
   add_clocks(plan, listeners);
+  child = make_child(plan);
+  store.register_dag(child.dag);
   for (const Story& listener : listeners) store.register_dag(listener.dag);
   past = make_past(plan, plan.runs);
   if (past) store.know(past->story.dag);

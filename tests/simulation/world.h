@@ -127,6 +127,7 @@ class World {
   Wire& wire;
   std::vector<Story> stories;
   std::vector<Story> listeners;
+  Story child;
   std::optional<Past> past;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<std::unique_ptr<Scheduler>> schedulers;
