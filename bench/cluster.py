@@ -55,8 +55,9 @@ class Cluster:
 
     def ready(self) -> bool:
         try:
-            self.get("/readyz")
-            return True
+            with self.connect() as connection:
+                connection.sendall(self.request("/readyz"))
+                return connection.recv(64).startswith(b"HTTP/1.1 200 ")
         except (OSError, ValueError):
             return False
 

@@ -192,10 +192,12 @@ Result<void> announce(const StateDir& state, const std::string& api, const std::
 }
 
 /// Null: no folder is to be watched.
-Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config, MetaReader& reader,
+Result<std::unique_ptr<DagFolderWatch>> watch_dags(const SchedulerConfig& config, api::Backend& backend,
                                                    Mailbox& mailbox) {
   if (config.dags.empty()) return std::unique_ptr<DagFolderWatch>();
-  auto rows = reader.deployments();
+  auto reader = backend.open_reader();
+  if (!reader) return fail(std::move(reader.error()));
+  auto rows = (*reader)->deployments();
   if (!rows) return fail(std::move(rows.error()));
   std::map<std::string, std::string> deployed;
   for (const DeploymentRow& row : *rows) {
@@ -286,9 +288,7 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
     pods = *std::move(opened);
   }
   LoopBackend backend(mailbox, state->database(), **objects, registry);
-  auto reader = backend.open_reader();
-  if (!reader) return fail(std::move(reader.error()));
-  auto folder = watch_dags(config, **reader, mailbox);
+  auto folder = watch_dags(config, backend, mailbox);
   if (!folder) return fail(std::move(folder.error()));
   backend.watch(folder->get());
   auto server = start_api(config, *state, engine->tokens(), announced_before, backend, logs);
@@ -297,6 +297,8 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   ready = true;
   log::info("scheduler {} is ready: API {}, workers {}, {} runs", getpid(), (*server)->url(), (*port)->endpoint(),
             engine->live_runs());
+  auto reader = backend.open_reader();
+  if (!reader) return fail(std::move(reader.error()));
   DagSource dags(backend, [&](Event event) { (void)mailbox.post(Mail(std::move(event))); });
   ResultLookups results(
       **objects, [&backend] { return backend.open_reader(); },
