@@ -47,7 +47,7 @@ class Package(unittest.TestCase):
 
     def check_it_names_what_it_needs(self) -> None:
         depends = run("dpkg-deb", "--field", str(self.package), "Depends")
-        for library in ("libzmq5", "libcurl4", "libarchive13", "tzdata", "ca-certificates"):
+        for library in ("libfmt9", "libcurl4", "libstdc++6", "tzdata", "ca-certificates"):
             self.assertIn(library, depends)
 
     def check_its_settings_are_read_and_kept_at_an_upgrade(self) -> None:

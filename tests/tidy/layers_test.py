@@ -52,7 +52,7 @@ LIBRARIES = {
     "nlohmann": "proto/json",
     "yaml-cpp": "dags/loader",
     "curl": "proto/http",
-    "openssl": "storage/digest",
+    "nettle": "storage/digest",
     "sqlite3": "storage/sqlite",
     "pugixml": "storage/s3",
     "archive": "worker/artifacts",
