@@ -17,7 +17,7 @@ import podman
 from cluster import ROOT, chappe_binary, free_port
 from podman import Podman
 
-TIMEOUT = 900  # Seconds, for CTest: two images install packages.
+TIMEOUT = 1800  # Seconds, for CTest: images install packages, four times as slowly where much else goes on.
 BASE = "localhost/debian:12"
 POD = "chappe-quickstart-test"
 HELLO = """
