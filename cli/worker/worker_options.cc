@@ -9,11 +9,13 @@
 #include <cstdlib>
 
 #include "proto/transport/keys.h"
+#include "worker/container/gpu_pool.h"
 
 namespace chappe::cli {
 namespace {
 
 constexpr double kCpusMax = 100'000;
+constexpr std::uint32_t kGpusMax = 1024;
 
 /// Bytes from "512MiB", "4GiB", "2G" (powers of 1,024, as Kubernetes has them with an i, and workers mean them).
 Result<std::uint64_t> parse_bytes(const std::string& text) {
@@ -127,6 +129,27 @@ std::string host_name() {
   return ::gethostname(name, sizeof(name) - 1) == 0 ? std::string(name) : std::string("worker");
 }
 
+/// Errors: kInvalidInput: names that are none, twice the same, or not as many as GPUs.
+Result<void> take_gpus(const WorkerOptions& options, WorkerConfig& config) {
+  const auto wrong = [](std::string message) { return fail(ErrorCode::kInvalidInput, std::move(message)); };
+  config.gpus = options.gpus;
+  config.gpu_devices = options.gpu_devices.empty() ? container::usual_gpus(options.gpus) : options.gpu_devices;
+  if (options.gpus > kGpusMax) return wrong(fmt::format("--gpus: at most {}", kGpusMax));
+  if (config.gpus == 0) config.gpus = static_cast<std::uint32_t>(config.gpu_devices.size());
+  if (config.gpu_devices.size() != config.gpus) {
+    return wrong(fmt::format("--gpus {} and {} times --gpu-device: name as many as there are", config.gpus,
+                             config.gpu_devices.size()));
+  }
+  for (const std::string& device : config.gpu_devices) {
+    if (auto named = container::check_gpu_name(device); !named)
+      return fail(std::move(named.error()).in("--gpu-device"));
+    if (std::count(config.gpu_devices.begin(), config.gpu_devices.end(), device) > 1) {
+      return wrong(fmt::format("--gpu-device {}: it is named twice", device));
+    }
+  }
+  return {};
+}
+
 Result<WorkerConfig> worker_config(const WorkerOptions& options) {
   if (options.one_attempt) return pod_worker_config(options);
   for (const auto& [given, name] : {std::pair(&options.scheduler, "--scheduler"),
@@ -141,7 +164,6 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
                       .name = options.name.empty() ? host_name() : options.name,
                       .work_dir = options.work_dir,
                       .object_store = options.object_store,
-                      .gpus = options.gpus,
                       .task_env = options.task_env,
                       .secrets = secret_sources(options),
                       .store_credentials = options.task_credentials == "store",
@@ -151,6 +173,7 @@ Result<WorkerConfig> worker_config(const WorkerOptions& options) {
   auto key = find_server_key(options.server_key);
   if (!key) return fail(std::move(key.error()).in("the scheduler's public key (--server-key)"));
   config.server_key = *std::move(key);
+  if (auto known = take_gpus(options, config); !known) return fail(known.error());
   if (options.cpus < 0 || options.cpus > kCpusMax) return fail(ErrorCode::kInvalidInput, "--cpus is out of range");
   config.cpu_milli = static_cast<std::uint32_t>(std::lround(options.cpus * 1000));
   auto memory = parse_bytes(options.memory);
@@ -179,6 +202,10 @@ void add_worker_options(CLI::App* command, WorkerOptions& options) {
   command->add_option("--cpus", options.cpus, "Cores to offer; default: all");
   command->add_option("--memory", options.memory, "Memory to offer, such as 8GiB; default: all");
   command->add_option("--gpus", options.gpus, "GPUs to offer");
+  command
+      ->add_option("--gpu-device", options.gpu_devices,
+                   "Name of a GPU to hand into a container; may be repeated; default: nvidia.com/gpu=0 and on")
+      ->allow_extra_args(false);
   command->add_option("--label", options.labels, "NAME=VALUE; may be repeated")->allow_extra_args(false);
   command->add_option("--taint", options.taints, "Take only tasks that tolerate NAME; may be repeated")
       ->allow_extra_args(false);

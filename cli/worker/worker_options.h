@@ -24,6 +24,7 @@ struct WorkerOptions {
   double cpus = 0;
   std::string memory;  ///< "4GiB", "512MiB", bytes.
   std::uint32_t gpus = 0;
+  std::vector<std::string> gpu_devices;
   std::vector<std::string> labels;  ///< NAME=VALUE
   std::vector<std::string> taints;
   std::vector<std::string> task_env;

@@ -3,71 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
+#include <iterator>
 #include <span>
 #include <utility>
 
 #include "proto/json/json.h"
-#include "scheduler/launch/json_map.h"
-#include "scheduler/launch/pod_status.h"
 
 namespace chappe::launch {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kAnswerMax = std::size_t{64} << 20;
 constexpr std::size_t kTokenMax = std::size_t{64} << 10;
 constexpr std::size_t kPagesMax = 1000;
-constexpr int kGone = 410;
-
-/// Seconds, as API servers give them.
-std::optional<Duration> retry_after(const http::Response& response) {
-  constexpr int kMost = 120;
-  const std::string_view text = response.header("retry-after");
-  int seconds = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (text.empty() || read.ec != std::errc() || seconds < 0) return std::nullopt;
-  return std::chrono::seconds(std::min(seconds, kMost));
-}
-
-std::string shortened(std::string text) {
-  if (text.size() > kToldBytesMax) text.resize(kToldBytesMax);
-  return text;
-}
-
-ApiAnswer answer_of(const http::Response& response) {
-  ApiAnswer answer{.status = response.status, .retry_after = retry_after(response)};
-  if (auto body = parse_json(response.body, kAnswerMax)) answer.body = *std::move(body);
-  if (answer.is_success()) return answer;
-  const std::string said = text_of(answer.body.find("message"));
-  answer.message =
-      shortened(fmt::format("the Kubernetes API answers {}{}{}", answer.status, said.empty() ? "" : ": ", said));
-  return answer;
-}
 
 Failure refused(const ApiAnswer& answer) { return fail(ErrorCode::kUnavailable, answer.message); }
-
-/// Lines out of pieces.
-class LineReader {
- public:
-  /// False: a line is longer than may be, or `take` wants no more.
-  template <typename Take>
-  bool add(std::string_view piece, const Take& take) {
-    buffer_ += piece;
-    std::size_t start = 0;
-    for (std::size_t end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n', start)) {
-      if (end > start && !take(std::string_view(buffer_).substr(start, end - start))) return false;
-      start = end + 1;
-    }
-    buffer_.erase(0, start);
-    return buffer_.size() <= kWatchLineMax;
-  }
-
- private:
-  std::string buffer_;
-};
 
 }  // namespace
 
@@ -152,9 +103,10 @@ Result<KubernetesApi::Listed> KubernetesApi::list(const std::string& selector) {
       continue;
     }
     if (!answer->is_success()) return refused(*answer);
-    for (const Value& pod : items_of(answer->body.find("items"))) listed.pods.push_back(pod);
-    listed.version = text_of(find(&answer->body, "metadata", "resourceVersion"));
-    next = text_of(find(&answer->body, "metadata", "continue"));
+    ListPage read = read_page(answer->body);
+    std::move(read.items.begin(), read.items.end(), std::back_inserter(listed.pods));
+    listed.version = std::move(read.version);
+    next = std::move(read.next);
     if (next.empty()) return listed;
   }
   return fail(ErrorCode::kUnavailable, "the list of pods does not end");
@@ -171,36 +123,14 @@ Result<WatchEnd> KubernetesApi::watch(const std::string& selector, std::string& 
   out->timeout = kWatchTime + 10s;
   out->stall_timeout = 0s;
   out->stopped = &stopped;
-  WatchEnd end = WatchEnd::kClosed;
-  std::string problem;
-  const auto take_line = [&](std::string_view line) {
-    auto event = parse_json(line, kWatchLineMax);
-    if (!event) {
-      problem = event.error().message;
-      return false;
-    }
-    WatchEvent seen{.type = text_of(event->find("type"))};
-    if (const Value* object = event->find("object")) seen.object = *object;
-    if (seen.type == "ERROR") {
-      // What a status would say, had the answer not begun already.
-      const Value* code = seen.object.find("code");
-      end = code != nullptr && *code == Value(kGone) ? WatchEnd::kExpired : WatchEnd::kClosed;
-      if (end == WatchEnd::kClosed) problem = shortened(text_of(seen.object.find("message")));
-      return false;
-    }
-    if (const std::string now = text_of(find(&seen.object, "metadata", "resourceVersion")); !now.empty()) version = now;
-    on_event(seen);
-    return true;
-  };
-  LineReader lines;
+  WatchReader reader(version, on_event);
   const auto response = client_.stream(*out, [&](std::span<const std::byte> piece) {
-    return lines.add({reinterpret_cast<const char*>(piece.data()), piece.size()}, take_line);
+    return reader.add({reinterpret_cast<const char*>(piece.data()), piece.size()});
   });
   if (!response) return fail(response.error());
   if (response->status == kGone) return WatchEnd::kExpired;
   if (response->status != 200) return refused(answer_of(*response));
-  if (!problem.empty()) return fail(ErrorCode::kUnavailable, "watch pods: " + problem);
-  return end;
+  return reader.end();
 }
 
 }  // namespace chappe::launch

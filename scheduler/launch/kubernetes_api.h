@@ -7,47 +7,24 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "engine/base/value.h"
 #include "proto/http/client.h"
+#include "scheduler/launch/api_answer.h"
 
 namespace chappe::launch {
 
-inline constexpr std::size_t kListPage = 500;                       ///< Pods of one answer.
-inline constexpr std::size_t kWatchLineMax = std::size_t{4} << 20;  ///< Of one event.
-inline constexpr std::chrono::seconds kWatchTime{60};               ///< After which a watch is begun anew.
+inline constexpr std::size_t kListPage = 500;          ///< Pods of one answer.
+inline constexpr std::chrono::seconds kWatchTime{60};  ///< After which a watch is begun anew.
 
 struct ApiConfig {
   std::string url;  ///< "https://HOST:PORT"
   std::string namespace_name;
   std::filesystem::path token_file;  ///< Read for each request: it is renewed. "": none.
   std::string ca_file;               ///< "": the system's.
-};
-
-/// A request that was answered, well or not.
-struct ApiAnswer {
-  int status = 0;
-  Value body;
-  std::string message;  ///< Of the server, where it is no success.
-  std::optional<Duration> retry_after;
-  bool is_success() const { return status >= 200 && status < 300; }
-};
-
-/// One event of a watch, as it came.
-struct WatchEvent {
-  std::string type;  ///< ADDED, MODIFIED, DELETED or BOOKMARK.
-  Value object;
-};
-
-/// How a watch ended.
-enum class WatchEnd : std::uint8_t {
-  kClosed,   ///< Go on from the last version.
-  kExpired,  ///< The version is too old: list again.
 };
 
 class KubernetesApi {

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view kProgram = "/chappe/bin/chappe-worker";
 constexpr std::string_view kProgramVolume = "chappe-bin", kWorkVolume = "chappe-work", kTmpVolume = "chappe-tmp";
+/// Also the taint that keeps nodes with GPUs for pods that ask for some.
+constexpr std::string_view kGpuResource = "nvidia.com/gpu";
 constexpr std::string_view kWorkPath = "/chappe/work";
 constexpr std::int64_t kUser = 65'532;                           ///< Of the template's, where it names none.
 constexpr std::int64_t kGraceBeyondTask = 10;                    ///< Seconds, for the worker's own farewell.
@@ -129,6 +131,9 @@ class PodMaker {
     for (const std::string& taint : task_.where.tolerations) {
       tolerations.emplace_back(ValueMap{{"key", taint}, {"operator", "Exists"}});
     }
+    const Value gpus = ValueMap{{"key", kGpuResource}, {"operator", "Exists"}};
+    const bool is_there = std::find(tolerations.begin(), tolerations.end(), gpus) != tolerations.end();
+    if (task_.work->resources.gpus > 0 && !is_there) tolerations.push_back(gpus);
     if (!asked().service_account.empty()) put(spec_, "serviceAccountName", asked().service_account);
     return {};
   }
@@ -179,8 +184,8 @@ class PodMaker {
       put(object(resources, "limits"), "memory", bytes);
     }
     if (need.gpus == 0) return;
-    put(object(resources, "requests"), "nvidia.com/gpu", std::to_string(need.gpus));
-    put(object(resources, "limits"), "nvidia.com/gpu", std::to_string(need.gpus));
+    put(object(resources, "requests"), kGpuResource, std::to_string(need.gpus));
+    put(object(resources, "limits"), kGpuResource, std::to_string(need.gpus));
   }
 
   Result<void> mount_volumes() {

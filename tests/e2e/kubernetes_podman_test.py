@@ -75,6 +75,8 @@ class KubernetesByPodman(unittest.TestCase):
         (version,) = self.cluster.assets("rows")
         lineage = self.cluster.get(f"/api/v1/assets/{version['id']}/lineage")
         self.assertIn(digest, [node.get("image") for node in lineage["nodes"]])
+        told = self.cluster.chappe("--state-dir", str(self.cluster.state), "lineage", "rows").stdout
+        self.assertIn(digest, told)
         self.assertEqual(self.fake.ask("stats")["counts"]["pods"], 2)
 
     def test_a_pod_that_is_cancelled_is_gone(self) -> None:

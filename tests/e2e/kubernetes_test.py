@@ -2,6 +2,7 @@
 
 import unittest
 
+import kubernetes_tools
 from cluster import Cluster, Gate, wait_until
 from fake_kubernetes import NAMESPACE, FakeKubernetes
 
@@ -70,6 +71,38 @@ class Kubernetes(unittest.TestCase):
         self.scheduler.stop()
         for path in [path for path in self.cluster.directory.rglob("*") if path.is_file()]:
             self.assertNotIn(b"hunter-22", path.read_bytes(), path)
+
+    def test_kubernetes_would_take_its_pods(self) -> None:
+        self.fake.ask("secret", name="warehouse", data={"password": "hunter-22"})
+        template = self.cluster.directory / "pod.yaml"
+        template.write_text("""
+            metadata: {labels: {team: coding}}
+            spec:
+              imagePullSecrets: [{name: registry}]
+              volumes: [{name: data, persistentVolumeClaim: {claimName: shared-data}}]
+              containers: [{name: task, envFrom: [{secretRef: {name: s3}}]}, {name: beside, image: "beside:1"}]
+            """)
+        self.scheduler.stop()
+        self.cluster.start_scheduler(*self.fake.options("--kubernetes-template", str(template)))
+        self.cluster.submit("""
+            name: in_pods
+            tasks:
+              - id: make
+                executor: kubernetes
+                image: "tasks:1"
+                command: [sleep, "100"]
+                timeout: 1h
+                queue_timeout: 1h
+                resources: {cpu: 4, memory: 8Gi, gpu: 2}
+                node_selector: {pool: training}
+                tolerations: [training]
+                service_account: trainer
+                volumes: [{name: data, path: /data, read_only: true}]
+                secrets: {PGPASSWORD: {kubernetes: {name: warehouse, key: password}}}
+            """)
+        (pod,) = wait_until("one pod", self.fake.pods, lambda pods: len(pods) == 1).values()
+        asked = {"apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"], "spec": pod["spec"]}
+        self.assertEqual(kubernetes_tools.complaints([asked]), [])
 
     def test_an_image_is_told_by_its_digest(self) -> None:
         run = self.cluster.submit("name: in_pods\ntasks: [{id: make, executor: kubernetes, run: 'true'}]")

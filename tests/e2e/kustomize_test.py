@@ -8,9 +8,16 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import kubernetes_tools
 from cluster import ROOT, chappe_binary
 
 KUSTOMIZE = ROOT / "deploy" / "kustomize"
+
+
+def all_documents(text: str) -> list[dict[str, Any]]:
+    """Of YAML; Debian's Python has a parser of it."""
+    script = "import json, sys, yaml; json.dump([each for each in yaml.safe_load_all(sys.stdin) if each], sys.stdout)"
+    return json.loads(subprocess.run(["/usr/bin/python3", "-c", script], input=text, capture_output=True, text=True, check=True).stdout)
 
 
 def render(folder: Path) -> list[dict[str, Any]]:
@@ -18,8 +25,7 @@ def render(folder: Path) -> list[dict[str, Any]]:
     done = subprocess.run(["kubectl", "kustomize", "-o", "/dev/stdout", str(folder)], capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
-    script = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.stdin)), sys.stdout)"
-    return json.loads(subprocess.run(["/usr/bin/python3", "-c", script], input=done.stdout, capture_output=True, text=True, check=True).stdout)
+    return all_documents(done.stdout)
 
 
 def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -37,6 +43,19 @@ class Kustomizations(unittest.TestCase):
                 kinds = [one["kind"] for one in render(folder)]
                 self.assertIn("StatefulSet", kinds)
                 self.assertIn("NetworkPolicy", kinds)
+
+    def test_kubernetes_takes_their_objects(self) -> None:
+        for file in KUSTOMIZE.rglob("kustomization.yaml"):
+            with self.subTest(file.parent.name):
+                self.assertEqual(kubernetes_tools.complaints(render(file.parent)), [])
+
+    def test_kubernetes_would_complain_of_what_is_misspelt(self) -> None:
+        objects = render(KUSTOMIZE / "base")
+        (worker,) = [one for one in objects if one["kind"] == "Deployment"]
+        worker["spec"]["template"]["spec"]["terminationGracePeriod"] = 90
+        (complaint, *_) = kubernetes_tools.complaints(objects)
+        self.assertIn("Deployment/chappe-worker: spec/template/spec: ", complaint)
+        self.assertIn("terminationGracePeriod", complaint)
 
     def test_its_pods_are_restricted(self) -> None:
         """The rules of Pod Security's level `restricted`, which the namespace enforces."""

@@ -21,6 +21,7 @@
 #include "worker/app/executor.h"
 #include "worker/app/machine.h"
 #include "worker/app/messenger.h"
+#include "worker/container/gpu_pool.h"
 #include "worker/container/keeper.h"
 #include "worker/container/runtime.h"
 
@@ -96,6 +97,8 @@ Result<std::optional<ContainerParts>> open_containers(const WorkerConfig& config
   auto keeper = container::Keeper::start((*runtime)->socket, owner, directory.lock_fd(), fence);
   if (!keeper) return fail(keeper.error());
   log::info("containers: {} at {}", (*runtime)->version, (*runtime)->socket);
+  const std::string no_gpus = config.gpus > 0 ? container::why_no_gpus((*runtime)->version) : "";
+  if (!no_gpus.empty()) log::warn("containers: {}", no_gpus);
   return std::optional(ContainerParts{**std::move(runtime), owner, *std::move(keeper)});
 }
 
@@ -118,6 +121,7 @@ class Worker {
     int parent = -1;   ///< A pidfd of the process that started us, or -1.
     metrics::Registry& registry;
     std::vector<std::string> task_env;
+    std::vector<std::string> gpu_devices;
     SecretSources secrets;
     std::unique_ptr<StoreAccess> access;  ///< Null: tasks get none.
     bool one_attempt = false;
@@ -129,8 +133,8 @@ class Worker {
         metrics_(parts_.registry),
         messenger_(*parts_.link),
         secrets_(std::move(parts_.secrets), s3::process_environment()),
-        containers_(parts_.containers ? std::make_unique<container::Containers>(parts_.containers->runtime.socket,
-                                                                                parts_.spawner->fence())
+        containers_(parts_.containers ? std::make_unique<container::Containers>(
+                                            parts_.containers->runtime, parts_.spawner->fence(), parts_.gpu_devices)
                                       : nullptr),
         executor_(executor_parts()),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
@@ -387,7 +391,7 @@ int start_and_run(const WorkerConfig& config) {
             hello.capacity.memory_bytes >> 20, config.scheduler);
   Worker worker(
       {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), *std::move(containers), signals,
-       parent, *registry, config.task_env, config.secrets, *std::move(access), config.one_attempt},
+       parent, *registry, config.task_env, config.gpu_devices, config.secrets, *std::move(access), config.one_attempt},
       std::move(hello));
   return worker.run();
 }

@@ -25,6 +25,7 @@ struct WorkerConfig {
   std::uint32_t cpu_milli = 0;     ///< 0: the cores this process may use.
   std::uint64_t memory_bytes = 0;  ///< 0: the machine's or the cgroup's.
   std::uint32_t gpus = 0;
+  std::vector<std::string> gpu_devices;  ///< Their names, one each (worker/container/gpu_pool.h).
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
   std::vector<std::string> task_env;  ///< Names of our own variables that tasks get, too; NAME* stands for several.

@@ -43,6 +43,9 @@ ValueMap host_config(const ContainerSpec& spec) {
     host.emplace_back("Memory", bytes);
     host.emplace_back("MemorySwap", bytes);  // Together: no swap.
   }
+  if (!spec.gpus.empty()) {
+    host.emplace_back("DeviceRequests", ValueList{ValueMap{{"Driver", "cdi"}, {"DeviceIDs", list_of(spec.gpus)}}});
+  }
   return host;
 }
 

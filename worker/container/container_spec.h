@@ -40,8 +40,9 @@ struct ContainerSpec {
   std::vector<Mount> mounts;
   ContainerOptions options;
   Resources resources;
-  std::uint64_t pids_max = 0;   ///< Processes and threads.
-  std::uint64_t files_max = 0;  ///< Open files of each process.
+  std::vector<std::string> gpus;  ///< Which ones (worker/container/gpu_pool.h), as many as `resources` says.
+  std::uint64_t pids_max = 0;     ///< Processes and threads.
+  std::uint64_t files_max = 0;    ///< Open files of each process.
 };
 
 /// The body of the API's "create". `image_id`: what `image` was found to be; a name could come to mean another one.

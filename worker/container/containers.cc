@@ -7,6 +7,7 @@
 #include "engine/base/assert.h"
 #include "worker/container/container_api.h"
 #include "worker/container/container_life.h"
+#include "worker/container/gpu_pool.h"
 #include "worker/container/outbox.h"
 
 namespace chappe::container {
@@ -22,10 +23,13 @@ struct Running {
 }  // namespace
 
 struct Containers::State {
-  State(std::string socket, const exec::Fence& until) : api(std::move(socket)), fence(until) {}
+  State(Runtime runtime, const exec::Fence& until, std::vector<std::string> devices)
+      : api(std::move(runtime.socket)), no_gpus(why_no_gpus(runtime.version)), fence(until), gpus(std::move(devices)) {}
 
   ContainerApi api;
+  const std::string no_gpus;
   const exec::Fence& fence;
+  GpuPool gpus;
   Outbox outbox;
   std::map<AttemptId, std::unique_ptr<Running>> running;
 
@@ -39,6 +43,7 @@ struct Containers::State {
     CHAPPE_ASSERT(found != running.end());
     found->second->thread.join();  // Its end was the last that it had to say.
     running.erase(found);
+    gpus.give_back(attempt);
   }
 
   void kill_all() {
@@ -46,8 +51,8 @@ struct Containers::State {
   }
 };
 
-Containers::Containers(std::string socket, const exec::Fence& fence)
-    : state_(std::make_unique<State>(std::move(socket), fence)) {}
+Containers::Containers(Runtime runtime, const exec::Fence& fence, std::vector<std::string> gpus)
+    : state_(std::make_unique<State>(std::move(runtime), fence, std::move(gpus))) {}
 
 Containers::~Containers() {
   state_->outbox.close();
@@ -61,6 +66,12 @@ Result<void> Containers::launch(ContainerSpec spec) {
     return fail(ErrorCode::kUnavailable, "this worker runs as many containers as it can");
   }
   const AttemptId attempt = spec.attempt;
+  if (spec.resources.gpus > 0) {
+    if (!state_->no_gpus.empty()) return fail(ErrorCode::kInvalidInput, state_->no_gpus);
+    auto gpus = state_->gpus.take(attempt, spec.resources.gpus);
+    if (!gpus) return fail(std::move(gpus.error()));
+    spec.gpus = *std::move(gpus);
+  }
   Running& one = *state_->running.emplace(attempt, std::make_unique<Running>(std::move(spec))).first->second;
   one.thread = std::thread([state = state_.get(), &one] { state->run(one); });
   return {};

@@ -19,9 +19,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "worker/container/container_spec.h"
+#include "worker/container/runtime.h"
 #include "worker/exec/fence.h"
 
 namespace chappe::container {
@@ -58,14 +60,15 @@ struct ContainerEvents {
 
 class Containers {
  public:
-  /// `fence`: outlives this.
-  Containers(std::string socket, const exec::Fence& fence);
+  /// `fence`: outlives this. `gpus`: what containers may get of the machine's.
+  Containers(Runtime runtime, const exec::Fence& fence, std::vector<std::string> gpus);
   /// Kills what runs, and waits for it.
   ~Containers();
   Containers(const Containers&) = delete;
   Containers& operator=(const Containers&) = delete;
 
-  /// Errors: kUnavailable: kContainersMax are there. All else is told by its end.
+  /// Errors: kUnavailable: kContainersMax are there; kInvalidInput: it asks for GPUs, and this runtime hands none over.
+  /// All else is told by its end.
   Result<void> launch(ContainerSpec spec);
   /// May be repeated; the sooner wins. One that has ended: nothing.
   void stop(AttemptId attempt, Duration grace);

@@ -211,6 +211,47 @@ TEST_F(SqliteStore, KeepsAnAttemptThatEndedWhenTheNextOneTakesItsPlace) {
   EXPECT_EQ(reader()->attempts(resting.key)->task, third);
 }
 
+TEST_F(SqliteStore, AddsTheImageOfAPodWheneverItIsTold) {
+  open();
+  Persist changes = first_changes();
+  TaskRow first = some_task();
+  first.state = TaskState::kUpForRetry;
+  first.end = some_end();
+  first.end.image.clear();
+  TaskRow second = first;
+  second.state = TaskState::kRunning;
+  second.attempt = {first.attempt.value + 1};
+  ++second.attempt_no;
+  second.end = {};
+  changes.tasks = {insertion(some_task()), change(some_task(), first), change(first, second)};
+  commit(changes);
+  EXPECT_EQ(reader()->attempts(first.key)->task.end.image, "") << "its node has not said";
+  Persist told;  // Of both at once, that of the first long after its end; a node may say it twice.
+  told.attempt_images = {
+      {first.attempt, "tasks@sha256:1"}, {second.attempt, "tasks@sha256:2"}, {first.attempt, "other@sha256:3"}};
+  commit(told);
+  const auto read = reader();
+  const auto history = read->attempts(first.key);
+  EXPECT_EQ(history->task.end.image, "tasks@sha256:2");
+  ASSERT_EQ(history->earlier.size(), 1U);
+  EXPECT_EQ(history->earlier[0].end.image, "tasks@sha256:1") << "the first word counts";
+  EXPECT_EQ(read->tasks(first.key.run, {})->at(0).end.image, "tasks@sha256:2");
+  EXPECT_EQ(read->earlier_attempts(first.key.run, 10)->at(0).end.image, "tasks@sha256:1");
+}
+
+TEST_F(SqliteStore, SaysTheImageOfItsEndWhereAWorkerToldIt) {
+  open();
+  Persist changes = first_changes();
+  TaskRow task = some_task();
+  task.state = TaskState::kSuccess;
+  task.end = some_end();
+  task.end.image = "worker@sha256:1";
+  changes.tasks = {insertion(some_task()), change(some_task(), task)};
+  changes.attempt_images = {{task.attempt, "node@sha256:2"}};
+  commit(changes);
+  EXPECT_EQ(reader()->attempts(task.key)->task.end.image, "worker@sha256:1");
+}
+
 TEST_F(SqliteStore, LoadsOnlyRunsThatAreNotFinalButAnyRunByItsId) {
   open();
   Persist changes = first_changes(4);

@@ -29,9 +29,9 @@ may ask for besides, under /fake:
 from __future__ import annotations
 
 import argparse
-import copy
 import datetime
 import json
+import marshal
 import os
 import random
 import shutil
@@ -60,6 +60,11 @@ def now() -> str:
 
 def status_of(code: int, reason: str, message: str) -> Pod:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message}
+
+
+def copied(value: Any) -> Any:
+    """Many times as fast as copy.deepcopy(): what is made of JSON needs no more."""
+    return marshal.loads(marshal.dumps(value))
 
 
 def matches(selector: str, labels: dict[str, str]) -> bool:
@@ -94,11 +99,11 @@ class Cluster:
         """Requires: the lock."""
         self.version += 1
         pod["metadata"]["resourceVersion"] = str(self.version)
-        self.events.append((self.version, kind, copy.deepcopy(pod)))
+        self.events.append((self.version, kind, copied(pod)))
         if self.disorder and random.random() < 0.3:
-            self.events.append((self.version, kind, copy.deepcopy(pod)))
+            self.events.append((self.version, kind, copied(pod)))
         if self.disorder and len(self.events) > 3 and random.random() < 0.3:
-            self.events.append((self.version, self.events[-3][1], copy.deepcopy(self.events[-3][2])))
+            self.events.append((self.version, self.events[-3][1], copied(self.events[-3][2])))
         if len(self.events) > EVENTS_KEPT:
             self.forgotten += len(self.events) - EVENTS_KEPT
             del self.events[:-EVENTS_KEPT]
@@ -121,7 +126,7 @@ class Cluster:
             self.most = max(self.most, len(self.pods))
             self.counts["pods"] += 1
             self.record("ADDED", pod)
-            answer = copy.deepcopy(pod)
+            answer = copied(pod)
         self.kubelet.added(namespace, name)
         return 201, answer
 
@@ -161,11 +166,11 @@ class Cluster:
                 return 409, status_of(409, "Conflict", "the UID in the precondition does not match")
             if at_once or not self.kubelet.has(key):
                 self.remove(key)
-                return 200, copy.deepcopy(pod)
+                return 200, copied(pod)
             if "deletionTimestamp" not in pod["metadata"]:
                 pod["metadata"]["deletionTimestamp"] = now()
                 self.record("MODIFIED", pod)
-            answer = copy.deepcopy(pod)
+            answer = copied(pod)
         self.kubelet.stop(key)
         return 200, answer
 
@@ -198,7 +203,7 @@ class Cluster:
             self.version += 1
             deployment["metadata"]["resourceVersion"] = str(self.version)
             deployment["spec"]["replicas"] = body["spec"]["replicas"]
-            answer = copy.deepcopy(deployment)
+            answer = copied(deployment)
         self.reconcile(key)
         return 200, answer
 
@@ -223,7 +228,7 @@ class Cluster:
             self.delete((key[0], pod["metadata"]["name"]))
         for _ in range(missing):
             name = f"{key[1]}-{random.getrandbits(32):08x}"
-            template = copy.deepcopy(spec["template"])
+            template = copied(spec["template"])
             self.create(key[0], {"metadata": {"name": name, **template["metadata"]}, "spec": template["spec"]})
 
     def annotate(self, key: tuple[str, str], body: Any) -> tuple[int, Pod]:
@@ -233,7 +238,7 @@ class Cluster:
                 return 404, status_of(404, "NotFound", f'pods "{key[1]}" not found')
             pod["metadata"].setdefault("annotations", {}).update(body["metadata"]["annotations"])
             self.record("MODIFIED", pod)
-            return 200, copy.deepcopy(pod)
+            return 200, copied(pod)
 
     def take_fault(self, verb: str) -> dict[str, Any] | None:
         with self.lock:
@@ -302,7 +307,7 @@ class Processes(Kubelet):
 
     def run(self, key: tuple[str, str]) -> None:
         with self.cluster.lock:
-            pod = copy.deepcopy(self.cluster.pods.get(key))
+            pod = copied(self.cluster.pods.get(key))
         if pod is None:
             return
         root = self.directory / key[1]
@@ -518,7 +523,7 @@ class Handler(BaseHTTPRequestHandler):
         if verb == "list":
             return self.list(namespace, query)
         with cluster.lock:
-            pod = copy.deepcopy(cluster.pods.get((namespace, name)))
+            pod = copied(cluster.pods.get((namespace, name)))
         return (200, pod) if pod else (404, status_of(404, "NotFound", f'pods "{name}" not found'))
 
     def list(self, namespace: str, query: dict[str, str]) -> tuple[int, Any]:
@@ -529,7 +534,7 @@ class Handler(BaseHTTPRequestHandler):
                 cluster.stale_lists -= 1
                 everything = [pod for pod in cluster.old_pods if pod["metadata"]["namespace"] == namespace]
             selector = query.get("labelSelector", "")
-            pods = [copy.deepcopy(p) for p in everything if matches(selector, p["metadata"].get("labels") or {})]
+            pods = [copied(p) for p in everything if matches(selector, p["metadata"].get("labels") or {})]
             version = cluster.version
         start, limit = int(query.get("continue") or 0), int(query.get("limit") or len(pods) or 1)
         metadata = {"resourceVersion": str(version)}
@@ -616,11 +621,11 @@ class Handler(BaseHTTPRequestHandler):
                 cluster.compacted = cluster.version
             elif what == "stale":
                 cluster.stale_lists = body["lists"]
-                cluster.old_pods = copy.deepcopy(list(cluster.pods.values())) if body.get("pods") else []
+                cluster.old_pods = copied(list(cluster.pods.values())) if body.get("pods") else []
             elif what == "disorder":
                 cluster.disorder = body["on"]
             elif what == "pods":
-                return copy.deepcopy(list(cluster.pods.values()))
+                return copied(list(cluster.pods.values()))
             cluster.lock.notify_all()
             counts = dict(cluster.counts)
             return {"counts": counts, "pods_now": len(cluster.pods), "pods_at_most": cluster.most}

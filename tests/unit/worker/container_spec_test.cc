@@ -40,7 +40,7 @@ TEST(ContainerSpec, IsClosedUnlessTheTaskOpensIt) {
   EXPECT_EQ(*host.find("Memory"), Value(std::int64_t{64} << 20));
   EXPECT_EQ(*host.find("MemorySwap"), *host.find("Memory"));
   EXPECT_EQ(body.find("User"), nullptr);
-  for (const char* never : {"Privileged", "Binds", "CapAdd", "Devices", "PidMode", "IpcMode"}) {
+  for (const char* never : {"Privileged", "Binds", "CapAdd", "Devices", "DeviceRequests", "PidMode", "IpcMode"}) {
     EXPECT_EQ(host.find(never), nullptr) << never;
   }
 }
@@ -68,6 +68,13 @@ TEST(ContainerSpec, MountsWhatItIsHandedAndRunsWhatItIsTold) {
   EXPECT_EQ(*mounts[0].find("Source"), Value("/w/attempts/1/work"));
   EXPECT_EQ(*mounts[0].find("ReadOnly"), Value(false));
   EXPECT_EQ(*mounts[1].find("ReadOnly"), Value(true));
+}
+
+TEST(ContainerSpec, NamesItsGpus) {
+  ContainerSpec spec = some_spec();
+  spec.gpus = {"nvidia.com/gpu=1", "nvidia.com/gpu=3"};
+  EXPECT_EQ(to_json(*body_of(spec).find("HostConfig")->find("DeviceRequests")),
+            R"([{"Driver":"cdi","DeviceIDs":["nvidia.com/gpu=1","nvidia.com/gpu=3"]}])");
 }
 
 TEST(Images, AreKnownByTheirRepository) {

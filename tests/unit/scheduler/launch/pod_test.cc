@@ -81,8 +81,19 @@ TEST(Pod, AsksForTheResourcesOfItsTaskAndTheWorkers) {
   const Value& main = first(pod, "containers");
   EXPECT_EQ(text_at(main, "resources", "requests"), R"({"cpu":"1500m","memory":"1140850688","nvidia.com/gpu":"2"})");
   EXPECT_EQ(text_at(main, "resources", "limits"), R"({"memory":"1140850688","nvidia.com/gpu":"2"})");
+  EXPECT_EQ(text_at(pod, "spec", "tolerations"), R"([{"key":"nvidia.com/gpu","operator":"Exists"}])");
   EXPECT_EQ(text_at(pod, "spec", "terminationGracePeriodSeconds"), "40");
   EXPECT_EQ(text_at(pod, "spec", "activeDeadlineSeconds"), "4230");
+}
+
+TEST(Pod, ToleratesTheTaintOfGpusOnceAndOnlyWhereItAsksForSome) {
+  EXPECT_EQ(text_at(pod_of(some_task()), "spec", "tolerations"), "[]");
+  WorkSpec work;
+  work.resources = {.cpu_milli = 1000, .memory_bytes = 0, .gpus = 1};
+  Task task = some_task();
+  task.work = std::make_shared<const WorkSpec>(work);
+  task.where.tolerations = {"nvidia.com/gpu"};
+  EXPECT_EQ(text_at(pod_of(task), "spec", "tolerations"), R"([{"key":"nvidia.com/gpu","operator":"Exists"}])");
 }
 
 TEST(Pod, BeginsAsTheTemplate) {
