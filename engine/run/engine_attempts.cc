@@ -201,7 +201,8 @@ void EngineState::hand_over(LiveRun& run, std::uint32_t index, WorkerState& work
   const InstanceKey key{run.row.seq, index};
   for (const ResolvedInput& input : work->inputs) {
     for (const InputObject& object : input.objects) {
-      if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, instance.attempt, object});
+      if (!object.key.empty() && !CHAPPE_MUTANT(kForgetsInputs))
+        out.persist.inputs.push_back({key, instance.attempt, object});
     }
   }
   worker.leased.at(instance.attempt).batch = batch;

@@ -157,6 +157,7 @@ void EngineState::begin(LiveRun& run) {
   CHAPPE_ASSERT(prepared.has_value());  // It was expanded when it was requested.
   enter(run);
   if (run.row.generation == 1) leave_out(run);
+  read_values_again(run);
   recount(run);
   judge_due(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.

@@ -396,9 +396,15 @@ struct EngineState {
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
   bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
   std::string why_refused(const LiveRun& run, std::uint32_t index, const AttemptFinished& event) const;
+  static std::string why_too_large(const LiveRun& run, std::span<const OutputObject> objects);
   bool declares_all(const LiveRun& run, std::uint32_t index, std::span<const OutputObject> objects) const;
   void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
+  void read_values_again(LiveRun& run);
+  static bool end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt);
+  void adopt_values(LiveRun& run, std::uint32_t index, std::span<const NamedValue> values);
+  void fail_reading(LiveRun& run, std::uint32_t index, const std::string& message);
+  void go_on_with_values(LiveRun& run, std::uint32_t index);
   void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
   void remember_asset(const AssetVersion& version);
 

@@ -2,6 +2,8 @@
 // reads it and answers. The run begins in the transaction that says that its task waits for it, so it begins once.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
@@ -15,6 +17,13 @@ Result<ValueMap> params_of(const LiveRun& run, std::uint32_t index, const SubDag
   auto given = evaluate(spec.params, RunScope(run, index));
   if (!given) return fail(std::move(given.error()));
   return resolve_params(dag.params, Value(std::move(*given)));
+}
+
+/// The object that the value is in; null: it is in none, or in those of many items.
+const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output& output) {
+  const auto task = run.dag->find(output.task);
+  if (!task || run.instances->mapped(*task)) return nullptr;
+  return output_artifact(run, run.instances->first(*task), value_object_name(output.value));
 }
 
 }  // namespace
@@ -125,7 +134,10 @@ void EngineState::tell_parent(const LiveRun& child) {
 /// The values of its tasks that the waiting task asked for.
 void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end) {
   const SubDagSpec& spec = *run.task(run.instances->task_of(index)).subdag;
+  const InstanceKey key{run.row.seq, index};
+  const AttemptId attempt = run.states[index].attempt;
   std::vector<NamedValue> values;
+  std::vector<ArtifactRow> objects;
   for (const SubDagSpec::Output& output : spec.outputs) {
     const std::vector<std::string> path = {"tasks", output.task, "outputs", output.value};
     const auto found = RunScope(child, std::nullopt).resolve(path);
@@ -136,12 +148,28 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
     }
     const Value* value = found->find(output.task)->find("outputs")->find(output.value);
     values.push_back({.name = output.name, .value = *value});
+    if (const ArtifactRow* object = object_of_value(child, output)) {
+      ArtifactRow& same = objects.emplace_back(*object);
+      if (!same.made_by_attempt) {
+        same.made_by = same.key;
+        same.made_by_attempt = same.attempt;
+      }
+      same.key = key;
+      same.attempt = attempt;
+      same.object.name = value_object_name(output.name);
+    }
+  }
+  run.forget_outputs(index);
+  for (ArtifactRow& object : objects) {
+    out.persist.artifacts.push_back(object);
+    run.keep(index, std::move(object));
   }
   InstanceOutputs& kept = run.outputs[index];
-  kept = {};
-  const InstanceState& instance = run.states[index];
   for (NamedValue& value : values) {
-    out.persist.values.push_back({{run.row.seq, index}, instance.attempt, value, now.wall});
+    const std::string object = value_object_name(value.name);
+    const bool in_object =
+        std::ranges::any_of(kept.artifacts, [&](const auto& each) { return each.object.name == object; });
+    if (!in_object) out.persist.values.push_back({key, attempt, value, now.wall});
     kept.values.push_back(std::move(value));
   }
 }

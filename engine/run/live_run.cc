@@ -54,6 +54,8 @@ Value run_value(const LiveRun& run, std::string_view member) {
                   {"message", run.row.message}};
 }
 
+std::uint64_t value_bytes_of(const OutputObject& object) { return value_in_object(object.name) ? object.size : 0; }
+
 }  // namespace
 
 std::uint32_t LiveRun::unsettled() const {
@@ -134,6 +136,17 @@ const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_v
     if (value.name == name) return &value.value;
   }
   return nullptr;
+}
+
+std::vector<OutputObject> unread_values(const InstanceOutputs& outputs) {
+  std::vector<OutputObject> unread;
+  for (const ArtifactRow& artifact : outputs.artifacts) {
+    const auto name = value_in_object(artifact.object.name);
+    if (name && std::ranges::find(outputs.values, *name, &NamedValue::name) == outputs.values.end()) {
+      unread.push_back(artifact.object);
+    }
+  }
+  return unread;
 }
 
 AssetVersion version_of(const ArtifactRow& artifact) {

@@ -84,8 +84,12 @@ struct LiveRun {
   std::vector<InstanceState> states;
   std::array<std::uint32_t, kTaskStates> counts{};  ///< Instances by state.
   std::unordered_map<std::uint32_t, InstanceOutputs> outputs;
+  std::uint64_t value_bytes = 0;                          ///< Of all values in objects that `outputs` names.
   std::unordered_map<std::uint32_t, TaskRow> committing;  ///< Rows of instances whose outputs are being published.
-  std::unordered_map<std::uint32_t, Waiting> waiting;     ///< All instances in state kWaiting.
+  /// Instances that had succeeded before this process began, while their values are read from objects: attempts. They
+  /// are kCommitting meanwhile, so that nobody downstream begins; their rows stay as they are.
+  std::map<std::uint32_t, AttemptId> reading;
+  std::unordered_map<std::uint32_t, Waiting> waiting;  ///< All instances in state kWaiting.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.
@@ -105,7 +109,8 @@ struct LiveRun {
   bool started() const { return instances.has_value(); }
   const Task& task(std::uint32_t position) const { return dag->tasks[position]; }
   void set_state(std::uint32_t index, TaskState state) {
-    --counts[static_cast<std::size_t>(states[index].state)];
+    const TaskState before = states[index].state;
+    --counts[static_cast<std::size_t>(before)];
     states[index].state = state;
     ++counts[static_cast<std::size_t>(state)];
   }
@@ -146,6 +151,9 @@ class RunScope : public expr::Scope {
 /// What the names in an expression stand for, for people: "params.least is 0.9, ..."; secrets and what is absent are
 /// left out, and so is what comes after 200 characters.
 std::string told_values(const LiveRun& run, std::uint32_t index, const expr::Expression& expression);
+
+/// Objects of an instance that hold values which are not known.
+std::vector<OutputObject> unread_values(const InstanceOutputs& outputs);
 
 /// The value or metric of an instance; null pointer where it left none of that name.
 const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name);

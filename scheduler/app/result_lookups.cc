@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/ports/result_lookup.h"
+#include "scheduler/api/value_object.h"
 
 namespace chappe {
 
@@ -27,6 +28,7 @@ void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
 void ResultLookups::serve(const std::stop_token& stop) {
   std::unique_ptr<MetaReader> reader;  // Opened when there is something to read: most stores have no results.
   const auto head = [this](const std::string& key) { return objects_.head(key); };
+  const auto read = [this](const OutputObject& object) { return read_value_object(objects_, object); };
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (waiting_.empty()) {
@@ -43,7 +45,7 @@ void ResultLookups::serve(const std::stop_token& stop) {
       if (!opened) known = fail(std::move(opened.error()));
     }
     if (reader != nullptr) known = read_result(*reader, lookup);
-    report_(check_result(head, lookup, std::move(known)));
+    report_(check_result(head, read, lookup, std::move(known)));
     lock.lock();
   }
 }
