@@ -61,7 +61,7 @@ Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAt
                                                   event.dag->max_runs, event.dag->name));
   }
   if (!event.rerun_of) {  // Its version is known, and does not become the newest by that.
-    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall, ""});
   }
   const RunRow& row = add_run(event, instances->size(), parent, depth).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),

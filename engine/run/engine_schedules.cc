@@ -138,7 +138,7 @@ void EngineState::on(const DagDeployed& event) {
     plan_next(deployment);
     listen(deployment);
     forget_unheard_events(deployment);
-    out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall});
+    out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall, event.commit});
     save(deployment);
     audit({event.requested_by, event.source}, "dag.deploy", "dag " + dag.name,
           to_json(ValueMap{{"before", before}, {"after", dag.version}}));

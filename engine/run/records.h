@@ -157,6 +157,7 @@ struct DagVersionRow {
   std::string dag;
   std::string source;
   WallTime created_at;
+  std::string commit;  ///< That was checked out in git where it was first deployed from a folder; "": none is known.
   bool operator==(const DagVersionRow&) const = default;
 };
 
