@@ -96,6 +96,8 @@ inline constexpr KeySet kDst{"'dst'", kDstKnown};
 inline constexpr Word kNotifyKnown[] = {"on", "webhook", "email", "command"};
 inline constexpr Foreign kNotifyForeign[] = {
     {"events", "on"}, {"slack", "webhook"}, {"url", "webhook"}, {"mail", "email"}, {"to", "email"}};
+inline constexpr Word kNotifyFileKnown[] = {"notify"};
+inline constexpr KeySet kNotifyFile{"a file of who is told", kNotifyFileKnown};
 inline constexpr KeySet kNotify{"an item of 'notify'", kNotifyKnown, {}, kNotifyForeign};
 
 inline constexpr Word kTestKnown[] = {"name", "description", "params", "logical_time", "timeout", "fixtures", "expect"};

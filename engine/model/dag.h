@@ -357,8 +357,9 @@ struct Dag {
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
-  std::string version;                ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;                 ///< The file's text, kept with the version.
+  bool says_notify = false;  ///< It has the key, though it may name nobody: the scheduler's default is not its.
+  std::string version;       ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;        ///< The file's text, kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

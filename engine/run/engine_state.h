@@ -277,6 +277,7 @@ struct EngineState {
 
   // ---- engine_notify.cc ----
   void on(const NotificationsTold& event);
+  const std::vector<NotifyChannel>& channels_of(const Dag& dag) const;
   void notify(const LiveRun& run, Notice notice, std::optional<std::uint32_t> index, const std::string& what);
   void notify_of_end(const LiveRun& run);
 

@@ -360,7 +360,7 @@ struct NotificationRow {
   std::string dag;
   std::string dag_version;
   Notice notice = Notice::kFailure;
-  std::uint32_t channel = 0;  ///< Position in Dag::notify.
+  std::uint32_t channel = 0;  ///< Position in Dag::notify, or in the scheduler's default.
   std::string task;           ///< The instance that it is about; "": the run.
   std::string text;
   WallTime made_at;
