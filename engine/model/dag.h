@@ -237,6 +237,7 @@ struct ForEach {
 /// All combinations, the last name turning fastest.
 ValueList multiply_axes(const std::vector<std::pair<std::string, ValueList>>& axes);
 
+inline constexpr std::uint32_t kWeightMax = 100;   ///< Of a DAG.
 inline constexpr std::uint32_t kRunDepthMax = 10;  ///< Runs that were started by runs, one by the other.
 
 /// A run of another DAG: of its newest version in the store.
@@ -352,6 +353,7 @@ struct Dag {
   std::optional<Duration> timeout;                          ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
+  std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
   SchedulePlan schedule;

@@ -51,7 +51,7 @@ ReadyClass EngineState::class_of(const Task& task) {
 
 void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
   more_ready = true;
-  ready[class_of(run.task(task))].push(run.row.seq, range);
+  ready[class_of(run.task(task))].push(run.row.seq, run.share, range);
 }
 
 void EngineState::dispatch() {
@@ -107,7 +107,7 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     const WorkerSeq avoid = task.retry.avoid_same_worker ? run->states[key->index].worker : WorkerSeq{};
     if (quota == 0 || avoid) {
       room = pick_worker(rooms, need, avoid);
-      if (!room) return queue.push_front(*key);
+      if (!room) return queue.push_front(*key, run->share);
       quota = which.noop ? room_for(rooms[*room], need, kNoopChunk) : 1;
     }
     if (!try_assign(*run, key->index, *room)) {

@@ -73,6 +73,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   LiveRun& run = *owned;
   run.row = std::move(stored.row);
   run.dag = std::move(stored.dag);
+  run.share = share_of(*run.dag);
   run.params = std::move(stored.params);
   for (TriggerEventRow& event : stored.events) run.events.push_back(std::move(event.detail));
   CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);

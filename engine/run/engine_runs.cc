@@ -75,6 +75,7 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
   run.dag = event.dag;
+  run.share = share_of(*run.dag);
   run.params = Value(event.params);
   run.events = event.events;
   RunRow& row = run.row;
@@ -112,6 +113,12 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
     make_place(run);
   }
   return run;
+}
+
+/// Numbered as they come, as whereabouts are.
+DagShare EngineState::share_of(const Dag& dag) {
+  const auto [place, fresh] = dag_ids.try_emplace(dag.name, static_cast<std::uint32_t>(dag_ids.size()));
+  return {.id = place->second, .weight = dag.weight};
 }
 
 std::shared_ptr<const Graph> EngineState::graph_of(const DagPtr& dag) {

@@ -67,6 +67,7 @@ struct EngineState {
   std::map<Whereabouts, std::uint32_t> whereabouts_ids;  ///< Those that some task has had; a few, whatever the tasks.
   std::vector<const Whereabouts*> whereabouts;           ///< By id.
   Gates gates;
+  std::map<std::string, std::uint32_t, std::less<>> dag_ids;  ///< Of DAGs that had a run: DagShare::id.
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
 
@@ -151,6 +152,7 @@ struct EngineState {
   // ---- engine_runs.cc ----
   void on(const RunRequested& event);
   Result<RunSeq> create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth);
+  DagShare share_of(const Dag& dag);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
   void enter(LiveRun& run);

@@ -70,9 +70,16 @@ struct Waiting {
   std::optional<LookTarget> look;
 };
 
+/// As what a DAG shares with others what all of them wait for.
+struct DagShare {
+  std::uint32_t id = 0;      ///< The same for all versions and runs of the DAG.
+  std::uint32_t weight = 1;  ///< Dag::weight.
+};
+
 struct LiveRun {
   RunRow row;
   DagPtr dag;
+  DagShare share;
   Value params;      ///< Map.
   ValueList events;  ///< Details of those that started it.
   std::shared_ptr<const Graph> graph;
