@@ -92,7 +92,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
 std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index) const {
   if (const auto started = run.started_runs.find(index); started != run.started_runs.end()) {
     const LiveRun& child = *runs.at(started->second);
-    return fmt::format("run {} of {}, which is {}", child.row.id.text(), child.row.dag, name_of(child.row.state));
+    const std::string queue = child.row.state == RunState::kQueued ? ": " + explain_queued(child, run) : "";
+    return fmt::format("run {} of {}, which is {}{}", child.row.id.text(), child.row.dag, name_of(child.row.state),
+                       queue);
   }
   const Task& task = run.task(run.instances->task_of(index));
   if (task.subdag) return fmt::format("DAG {} to be read from the store", task.subdag->dag);

@@ -198,6 +198,7 @@ void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   if (failed && fails_fast && run.row.stop == Stop::kNone && !run.is_handler(index)) {
     stop(run, Stop::kFailFast, fmt::format("{} failed, and fail_fast is on", run.instances->name_of(index)));
   }
+  if (!run.parked_by_task.empty()) begin_next_dag(run, run.instances->task_of(index));
   if (run.is_over()) touched.push_back(run.row.seq);
 }
 

@@ -135,6 +135,10 @@ void EngineState::on(const DagDeployed& event) {
     row.message.clear();
     row.triggers = to_text(dag.triggers);
     deployment.dag = event.dag;
+    if (const std::string circle = circle_of(dag); !circle.empty()) {
+      row.message =
+          fmt::format("DAGs start each other in a circle ({}): after {} runs it ends", circle, kTriggerChainMax);
+    }
     plan_next(deployment);
     listen(deployment);
     forget_unheard_events(deployment);

@@ -15,6 +15,7 @@
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 ///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
 ///   engine_webhooks.cc  calls from outside                 engine_states.cc   values that outlive runs
+///   engine_circles.cc  DAGs and runs that wait for one another
 #pragma once
 
 #include <deque>
@@ -202,6 +203,14 @@ struct EngineState {
   void start_triggered_run(Deployment& deployment, const TriggerSpec& trigger, std::vector<TriggerEventRow> taken);
   void note_waits(Deployment& deployment);
 
+  // ---- engine_circles.cc ----
+  std::int64_t chain_of(const LiveRun& run);
+  bool may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain);
+  std::string circle_of(const Dag& dag) const;
+  std::string explain_queued(const LiveRun& queued, const LiveRun& asking) const;
+  std::uint32_t running_of(const std::string& dag) const;
+  std::string circle_of_runs(const LiveRun& queued, const LiveRun& asking) const;
+
   // ---- engine_listings.cc ----
   std::optional<Duration> listing_interval(const EventSource& source) const;
   void order_listing(const EventSource& source);
@@ -303,6 +312,9 @@ struct EngineState {
 
   // ---- engine_subdag.cc ----
   void on(const DagBrought& event);
+  void begin_dag(LiveRun& run, std::uint32_t index);
+  static bool is_full(const LiveRun& run, std::uint32_t task);
+  void begin_next_dag(LiveRun& run, std::uint32_t task);
   void decide_dag(LiveRun& run, std::uint32_t index);
   void want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt);
   Result<void> begin_subrun(LiveRun& run, const DagBrought& event);

@@ -28,6 +28,33 @@ const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output&
 
 }  // namespace
 
+/// As soon as fewer than `max_parallel` items wait for their runs.
+void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t task = run.instances->task_of(index);
+  if (!is_full(run, task)) return decide_dag(run, index);
+  run.set_state(index, TaskState::kScheduled);
+  add_queue_timer(run, index, since(run.tasks[task].ready_at));
+  run.parked_by_task[task].push_back({index, index + 1});
+}
+
+bool EngineState::is_full(const LiveRun& run, std::uint32_t task) {
+  const auto& foreach = run.task(task).foreach;
+  return foreach && foreach->max_parallel > 0 && run.tasks[task].active >= foreach->max_parallel;
+}
+
+/// One of its items waits for no run any more.
+void EngineState::begin_next_dag(LiveRun& run, std::uint32_t task) {
+  if (!run.task(task).subdag) return;
+  const auto parked = run.parked_by_task.find(task);
+  if (parked == run.parked_by_task.end()) return;
+  while (!parked->second.empty() && !is_full(run, task)) {
+    const std::uint32_t index = parked->second.front().next;
+    parked->second.pop_front();
+    if (run.states[index].state == TaskState::kScheduled) decide_dag(run, index);
+  }
+  if (parked->second.empty()) run.parked_by_task.erase(parked);
+}
+
 /// It waits from here on, and holds no slot.
 void EngineState::decide_dag(LiveRun& run, std::uint32_t index) {
   TaskRow row = row_of(run, index);
@@ -57,6 +84,7 @@ void EngineState::on(const DagBrought& event) {
     AttemptEnd end{.reason = Reason::kLaunchFailed, .started_at = now.wall, .ended_at = now.wall};
     end.message = begun.error().message;
     end_attempt(*run, event.key.index, std::move(end), now.wall);
+    begin_next_dag(*run, run->instances->task_of(event.key.index));  // It may rest, and others go on meanwhile.
   }
   judge_due(*run);
 }
@@ -121,6 +149,7 @@ void EngineState::tell_parent(const LiveRun& child) {
   }
   if (end.reason != Reason::kNone) {
     end_attempt(*run, index, std::move(end), child.row.created_at);
+    begin_next_dag(*run, run->instances->task_of(index));
   } else {
     TaskRow row = row_of(*run, index);
     row.queued_at = child.row.created_at;

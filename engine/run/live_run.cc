@@ -58,6 +58,33 @@ std::uint64_t value_bytes_of(const OutputObject& object) { return value_in_objec
 
 }  // namespace
 
+void LiveRun::note_waiting(std::uint32_t index) {
+  const std::uint32_t position = instances->task_of(index);
+  if (!task(position).subdag) return;
+  if (states[index].state == TaskState::kWaiting) {
+    ++tasks[position].active;
+  } else {
+    --tasks[position].active;
+  }
+}
+
+InstanceOutputs& LiveRun::fresh_outputs(std::uint32_t index) {
+  forget_outputs(index);
+  return outputs[index];
+}
+
+void LiveRun::keep(std::uint32_t index, ArtifactRow artifact) {
+  value_bytes += value_bytes_of(artifact.object);
+  outputs[index].artifacts.push_back(std::move(artifact));
+}
+
+void LiveRun::forget_outputs(std::uint32_t index) {
+  const auto found = outputs.find(index);
+  if (found == outputs.end()) return;
+  for (const ArtifactRow& artifact : found->second.artifacts) value_bytes -= value_bytes_of(artifact.object);
+  outputs.erase(found);
+}
+
 std::uint32_t LiveRun::unsettled() const {
   std::uint32_t settled = 0;
   for (std::size_t state = 0; state < kTaskStates; ++state) {

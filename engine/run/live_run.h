@@ -38,7 +38,7 @@ static_assert(sizeof(InstanceState) == 24);  // Of each of a million that wait.
 /// What one task (all its instances) has come to.
 struct TaskProgress {
   UpstreamCounts upstream;
-  std::uint32_t active = 0;     ///< Attempts assigned.
+  std::uint32_t active = 0;     ///< Attempts assigned; of a task that starts runs: instances that wait for one.
   std::uint32_t tolerated = 0;  ///< Items that failed, and `min_success` leaves room for it.
   bool judged = false;          ///< Its trigger rule has spoken.
   WallTime ready_at;            ///< When it said run.
@@ -120,7 +120,14 @@ struct LiveRun {
     --counts[static_cast<std::size_t>(before)];
     states[index].state = state;
     ++counts[static_cast<std::size_t>(state)];
+    if ((before == TaskState::kWaiting) != (state == TaskState::kWaiting)) note_waiting(index);
   }
+  /// A task that starts runs is active as long as it waits for one.
+  void note_waiting(std::uint32_t index);
+  /// Those of the instance, emptied.
+  InstanceOutputs& fresh_outputs(std::uint32_t index);
+  void keep(std::uint32_t index, ArtifactRow artifact);
+  void forget_outputs(std::uint32_t index);
   std::uint32_t unsettled() const;
   bool is_handler(std::uint32_t index) const { return dag->handlers > 0 && dag->is_handler(instances->task_of(index)); }
   /// Nothing is left to do, but for handlers that have not had their turn.
