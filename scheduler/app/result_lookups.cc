@@ -17,12 +17,13 @@ ResultLookups::~ResultLookups() {
 
 void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
   if (lookups.empty()) return;
+  const bool one = lookups.size() == 1;  // In a chain each is: the other threads may sleep.
   {
     const std::lock_guard lock(mutex_);
     for (CacheLookup& lookup : lookups) waiting_.push_back(std::move(lookup));
     while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
-  changed_.notify_all();
+  one ? changed_.notify_one() : changed_.notify_all();
 }
 
 void ResultLookups::serve(const std::stop_token& stop) {
