@@ -148,6 +148,22 @@ class Bench:
         p50, p99 = percentile(times, 0.5) * 1e3, percentile(times, 0.99) * 1e3
         self.tell(f"## Submission to first task started, 10 tasks\n\np50 {p50:.2f} ms, p99 {p99:.2f} ms ({len(times)} times)\n")
 
+    def cached(self) -> None:
+        """A run of a DAG that has not changed: nothing of it is done again."""
+        rows = []
+        graphs = {"wide": shapes.wide(round(998 * min(1, self.options.scale * 10))),
+                  "chain": shapes.chain(round(1_000 * min(1, self.options.scale * 10)))}
+        for name, graph in graphs.items():
+            dag = graph.dag(spawn=True, cached=True)
+            with self.cluster() as cluster:
+                first = cluster.run(dag)
+                again = [cluster.run(dag, 0.01)["run"] for _ in range(max(5, self.options.rounds))]
+            self.results[f"cached {name}"] = {"first": first["run"], "again": again}
+            rows.append([f"{name}, {graph.size:,} tasks", f"{first['run'] * 1e3:.0f}", spread(again, 1e3, 1),
+                         f"{middle(again) / graph.size * 1e6:.0f} us"])
+        self.tell("## Run again, unchanged, with `cache`\n")
+        self.tell(table(["what", "first, ms", "again, ms: median [least..most]", "a task"], rows))
+
     def cold_start(self) -> None:
         new, known = [], []
         for _ in range(self.options.rounds):
@@ -194,7 +210,7 @@ class Bench:
         self.tell("".join(f"- {line}\n" for line in lines))
 
 
-PARTS = ["limits", "noop", "true", "latency", "start", "million", "objects"]
+PARTS = ["limits", "noop", "true", "latency", "cached", "start", "million", "objects"]
 CEPH = Path(__file__).parent.parent / "tests" / "support" / "servers" / "ceph_rgw"
 
 
@@ -221,7 +237,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory or options.build) as directory:
         bench = Bench(options, Path(directory).resolve())
         work = {"limits": bench.limits, "noop": lambda: bench.compare(False), "true": lambda: bench.compare(True),
-                "latency": bench.latency, "start": bench.cold_start, "million": bench.million, "objects": bench.objects}
+                "latency": bench.latency, "cached": bench.cached, "start": bench.cold_start, "million": bench.million,
+                "objects": bench.objects}
         for part in PARTS:
             if part in wanted:
                 work[part]()

@@ -46,10 +46,12 @@ class Graph:
         lines.append("build all: phony " + " ".join(f"t{task}" for task in self.leaves()))
         path.write_text("\n".join(lines) + "\ndefault all\n")
 
-    def dag(self, spawn: bool) -> str:
-        """A DAG file of Chappe."""
+    def dag(self, spawn: bool, cached: bool = False) -> str:
+        """A DAG file of Chappe. With `cached` each task's result is used again."""
         work = "command: [/bin/true]" if spawn else "noop: true"
         lines = [f"name: {self.name}_{'true' if spawn else 'noop'}", "tasks:"]
+        if cached:
+            lines[:1] = [f"name: {self.name}_cached", "defaults: {cache: {scope: dag}}"]
         for task, tasks in enumerate(self.upstream):
             depends = f", depends_on: [{', '.join(f't{each}' for each in tasks)}]" if tasks else ""
             lines.append(f"  - {{id: t{task}, {work}{depends}}}")

@@ -59,6 +59,10 @@ void add_notify(CLI::App* command, NotifyOptions& notify) {
       ->envname("CHAPPE_SMTP");
   command->add_option("--smtp-login", notify.smtp_login, "File with USER:PASSWORD of the mail server")
       ->envname("CHAPPE_SMTP_LOGIN");
+  command->add_option("--smtp-ca-file", notify.smtp_ca, "Who signs for the mail server; default: the machine's")
+      ->envname("CHAPPE_SMTP_CA_FILE");
+  command->add_option("--notify-default", notify.defaults, "File with the 'notify' of DAGs that do not say who is told")
+      ->envname("CHAPPE_NOTIFY_DEFAULT");
   command->add_option("--mail-from", notify.mail_from, "Address that e-mail comes from")->envname("CHAPPE_MAIL_FROM");
   command->add_option("--notify-command", notify.commands, "NAME=PATH of a program that DAGs may notify with")
       ->allow_extra_args(false);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "cli/exit_code.h"
 #include "cli/output.h"
 #include "cli/state_dir.h"
+#include "dags/loader/loader.h"
 #include "engine/base/time.h"
 #include "scheduler/app/scheduler.h"
 #include "worker/app/worker.h"
@@ -152,10 +154,23 @@ Result<void> read_login(const std::string& path, http::MailServer& mail) {
   return {};
 }
 
+Result<std::vector<NotifyChannel>> read_notify_default(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!in.is_open() || in.bad()) return fail(ErrorCode::kInvalidInput, fmt::format("{} cannot be read", path));
+  return load_notify_default(text, path);
+}
+
 Result<notify::ChannelConfig> notify_config(const NotifyOptions& options) {
   notify::ChannelConfig config{.secrets = options.secrets};
   config.mail.url = options.smtp;
   config.mail.from = options.mail_from;
+  config.mail.ca_file = options.smtp_ca;
+  if (!options.defaults.empty()) {
+    auto channels = read_notify_default(options.defaults);
+    if (!channels) return fail(std::move(channels.error()).in("--notify-default"));
+    config.by_default = *std::move(channels);
+  }
   if (!options.smtp.empty() && !options.smtp.starts_with("smtp://") && !options.smtp.starts_with("smtps://")) {
     return fail(ErrorCode::kInvalidInput, "--smtp: write it as smtp://HOST[:PORT] or smtps://HOST[:PORT]");
   }

@@ -22,6 +22,8 @@ struct NotifyOptions {
   std::string secrets;  ///< A directory.
   std::string smtp;
   std::string smtp_login;  ///< A file.
+  std::string smtp_ca;     ///< Likewise.
+  std::string defaults;    ///< Likewise.
   std::string mail_from;
   std::vector<std::string> commands;  ///< NAME=PATH
 };

@@ -40,14 +40,18 @@ class LineageTree {
   void print_runs() const {
     print(fmt::format("\n{}\n", bold("Runs", output_.colour_out)));
     for (const auto& [run, node] : runs_) {
-      print(fmt::format("  {}  {} {}  {}\n", run, printable(text_of(*node, "dag")),
-                        text_of(*node, "dag_version").substr(0, 12),
+      print(fmt::format("  {}  {} {}  {}\n", run, printable(text_of(*node, "dag")), dag_version_of(*node),
                         faint(pairs_of(node->find("params")), output_.colour_out)));
     }
   }
 
  private:
   using Neighbours = std::map<std::string, std::vector<std::string>>;
+
+  static std::string dag_version_of(const Value& attempt) {
+    const std::string commit = text_of(attempt, "dag_commit").substr(0, 12);
+    return text_of(attempt, "dag_version").substr(0, 12) + (commit.empty() ? "" : " (commit " + commit + ")");
+  }
 
   void print_side(std::string_view title, const Neighbours& next) {
     print(fmt::format("\n{}\n", bold(title, output_.colour_out)));

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 
@@ -32,12 +34,17 @@ std::string last_run(const Value& dag, const Output& output) {
 }
 
 std::string dag_table(const ValueList& dags, const Output& output) {
+  std::vector<std::string> head{"DAG", "STARTS ON", "NEXT RUN", "LAST RUN", "VERSION"};
+  const auto has_commit = [](const Value& dag) { return !text_of(dag, "commit").empty(); };
+  const bool commits = std::any_of(dags.begin(), dags.end(), has_commit);
+  if (commits) head.emplace_back("COMMIT");
   std::vector<std::vector<std::string>> rows;
   for (const Value& dag : dags) {
     rows.push_back({printable(text_of(dag, "name")), printable(starts_at(dag)), next_run(dag), last_run(dag, output),
                     text_of(dag, "version").substr(0, 12)});
+    if (commits) rows.back().push_back(text_of(dag, "commit").substr(0, 12));
   }
-  return table({"DAG", "STARTS ON", "NEXT RUN", "LAST RUN", "VERSION"}, rows);
+  return table(head, rows);
 }
 
 }  // namespace

@@ -83,6 +83,7 @@ void print_run_head(const Value& run, const Output& output) {
   const std::vector<std::pair<std::string, std::string>> lines{
       {"run", bold(text_of(run, "id"), output.colour_out)},
       {"dag", fmt::format("{} ({})", printable(text_of(run, "dag")), text_of(run, "dag_version").substr(0, 12))},
+      {"commit", text_of(run, "dag_commit")},
       {"state", coloured_state(text_of(run, "state"), output.colour_out)},
       {"message", printable(text_of(run, "message"))},
       {"started by", events_line(run)},

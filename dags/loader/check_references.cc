@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "dags/loader/graph.h"
 #include "engine/model/waits.h"
@@ -105,12 +106,15 @@ class ReferenceCheck {
   void check_source(const SourceMention& source) {
     const Task& from = dag_.tasks[source.from];
     const OutputArtifact* artifact = find_artifact(from, source.artifact);
+    if (artifact == nullptr && is_value(source)) return check_select(source, from);
     if (artifact == nullptr) {
       std::vector<std::string> names;
       if (from.work != nullptr) {
         for (const OutputArtifact& output : from.work->outputs) names.push_back(output.name);
       }
-      complaints_.error(*source.node, fmt::format("task '{}' has no output artifact '{}'{}", from.id, source.artifact,
+      if (!source.promote) std::ranges::copy(names_of_values(from), std::back_inserter(names));
+      complaints_.error(*source.node, fmt::format("task '{}' has no output artifact{} '{}'{}", from.id,
+                                                  source.promote ? "" : " or value", source.artifact,
                                                   choices(source.artifact, names)));
       return;
     }
@@ -127,6 +131,12 @@ class ReferenceCheck {
       complaints_.error(*source.node, fmt::format("'{}.{}' is a version of '{}', not of the model '{}'", from.id,
                                                   source.artifact, artifact->asset_name, source.model));
     }
+  }
+
+  /// It is read as a file of JSON.
+  bool is_value(const SourceMention& source) const {
+    const auto values = names_of_values(dag_.tasks[source.from]);
+    return !source.promote && std::find(values.begin(), values.end(), source.artifact) != values.end();
   }
 
   void check_select(const SourceMention& source, const Task& from) {
@@ -189,9 +199,8 @@ class ReferenceCheck {
   }
 
   void check_there(const SourceMention& source, const UpstreamQuestion& question) {
-    if (source.optional || is_certain(question) || find_artifact(dag_.tasks[source.from], source.artifact) == nullptr) {
-      return;
-    }
+    const bool known = find_artifact(dag_.tasks[source.from], source.artifact) != nullptr || is_value(source);
+    if (source.optional || is_certain(question) || !known) return;
     complaints_.error(*source.node,
                       fmt::format("'{1}' may start when '{0}' has left no outputs; {2}", dag_.tasks[source.from].id,
                                   dag_.tasks[source.task].id,

@@ -14,35 +14,12 @@ namespace chappe::keys {
 using Word = std::string_view;
 using Foreign = std::pair<Word, Word>;
 
-inline constexpr Word kDagKnown[] = {"name",
-                                     "description",
-                                     "owner",
-                                     "namespace",
-                                     "labels",
-                                     "params",
-                                     "env",
-                                     "defaults",
-                                     "tasks",
-                                     "timeout",
-                                     "fail_fast",
-                                     "max_active_tasks",
-                                     "concurrency",
-                                     "handlers",
-                                     "schedule",
-                                     "timezone",
-                                     "dst",
-                                     "start_date",
-                                     "end_date",
-                                     "paused",
-                                     "catchup",
-                                     "catchup_window",
-                                     "max_catchup_runs",
-                                     "templates",
-                                     "triggers",
-                                     "image",
-                                     "secrets",
-                                     "notify",
-                                     "tests"};
+inline constexpr Word kDagKnown[] = {
+    "name",       "description", "owner",    "namespace", "labels",         "params",
+    "env",        "defaults",    "tasks",    "timeout",   "fail_fast",      "max_active_tasks",
+    "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
+    "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
+    "templates",  "triggers",    "image",    "secrets",   "notify",         "tests"};
 inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
@@ -96,6 +73,8 @@ inline constexpr KeySet kDst{"'dst'", kDstKnown};
 inline constexpr Word kNotifyKnown[] = {"on", "webhook", "email", "command"};
 inline constexpr Foreign kNotifyForeign[] = {
     {"events", "on"}, {"slack", "webhook"}, {"url", "webhook"}, {"mail", "email"}, {"to", "email"}};
+inline constexpr Word kNotifyFileKnown[] = {"notify"};
+inline constexpr KeySet kNotifyFile{"a file of who is told", kNotifyFileKnown};
 inline constexpr KeySet kNotify{"an item of 'notify'", kNotifyKnown, {}, kNotifyForeign};
 
 inline constexpr Word kTestKnown[] = {"name", "description", "params", "logical_time", "timeout", "fixtures", "expect"};

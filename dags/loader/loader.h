@@ -36,6 +36,10 @@ struct LoadedDag {
 /// Loads one DAG. `file` names it in the diagnostics. Cost: linear; 10,000 tasks in well under half a second.
 LoadedDag load_dag(std::string_view text, std::string_view file);
 
+/// Who is told of DAGs that do not say: `notify: [...]`, as in a DAG file. `owner` stands for the owner of each DAG.
+/// Errors: kInvalidInput: one diagnostic a line.
+Result<std::vector<NotifyChannel>> load_notify_default(std::string_view text, std::string_view file);
+
 /// A part of a DAG file by what it says, whatever its spelling: "task extract", "schedule", "params" ...
 struct DagPart {
   std::string name;

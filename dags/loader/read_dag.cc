@@ -43,6 +43,7 @@ void read_general(Reader& reader, const Node& root, Dag& dag) {
   reader.take_identifier(root, "namespace", dag.namespace_name);
   reader.take_duration(root, "timeout", dag.timeout);
   reader.take_integer(root, "max_active_tasks", 1, static_cast<std::int64_t>(kInstancesMax), dag.max_active_tasks);
+  reader.take_integer(root, "weight", 1, kWeightMax, dag.weight);
   if (const Node* labels = root.find("labels")) read_labels(reader, *labels, dag);
   if (const Node* concurrency = root.find("concurrency")) read_concurrency(reader, *concurrency, dag);
   if (const Node* notify = root.find("notify")) read_notify(reader, dag, *notify);

@@ -8,8 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "dags/loader/complaints.h"
 #include "dags/loader/keys.h"
+#include "dags/loader/loader.h"
 #include "dags/loader/read_dag.h"
+#include "dags/loader/yaml_tree.h"
 #include "engine/base/text.h"
 
 namespace chappe {
@@ -18,7 +21,6 @@ namespace {
 using yaml::Node;
 
 constexpr std::size_t kWordsMax = 50;
-constexpr std::string_view kOwner = "owner";
 
 /// Good enough to find slips: whether somebody reads it only the mail server knows. No blanks or controls: an address
 /// goes into a header.
@@ -45,9 +47,10 @@ std::string shown(std::string text) {
 
 class NotifyReader {
  public:
-  NotifyReader(Reader& reader, Dag& dag) : reader_(reader), complaints_(reader.complaints()), dag_(dag) {}
+  /// `dag`: whose `owner` it is; null: that of any DAG, as long as nobody says which.
+  NotifyReader(Reader& reader, const Dag* dag) : reader_(reader), complaints_(reader.complaints()), dag_(dag) {}
 
-  void read(const Node& node) {
+  void read(const Node& node, std::vector<NotifyChannel>& into) {
     if (!reader_.check_keys(node, keys::kNotify)) return;
     NotifyChannel channel;
     const Node* on = node.find("on");
@@ -58,7 +61,7 @@ class NotifyReader {
     if (const Node* webhook = node.find("webhook")) read_webhook(channel, *webhook);
     if (const Node* email = node.find("email")) read_addresses(channel, *email);
     if (const Node* command = node.find("command")) read_command(channel, *command);
-    dag_.notify.push_back(std::move(channel));
+    into.push_back(std::move(channel));
   }
 
  private:
@@ -96,11 +99,12 @@ class NotifyReader {
     channel.kind = NotifyChannel::Kind::kEmail;
     read_words(channel, node, "email", "[ann@example.org]");
     for (std::string& address : channel.words) {
-      if (address == kOwner) address = dag_.owner;
+      const bool owner = address == kNotifyOwner;
+      if (owner && dag_ == nullptr) continue;
+      if (owner) address = dag_->owner;
       if (is_address(address)) continue;
-      complaints_.error(node, address.empty() || address == dag_.owner
-                                  ? "'owner' stands for the DAG's 'owner', which is no address"
-                                  : fmt::format("{} is no address", shown(address)));
+      complaints_.error(node, owner ? "'owner' stands for the DAG's 'owner', which is no address"
+                                    : fmt::format("{} is no address", shown(address)));
     }
   }
 
@@ -111,19 +115,46 @@ class NotifyReader {
 
   Reader& reader_;
   Complaints& complaints_;
-  Dag& dag_;
+  const Dag* dag_;
 };
+
+std::vector<NotifyChannel> read_channels(Reader& reader, const Dag* dag, const yaml::Node& node) {
+  std::vector<NotifyChannel> channels;
+  if (!reader.is_list(node, "notify", "[{on: [failure], email: [owner]}]")) return channels;
+  if (node.children.size() > kChannelsMax) {
+    reader.complaints().error(node, fmt::format("more than {} ways to be told", kChannelsMax));
+    return channels;
+  }
+  NotifyReader one(reader, dag);
+  for (const yaml::Node* each : node.children) one.read(*each, channels);
+  return channels;
+}
 
 }  // namespace
 
 void read_notify(Reader& reader, Dag& dag, const yaml::Node& node) {
-  if (!reader.is_list(node, "notify", "[{on: [failure], email: [owner]}]")) return;
-  if (node.children.size() > kChannelsMax) {
-    reader.complaints().error(node, fmt::format("more than {} ways to be told", kChannelsMax));
-    return;
+  dag.says_notify = true;
+  dag.notify = read_channels(reader, &dag, node);
+}
+
+Result<std::vector<NotifyChannel>> load_notify_default(std::string_view text, std::string_view file) {
+  Complaints complaints(text, file);
+  yaml::Tree tree = yaml::parse(text);
+  for (yaml::Problem& problem : tree.problems) complaints.error(problem.place, std::move(problem.message));
+  std::vector<NotifyChannel> channels;
+  Reader reader(complaints);
+  const Node* notify = nullptr;
+  if (tree.root == nullptr || tree.root->is_null()) {
+    if (!complaints.failed()) complaints.error(yaml::Place{}, "the file is empty; it needs 'notify'");
+  } else if (reader.check_keys(*tree.root, keys::kNotifyFile)) {
+    notify = tree.root->find("notify");
+    if (notify == nullptr) complaints.error(*tree.root, "the file needs 'notify', as in a DAG file");
   }
-  NotifyReader one(reader, dag);
-  for (const yaml::Node* each : node.children) one.read(*each);
+  if (notify != nullptr) channels = read_channels(reader, nullptr, *notify);
+  if (!complaints.failed()) return channels;
+  std::string what;
+  for (const Diagnostic& one : complaints.take()) what += (what.empty() ? "" : "\n") + one.text();
+  return fail(ErrorCode::kInvalidInput, std::move(what));
 }
 
 }  // namespace chappe

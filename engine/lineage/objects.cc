@@ -24,4 +24,15 @@ std::string attempt_prefix(std::string_view dag, const RunId& run, std::string_v
   return out + to_text(attempt) + '/';
 }
 
+namespace {
+constexpr std::string_view kValues = "values.";
+}  // namespace
+
+std::string value_object_name(std::string_view value) { return std::string(kValues) + std::string(value); }
+
+std::optional<std::string> value_in_object(std::string_view object_name) {
+  if (!object_name.starts_with(kValues)) return std::nullopt;
+  return std::string(object_name.substr(kValues.size()));
+}
+
 }  // namespace chappe

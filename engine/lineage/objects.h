@@ -6,7 +6,9 @@
 /// naming the immutable object, so that it can be read again years later whatever stands at the URI by then.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +39,16 @@ struct NamedValue {
   bool operator==(const NamedValue&) const = default;
 };
 
+inline constexpr std::size_t kInlineValueMax = std::size_t{64} << 10;    ///< Bytes of a value's JSON in a row.
+inline constexpr std::size_t kValueMax = std::size_t{8} << 20;           ///< The same of one in an object.
+inline constexpr std::uint64_t kRunValuesMax = std::uint64_t{64} << 20;  ///< Of all that one run has in objects.
+
+/// A value that is too large for a row is an object among its attempt's outputs, under this name: fenced, dropped and
+/// verified as they are. No artifact's name has a dot.
+std::string value_object_name(std::string_view value);
+/// The value that such an object holds; nullopt: it is an artifact.
+std::optional<std::string> value_in_object(std::string_view object_name);
+
 /// An asset version, once its URI shows it or while it is about to.
 struct AssetVersion {
   AssetVersionId id;
@@ -60,7 +72,8 @@ struct AssetVersion {
 struct InputObject {
   std::string name;  ///< The input's.
   std::string path;  ///< Where it is placed in the work directory.
-  std::string key;   ///< Immutable object to read.
+  std::string key;   ///< Immutable object to read; "": it is `text`.
+  std::string text;  ///< Of a value that is in no object.
   std::uint64_t size = 0;
   std::string sha256;
   bool packed = false;

@@ -237,6 +237,7 @@ struct ForEach {
 /// All combinations, the last name turning fastest.
 ValueList multiply_axes(const std::vector<std::pair<std::string, ValueList>>& axes);
 
+inline constexpr std::uint32_t kWeightMax = 100;   ///< Of a DAG.
 inline constexpr std::uint32_t kRunDepthMax = 10;  ///< Runs that were started by runs, one by the other.
 
 /// A run of another DAG: of its newest version in the store.
@@ -352,13 +353,15 @@ struct Dag {
   std::optional<Duration> timeout;                          ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
+  std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
-  std::string version;                ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;                 ///< The file's text, kept with the version.
+  bool says_notify = false;  ///< It has the key, though it may name nobody: the scheduler's default is not its.
+  std::string version;       ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
+  std::string source;        ///< The file's text, kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

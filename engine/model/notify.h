@@ -21,14 +21,15 @@ enum class Notice : std::uint8_t {
 inline constexpr std::array<std::string_view, 5> kNoticeNames{"failure", "success", "recovered", "late", "gate"};
 inline std::string_view name_of(Notice notice) { return kNoticeNames[static_cast<std::size_t>(notice)]; }
 
-inline constexpr std::size_t kChannelsMax = 16;  ///< Of one DAG.
+inline constexpr std::size_t kChannelsMax = 16;            ///< Of one DAG.
+inline constexpr std::string_view kNotifyOwner = "owner";  ///< Among addresses: the DAG's owner, where that is one.
 
 /// One way to tell somebody.
 struct NotifyChannel {
   std::vector<Notice> on;
   enum class Kind : std::uint8_t {
     kWebhook,  ///< `target`: a URL, or "${{ secrets.NAME }}": whoever sends knows what that is.
-    kEmail,    ///< `words`: addresses.
+    kEmail,    ///< `words`: addresses; of a scheduler's default also kNotifyOwner.
     kCommand,  ///< `words`: a name that the operator gave a program, and its arguments.
   } kind = Kind::kWebhook;
   std::string target;

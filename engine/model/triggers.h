@@ -18,6 +18,7 @@
 namespace chappe {
 
 inline constexpr std::size_t kTriggersMax = 100;        ///< Of one DAG.
+inline constexpr std::int64_t kTriggerChainMax = 100;   ///< Runs that events started, one by the other.
 inline constexpr std::size_t kTriggerSourcesMax = 100;  ///< What they name, of one DAG.
 
 /// What an event is of.

@@ -92,7 +92,7 @@ class Rehearsal {
 
   CacheLooked look_up(const CacheLookup& lookup) {
     if (++lookups_ <= kRehearsedLookupsMax) {
-      return check_result(tools_.head, lookup, read_result(tools_.reader, lookup));
+      return check_result(tools_.head, tools_.read, lookup, read_result(tools_.reader, lookup));
     }
     CacheLooked out{.key = lookup.key, .serial = lookup.serial};
     out.told = fmt::format("not looked up: a plan looks {} results up", kRehearsedLookupsMax);

@@ -32,6 +32,7 @@ struct RehearsedTask {
 struct RehearsalTools {
   MetaReader& reader;
   HeadObject head;
+  ReadValueObject read;
   std::function<std::string(std::string_view)> sha256;  ///< As EngineConfig::sha256.
 };
 

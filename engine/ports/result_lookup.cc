@@ -48,7 +48,8 @@ Result<KnownResult> read_result(MetaReader& reader, const CacheLookup& lookup) {
   return known;
 }
 
-CacheLooked check_result(const HeadObject& head, const CacheLookup& lookup, Result<KnownResult> known) {
+CacheLooked check_result(const HeadObject& head, const ReadValueObject& read, const CacheLookup& lookup,
+                         Result<KnownResult> known) {
   CacheLooked out{.key = lookup.key, .serial = lookup.serial};
   if (!known) {
     out.told = known.error().message;
@@ -64,7 +65,20 @@ CacheLooked check_result(const HeadObject& head, const CacheLookup& lookup, Resu
     if (lost) out.lost = known->entry;
     if (!out.told.empty()) return out;
   }
-  out.hit = CacheHit{std::move(*known->entry), std::move(known->artifacts), std::move(known->values)};
+  std::vector<NamedValue> read_values;
+  for (const ArtifactRow& artifact : known->artifacts) {
+    auto name = value_in_object(artifact.object.name);
+    if (!name) continue;
+    auto value = read(artifact.object);
+    if (!value) {
+      out.told = fmt::format("value '{}' of the result cannot be read: {}", *name, value.error().message);
+      if (value.error().code == ErrorCode::kCorrupt) out.lost = known->entry;
+      return out;
+    }
+    read_values.push_back({.name = std::move(*name), .value = std::move(*value)});
+  }
+  out.hit =
+      CacheHit{std::move(*known->entry), std::move(known->artifacts), std::move(known->values), std::move(read_values)};
   return out;
 }
 

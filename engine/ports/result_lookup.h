@@ -27,7 +27,11 @@ Result<KnownResult> read_result(MetaReader& reader, const CacheLookup& lookup);
 /// ObjectStore::head().
 using HeadObject = std::function<Result<ObjectInfo>(const std::string& key)>;
 
-/// One `head` for each of the result's objects, until one is not there.
-CacheLooked check_result(const HeadObject& head, const CacheLookup& lookup, Result<KnownResult> known);
+/// The value that an object holds, verified.
+using ReadValueObject = std::function<Result<Value>(const OutputObject& object)>;
+
+/// One `head` for each of the result's objects, until one is not there; those that hold values are read.
+CacheLooked check_result(const HeadObject& head, const ReadValueObject& read, const CacheLookup& lookup,
+                         Result<KnownResult> known);
 
 }  // namespace chappe

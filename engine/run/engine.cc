@@ -95,7 +95,7 @@ void EngineState::run_timers() {
         continue;
       }
       if (run->task(run->instances->task_of(key.index)).kind == TaskKind::kDag) {
-        decide_dag(*run, key.index);
+        begin_dag(*run, key.index);
         continue;
       }
       run->set_state(key.index, TaskState::kScheduled);

@@ -339,7 +339,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
       row.iteration = 0;
       store_row(run, index, std::move(row));
     }
-    run.outputs.erase(index);
+    run.forget_outputs(index);
     TaskProgress& progress = run.tasks[run.instances->task_of(index)];
     progress.judged = false;
     progress.ready_at = {};

@@ -51,7 +51,7 @@ ReadyClass EngineState::class_of(const Task& task) {
 
 void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
   more_ready = true;
-  ready[class_of(run.task(task))].push(run.row.seq, range);
+  ready[class_of(run.task(task))].push(run.row.seq, run.share, range);
 }
 
 void EngineState::dispatch() {
@@ -107,7 +107,7 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     const WorkerSeq avoid = task.retry.avoid_same_worker ? run->states[key->index].worker : WorkerSeq{};
     if (quota == 0 || avoid) {
       room = pick_worker(rooms, need, avoid);
-      if (!room) return queue.push_front(*key);
+      if (!room) return queue.push_front(*key, run->share);
       quota = which.noop ? room_for(rooms[*room], need, kNoopChunk) : 1;
     }
     if (!try_assign(*run, key->index, *room)) {
@@ -201,7 +201,8 @@ void EngineState::hand_over(LiveRun& run, std::uint32_t index, WorkerState& work
   const InstanceKey key{run.row.seq, index};
   for (const ResolvedInput& input : work->inputs) {
     for (const InputObject& object : input.objects) {
-      if (!CHAPPE_MUTANT(kForgetsInputs)) out.persist.inputs.push_back({key, instance.attempt, object});
+      if (!object.key.empty() && !CHAPPE_MUTANT(kForgetsInputs))
+        out.persist.inputs.push_back({key, instance.attempt, object});
     }
   }
   worker.leased.at(instance.attempt).batch = batch;

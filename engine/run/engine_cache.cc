@@ -104,10 +104,11 @@ void EngineState::use_again(LiveRun& run, std::uint32_t index, const CacheHit& h
       fmt::format("cached: outputs of attempt {} of run {}", to_text(hit.entry.attempt), hit.entry.run.text());
   row.state = TaskState::kSuccess;
   for (const ResolvedInput& input : work.inputs) {
-    for (const InputObject& object : input.objects) out.persist.inputs.push_back({row.key, row.attempt, object});
+    for (const InputObject& object : input.objects) {
+      if (!object.key.empty()) out.persist.inputs.push_back({row.key, row.attempt, object});
+    }
   }
-  InstanceOutputs& kept = run.outputs[index];
-  kept = {};
+  run.forget_outputs(index);
   for (ArtifactRow artifact : hit.artifacts) {
     artifact.made_by = hit.entry.producer;
     artifact.made_by_attempt = hit.entry.attempt;
@@ -115,8 +116,10 @@ void EngineState::use_again(LiveRun& run, std::uint32_t index, const CacheHit& h
     artifact.attempt = row.attempt;
     artifact.object.upload.clear();
     out.persist.artifacts.push_back(artifact);
-    kept.artifacts.push_back(std::move(artifact));
+    run.keep(index, std::move(artifact));
   }
+  InstanceOutputs& kept = run.outputs[index];
+  kept.values = hit.values_in_objects;
   for (const NamedValue& value : hit.values) {
     out.persist.values.push_back({row.key, row.attempt, value, now.wall});
     kept.values.push_back(value);

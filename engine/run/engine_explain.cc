@@ -7,6 +7,11 @@ namespace {
 
 Value number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
+/// As its row has it, where only its values are read again.
+std::string_view told_state(const LiveRun& run, std::uint32_t index) {
+  return name_of(run.reading.contains(index) ? run.states[index].stored : run.states[index].state);
+}
+
 }  // namespace
 
 Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_t limit, Now now) const {
@@ -61,7 +66,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
       waits_for = fmt::format("its own end: attempt {} runs on {}", instance.attempt_no, where);
       break;
     case TaskState::kCommitting:
-      waits_for = "the object store, which publishes its assets";
+      waits_for = unread_values(run.outputs.at(index)).empty() ? "the object store, which publishes its assets"
+                                                               : "the object store, which its values are read from";
       break;
     case TaskState::kUpForRetry:
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
@@ -73,8 +79,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     default:
       break;
   }
-  if (worker != workers.end() && holds_attempt(instance.state) && !worker->second.connection &&
-      !worker->second.is_expected()) {
+  const bool held = holds_attempt(instance.state) && instance.state != TaskState::kCommitting;
+  if (worker != workers.end() && held && !worker->second.connection && !worker->second.is_expected()) {
     waits_for += fmt::format("; worker {} has not been heard of for a while", where);
   }
   return {{"task", run.instances->name_of(index)},
@@ -86,7 +92,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
 std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index) const {
   if (const auto started = run.started_runs.find(index); started != run.started_runs.end()) {
     const LiveRun& child = *runs.at(started->second);
-    return fmt::format("run {} of {}, which is {}", child.row.id.text(), child.row.dag, name_of(child.row.state));
+    const std::string queue = child.row.state == RunState::kQueued ? ": " + explain_queued(child, run) : "";
+    return fmt::format("run {} of {}, which is {}{}", child.row.id.text(), child.row.dag, name_of(child.row.state),
+                       queue);
   }
   const Task& task = run.task(run.instances->task_of(index));
   if (task.subdag) return fmt::format("DAG {} to be read from the store", task.subdag->dag);
@@ -247,7 +255,7 @@ std::string Engine::dump_json() const {
     ValueList tasks;
     for (std::uint32_t i = 0; i < run->states.size(); ++i) {
       const InstanceState& instance = run->states[i];
-      ValueMap task{{"task", run->instances->name_of(i)},        {"state", name_of(instance.state)},
+      ValueMap task{{"task", run->instances->name_of(i)},        {"state", told_state(*run, i)},
                     {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
                     {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
                     {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};

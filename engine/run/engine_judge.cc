@@ -149,7 +149,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
     if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
     if (waits && !empty && (task.kind == TaskKind::kWait || task.kind == TaskKind::kHuman)) begin_wait(run, i);
-    if (waits && !empty && task.kind == TaskKind::kDag) decide_dag(run, i);
+    if (waits && !empty && task.kind == TaskKind::kDag) begin_dag(run, i);
     if (run.states[i].state != TaskState::kNone || run.is_stopped(position)) {
       flush(i + 1);
       continue;

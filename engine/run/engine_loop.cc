@@ -31,6 +31,18 @@ class IterationScope : public RunScope {
   std::uint32_t iteration_;
 };
 
+/// A value that the condition names, and that is in an object: it is asked before that could be read. "": none.
+std::string large_value_in(const expr::Expression& until, const AttemptOutputs& outputs) {
+  for (const expr::Reference& reference : until.references()) {
+    if (reference.path.size() < 2 || reference.path[0] != "outputs") continue;
+    const std::string object = value_object_name(reference.path[1]);
+    if (std::ranges::find(outputs.objects, object, &OutputObject::name) != outputs.objects.end()) {
+      return reference.path[1];
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 bool EngineState::rests(const LiveRun& run, std::uint32_t index) {
@@ -44,7 +56,13 @@ bool EngineState::loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, cons
   const auto& loop = run.task(run.instances->task_of(index)).loop;
   if (!loop) return false;
   const std::uint32_t iteration = ++row.iteration;
-  const auto done = loop->until.evaluate_condition(IterationScope(run, index, outputs, iteration));
+  const std::string large = outputs == nullptr ? "" : large_value_in(loop->until, *outputs);
+  const Result<bool> done = !large.empty()
+                                ? fail(ErrorCode::kInvalidInput,
+                                       fmt::format("value '{}' is larger than {} KiB: leave what 'until' asks for in "
+                                                   "a value of its own",
+                                                   large, kInlineValueMax >> 10))
+                                : loop->until.evaluate_condition(IterationScope(run, index, outputs, iteration));
   if (done && *done) {
     row.end.message = fmt::format("iteration {}: {}", iteration, loop->until.text());
     return false;

@@ -31,11 +31,16 @@ std::string cut(std::string text) {
 
 }  // namespace
 
+const std::vector<NotifyChannel>& EngineState::channels_of(const Dag& dag) const {
+  return dag.says_notify ? dag.notify : config.notify_default;
+}
+
 /// `index`: the task instance that it is about. `what`: what happened, behind the name of the run.
 void EngineState::notify(const LiveRun& run, Notice notice, std::optional<std::uint32_t> index,
                          const std::string& what) {
-  for (std::uint32_t channel = 0; channel < run.dag->notify.size(); ++channel) {
-    const auto& on = run.dag->notify[channel].on;
+  const std::vector<NotifyChannel>& channels = channels_of(*run.dag);
+  for (std::uint32_t channel = 0; channel < channels.size(); ++channel) {
+    const auto& on = channels[channel].on;
     if (std::find(on.begin(), on.end(), notice) == on.end()) continue;
     NotificationRow row{.id = ++last_notification, .run = run.row.seq, .generation = run.row.generation};
     row.run_id = run.row.id;
@@ -67,7 +72,7 @@ void EngineState::notify_of_end(const LiveRun& run) {
     if (last.failed && newest) notify(run, Notice::kRecovered, {}, "succeeded again, after a run that failed");
   }
   if (newest && run.row.state != RunState::kCancelled) last = {run.row.seq, failed};
-  if (!failed || run.dag->notify.empty()) return;
+  if (!failed || channels_of(*run.dag).empty()) return;
   std::string what = "failed";
   if (!run.row.message.empty()) what += ": " + run.row.message;
   const auto tasks = RunScope(run, std::nullopt).resolve(std::vector<std::string>{"run", "failed_tasks"});

@@ -24,7 +24,12 @@ bool EngineState::declares_all(const LiveRun& run, std::uint32_t index, std::spa
   if (task.work == nullptr) return false;
   const auto& declared = task.work->outputs;
   const RunScope scope(run, index);
+  const auto& values = task.work->values;
   return std::all_of(objects.begin(), objects.end(), [&](const OutputObject& object) {
+    if (const auto value = value_in_object(object.name)) {
+      const bool plain = object.asset_uri.empty() && object.asset_name.empty() && object.upload.empty();
+      return plain && !object.packed && std::ranges::find(values, *value, &OutputValue::name) != values.end();
+    }
     const auto output = std::find_if(declared.begin(), declared.end(),
                                      [&](const OutputArtifact& each) { return each.name == object.name; });
     if (output == declared.end() || output->asset_name != object.asset_name) return false;
@@ -43,8 +48,29 @@ std::string EngineState::why_refused(const LiveRun& run, std::uint32_t index, co
     return "the worker reported an output that the task does not declare so";
   }
   if (event.end.reason != Reason::kNone) return "";
+  if (std::string why = why_too_large(run, event.outputs->objects); !why.empty()) return why;
   const auto may = check_states(run, index, event.what.attempt, *event.outputs);
   return may ? "" : may.error().message;
+}
+
+/// Values in objects are held in memory while the run lasts, for its expressions.
+std::string EngineState::why_too_large(const LiveRun& run, std::span<const OutputObject> objects) {
+  std::uint64_t bytes = run.value_bytes;
+  for (const OutputObject& object : objects) {
+    const auto value = value_in_object(object.name);
+    if (!value) continue;
+    bytes += object.size;
+    if (object.size > kValueMax) {
+      return fmt::format("value '{}' is larger than {} MiB; make it an artifact", *value, kValueMax >> 20);
+    }
+    if (bytes > kRunValuesMax) {
+      return fmt::format(
+          "with value '{}' those of the run that are larger than {} KiB take over {} MiB; make it an "
+          "artifact",
+          *value, kInlineValueMax >> 10, kRunValuesMax >> 20);
+    }
+  }
+  return "";
 }
 
 void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs) {
@@ -55,7 +81,8 @@ void EngineState::drop_outputs(const LiveRun& run, const HeldAttempt& what, cons
 void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs) {
   PublishAssets publish{.key = row.key, .attempt = row.attempt};
   if (outputs != nullptr) record_outputs(run, index, *outputs, publish);
-  if (publish.uploads.empty() || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
+  const bool nothing_left = publish.uploads.empty() && publish.values.empty();
+  if (nothing_left || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
     row.state = TaskState::kSuccess;
     keep_result(run, row);
     if (outputs != nullptr) write_states(run, index, row.attempt, outputs->values);
@@ -70,8 +97,7 @@ void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, co
 
 void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs,
                                  PublishAssets& publish) {
-  InstanceOutputs& kept = run.outputs[index];
-  kept = {};
+  run.forget_outputs(index);
   for (const OutputObject& object : outputs.objects) {
     ArtifactRow artifact{.key = publish.key, .attempt = publish.attempt, .object = object};
     if (!object.asset_uri.empty()) {
@@ -82,17 +108,72 @@ void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const Attemp
       publish.uploads.push_back({artifact.asset, object});
     }
     if (!CHAPPE_MUTANT(kForgetsManifest)) out.persist.artifacts.push_back(artifact);
-    kept.artifacts.push_back(std::move(artifact));
+    run.keep(index, std::move(artifact));
   }
+  InstanceOutputs& kept = run.outputs[index];
   for (const NamedValue& value : outputs.values) {
     out.persist.values.push_back({publish.key, publish.attempt, value, now.wall});
     kept.values.push_back(value);
   }
+  publish.values = unread_values(kept);
+}
+
+// ---- What the object store came to ----
+
+/// Values that an earlier process knew: whoever needs them waits until this one does.
+void EngineState::read_values_again(LiveRun& run) {
+  if (run.value_bytes == 0) return;
+  for (const auto& [index, outputs] : run.outputs) {
+    const InstanceState& instance = run.states[index];
+    if (instance.state == TaskState::kSuccess && !unread_values(outputs).empty()) run.reading[index] = instance.attempt;
+  }
+  for (const auto& [index, attempt] : run.reading) {
+    if (run.states[index].state != TaskState::kSuccess) continue;
+    run.set_state(index, TaskState::kCommitting);
+    std::vector<OutputObject> values = unread_values(run.outputs.at(index));
+    out.publish.push_back(
+        {.key = {run.row.seq, index}, .attempt = attempt, .uploads = {}, .values = std::move(values)});
+  }
+}
+
+/// True: it was about values of an instance that had succeeded before.
+bool EngineState::end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt) {
+  const auto reading = run.reading.find(index);
+  if (reading == run.reading.end() || reading->second != attempt) return false;
+  run.reading.erase(reading);
+  return true;
+}
+
+/// The instance is what it was; who waits in the run is woken when the last one is known.
+void EngineState::adopt_values(LiveRun& run, std::uint32_t index, std::span<const NamedValue> values) {
+  InstanceOutputs& kept = run.outputs[index];
+  kept.values.insert(kept.values.end(), values.begin(), values.end());
+  run.set_state(index, TaskState::kSuccess);
+  go_on_with_values(run, index);
+}
+
+void EngineState::fail_reading(LiveRun& run, std::uint32_t index, const std::string& message) {
+  TaskRow row = row_of(run, index);
+  row.state = TaskState::kFailed;
+  row.end = {.reason = Reason::kArtifactIo, .ended_at = now.wall, .message = message};
+  row.allowed = is_tolerated(run, index, row.end);
+  run.forget_outputs(index);
+  store_row(run, index, std::move(row));
+  go_on_with_values(run, index);
+}
+
+void EngineState::go_on_with_values(LiveRun& run, std::uint32_t index) {
+  tell_children(run, index);
+  if (run.row.state != RunState::kRunning) return;  // A person runs it again, and it has to wait for its turn.
+  if (run.reading.empty()) resume_waits(run);
+  judge_due(run);
+  touched.push_back(run.row.seq);
 }
 
 void EngineState::on(const AssetsPublished& event) {
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
+  if (end_reading(*run, event.key.index, event.attempt)) return adopt_values(*run, event.key.index, event.values);
   const auto committing = run->committing.find(event.key.index);
   if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
   TaskRow row = std::move(committing->second);
@@ -103,7 +184,9 @@ void EngineState::on(const AssetsPublished& event) {
     out.persist.published.push_back(std::move(published));
   }
   release_states(row.attempt);
-  write_states(*run, event.key.index, row.attempt, run->outputs.at(event.key.index).values);
+  std::vector<NamedValue>& kept = run->outputs.at(event.key.index).values;
+  write_states(*run, event.key.index, row.attempt, kept);
+  kept.insert(kept.end(), event.values.begin(), event.values.end());
   row.state = TaskState::kSuccess;
   keep_result(*run, row);
   settle(*run, event.key.index, std::move(row));
@@ -115,6 +198,7 @@ void EngineState::on(const AssetsPublished& event) {
 void EngineState::on(const PublishFailed& event) {
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
+  if (end_reading(*run, event.key.index, event.attempt)) return fail_reading(*run, event.key.index, event.message);
   const auto committing = run->committing.find(event.key.index);
   if (committing == run->committing.end() || committing->second.attempt != event.attempt) return;
   TaskRow row = std::move(committing->second);
@@ -124,7 +208,7 @@ void EngineState::on(const PublishFailed& event) {
   row.end.reason = Reason::kInvalidOutput;
   row.end.message = event.message;
   row.allowed = is_tolerated(*run, event.key.index, row.end);
-  run->outputs.erase(event.key.index);
+  run->forget_outputs(event.key.index);
   settle(*run, event.key.index, std::move(row));
   judge_due(*run);
 }

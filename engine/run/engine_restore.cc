@@ -73,6 +73,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   LiveRun& run = *owned;
   run.row = std::move(stored.row);
   run.dag = std::move(stored.dag);
+  run.share = share_of(*run.dag);
   run.params = std::move(stored.params);
   for (TriggerEventRow& event : stored.events) run.events.push_back(std::move(event.detail));
   CHAPPE_ASSERT(run.dag != nullptr && run.params.as_map() != nullptr);
@@ -97,7 +98,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   }
   for (ArtifactRow& artifact : stored.artifacts) {
     if (CHAPPE_MUTANT(kRestoreForgetsOutputs)) continue;
-    run.outputs[artifact.key.index].artifacts.push_back(std::move(artifact));
+    run.keep(artifact.key.index, std::move(artifact));
   }
   for (ValueRow& value : stored.values) run.outputs[value.key.index].values.push_back(std::move(value.value));
   for (const TaskRow& row : stored.tasks) {
@@ -115,11 +116,14 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
     }
   }
   // Outputs that could not be published count for nothing.
-  std::erase_if(run.outputs, [&](const auto& each) {
-    const TaskState state = run.states[each.first].state;
-    return state != TaskState::kSuccess && state != TaskState::kCommitting;
-  });
-  resume_waits(run);
+  std::vector<std::uint32_t> unpublished;
+  for (const auto& [index, outputs] : run.outputs) {
+    const TaskState state = run.states[index].state;
+    if (state != TaskState::kSuccess && state != TaskState::kCommitting) unpublished.push_back(index);
+  }
+  for (const std::uint32_t index : unpublished) run.forget_outputs(index);
+  read_values_again(run);
+  if (run.reading.empty()) resume_waits(run);
   recount(run);
   judge_due(run);
   if (run.dag->handlers > 0 && run.is_over()) begin_handling(run);
@@ -199,6 +203,7 @@ void EngineState::adopt_committing(LiveRun& run, const TaskRow& row) {
   for (const ArtifactRow& artifact : run.outputs[row.key.index].artifacts) {
     if (artifact.asset) publish.uploads.push_back({artifact.asset, artifact.object});
   }
+  publish.values = unread_values(run.outputs[row.key.index]);
   if (!CHAPPE_MUTANT(kRestoreForgetsToPublish)) out.publish.push_back(std::move(publish));
 }
 

@@ -61,7 +61,7 @@ Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAt
                                                   event.dag->max_runs, event.dag->name));
   }
   if (!event.rerun_of) {  // Its version is known, and does not become the newest by that.
-    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall});
+    out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall, ""});
   }
   const RunRow& row = add_run(event, instances->size(), parent, depth).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
@@ -75,6 +75,7 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
   run.dag = event.dag;
+  run.share = share_of(*run.dag);
   run.params = Value(event.params);
   run.events = event.events;
   RunRow& row = run.row;
@@ -112,6 +113,12 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
     make_place(run);
   }
   return run;
+}
+
+/// Numbered as they come, as whereabouts are.
+DagShare EngineState::share_of(const Dag& dag) {
+  const auto [place, fresh] = dag_ids.try_emplace(dag.name, static_cast<std::uint32_t>(dag_ids.size()));
+  return {.id = place->second, .weight = dag.weight};
 }
 
 std::shared_ptr<const Graph> EngineState::graph_of(const DagPtr& dag) {
@@ -157,6 +164,7 @@ void EngineState::begin(LiveRun& run) {
   CHAPPE_ASSERT(prepared.has_value());  // It was expanded when it was requested.
   enter(run);
   if (run.row.generation == 1) leave_out(run);
+  read_values_again(run);
   recount(run);
   judge_due(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
@@ -190,6 +198,7 @@ void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   if (failed && fails_fast && run.row.stop == Stop::kNone && !run.is_handler(index)) {
     stop(run, Stop::kFailFast, fmt::format("{} failed, and fail_fast is on", run.instances->name_of(index)));
   }
+  if (!run.parked_by_task.empty()) begin_next_dag(run, run.instances->task_of(index));
   if (run.is_over()) touched.push_back(run.row.seq);
 }
 

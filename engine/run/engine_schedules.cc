@@ -135,10 +135,14 @@ void EngineState::on(const DagDeployed& event) {
     row.message.clear();
     row.triggers = to_text(dag.triggers);
     deployment.dag = event.dag;
+    if (const std::string circle = circle_of(dag); !circle.empty()) {
+      row.message =
+          fmt::format("DAGs start each other in a circle ({}): after {} runs it ends", circle, kTriggerChainMax);
+    }
     plan_next(deployment);
     listen(deployment);
     forget_unheard_events(deployment);
-    out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall});
+    out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall, event.commit});
     save(deployment);
     audit({event.requested_by, event.source}, "dag.deploy", "dag " + dag.name,
           to_json(ValueMap{{"before", before}, {"after", dag.version}}));

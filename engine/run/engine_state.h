@@ -15,6 +15,7 @@
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 ///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
 ///   engine_webhooks.cc  calls from outside                 engine_states.cc   values that outlive runs
+///   engine_circles.cc  DAGs and runs that wait for one another
 #pragma once
 
 #include <deque>
@@ -67,6 +68,7 @@ struct EngineState {
   std::map<Whereabouts, std::uint32_t> whereabouts_ids;  ///< Those that some task has had; a few, whatever the tasks.
   std::vector<const Whereabouts*> whereabouts;           ///< By id.
   Gates gates;
+  std::map<std::string, std::uint32_t, std::less<>> dag_ids;  ///< Of DAGs that had a run: DagShare::id.
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
 
@@ -151,6 +153,7 @@ struct EngineState {
   // ---- engine_runs.cc ----
   void on(const RunRequested& event);
   Result<RunSeq> create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth);
+  DagShare share_of(const Dag& dag);
   std::shared_ptr<const Graph> graph_of(const DagPtr& dag);
   Result<void> prepare(LiveRun& run);
   void enter(LiveRun& run);
@@ -199,6 +202,14 @@ struct EngineState {
   bool fire_trigger(Deployment& deployment);
   void start_triggered_run(Deployment& deployment, const TriggerSpec& trigger, std::vector<TriggerEventRow> taken);
   void note_waits(Deployment& deployment);
+
+  // ---- engine_circles.cc ----
+  std::int64_t chain_of(const LiveRun& run);
+  bool may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain);
+  std::string circle_of(const Dag& dag) const;
+  std::string explain_queued(const LiveRun& queued, const LiveRun& asking) const;
+  std::uint32_t running_of(const std::string& dag) const;
+  std::string circle_of_runs(const LiveRun& queued, const LiveRun& asking) const;
 
   // ---- engine_listings.cc ----
   std::optional<Duration> listing_interval(const EventSource& source) const;
@@ -277,6 +288,7 @@ struct EngineState {
 
   // ---- engine_notify.cc ----
   void on(const NotificationsTold& event);
+  const std::vector<NotifyChannel>& channels_of(const Dag& dag) const;
   void notify(const LiveRun& run, Notice notice, std::optional<std::uint32_t> index, const std::string& what);
   void notify_of_end(const LiveRun& run);
 
@@ -300,6 +312,9 @@ struct EngineState {
 
   // ---- engine_subdag.cc ----
   void on(const DagBrought& event);
+  void begin_dag(LiveRun& run, std::uint32_t index);
+  static bool is_full(const LiveRun& run, std::uint32_t task);
+  void begin_next_dag(LiveRun& run, std::uint32_t task);
   void decide_dag(LiveRun& run, std::uint32_t index);
   void want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt);
   Result<void> begin_subrun(LiveRun& run, const DagBrought& event);
@@ -396,9 +411,15 @@ struct EngineState {
   void end_success(LiveRun& run, std::uint32_t index, TaskRow row, const AttemptOutputs* outputs);
   bool owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const;
   std::string why_refused(const LiveRun& run, std::uint32_t index, const AttemptFinished& event) const;
+  static std::string why_too_large(const LiveRun& run, std::span<const OutputObject> objects);
   bool declares_all(const LiveRun& run, std::uint32_t index, std::span<const OutputObject> objects) const;
   void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
+  void read_values_again(LiveRun& run);
+  static bool end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt);
+  void adopt_values(LiveRun& run, std::uint32_t index, std::span<const NamedValue> values);
+  void fail_reading(LiveRun& run, std::uint32_t index, const std::string& message);
+  void go_on_with_values(LiveRun& run, std::uint32_t index);
   void remember_published(const LiveRun& run, std::uint32_t index, const AssetPublished& published);
   void remember_asset(const AssetVersion& version);
 

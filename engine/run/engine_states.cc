@@ -43,12 +43,18 @@ std::optional<Value> state_value(const EngineState& state, const Dag& dag, const
   return value.is_null() ? std::nullopt : std::optional(value);
 }
 
-/// Whether the attempt may leave what it leaves. Errors: kConflict.
+/// Whether the attempt may leave what it leaves. Errors: kConflict; kInvalidInput: a value is too large for a state.
 Result<void> EngineState::check_states(const LiveRun& run, std::uint32_t index, AttemptId attempt,
                                        const AttemptOutputs& outputs) const {
   if (CHAPPE_MUTANT(kStatesAreNotFenced)) return {};
   for (const StateUse& use : states_of(run, index)) {
-    if (!writes(run, use) || value_called(outputs.values, use.write) == nullptr) continue;
+    if (!writes(run, use)) continue;
+    if (value_called(outputs.values, use.write) == nullptr) {
+      const std::string object = value_object_name(use.write);
+      if (std::ranges::find(outputs.objects, object, &OutputObject::name) == outputs.objects.end()) continue;
+      return fail(ErrorCode::kInvalidInput, fmt::format("state '{}' holds {} KiB, and value '{}' is larger", use.name,
+                                                        kInlineValueMax >> 10, use.write));
+    }
     if (promised_states.contains({state_scope(*run.dag, use.scope), use.name})) {
       return fail(ErrorCode::kConflict,
                   fmt::format("state '{}' is changed by another attempt, which is publishing its assets", use.name));

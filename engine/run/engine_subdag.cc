@@ -2,6 +2,8 @@
 // reads it and answers. The run begins in the transaction that says that its task waits for it, so it begins once.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
@@ -17,7 +19,41 @@ Result<ValueMap> params_of(const LiveRun& run, std::uint32_t index, const SubDag
   return resolve_params(dag.params, Value(std::move(*given)));
 }
 
+/// The object that the value is in; null: it is in none, or in those of many items.
+const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output& output) {
+  const auto task = run.dag->find(output.task);
+  if (!task || run.instances->mapped(*task)) return nullptr;
+  return output_artifact(run, run.instances->first(*task), value_object_name(output.value));
+}
+
 }  // namespace
+
+/// As soon as fewer than `max_parallel` items wait for their runs.
+void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t task = run.instances->task_of(index);
+  if (!is_full(run, task)) return decide_dag(run, index);
+  run.set_state(index, TaskState::kScheduled);
+  add_queue_timer(run, index, since(run.tasks[task].ready_at));
+  run.parked_by_task[task].push_back({index, index + 1});
+}
+
+bool EngineState::is_full(const LiveRun& run, std::uint32_t task) {
+  const auto& foreach = run.task(task).foreach;
+  return foreach && foreach->max_parallel > 0 && run.tasks[task].active >= foreach->max_parallel;
+}
+
+/// One of its items waits for no run any more.
+void EngineState::begin_next_dag(LiveRun& run, std::uint32_t task) {
+  if (!run.task(task).subdag) return;
+  const auto parked = run.parked_by_task.find(task);
+  if (parked == run.parked_by_task.end()) return;
+  while (!parked->second.empty() && !is_full(run, task)) {
+    const std::uint32_t index = parked->second.front().next;
+    parked->second.pop_front();
+    if (run.states[index].state == TaskState::kScheduled) decide_dag(run, index);
+  }
+  if (parked->second.empty()) run.parked_by_task.erase(parked);
+}
 
 /// It waits from here on, and holds no slot.
 void EngineState::decide_dag(LiveRun& run, std::uint32_t index) {
@@ -48,6 +84,7 @@ void EngineState::on(const DagBrought& event) {
     AttemptEnd end{.reason = Reason::kLaunchFailed, .started_at = now.wall, .ended_at = now.wall};
     end.message = begun.error().message;
     end_attempt(*run, event.key.index, std::move(end), now.wall);
+    begin_next_dag(*run, run->instances->task_of(event.key.index));  // It may rest, and others go on meanwhile.
   }
   judge_due(*run);
 }
@@ -112,6 +149,7 @@ void EngineState::tell_parent(const LiveRun& child) {
   }
   if (end.reason != Reason::kNone) {
     end_attempt(*run, index, std::move(end), child.row.created_at);
+    begin_next_dag(*run, run->instances->task_of(index));
   } else {
     TaskRow row = row_of(*run, index);
     row.queued_at = child.row.created_at;
@@ -125,7 +163,10 @@ void EngineState::tell_parent(const LiveRun& child) {
 /// The values of its tasks that the waiting task asked for.
 void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end) {
   const SubDagSpec& spec = *run.task(run.instances->task_of(index)).subdag;
+  const InstanceKey key{run.row.seq, index};
+  const AttemptId attempt = run.states[index].attempt;
   std::vector<NamedValue> values;
+  std::vector<ArtifactRow> objects;
   for (const SubDagSpec::Output& output : spec.outputs) {
     const std::vector<std::string> path = {"tasks", output.task, "outputs", output.value};
     const auto found = RunScope(child, std::nullopt).resolve(path);
@@ -136,12 +177,28 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
     }
     const Value* value = found->find(output.task)->find("outputs")->find(output.value);
     values.push_back({.name = output.name, .value = *value});
+    if (const ArtifactRow* object = object_of_value(child, output)) {
+      ArtifactRow& same = objects.emplace_back(*object);
+      if (!same.made_by_attempt) {
+        same.made_by = same.key;
+        same.made_by_attempt = same.attempt;
+      }
+      same.key = key;
+      same.attempt = attempt;
+      same.object.name = value_object_name(output.name);
+    }
+  }
+  run.forget_outputs(index);
+  for (ArtifactRow& object : objects) {
+    out.persist.artifacts.push_back(object);
+    run.keep(index, std::move(object));
   }
   InstanceOutputs& kept = run.outputs[index];
-  kept = {};
-  const InstanceState& instance = run.states[index];
   for (NamedValue& value : values) {
-    out.persist.values.push_back({{run.row.seq, index}, instance.attempt, value, now.wall});
+    const std::string object = value_object_name(value.name);
+    const bool in_object =
+        std::ranges::any_of(kept.artifacts, [&](const auto& each) { return each.object.name == object; });
+    if (!in_object) out.persist.values.push_back({key, attempt, value, now.wall});
     kept.values.push_back(std::move(value));
   }
 }

@@ -31,6 +31,11 @@ TriggerEventRow event_of(const LiveRun& run, EventSource source) {
   return event;
 }
 
+/// Of the first one nothing needs to be told.
+void add_chain(TriggerEventRow& event, std::int64_t chain) {
+  if (chain > 1) event.detail.as_map()->emplace_back("chain", chain);
+}
+
 using Events = std::map<EventSource, std::deque<TriggerEventRow>>;
 
 TriggerCondition::Has has_events(const Events& events) {
@@ -197,8 +202,10 @@ void EngineState::tell_triggers(const TriggerEventRow& event, std::optional<RunS
 void EngineState::tell_triggers_of_asset(const LiveRun& run, const AssetVersion& version) {
   std::set<std::string> names = {version.uri, version.name};
   names.erase("");
+  const std::int64_t chain = chain_of(run) + 1;
   for (const std::string& name : names) {
     TriggerEventRow event = event_of(run, {EventSource::Kind::kAsset, name});
+    if (!may_start_more(run, event.source, chain)) continue;
     event.key = std::to_string(version.id.value);
     event.detail = ValueMap{{"kind", "asset"},
                             {"asset", version.uri},
@@ -206,18 +213,22 @@ void EngineState::tell_triggers_of_asset(const LiveRun& run, const AssetVersion&
                             {"published_at", to_iso8601(version.published_at)},
                             {"dag", run.row.dag},
                             {"run", run.row.id.text()}};
+    add_chain(event, chain);
     tell_triggers(event, std::nullopt);
   }
 }
 
 void EngineState::tell_triggers_of_end(const LiveRun& run) {
   TriggerEventRow event = event_of(run, {EventSource::Kind::kDag, run.row.dag});
+  const std::int64_t chain = chain_of(run) + 1;
+  if (!may_start_more(run, event.source, chain)) return;
   event.key = fmt::format("{} {}", run.row.id.text(), run.row.generation);
   event.detail = ValueMap{{"kind", "dag"},
                           {"dag", run.row.dag},
                           {"run", run.row.id.text()},
                           {"state", name_of(run.row.state)},
                           {"logical_time", to_iso8601(run.row.logical_time)}};
+  add_chain(event, chain);
   tell_triggers(event, run.row.state);
 }
 

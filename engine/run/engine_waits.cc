@@ -305,8 +305,7 @@ void EngineState::end_wait(LiveRun& run, std::uint32_t index, ValueMap values, s
   row.attempt = new_attempt();
   ++row.attempt_no;
   row.end = {.started_at = row.queued_at, .ended_at = now.wall, .message = std::move(message)};
-  InstanceOutputs& kept = run.outputs[index];
-  kept = {};
+  InstanceOutputs& kept = run.fresh_outputs(index);
   for (auto& [name, value] : values) {
     kept.values.push_back({.name = name, .value = std::move(value)});
     out.persist.values.push_back({row.key, row.attempt, kept.values.back(), now.wall});

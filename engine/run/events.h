@@ -119,6 +119,7 @@ struct AssetsPublished {
   InstanceKey key;
   AttemptId attempt;
   std::vector<AssetPublished> assets;
+  std::vector<NamedValue> values = {};  ///< Those of PublishAssets::values, read and verified.
 };
 
 /// They cannot be: the object store says no for good (an immutable asset exists already, the upload is gone).
@@ -200,6 +201,7 @@ struct CacheHit {
   CacheEntryRow entry;
   std::vector<ArtifactRow> artifacts;
   std::vector<NamedValue> values;
+  std::vector<NamedValue> values_in_objects = {};  ///< Those of its artifacts, read and verified.
 };
 
 /// What looking up a result (CacheLookup) came to.
@@ -323,7 +325,8 @@ struct WorkerSend {
   std::vector<Assignment> assign;
 };
 
-/// Make the open uploads of a committing attempt visible, then report AssetsPublished. Idempotent.
+/// Read the values that the attempt left in objects, and make its open uploads visible, then report AssetsPublished.
+/// Idempotent.
 struct PublishAssets {
   InstanceKey key;
   AttemptId attempt;
@@ -332,6 +335,7 @@ struct PublishAssets {
     OutputObject object;
   };
   std::vector<Upload> uploads;
+  std::vector<OutputObject> values = {};  ///< Objects that hold values of the attempt: they are read first.
 };
 
 /// Give up uploads of an attempt that did not win, and remove its objects.

@@ -54,7 +54,36 @@ Value run_value(const LiveRun& run, std::string_view member) {
                   {"message", run.row.message}};
 }
 
+std::uint64_t value_bytes_of(const OutputObject& object) { return value_in_object(object.name) ? object.size : 0; }
+
 }  // namespace
+
+void LiveRun::note_waiting(std::uint32_t index) {
+  const std::uint32_t position = instances->task_of(index);
+  if (!task(position).subdag) return;
+  if (states[index].state == TaskState::kWaiting) {
+    ++tasks[position].active;
+  } else {
+    --tasks[position].active;
+  }
+}
+
+InstanceOutputs& LiveRun::fresh_outputs(std::uint32_t index) {
+  forget_outputs(index);
+  return outputs[index];
+}
+
+void LiveRun::keep(std::uint32_t index, ArtifactRow artifact) {
+  value_bytes += value_bytes_of(artifact.object);
+  outputs[index].artifacts.push_back(std::move(artifact));
+}
+
+void LiveRun::forget_outputs(std::uint32_t index) {
+  const auto found = outputs.find(index);
+  if (found == outputs.end()) return;
+  for (const ArtifactRow& artifact : found->second.artifacts) value_bytes -= value_bytes_of(artifact.object);
+  outputs.erase(found);
+}
 
 std::uint32_t LiveRun::unsettled() const {
   std::uint32_t settled = 0;
@@ -134,6 +163,17 @@ const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_v
     if (value.name == name) return &value.value;
   }
   return nullptr;
+}
+
+std::vector<OutputObject> unread_values(const InstanceOutputs& outputs) {
+  std::vector<OutputObject> unread;
+  for (const ArtifactRow& artifact : outputs.artifacts) {
+    const auto name = value_in_object(artifact.object.name);
+    if (name && std::ranges::find(outputs.values, *name, &NamedValue::name) == outputs.values.end()) {
+      unread.push_back(artifact.object);
+    }
+  }
+  return unread;
 }
 
 AssetVersion version_of(const ArtifactRow& artifact) {

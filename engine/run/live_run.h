@@ -38,7 +38,7 @@ static_assert(sizeof(InstanceState) == 24);  // Of each of a million that wait.
 /// What one task (all its instances) has come to.
 struct TaskProgress {
   UpstreamCounts upstream;
-  std::uint32_t active = 0;     ///< Attempts assigned.
+  std::uint32_t active = 0;     ///< Attempts assigned; of a task that starts runs: instances that wait for one.
   std::uint32_t tolerated = 0;  ///< Items that failed, and `min_success` leaves room for it.
   bool judged = false;          ///< Its trigger rule has spoken.
   WallTime ready_at;            ///< When it said run.
@@ -70,9 +70,16 @@ struct Waiting {
   std::optional<LookTarget> look;
 };
 
+/// As what a DAG shares with others what all of them wait for.
+struct DagShare {
+  std::uint32_t id = 0;      ///< The same for all versions and runs of the DAG.
+  std::uint32_t weight = 1;  ///< Dag::weight.
+};
+
 struct LiveRun {
   RunRow row;
   DagPtr dag;
+  DagShare share;
   Value params;      ///< Map.
   ValueList events;  ///< Details of those that started it.
   std::shared_ptr<const Graph> graph;
@@ -84,8 +91,12 @@ struct LiveRun {
   std::vector<InstanceState> states;
   std::array<std::uint32_t, kTaskStates> counts{};  ///< Instances by state.
   std::unordered_map<std::uint32_t, InstanceOutputs> outputs;
+  std::uint64_t value_bytes = 0;                          ///< Of all values in objects that `outputs` names.
   std::unordered_map<std::uint32_t, TaskRow> committing;  ///< Rows of instances whose outputs are being published.
-  std::unordered_map<std::uint32_t, Waiting> waiting;     ///< All instances in state kWaiting.
+  /// Instances that had succeeded before this process began, while their values are read from objects: attempts. They
+  /// are kCommitting meanwhile, so that nobody downstream begins; their rows stay as they are.
+  std::map<std::uint32_t, AttemptId> reading;
+  std::unordered_map<std::uint32_t, Waiting> waiting;  ///< All instances in state kWaiting.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.
@@ -105,10 +116,18 @@ struct LiveRun {
   bool started() const { return instances.has_value(); }
   const Task& task(std::uint32_t position) const { return dag->tasks[position]; }
   void set_state(std::uint32_t index, TaskState state) {
-    --counts[static_cast<std::size_t>(states[index].state)];
+    const TaskState before = states[index].state;
+    --counts[static_cast<std::size_t>(before)];
     states[index].state = state;
     ++counts[static_cast<std::size_t>(state)];
+    if ((before == TaskState::kWaiting) != (state == TaskState::kWaiting)) note_waiting(index);
   }
+  /// A task that starts runs is active as long as it waits for one.
+  void note_waiting(std::uint32_t index);
+  /// Those of the instance, emptied.
+  InstanceOutputs& fresh_outputs(std::uint32_t index);
+  void keep(std::uint32_t index, ArtifactRow artifact);
+  void forget_outputs(std::uint32_t index);
   std::uint32_t unsettled() const;
   bool is_handler(std::uint32_t index) const { return dag->handlers > 0 && dag->is_handler(instances->task_of(index)); }
   /// Nothing is left to do, but for handlers that have not had their turn.
@@ -146,6 +165,9 @@ class RunScope : public expr::Scope {
 /// What the names in an expression stand for, for people: "params.least is 0.9, ..."; secrets and what is absent are
 /// left out, and so is what comes after 200 characters.
 std::string told_values(const LiveRun& run, std::uint32_t index, const expr::Expression& expression);
+
+/// Objects of an instance that hold values which are not known.
+std::vector<OutputObject> unread_values(const InstanceOutputs& outputs);
 
 /// The value or metric of an instance; null pointer where it left none of that name.
 const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_view name);

@@ -1,48 +1,97 @@
 #include "engine/run/ready_queue.h"
 
-namespace chappe {
+#include "engine/base/assert.h"
 
-void ReadyQueue::push(RunSeq run, ReadyRange range) {
+namespace chappe {
+namespace {
+
+/// The front one's turn is over.
+template <typename Turns>
+void rotate(Turns& turns) {
+  turns.push_back(turns.front());
+  turns.pop_front();
+}
+
+}  // namespace
+
+ReadyQueue::RunLane& ReadyQueue::lane_of(RunSeq run) {
+  RunLane& lane = runs_[run];
+  lane.run = run;
+  return lane;
+}
+
+ReadyQueue::DagLane& ReadyQueue::lane_of(const DagShare& dag) {
+  DagLane& lane = dags_[dag.id];
+  lane.share = dag;  // Of several versions of a DAG the one that came last says how much.
+  return lane;
+}
+
+void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range) {
   size_ += range.end - range.next;
-  auto& lane = lanes_[run];
-  if (lane.empty()) turns_.push_back(run);
-  if (!lane.empty() && lane.back().end == range.next) {
-    lane.back().end = range.end;
-  } else {
-    lane.push_back(range);
+  RunLane& lane = lane_of(run);
+  if (lane.ranges.empty()) {
+    DagLane& of_dag = lane_of(dag);
+    if (of_dag.turns.empty()) turns_.push_back(&of_dag);
+    of_dag.turns.push_back(&lane);
   }
+  if (!lane.ranges.empty() && lane.ranges.back().end == range.next) {
+    lane.ranges.back().end = range.end;
+  } else {
+    lane.ranges.push_back(range);
+  }
+}
+
+/// The DAG whose turn it is, with the run whose turn it is in front: who has had theirs stands behind the others.
+ReadyQueue::DagLane& ReadyQueue::next() {
+  if (turns_.front()->taken >= turns_.front()->share.weight) {
+    turns_.front()->taken = 0;
+    rotate(turns_);
+  }
+  DagLane& dag = *turns_.front();
+  if (dag.run_taken >= kTurn) {
+    dag.run_taken = 0;
+    rotate(dag.turns);
+  }
+  return dag;
 }
 
 std::optional<InstanceKey> ReadyQueue::pop() {
   if (turns_.empty()) return std::nullopt;
-  if (taken_ >= kTurn) {
-    turns_.push_back(turns_.front());
-    turns_.pop_front();
-    taken_ = 0;
-  }
-  const RunSeq run = turns_.front();
-  const auto lane = lanes_.find(run);
-  ReadyRange& range = lane->second.front();
-  const InstanceKey key{run, range.next++};
-  ++taken_;
+  DagLane& dag = next();
+  RunLane& lane = *dag.turns.front();
+  ReadyRange& range = lane.ranges.front();
+  const InstanceKey key{lane.run, range.next++};
+  ++dag.taken;
+  ++dag.run_taken;
   --size_;
-  if (range.next == range.end) lane->second.pop_front();
-  if (lane->second.empty()) {
-    lanes_.erase(lane);
+  if (range.next < range.end) return key;
+  lane.ranges.pop_front();
+  if (!lane.ranges.empty()) return key;
+  dag.turns.pop_front();
+  dag.run_taken = 0;
+  runs_.erase(key.run);
+  if (dag.turns.empty()) {
     turns_.pop_front();
-    taken_ = 0;
+    dags_.erase(dag.share.id);
   }
   return key;
 }
 
-void ReadyQueue::push_front(InstanceKey key) {
+void ReadyQueue::push_front(InstanceKey key, const DagShare& dag) {
   ++size_;
-  auto& lane = lanes_[key.run];
-  if (lane.empty()) turns_.push_front(key.run);
-  if (!lane.empty() && lane.front().next == key.index + 1) {
-    lane.front().next = key.index;
+  RunLane& lane = lane_of(key.run);
+  DagLane& of_dag = lane_of(dag);
+  if (lane.ranges.empty()) {
+    if (of_dag.turns.empty()) turns_.push_front(&of_dag);
+    of_dag.turns.push_front(&lane);
+  }
+  CHAPPE_ASSERT(turns_.front() == &of_dag && of_dag.turns.front() == &lane);  // It was its turn, and still is.
+  if (of_dag.taken > 0) --of_dag.taken;
+  if (of_dag.run_taken > 0) --of_dag.run_taken;
+  if (!lane.ranges.empty() && lane.ranges.front().next == key.index + 1) {
+    lane.ranges.front().next = key.index;
   } else {
-    lane.push_front({key.index, key.index + 1});
+    lane.ranges.push_front({key.index, key.index + 1});
   }
 }
 

@@ -2,7 +2,8 @@
 /// Task instances that are ready, waiting for a worker or a slot. Private to engine/run.
 ///
 /// Instances that ask for the same (priority, pool, resources) stand in one class; a class that finds no room is passed
-/// over as a whole, so a full pool or a scarce resource never hides another one. Within a class runs take turns.
+/// over as a whole, so a full pool or a scarce resource never hides another one. Within a class DAGs take turns,
+/// however many runs each has, and within a DAG its runs do.
 #pragma once
 
 #include <compare>
@@ -32,19 +33,34 @@ struct ReadyClass {
 /// One class. Cost: O(1) an instance; memory by range, not by instance.
 class ReadyQueue {
  public:
-  void push(RunSeq run, ReadyRange range);
-  /// The next instance; runs take turns every `kTurn` instances. Entries may be stale: the caller checks the state.
+  void push(RunSeq run, const DagShare& dag, ReadyRange range);
+  /// The next instance: of each DAG as many in its turn as its weight says; of its runs, which take turns every `kTurn`
+  /// instances. Entries may be stale: the caller checks the state.
   std::optional<InstanceKey> pop();
   /// Puts back what pop() gave last.
-  void push_front(InstanceKey key);
+  void push_front(InstanceKey key, const DagShare& dag);
   bool empty() const { return turns_.empty(); }
   std::uint64_t size() const { return size_; }
 
  private:
   static constexpr std::uint32_t kTurn = 64;
-  std::unordered_map<RunSeq, std::deque<ReadyRange>> lanes_;  ///< By run; none is empty.
-  std::deque<RunSeq> turns_;                                  ///< The runs of lanes_; the front one's turn.
-  std::uint32_t taken_ = 0;                                   ///< Of the front lane in this turn.
+  struct RunLane {
+    RunSeq run;
+    std::deque<ReadyRange> ranges;  ///< None is empty.
+  };
+  struct DagLane {
+    DagShare share;
+    std::deque<RunLane*> turns;   ///< Its runs that have some; the front one's turn. Not empty.
+    std::uint32_t taken = 0;      ///< In its turn.
+    std::uint32_t run_taken = 0;  ///< Of the front run in that one's turn.
+  };
+  RunLane& lane_of(RunSeq run);
+  DagLane& lane_of(const DagShare& dag);
+  DagLane& next();
+
+  std::unordered_map<RunSeq, RunLane> runs_;         ///< Those that have some.
+  std::unordered_map<std::uint32_t, DagLane> dags_;  ///< Likewise, by DagShare::id.
+  std::deque<DagLane*> turns_;                       ///< Those of dags_; the front one's turn.
   std::uint64_t size_ = 0;
 };
 

@@ -157,6 +157,7 @@ struct DagVersionRow {
   std::string dag;
   std::string source;
   WallTime created_at;
+  std::string commit;  ///< That was checked out in git where it was first deployed from a folder; "": none is known.
   bool operator==(const DagVersionRow&) const = default;
 };
 
@@ -359,7 +360,7 @@ struct NotificationRow {
   std::string dag;
   std::string dag_version;
   Notice notice = Notice::kFailure;
-  std::uint32_t channel = 0;  ///< Position in Dag::notify.
+  std::uint32_t channel = 0;  ///< Position in Dag::notify, or in the scheduler's default.
   std::string task;           ///< The instance that it is about; "": the run.
   std::string text;
   WallTime made_at;

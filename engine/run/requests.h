@@ -92,6 +92,7 @@ struct DagDeployed {
   Ticket ticket;
   DagPtr dag;
   std::string origin;  ///< As DeploymentRow::origin.
+  std::string commit;  ///< As DagVersionRow::commit.
   std::string requested_by;
   std::string source;
 };

@@ -5,10 +5,13 @@
 #include <algorithm>
 
 #include "engine/model/secrets.h"
+#include "engine/run/cache.h"
 #include "engine/run/states.h"
 
 namespace chappe {
 namespace {
+
+constexpr std::size_t kHandedMax = (128 << 10) - 512;  ///< Of Linux' 128 KiB, with room for a name.
 
 bool is_constant(const WorkSpec& spec) {
   const auto literal = [](const expr::Template& text) { return text.is_literal(); };
@@ -18,8 +21,8 @@ bool is_constant(const WorkSpec& spec) {
          std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](const auto& each) { return literal(each.asset); });
 }
 
-InputObject object_of(const ArtifactRow& artifact, const InputArtifact& input, std::string path) {
-  InputObject object{.name = input.name, .path = std::move(path), .key = artifact.object.key};
+InputObject object_of(const ArtifactRow& artifact, const InputArtifact& input) {
+  InputObject object{.name = input.name, .path = input.path, .key = artifact.object.key};
   object.size = artifact.object.size;
   object.sha256 = artifact.object.sha256;
   object.packed = artifact.object.packed;
@@ -40,7 +43,29 @@ InputObject object_of(const AssetVersion& version, const InputArtifact& input) {
   return object;
 }
 
-Result<ResolvedInput> resolve_from_task(const LiveRun& run, const InputArtifact& input) {
+/// A value as a file of JSON: its object, or its text.
+std::optional<InputObject> object_of_value(const LiveRun& run, std::uint32_t index, const InputArtifact& input,
+                                           const Sha256Hex& sha256) {
+  if (const ArtifactRow* artifact = output_artifact(run, index, value_object_name(input.from_artifact))) {
+    return object_of(*artifact, input);
+  }
+  const Value* value = output_value(run, index, input.from_artifact);
+  if (value == nullptr) return std::nullopt;
+  InputObject object{.name = input.name, .path = input.path, .text = to_json(*value)};
+  object.size = object.text.size();
+  object.sha256 = sha256(object.text);
+  object.producer = {run.row.seq, index};
+  object.producer_attempt = run.states[index].attempt;
+  return object;
+}
+
+std::optional<InputObject> object_of_output(const LiveRun& run, std::uint32_t index, const InputArtifact& input,
+                                            const Sha256Hex& sha256) {
+  const ArtifactRow* artifact = output_artifact(run, index, input.from_artifact);
+  return artifact != nullptr ? object_of(*artifact, input) : object_of_value(run, index, input, sha256);
+}
+
+Result<ResolvedInput> resolve_from_task(const LiveRun& run, const InputArtifact& input, const Sha256Hex& sha256) {
   ResolvedInput out{.name = input.name, .path = input.path};
   const std::uint32_t task = *input.from_task;
   const std::string source = fmt::format("{}.{}", run.task(task).id, input.from_artifact);
@@ -48,11 +73,10 @@ Result<ResolvedInput> resolve_from_task(const LiveRun& run, const InputArtifact&
   if (!chosen && !input.optional) return fail(std::move(chosen.error()));
   out.collection = run.instances->mapped(task) && !input.select;
   for (const std::uint32_t index : chosen.value_or(std::vector<std::uint32_t>{})) {
-    const ArtifactRow* artifact = output_artifact(run, index, input.from_artifact);
-    if (artifact == nullptr) continue;
-    std::string path = input.path;
-    if (out.collection) path += "/" + path_segment(run.instances->key_of(index));
-    out.objects.push_back(object_of(*artifact, input, std::move(path)));
+    auto object = object_of_output(run, index, input, sha256);
+    if (!object) continue;
+    if (out.collection) object->path += "/" + path_segment(run.instances->key_of(index));
+    out.objects.push_back(std::move(*object));
   }
   if (out.objects.empty() && !input.optional) {
     return fail(ErrorCode::kNotFound, fmt::format("input '{}': {} is absent", input.name, source));
@@ -139,6 +163,13 @@ Result<std::string> handed_over(const expr::Template& text, const AttemptScope& 
   if (expanded && expanded->find('\0') != std::string::npos) {
     return fail(ErrorCode::kInvalidInput, "the value holds a NUL character, which no program can be handed");
   }
+  if (expanded && expanded->size() > kHandedMax) {
+    return fail(
+        ErrorCode::kInvalidInput,
+        fmt::format("the text has {} bytes, and a program can be handed {} at most: read a large value as a file, "
+                    "with 'from: TASK.VALUE' among inputs.artifacts",
+                    expanded->size(), kHandedMax));
+  }
   return expanded;
 }
 
@@ -164,7 +195,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   out.secrets = spec.secrets;
   out.store_credentials = spec.store_credentials;
   for (const InputArtifact& input : spec.inputs) {
-    auto resolved = input.from_task ? resolve_from_task(run, input) : resolve_asset(run, index, input, state);
+    auto resolved =
+        input.from_task ? resolve_from_task(run, input, state.config.sha256) : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));
     out.inputs.push_back(std::move(*resolved));
   }
@@ -194,7 +226,8 @@ Result<void> check_fits(std::span<const ResolvedInput> inputs) {
   for (const ResolvedInput& input : inputs) {
     objects += input.objects.size();
     for (const InputObject& object : input.objects) {
-      bytes += object.name.size() + object.path.size() + object.key.size() + object.sha256.size() + kAround;
+      bytes += object.name.size() + object.path.size() + object.key.size() + object.text.size() + object.sha256.size();
+      bytes += kAround;
     }
   }
   if (bytes <= kInputTextMax) return {};

@@ -97,11 +97,13 @@ Result<void> send_mail(const MailServer& server, const Mail& mail) {
   };
   with(CURLOPT_URL, server.url.c_str());
   with(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-  with(CURLOPT_USE_SSL, static_cast<long>(server.user.empty() ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+  with(CURLOPT_USE_SSL,
+       static_cast<long>(server.user.empty() && server.ca_file.empty() ? CURLUSESSL_TRY : CURLUSESSL_ALL));
   if (!server.user.empty()) {
     with(CURLOPT_USERNAME, server.user.c_str());
     with(CURLOPT_PASSWORD, server.password.c_str());
   }
+  if (!server.ca_file.empty()) with(CURLOPT_CAINFO, server.ca_file.c_str());
   with(CURLOPT_MAIL_FROM, from.c_str());
   with(CURLOPT_MAIL_RCPT, to.get());
   with(CURLOPT_READFUNCTION, give_message);

@@ -14,7 +14,8 @@ struct MailServer {
   std::string url;   ///< "smtp://HOST[:PORT]" (STARTTLS where the server offers it) or "smtps://HOST[:PORT]".
   std::string user;  ///< "": without a login; with one only over TLS.
   std::string password;
-  std::string from;                           ///< An address.
+  std::string from;     ///< An address.
+  std::string ca_file;  ///< Who signs for the server, in PEM; with it only over TLS. "": whom the machine trusts.
   std::chrono::milliseconds timeout{20'000};  ///< For the whole exchange.
 };
 

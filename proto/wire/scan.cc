@@ -18,7 +18,7 @@ constexpr Shape kWelcome{"vvvv"};
 constexpr Shape::Child kRunChildren[] = {{10, nullptr, true}};
 constexpr Shape kRun{"vbbbbfffvb", kRunChildren};
 constexpr Shape kVariable{"bb"};
-constexpr Shape kInputObject{"bbvbvv"};
+constexpr Shape kInputObject{"bbvbvvb"};
 constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};

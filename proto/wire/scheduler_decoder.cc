@@ -49,6 +49,7 @@ Complaint read(const v1::Input& from, ResolvedInput& out) {
     out.objects.push_back({.name = from.name(),
                            .path = object.path(),
                            .key = object.key(),
+                           .text = object.text(),
                            .size = object.size(),
                            .sha256 = hashed ? sha256_hex(object.sha256()) : "",
                            .packed = object.packed(),

@@ -31,6 +31,7 @@ void fill(v1::Input& out, const ResolvedInput& input) {
     v1::InputObject& one = *out.add_objects();
     one.set_path(object.path);
     one.set_key(object.key);
+    one.set_text(object.text);
     one.set_size(object.size);
     one.set_sha256(sha256_bytes(object.sha256));
     one.set_packed(object.packed);

@@ -24,7 +24,6 @@ inline constexpr std::size_t kEntriesMax = 20'000;       ///< Entries of all lis
 inline constexpr std::size_t kWholeMax = std::size_t{32} << 20;    ///< Bytes of a message in parts.
 inline constexpr std::size_t kWholeEntriesMax = 200'000;           ///< Entries of all its lists together.
 inline constexpr std::size_t kFinishedMax = kMessageMax / 2 - 64;  ///< Bytes of one attempt's end with its outputs.
-inline constexpr std::size_t kValueMax = 64 * 1024;                ///< Bytes of one NamedValue's JSON.
 inline constexpr std::size_t kEndMessageMax = 1024;                ///< Bytes of AttemptEnd::message; the rest is cut.
 inline constexpr std::size_t kImageMax = 1024;                     ///< Of AttemptEnd::image, likewise.
 inline constexpr std::size_t kLogChunkMax = 64 * 1024;             ///< Bytes of one LogChunk's data.
@@ -59,7 +58,7 @@ class WorkerEncoder {
   std::string logs(std::span<const LogChunk> chunks);
   /// Adds to the report under construction; take_report() hands it out and begins the next.
   void add(const AttemptStarted& started);
-  /// An end whose outputs pass kFinishedMax or kValueMax is told as kInvalidOutput without them.
+  /// An end whose outputs pass kFinishedMax or kInlineValueMax is told as kInvalidOutput without them.
   void add(const AttemptFinished& finished);
   void add(const AttemptReturned& returned);
   /// About its size by now, small entries counted larger so that kEntriesMax holds too; 0: empty.

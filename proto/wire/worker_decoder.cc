@@ -103,7 +103,7 @@ Complaint read(const v1::Object& from, OutputObject& out) {
 
 Complaint read(const v1::NamedValue& from, NamedValue& out) {
   if (!is_name(from.name())) return "a value has no name";
-  Result<Value> value = parse_json(from.json(), kValueMax);
+  Result<Value> value = parse_json(from.json(), kInlineValueMax);
   if (!value) return "a value is no JSON, or too long";
   if (from.metric() && !value->is_number()) return "a metric is no number";
   out = {.name = from.name(), .value = *std::move(value), .metric = from.metric()};

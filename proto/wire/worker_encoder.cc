@@ -57,8 +57,9 @@ std::size_t entries_of(const v1::Finished& finished) {
 /// Why no message can carry this end; "" where one can.
 std::string misfit(const v1::Finished& finished) {
   for (const v1::NamedValue& value : finished.values()) {
-    if (value.json().size() > kValueMax) {
-      return fmt::format("value {} takes {} bytes of JSON; at most {}", value.name(), value.json().size(), kValueMax);
+    if (value.json().size() > kInlineValueMax) {
+      return fmt::format("value {} takes {} bytes of JSON; at most {}", value.name(), value.json().size(),
+                         kInlineValueMax);
     }
   }
   const std::size_t bytes = std::max(finished.ByteSizeLong(), entries_of(finished) * kEntryBytes);

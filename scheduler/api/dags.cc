@@ -54,7 +54,11 @@ Answer list_dags(Context& context, const Request&) {
   for (DagVersionRow& row : *versions) {
     const auto deployed = find_by_name(*deployments, row.dag);
     const auto run = find_by_name(*runs, row.dag);
-    if (deployed != nullptr) row.version = deployed->version;
+    if (deployed != nullptr && deployed->version != row.version) {  // An older one than the newest.
+      auto in_use = context.reader.dag_version(deployed->version);
+      if (!in_use) return problem(in_use.error());
+      row = std::move(*in_use);
+    }
     Value item = dag_json(row);
     add_deployment(*item.as_map(), deployed);
     item.as_map()->emplace_back("last_run", run == nullptr ? Value() : run_json(*run));

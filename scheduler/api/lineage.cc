@@ -151,7 +151,11 @@ class Walk {
     const auto instances = context_.views.instances(context_.reader, *run);
     const auto history = context_.reader.attempts(maker.key);
     if (!history) return fail(history.error());
-    nodes_.emplace_back(attempt_node(maker, *run, instances ? instances->get() : nullptr, *history));
+    const auto version = context_.reader.dag_version(run->dag_version);
+    if (!version) return fail(version.error());
+    ValueMap node = attempt_node(maker, *run, instances ? instances->get() : nullptr, *history);
+    node.emplace_back("dag_commit", version->commit.empty() ? Value() : Value(version->commit));
+    nodes_.emplace_back(std::move(node));
     return add_values(maker);
   }
 

@@ -11,6 +11,7 @@
 #include "engine/ports/rehearsal.h"
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/sent_dag.h"
+#include "scheduler/api/value_object.h"
 #include "storage/digest/digest.h"
 
 namespace chappe::api {
@@ -166,9 +167,11 @@ Result<Value> plan_of(Context& context, const Request& request, const Value& bod
   const ValueMap resolved = *params;
   RunRequested run{.id = context.backend.new_run_id(), .dag = dag, .params = *std::move(params)};
   run.logical_time = *logical_time;
-  const RehearsalTools tools{.reader = context.reader,
-                             .head = [&](const std::string& key) { return context.backend.objects().head(key); },
-                             .sha256 = [](std::string_view text) { return to_hex(sha256(text)); }};
+  const RehearsalTools tools{
+      .reader = context.reader,
+      .head = [&](const std::string& key) { return context.backend.objects().head(key); },
+      .read = [&](const OutputObject& object) { return read_value_object(context.backend.objects(), object); },
+      .sha256 = [](std::string_view text) { return to_hex(sha256(text)); }};
   const auto tasks = rehearse(std::move(run), tools, {.wall = request.at, .mono = {}}, kPlannedMax);
   if (!tasks) return fail(tasks.error());
   auto readers = Readers(context, dag->name, published_by(*dag, resolved)).find();

@@ -203,7 +203,10 @@ Value audit_json(const AuditEntry& entry) {
 }
 
 Value dag_json(const DagVersionRow& row) {
-  return ValueMap{{"name", row.dag}, {"version", row.version}, {"created_at", time_json(row.created_at)}};
+  return ValueMap{{"name", row.dag},
+                  {"version", row.version},
+                  {"commit", text_or_null(row.commit)},
+                  {"created_at", time_json(row.created_at)}};
 }
 
 Value page_json(ValueList items, Value next) {

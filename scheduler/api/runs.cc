@@ -253,7 +253,10 @@ Answer show_run(Context& context, const Request& request) {
   if (!run) return problem(run.error());
   const auto counts = context.reader.state_counts(*run);
   if (!counts) return problem(counts.error());
+  const auto version = context.reader.dag_version(run->dag_version);
+  if (!version) return problem(version.error());
   Value shown = run_json(*run);
+  shown.as_map()->emplace_back("dag_commit", version->commit.empty() ? Value() : Value(version->commit));
   shown.as_map()->emplace_back("counts", counts_json(*counts));
   const auto events = context.reader.events_of(run->seq);
   if (!events) return problem(events.error());

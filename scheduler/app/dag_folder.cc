@@ -95,7 +95,9 @@ std::map<std::string, std::string> DagFolder::forget_gone(const std::map<std::st
 
 std::vector<fs::path> DagFolder::scan() {
   std::vector<fs::path> folders = folders_of_links(folder_);
+  commit_.clear();
   if (const auto checkout = find_git_checkout(folder_)) {
+    commit_ = checkout->commit();
     for (fs::path& folder : checkout->folders()) folders.push_back(std::move(folder));
   }
   const auto now = list(folders);
@@ -142,7 +144,7 @@ void DagFolder::deploy(const std::string& name, File& file, DagPtr dag) {
   if (!file.dag.empty() && file.dag != dag->name) remove(file.dag, name);
   hold(name, file, dag->name);
   file.version = dag->version;
-  ask_(DagDeployed{.dag = std::move(dag), .origin = name, .requested_by = "folder"},
+  ask_(DagDeployed{.dag = std::move(dag), .origin = name, .commit = commit_, .requested_by = "folder"},
        [name, complaints = complaints_](const Result<Value>& answer) {
          if (answer) return;
          log::warn("{}: {}", name, answer.error().message);

@@ -71,6 +71,7 @@ class DagFolder {
   void hold(const std::string& name, File& file, const std::string& dag);
 
   std::filesystem::path folder_;
+  std::string commit_;  ///< That is checked out, at the latest scan; "": it is no git checkout.
   std::map<std::string, std::string> deployed_;  ///< From an earlier life: DAG to file.
   Ask ask_;
   std::map<std::string, File> files_;

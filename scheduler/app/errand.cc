@@ -1,5 +1,7 @@
 #include "scheduler/app/errand.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -7,6 +9,7 @@
 #include "engine/base/mutant.h"
 #include "engine/model/policies.h"
 #include "engine/ports/log.h"
+#include "scheduler/api/value_object.h"
 
 namespace chappe {
 namespace {
@@ -34,6 +37,12 @@ Result<ObjectInfo> show(ObjectStore& store, OutputObject& object, AttemptId atte
   return store.complete(object.upload);
 }
 
+Duration rest_after(const std::string& what, Errand& errand) {
+  const Duration rest = backoff_after(std::min(++errand.failures, 16U), kRest, 0.5);
+  log::warn("{}; trying again in {}", what, to_text(rest));
+  return rest;
+}
+
 void give_up(ObjectStore& store, std::span<const PublishAssets::Upload> uploads) {
   for (const PublishAssets::Upload& upload : uploads) {
     // Nobody is waiting: what stays open shows nothing, and is swept like any other orphan.
@@ -42,7 +51,29 @@ void give_up(ObjectStore& store, std::span<const PublishAssets::Upload> uploads)
   }
 }
 
+/// Nullopt: go on.
+std::optional<ErrandOutcome> read_values(ObjectStore& store, const PublishAssets& work, Errand& errand) {
+  while (errand.values.size() < work.values.size()) {
+    const OutputObject& object = work.values[errand.values.size()];
+    const std::string name = value_in_object(object.name).value_or(object.name);
+    auto value = read_value_object(store, object);
+    if (value) {
+      errand.failures = 0;
+      errand.values.push_back({.name = name, .value = std::move(*value)});
+      continue;
+    }
+    const std::string what = fmt::format("read value '{}': {}", name, value.error().message);
+    if (!may_pass(value.error().code)) {
+      give_up(store, work.uploads);
+      return ErrandOutcome{.report = PublishFailed{work.key, work.attempt, what}, .again_after = {}};
+    }
+    return ErrandOutcome{.report = {}, .again_after = rest_after(what, errand)};
+  }
+  return std::nullopt;
+}
+
 ErrandOutcome publish(ObjectStore& store, PublishAssets& work, Errand& errand) {
+  if (auto unread = read_values(store, work, errand)) return std::move(*unread);
   for (; errand.done < work.uploads.size(); ++errand.done) {
     PublishAssets::Upload& upload = work.uploads[errand.done];
     auto shown = show(store, upload.object, work.attempt, errand.restaged);
@@ -61,11 +92,9 @@ ErrandOutcome publish(ObjectStore& store, PublishAssets& work, Errand& errand) {
       give_up(store, std::span(work.uploads).subspan(errand.done));
       return {.report = PublishFailed{work.key, work.attempt, what}};
     }
-    const Duration rest = backoff_after(std::min(++errand.failures, 16U), kRest, 0.5);
-    log::warn("{}; trying again in {}", what, to_text(rest));
-    return {.again_after = rest};
+    return {.again_after = rest_after(what, errand)};
   }
-  return {.report = AssetsPublished{work.key, work.attempt, std::move(errand.published)}};
+  return {.report = AssetsPublished{work.key, work.attempt, std::move(errand.published), std::move(errand.values)}};
 }
 
 void drop(ObjectStore& store, const DropOutputs& work) {

@@ -15,6 +15,7 @@ namespace chappe {
 
 struct Errand {
   std::variant<PublishAssets, DropOutputs> work;
+  std::vector<NamedValue> values;         ///< That were read.
   std::size_t done = 0;                   ///< Uploads completed.
   bool restaged = false;                  ///< The one after those was gone, and is staged again.
   std::vector<AssetPublished> published;  ///< What the completed ones are.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/ports/result_lookup.h"
+#include "scheduler/api/value_object.h"
 
 namespace chappe {
 
@@ -16,17 +17,19 @@ ResultLookups::~ResultLookups() {
 
 void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
   if (lookups.empty()) return;
+  const bool one = lookups.size() == 1;  // In a chain each is: the other threads may sleep.
   {
     const std::lock_guard lock(mutex_);
     for (CacheLookup& lookup : lookups) waiting_.push_back(std::move(lookup));
     while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
-  changed_.notify_all();
+  one ? changed_.notify_one() : changed_.notify_all();
 }
 
 void ResultLookups::serve(const std::stop_token& stop) {
   std::unique_ptr<MetaReader> reader;  // Opened when there is something to read: most stores have no results.
   const auto head = [this](const std::string& key) { return objects_.head(key); };
+  const auto read = [this](const OutputObject& object) { return read_value_object(objects_, object); };
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (waiting_.empty()) {
@@ -43,7 +46,7 @@ void ResultLookups::serve(const std::stop_token& stop) {
       if (!opened) known = fail(std::move(opened.error()));
     }
     if (reader != nullptr) known = read_result(*reader, lookup);
-    report_(check_result(head, lookup, std::move(known)));
+    report_(check_result(head, read, lookup, std::move(known)));
     lock.lock();
   }
 }

@@ -119,6 +119,7 @@ Result<Engine> restore_engine(const SchedulerConfig& config, const StateDir& sta
   engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};
   engine.sha256 = [](std::string_view text) { return to_hex(sha256(text)); };
   if (!config.kubernetes.namespace_name.empty()) engine.pods_max = config.kubernetes.pods_max;
+  engine.notify_default = config.notify.by_default;
   engine.pods_by_default = config.kubernetes.by_default;
   engine.pod_prefix = fmt::format("chappe-{}-", installation_of(state.scheduler_keys).substr(0, kPodPrefixDigits));
   std::array<std::uint8_t, sizeof engine.seed> random{};

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/model/notify.h"
 #include "proto/http/client.h"
@@ -21,6 +22,7 @@ struct ChannelConfig {
   std::filesystem::path secrets;                ///< A directory: `secrets.NAME` is what the file NAME holds. "": none.
   http::MailServer mail;                        ///< Without a `url` no e-mail is sent.
   std::map<std::string, std::string> commands;  ///< Programs (absolute paths) by name.
+  std::vector<NotifyChannel> by_default;        ///< Of DAGs that do not say who is told.
 };
 
 /// What is posted, and what a program reads: {"text": ..., "notice", "dag", "run", "task", "id", "others"}.

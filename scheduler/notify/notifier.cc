@@ -31,7 +31,8 @@ Result<std::vector<NotificationRow>> read_pending(MetaReader& reader) {
 }
 
 Notifier::Notifier(ChannelConfig config, FindDag find_dag, Report report, Clocks clocks)
-    : channels_(std::move(config)),
+    : default_(config.by_default),
+      channels_(std::move(config)),
       find_dag_(std::move(find_dag)),
       report_(std::move(report)),
       clocks_(std::move(clocks)) {}
@@ -100,10 +101,21 @@ void Notifier::send(Letter letter) {
 Result<NotifyChannel> Notifier::channel_of(const NotificationRow& row) {
   const auto dag = find_dag_(row.dag_version);
   if (!dag) return fail(dag.error());
-  if (row.channel >= (*dag)->notify.size()) {
-    return fail(ErrorCode::kCorrupt, "its DAG version has no such channel");
+  const bool own = (*dag)->says_notify;
+  const std::vector<NotifyChannel>& channels = own ? (*dag)->notify : default_;
+  if (row.channel >= channels.size()) {
+    return fail(ErrorCode::kCorrupt, own ? "its DAG version has no such channel"
+                                         : "the scheduler's default has no such channel any more (--notify-default)");
   }
-  return (*dag)->notify[row.channel];
+  NotifyChannel channel = channels[row.channel];
+  for (std::string& word : channel.words) {
+    if (channel.kind != NotifyChannel::Kind::kEmail || word != kNotifyOwner) continue;
+    word = (*dag)->owner;
+    if (word.find('@') == std::string::npos || word.find_first_of(" ,\r\n") != std::string::npos) {
+      return fail(ErrorCode::kInvalidInput, "'owner' stands for the DAG's 'owner', which is no address");
+    }
+  }
+  return channel;
 }
 
 }  // namespace chappe::notify

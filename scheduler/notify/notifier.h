@@ -39,6 +39,7 @@ class Notifier {
   Result<NotifyChannel> channel_of(const NotificationRow& row);
   void tell(std::vector<NotificationChange> changes);
 
+  std::vector<NotifyChannel> default_;  ///< ChannelConfig::by_default.
   Channels channels_;
   FindDag find_dag_;
   Report report_;

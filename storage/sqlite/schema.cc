@@ -415,6 +415,11 @@ CREATE UNIQUE INDEX notifications_once ON notifications (run, generation, notice
 CREATE INDEX notifications_by_state ON notifications (state);
 )sql";
 
+// Where the file of a version came from. Of those before nobody knows.
+constexpr char kSchema16[] = R"sql(
+ALTER TABLE dag_versions ADD COLUMN git_commit TEXT NOT NULL DEFAULT '';
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -429,7 +434,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{12, "notifications", kSchema12},
                                  Migration{13, "objects that triggers have seen", kSchema13},
                                  Migration{14, "values that outlive runs", kSchema14},
-                                 Migration{15, "images of pods", kSchema15}};
+                                 Migration{15, "images of pods", kSchema15},
+                                 Migration{16, "commits of DAG versions", kSchema16}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

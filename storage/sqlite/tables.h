@@ -20,8 +20,8 @@ struct Table;
 template <>
 struct Table<DagVersionRow> {
   static constexpr std::string_view kName = "dag_versions";
-  static constexpr std::string_view kColumns = "version, dag, source, created_at_us";
-  static auto fields(auto& row) { return std::tie(row.version, row.dag, row.source, row.created_at); }
+  static constexpr std::string_view kColumns = "version, dag, source, created_at_us, git_commit";
+  static auto fields(auto& row) { return std::tie(row.version, row.dag, row.source, row.created_at, row.commit); }
 };
 
 template <>

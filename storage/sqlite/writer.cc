@@ -43,9 +43,11 @@ std::string kept_attempt() {
 Writer::Writer(const Connection& connection)
     : connection_(connection),
       dag_version_(connection,
-                   "INSERT INTO dag_versions (version, dag, source, created_at_us, submitted_at_us) VALUES (?1, ?2, "
-                   "?3, ?4, ?4) ON CONFLICT (version) DO UPDATE SET submitted_at_us = excluded.submitted_at_us WHERE "
-                   "excluded.submitted_at_us > submitted_at_us"),
+                   "INSERT INTO dag_versions (version, dag, source, created_at_us, git_commit, submitted_at_us) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?4) ON CONFLICT (version) DO UPDATE SET submitted_at_us = "
+                   "max(submitted_at_us, excluded.submitted_at_us), git_commit = CASE git_commit WHEN '' THEN "
+                   "excluded.git_commit ELSE git_commit END WHERE excluded.submitted_at_us > submitted_at_us OR "
+                   "(git_commit = '' AND excluded.git_commit <> '')"),
       run_(connection, insert_sql<RunRow>()),
       run_change_(connection,
                   "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "

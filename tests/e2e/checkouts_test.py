@@ -53,13 +53,18 @@ class Checkouts(unittest.TestCase):
 
     def test_what_is_pulled_is_deployed(self) -> None:
         checkout = self.clone()
+        first = self.git(checkout, "rev-parse", "HEAD").strip()
         self.cluster.start_scheduler("--dags", str(checkout / "dags"))
         self.wait_for(a="@daily")
-        self.commit({"dags/a.yaml": dag("a", "@weekly"), "dags/team/b.yaml": dag("b", "@hourly")})
+        self.assertEqual(self.dags()["a"]["commit"], first)
+        second = self.commit({"dags/a.yaml": dag("a", "@weekly"), "dags/team/b.yaml": dag("b", "@hourly")})
         self.git(checkout, "pull", "--quiet")
         self.wait_for(a="@weekly", b="@hourly")
+        self.assertEqual({name: each["commit"] for name, each in self.dags().items()},
+                         {"a": second.strip(), "b": second.strip()})
         self.git(checkout, "reset", "--quiet", "--hard", "HEAD~1")
         self.wait_for(a="@daily")
+        self.assertEqual(self.dags()["a"]["commit"], first)
 
     def test_a_link_that_is_swapped_changes_all_files_at_once(self) -> None:
         """As git-sync does: a worktree for each commit, and a link to the newest."""

@@ -4,12 +4,15 @@ import base64
 import email
 import json
 import socketserver
+import ssl
 import stat
+import subprocess
 import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-from cluster import Cluster, free_port, wait_until
+from cluster import Cluster, chappe_binary, free_port, wait_until
 
 
 class WebHook:
@@ -40,19 +43,78 @@ class WebHook:
         self.server.server_close()
 
 
-class MailServer:
-    """As much of SMTP as a client needs; refuses mail to nobody@."""
+class Authority:
+    """Signs for servers that are called localhost; trusted by nobody but those who are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path, name: str, server: str = "localhost") -> None:
+        self.ca, self.key, self.certificate = (directory / f"{name}{end}" for end in (".ca", ".key", ".crt"))
+        ca_key, request, names = (directory / f"{name}{end}" for end in (".ca.key", ".csr", ".names"))
+        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        names.write_text(f"subjectAltName=DNS:{server}\n")
+        self.openssl("req", "-x509", *new_key, "-days", "2", "-subj", f"/CN={name}", "-keyout", ca_key, "-out", self.ca)
+        self.openssl("req", *new_key, "-subj", f"/CN={server}", "-keyout", self.key, "-out", request)
+        self.openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+                     "-extfile", names, "-out", self.certificate)
+
+    @staticmethod
+    def openssl(*words: object) -> None:
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=30)
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+class MailServer:
+    """As much of SMTP as a client needs; refuses mail to nobody@. With `tls` it speaks nothing else; with `starttls` it
+    offers TLS, and counts what it was told before."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None) -> None:
         self.got: list[tuple[list[str], str]] = []
+        self.logins: list[str] = []
+        self.in_the_open: list[str] = []
         mails = self.got
+        server = self
 
         class Handler(socketserver.StreamRequestHandler):
+            def setup(self) -> None:
+                self.secure = False
+                super().setup()
+
             def handle(self) -> None:
+                try:
+                    if tls is not None:
+                        self.speak_by(tls)
+                    self.talk()
+                except (ssl.SSLError, ConnectionError):
+                    pass  # Who does not trust this server hangs up.
+
+            def speak_by(self, context: ssl.SSLContext) -> None:
+                self.secure = True
+                self.request = context.wrap_socket(self.request, server_side=True)
+                super().setup()
+
+            def talk(self) -> None:
                 self.say("220 ready")
                 to: list[str] = []
                 while line := self.rfile.readline().decode().strip():
                     verb = line[:4].upper()
+                    if verb == "EHLO":
+                        self.say("250-here" if self.secure or starttls is None else "250-STARTTLS")
+                        self.say("250 AUTH PLAIN" if self.secure else "250 SIZE")
+                        continue
+                    if verb == "STAR":
+                        self.say("220 go on")
+                        self.speak_by(starttls)
+                        continue
+                    if not self.secure:
+                        server.in_the_open.append(line)
+                    if verb == "AUTH":
+                        self.say("334 ")
+                        server.logins.append(base64.b64decode(self.rfile.readline()).decode())
+                        self.say("235 well")
+                        continue
                     if verb == "RCPT":
                         if "nobody@" in line:
                             self.say("550 no such person")
@@ -71,7 +133,8 @@ class MailServer:
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"smtp://127.0.0.1:{self.server.server_address[1]}"
+        scheme, host = ("smtp", "127.0.0.1") if tls is None and starttls is None else ("smtps" if tls else "smtp", "localhost")
+        self.url = f"{scheme}://{host}:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -152,6 +215,95 @@ class Notify(unittest.TestCase):
         self.run_dag("{on: [failure], email: [nobody@example.org]}")
         (refused,) = [one for one in self.told("given_up") if one["state"] == "given_up"]
         self.assertIn("550", str(refused["told"]))
+
+    def mail_by_tls(self, server: MailServer, ca: Path | None) -> dict[str, object]:
+        """What became of a mail that goes out with a login: sent, or why the first try failed."""
+        self.addCleanup(server.close)
+        login = self.cluster.directory / "login"
+        login.write_text("ann:geheim\n")
+        self.options += ["--smtp", server.url, "--mail-from", "chappe@example.org", "--smtp-login", str(login)]
+        if ca is not None:
+            self.options += ["--smtp-ca-file", str(ca)]
+        self.start()
+        self.run_dag("{on: [failure], email: [owner]}")
+        first = wait_until("a try", lambda: self.cluster.get("/api/v1/notifications")["items"][0],
+                           lambda seen: seen["tries"] or seen["state"] != "pending")
+        self.assertNotIn("geheim", json.dumps(first) + self.scheduler.said())
+        return first
+
+    def test_mail_goes_by_tls_to_a_server_whose_signer_is_known(self) -> None:
+        authority = Authority(self.cluster.directory, "ours")
+        server = MailServer(tls=authority.context())
+        self.assertEqual(self.mail_by_tls(server, authority.ca)["state"], "sent")
+        self.assertEqual(([to for to, _ in server.got], server.logins), ([["<ann@example.org>"]], ["\0ann\0geheim"]))
+
+    def test_starttls_comes_before_the_login(self) -> None:
+        authority = Authority(self.cluster.directory, "ours")
+        server = MailServer(starttls=authority.context())
+        self.assertEqual(self.mail_by_tls(server, authority.ca)["state"], "sent")
+        self.assertEqual((server.logins, server.in_the_open), (["\0ann\0geheim"], []))
+
+    def test_a_server_that_another_signed_for_gets_nothing(self) -> None:
+        authority = Authority(self.cluster.directory, "theirs")
+        ours = Authority(self.cluster.directory, "ours")
+        server = MailServer(tls=authority.context())
+        first = self.mail_by_tls(server, ours.ca)
+        self.assertEqual((first["state"], server.got, server.logins), ("pending", [], []))
+        self.assertIn("certificate", str(first["told"]).lower())
+
+    def test_a_server_of_another_name_gets_nothing(self) -> None:
+        authority = Authority(self.cluster.directory, "ours", "mail.example.org")
+        server = MailServer(starttls=authority.context())
+        first = self.mail_by_tls(server, authority.ca)
+        self.assertEqual((first["state"], server.got, server.logins, server.in_the_open), ("pending", [], [], []))
+
+    def test_a_server_whose_signer_nobody_named_gets_nothing(self) -> None:
+        server = MailServer(tls=Authority(self.cluster.directory, "ours").context())
+        first = self.mail_by_tls(server, None)
+        self.assertEqual((first["state"], server.got, server.logins), ("pending", [], []))
+
+    def test_dags_that_do_not_say_who_is_told_have_the_schedulers_default(self) -> None:
+        hook = self.hook()
+        server = MailServer()
+        self.addCleanup(server.close)
+        default = self.cluster.directory / "notify.yaml"
+        default.write_text("""
+notify:
+  - {on: [failure, recovered], webhook: "${{ secrets.chat }}"}
+  - {on: [failure], email: [owner]}
+""")
+        self.options += ["--notify-default", str(default), "--smtp", server.url, "--mail-from", "chappe@example.org"]
+        self.start()
+
+        def submit(name: str, state: str, more: str = "") -> None:
+            command = "exit 3" if state == "failed" else "true"
+            self.cluster.wait_for_run(self.cluster.submit(f"""
+                name: {name}
+                owner: ann@example.org
+                {more}
+                tasks:
+                  - {{id: work, run: "{command}"}}
+                """), state)
+
+        submit("silent", "failed", "notify: []")
+        submit("plain", "failed")
+        self.told("sent", 2)
+        self.assertEqual([(one["dag"], one["notice"]) for one in hook.got], [("plain", "failure")])
+        self.assertEqual([to for to, _ in server.got], [["<ann@example.org>"]])
+        # What came to a DAG is known after a restart, too.
+        self.scheduler.kill()
+        self.scheduler = self.cluster.start_scheduler(*self.options)
+        submit("plain", "success")
+        self.told("sent", 3)
+        self.assertEqual([(one["dag"], one["notice"]) for one in hook.got][1:], [("plain", "recovered")])
+
+    def test_a_default_with_mistakes_is_told_at_the_start(self) -> None:
+        default = self.cluster.directory / "notify.yaml"
+        default.write_text("notify:\n  - {on: [failed], email: [owner]}\n")
+        said = subprocess.run([chappe_binary(), "scheduler", "--state-dir", str(self.cluster.state), "--notify-default", str(default)],
+                              capture_output=True, text=True, timeout=30, check=False)
+        self.assertNotEqual(said.returncode, 0)
+        self.assertIn(f"{default}:2:11: error: 'on' is one of failure", said.stderr)
 
     def test_a_program_of_the_operators_reads_it_and_no_other_runs(self) -> None:
         program = self.cluster.directory / "page"

@@ -45,6 +45,45 @@ class Shape(unittest.TestCase):
         self.assertEqual(self.cluster.task(run, "work")["message"], "3 items")
         self.assertEqual(self.cluster.task(run, "work[b]")["item"], "b")
 
+    def test_a_value_too_large_for_a_row_is_used_like_any_other(self) -> None:
+        """By a fan-out, a condition and as a file; also by a scheduler that did not see it come, and of the cache."""
+        gate = Gate(self.cluster)
+        text = f"""
+            name: large
+            tasks:
+              - id: list
+                run: |
+                  python3 -c 'import json; print(json.dumps([{{"n": n, "text": "x" * 30_000}} for n in range(3)]))' > parts.json
+                outputs: {{values: {{parts: {{json: parts.json}}, count: {{json: parts.json, path: "$[1]"}}}}}}
+                cache: {{}}
+              - id: work
+                depends_on: [list]
+                foreach: {{items: "${{{{ tasks.list.outputs.parts }}}}", key: "${{{{ item.n }}}}"}}
+                run: |
+                  {gate.wait_for_it}
+              - id: join
+                depends_on: [work]
+                when: "len(tasks.list.outputs.parts) == 3"
+                inputs:
+                  artifacts:
+                    - {{name: parts, from: list.parts, path: parts.json}}
+                    - {{name: count, from: list.count, path: count.json}}
+                run: |
+                  python3 -c 'import json; parts = json.load(open("parts.json")); assert parts[1] == json.load(open("count.json"))'
+            """
+        run = self.cluster.submit(text)
+        gate.reached()
+        self.restart_scheduler()
+        gate.open()
+        self.cluster.wait_for_run(run, "success")
+        self.assertEqual(self.cluster.task(run, "work")["message"], "3 items")
+        self.assertEqual(list(self.cluster.values(run, "list")), ["count"])
+        again = self.cluster.submit(text)
+        self.cluster.wait_for_run(again, "success")
+        self.assertIn("cached", self.cluster.task(again, "list")["message"])
+        objects = list((self.cluster.state / "objects").rglob("values.parts"))
+        self.assertEqual(len(objects), 1, "the second run has the first one's")
+
     def test_each_iteration_of_a_loop_is_an_attempt_with_its_own_log(self) -> None:
         run = self.cluster.submit("""
             name: looping

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "engine/base/assert.h"
+#include "storage/digest/digest.h"
 #include "tests/simulation/world.h"
 
 namespace chappe::simulation {
@@ -37,6 +38,14 @@ Result<void> Objects::put(const std::string& key, const std::string& sha256) {
   return {};
 }
 
+Result<OutputObject> Objects::put_value(const std::string& key, const std::string& name, const std::string& json) {
+  OutputObject object{.name = value_object_name(name), .key = key, .size = json.size(), .sha256 = to_hex(sha256(json))};
+  if (auto stored = put(key, object.sha256); !stored) return chappe::fail(stored.error());
+  objects_.at(key).size = json.size();
+  objects_.at(key).text = json;
+  return object;
+}
+
 Result<std::string> Objects::get(const std::string& key) {
   if (trouble() != Trouble::kNone) return unavailable();
   const auto found = objects_.find(key);
@@ -49,14 +58,16 @@ Result<std::unique_ptr<ObjectWriter>> Objects::create(const std::string&, const 
 }
 
 Result<ObjectInfo> Objects::read(const std::string& key, std::uint64_t, std::optional<std::uint64_t>,
-                                 const std::function<bool(std::span<const std::byte>)>&) {
-  return head(key);
+                                 const std::function<bool(std::span<const std::byte>)>& sink) {
+  auto found = head(key);
+  if (found) sink(std::as_bytes(std::span(objects_.at(key).text)));
+  return found;
 }
 
 Result<ObjectInfo> Objects::head(const std::string& key) {
   const auto got = get(key);
   if (!got) return fail(got.error());
-  return ObjectInfo{.key = key, .size = 1, .etag = *got};
+  return ObjectInfo{.key = key, .size = objects_.at(key).size, .etag = *got};
 }
 
 Result<void> Objects::remove(const std::string& key) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/lineage/objects.h"
 #include "engine/ports/object_store.h"
 
 namespace chappe::simulation {
@@ -17,6 +18,7 @@ class Objects final : public ObjectStore {
   struct Object {
     std::string sha256;
     std::uint64_t size = 0;
+    std::string text = {};  ///< Of one that somebody reads for what it says.
   };
   struct Upload {
     enum class State : std::uint8_t { kOpen, kShown, kReplaced, kGone } state = State::kOpen;
@@ -30,6 +32,8 @@ class Objects final : public ObjectStore {
 
   /// What an attempt stores. Errors: kUnavailable.
   Result<void> put(const std::string& key, const std::string& sha256);
+  /// A value that is too large to be told. Errors: kUnavailable.
+  Result<OutputObject> put_value(const std::string& key, const std::string& name, const std::string& json);
   /// The bytes of an object. Errors: kUnavailable, kNotFound.
   Result<std::string> get(const std::string& key);
 

@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
+#include "scheduler/api/value_object.h"
 #include "tests/simulation/world.h"
 #include "tests/support/engine_dump.h"
 #include "tests/support/known_results.h"
@@ -37,7 +38,7 @@ void Scheduler::boot(const std::optional<std::string>& before) {
   auto engine = Engine::restore(std::move(*stored), world_.engine_config(), now());
   if (!engine) return world_.laws.broken(Law::kRestore, "restore: " + engine.error().message);
   engine_.emplace(std::move(*engine));
-  if (before) world_.laws.restored(*before, support::dump_of_runs(*engine_));
+  if (before) compare(*before);
   alive_ = true;
   for (const auto& [id, row] : world_.store.tables().notifications) {
     if (row.state != NotificationState::kPending) continue;
@@ -45,6 +46,15 @@ void Scheduler::boot(const std::optional<std::string>& before) {
     notify(row);
   }
   pass_soon(world_.time.now());
+}
+
+/// What waits is told once the values are known that it may be about: those in objects are read first.
+void Scheduler::compare(const std::string& before) {
+  for (const ArtifactRow& artifact : world_.store.tables().artifacts) {
+    const bool live = !is_final(world_.store.tables().runs.at(artifact.key.run).state);
+    if (live && value_in_object(artifact.object.name)) return;
+  }
+  world_.laws.restored(before, support::dump_of_runs(*engine_));
 }
 
 /// The machine goes on; what was in this process' memory and sockets is gone.
@@ -269,6 +279,8 @@ void Scheduler::carry_out(Effects& effects) {
   for (PublishAssets& publish : effects.publish) {
     if (!goes_on()) return;
     world_.laws.publishes(publish);
+    const bool again = world_.store.tables().tasks.at(publish.key).state == TaskState::kSuccess;
+    if (again && !publish.values.empty()) world_.saw(Sight::kValueReadAgain);
     begin({.work = std::move(publish)}, {});
   }
   for (DropOutputs& drop : effects.drop) {
@@ -365,7 +377,8 @@ void Scheduler::look_up(CacheLookup lookup) {
     const auto due = lookups_.extract(serial);
     if (!due) return;
     const auto head = [this](const std::string& key) { return world_.objects.head(key); };
-    post(check_result(head, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
+    const auto read = [this](const OutputObject& object) { return read_value_object(world_.objects, object); };
+    post(check_result(head, read, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
   });
 }
 

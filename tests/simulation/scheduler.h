@@ -62,6 +62,7 @@ class Scheduler {
   };
   using Mail = std::variant<Packet, Asked, Event>;
 
+  void compare(const std::string& before);
   void post(Mail mail);
   void pass_soon(MonoTime at);
   void pass();

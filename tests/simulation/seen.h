@@ -36,6 +36,8 @@ enum class Sight : std::uint8_t {
   kAttemptReturned,
   kLateResult,  ///< A result of an attempt that was over already.
   kOutputsDropped,
+  kValueInObject,
+  kValueReadAgain,   ///< After a restart, of a task that had succeeded before.
   kPublishRepeated,  ///< Rolled forward after a restart.
   kPublishRestaged,
   kShownAgain,  ///< After another version had taken its place.

@@ -192,6 +192,12 @@ std::int64_t Story::value(std::uint32_t index, std::uint32_t generation) const {
   return static_cast<std::int64_t>(mix(mix(nature(index), generation), kValueName) % 4);
 }
 
+/// States and conditions of loops hold small ones only.
+bool Story::leaves_large_value(std::uint32_t index) const {
+  const Task& task = dag->tasks[instances->task_of(index)];
+  return task.work != nullptr && task.work->states.empty() && !task.loop && mix(mix(seed, number), "large") % 3 == 0;
+}
+
 Behaviour Story::behaviour(std::uint32_t index, std::uint32_t tries, std::uint32_t generation) const {
   const std::uint64_t character = mix(nature(index), generation);
   const std::uint64_t luck = mix(character, 77 + tries);  // Of this try.

@@ -46,6 +46,8 @@ struct Story {
   std::uint64_t nature(std::uint32_t index) const;
   /// What a program of these leaves as its value: how many items a fan-out over it has.
   std::int64_t value(std::uint32_t index, std::uint32_t generation) const;
+  /// That value is in an object, as if it were too large to be told.
+  bool leaves_large_value(std::uint32_t index) const;
   /// What the bytes of an output are, told by what they were made of. 64 hex digits.
   std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
 };

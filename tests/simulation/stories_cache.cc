@@ -25,6 +25,7 @@ void add_notices(std::uint64_t seed, Dag& dag) {
   support::Chance chance(seed);
   if (chance.one_in(2)) return;
   for (std::uint32_t i = 0; i <= chance.number(2); ++i) {
+    dag.says_notify = true;
     NotifyChannel& channel = dag.notify.emplace_back();
     for (const Notice notice : {Notice::kFailure, Notice::kSuccess, Notice::kRecovered, Notice::kLate, Notice::kGate}) {
       if (chance.one_in(2)) channel.on.push_back(notice);

@@ -383,11 +383,13 @@ void Worker::exited(AttemptId attempt) {
   if (std::exchange(program.behind, {})) world_.saw(Sight::kLinedUpStarted);
   agent_->program_ended(attempt, now());
   const ResolvedWork& work = *program.assignment->work;
-  if (program.end.reason == Reason::kNone && !work.values.empty()) {
+  const bool large = !work.values.empty() && world_.leaves_large_value(*program.assignment);
+  if (program.end.reason == Reason::kNone && !work.values.empty() && !large) {
     program.outputs = std::make_shared<AttemptOutputs>();
     program.outputs->values.push_back({.name = work.values[0].name, .value = world_.value(*program.assignment)});
   }
-  const bool stores = program.end.reason == Reason::kNone && agent_->wanted(attempt) && !work.outputs.empty();
+  const bool stores =
+      program.end.reason == Reason::kNone && agent_->wanted(attempt) && (large || !work.outputs.empty());
   if (!stores) return over(attempt);
   later(1ms + world_.up_to(200ms), [this, attempt] { stored(attempt); });
 }
@@ -432,6 +434,13 @@ Result<void> Worker::store_outputs(Program& program) {
     auto upload = world_.objects.stage(object.key, 1, object.asset_uri, options);
     if (!upload) return undo(upload.error());
     object.upload = std::move(*upload);
+  }
+  if (!what.work->values.empty() && world_.leaves_large_value(what)) {
+    const std::string& name = what.work->values[0].name;
+    auto object = world_.objects.put_value(prefix + value_object_name(name), name, to_json(world_.value(what)));
+    if (!object) return undo(object.error());
+    world_.saw(Sight::kValueInObject);
+    outputs->objects.push_back(std::move(*object));
   }
   program.outputs = std::move(outputs);
   return {};

@@ -235,6 +235,10 @@ std::int64_t World::value(const Assignment& what) const {
   return laws.story_of(what.key.run)->value(what.key.index, what.run->generation);
 }
 
+bool World::leaves_large_value(const Assignment& what) const {
+  return laws.story_of(what.key.run)->leaves_large_value(what.key.index);
+}
+
 std::string World::content(const Assignment& what, const std::string& output,
                            const std::vector<std::string>& inputs) const {
   const Story& story = *laws.story_of(what.key.run);

@@ -100,6 +100,7 @@ class World {
   EngineConfig engine_config() const;
   Behaviour behaviour(const Assignment& what) const;
   std::int64_t value(const Assignment& what) const;
+  bool leaves_large_value(const Assignment& what) const;
   /// What tasks look at comes at some time while faults go on.
   bool shows(const std::string& name) const;
   /// The objects of `kDrop` at this time: each is written some times while faults go on, and may be removed in between.

@@ -52,6 +52,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   add_persist(effects.persist, out);
   for (const WorkerSend& send : effects.send) add_send(send, out);
   for (const PublishAssets& publish : effects.publish) {
+    for (const OutputObject& object : publish.values) {
+      out.push_back(fmt::format("read {} of {}", object.name, attempt(publish.key, publish.attempt)));
+    }
     for (const PublishAssets::Upload& upload : publish.uploads) {
       out.push_back(fmt::format("publish v{} {} of {}", upload.id.value, upload.object.asset_uri,
                                 attempt(publish.key, publish.attempt)));

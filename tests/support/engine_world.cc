@@ -148,7 +148,8 @@ CacheLooked EngineWorld::looked(const RunId& run, const std::string& instance, b
     if (gone) return fail(ErrorCode::kNotFound, "no object " + object);
     return ObjectInfo{.key = object, .size = kObjectSize};
   };
-  return check_result(head, *lookup, find_result(store_.tables(), *lookup));
+  const auto read = [&](const OutputObject& object) -> Result<Value> { return value_objects.at(object.key); };
+  return check_result(head, read, *lookup, find_result(store_.tables(), *lookup));
 }
 
 DagBrought EngineWorld::brought(const RunId& run, const std::string& instance) {

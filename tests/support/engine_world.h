@@ -93,6 +93,7 @@ class EngineWorld {
   MemoryMetaStore& store() { return store_; }
   const MemoryMetaStore& store() const { return store_; }
   const EngineConfig& config() const { return config_; }
+  std::map<std::string, Value> value_objects;  ///< What objects hold that are values, by key.
   Now now{{1'800'000'000'000'000}, {1'000'000'000}};
 
  private:

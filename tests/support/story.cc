@@ -345,7 +345,10 @@ Event Story::attempt_event(const Words& words) {
   if (verb == "published") {
     AssetsPublished event{what.key, what.attempt, {}};
     for (const ArtifactRow& row : world().store().tables().artifacts) {
-      if (row.attempt == what.attempt && row.asset) event.assets.push_back({.id = row.asset, .etag = "etag"});
+      if (row.attempt != what.attempt) continue;
+      if (row.asset) event.assets.push_back({.id = row.asset, .etag = "etag"});
+      const auto value = value_in_object(row.object.name);
+      if (value) event.values.push_back({.name = *value, .value = world().value_objects.at(row.object.key)});
     }
     return event;
   }
@@ -375,6 +378,12 @@ Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& wh
       continue;
     } else if (name.starts_with("value.")) {
       outputs.values.push_back({.name = name.substr(6), .value = json_of(value)});
+    } else if (name.starts_with("large.")) {
+      OutputObject object{.name = value_object_name(name.substr(6)), .size = kObjectSize};
+      object.key = key + object.name;
+      object.sha256 = std::string(64, 'b');
+      world().value_objects[object.key] = json_of(value);
+      outputs.objects.push_back(std::move(object));
     } else {
       const auto [artifact, uri] = cut(value, ':');
       OutputObject object{.name = artifact, .key = key + artifact, .size = kObjectSize, .sha256 = std::string(64, 'a')};

@@ -13,8 +13,8 @@
 ///   pod INSTANCE waiting WORDS | started | refused WORDS | ended REASON WORDS | gone WORDS | image NAME
 ///   restart worker NAME                   another process in the same place
 ///   start INSTANCE [#N] [from WORKER]
-///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [out=NAME ...] [asset=NAME:URI ...]
-///   bring INSTANCE [as RUN]               the DAG that it starts a run of was read from the store
+///   finish INSTANCE [#N] [exit=1 | reason=NAME] [value.NAME=JSON ...] [large.NAME=JSON ...] [out=NAME ...]
+///   [asset=NAME:URI ...] bring INSTANCE [as RUN]               the DAG that it starts a run of was read from the store
 ///   returned INSTANCE | published INSTANCE | publish_failed INSTANCE
 ///   heartbeat WORKER [without INSTANCE] | silence WORKER | leaves WORKER | drains WORKER
 ///   pass 10s [stopped]                    time goes by; the workers that are not silent send heartbeats by themselves

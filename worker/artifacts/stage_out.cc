@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "worker/artifacts/beneath.h"
 #include "worker/artifacts/pack.h"
@@ -16,6 +19,7 @@
 namespace chappe::artifacts {
 namespace {
 
+constexpr std::size_t kSmallValue = 1024;  // As JSON: it is told, however many others are. A metric always is.
 constexpr std::size_t kSumPieceBytes = std::size_t{1} << 20;
 
 tl::unexpected<StagingFailure> failed(Reason reason, std::string message) {
@@ -79,7 +83,26 @@ class Staging {
     return once_reachable([&] { return stage_once(found); });
   }
 
-  void add(NamedValue value) { staged_.outputs.values.push_back(std::move(value)); }
+  /// A value that is too large to be told becomes an object, once the outputs are known to be there.
+  void add(NamedValue value) {
+    std::string json = to_json(value.value);
+    const bool fits = json.size() <= kInlineValueMax && inline_bytes_ + json.size() <= kInlineSumMax;
+    if (fits || json.size() <= kSmallValue) {
+      inline_bytes_ += json.size();
+      staged_.outputs.values.push_back(std::move(value));
+    } else {
+      large_.emplace_back(std::move(value.name), std::move(json));
+    }
+  }
+
+  Result<void> upload_values() {
+    for (const auto& [name, json] : large_) {
+      auto uploaded = once_reachable([&] { return upload_value(name, json); });
+      if (!uploaded) return fail(std::move(uploaded.error()).in("store value '" + name + "'"));
+    }
+    return {};
+  }
+
   StagedOut take() { return std::move(staged_); }
   void undo() { discard(place_.store, staged_.outputs); }
 
@@ -91,6 +114,31 @@ class Staging {
     Result<void> done = transfer();
     while (!done && done.error().code == ErrorCode::kUnavailable && waiting.rest()) done = transfer();
     return done;
+  }
+
+  Result<void> upload_value(const std::string& name, const std::string& json) {
+    if (place_.stop.load(std::memory_order_relaxed)) return stopped();
+    OutputObject object;
+    object.name = value_object_name(name);
+    object.key = output_key(prefix_, object.name);
+    const PutOptions options{.content_type = "application/json", .metadata = {{"chappe-attempt", to_text(attempt_)}}};
+    auto writer = place_.store.create(object.key, options, json.size());
+    if (!writer) return not_of_the_task(std::move(writer.error()));
+    if (auto written = (*writer)->write(std::as_bytes(std::span(json))); !written) {
+      return not_of_the_task(std::move(written.error()));
+    }
+    return keep(**writer, std::move(object));
+  }
+
+  Result<void> keep(ObjectWriter& writer, OutputObject object) {
+    Result<StoredObject> stored = writer.finish();
+    if (!stored) return not_of_the_task(std::move(stored.error()));
+    object.size = stored->size;
+    object.sha256 = std::move(stored->sha256);
+    object.etag = std::move(stored->etag);
+    staged_.bytes += object.size;
+    staged_.outputs.objects.push_back(std::move(object));
+    return {};
   }
 
   Result<void> upload_once(const Found& found) {
@@ -108,14 +156,7 @@ class Staging {
       return written ? written : not_of_the_task(std::move(written.error()));
     };
     if (auto copied = found.packed ? pack_folder(found, sink) : copy_file(found, sink); !copied) return copied;
-    Result<StoredObject> stored = (*writer)->finish();
-    if (!stored) return not_of_the_task(std::move(stored.error()));
-    object.size = stored->size;
-    object.sha256 = std::move(stored->sha256);
-    object.etag = std::move(stored->etag);
-    staged_.bytes += object.size;
-    staged_.outputs.objects.push_back(std::move(object));
-    return {};
+    return keep(**writer, std::move(object));
   }
 
   Result<void> stage_once(const Found& found) {
@@ -167,6 +208,8 @@ class Staging {
   const std::string& prefix_;
   const AttemptId attempt_;
   StagedOut staged_;
+  std::size_t inline_bytes_ = 0;                            ///< JSON of the values that are told.
+  std::vector<std::pair<std::string, std::string>> large_;  ///< Others: name and JSON.
 };
 
 /// The task's doing is kInvalidInput (a link out of a directory, say); all else is the storage's.
@@ -199,6 +242,10 @@ Staged<StagedOut> stage_out(const StagingPlace& place, const std::string& prefix
     auto value = read_value(*folder, spec);
     if (!value) return failed(Reason::kInvalidOutput, value.error().message);
     staging.add(std::move(*value));
+  }
+  if (auto uploaded = staging.upload_values(); !uploaded) {
+    staging.undo();
+    return failed(reason_of(uploaded.error()), uploaded.error().message);
   }
   for (const auto move : {&Staging::upload, &Staging::stage}) {
     for (const Found& one : found) {

@@ -14,9 +14,9 @@
 
 namespace chappe::artifacts {
 
-inline constexpr std::uint64_t kValueFileMax = std::uint64_t{1} << 20;  ///< Bytes of a file that values are read from.
-inline constexpr std::size_t kValueMax = std::size_t{64} << 10;         ///< Bytes of one value, as JSON.
-inline constexpr std::size_t kFolderDepthMax = 128;                     ///< Of a packed directory.
+inline constexpr std::uint64_t kValueFileMax = kValueMax;             ///< Bytes of a file that values are read from.
+inline constexpr std::size_t kInlineSumMax = std::size_t{256} << 10;  ///< Of an attempt's values in its end.
+inline constexpr std::size_t kFolderDepthMax = 128;                   ///< Of a packed directory.
 
 /// Why an attempt ends when its files cannot be moved: kArtifactIo (storage) or kInvalidOutput (the task).
 struct StagingFailure {
@@ -48,8 +48,8 @@ struct StagedOut {
   std::uint64_t bytes = 0;
 };
 
-/// Checks that all that was promised is there, then reads the values, uploads the artifacts under `prefix`, and stages
-/// those that are assets. On failure nothing is left in the store.
+/// Checks that all that was promised is there, then reads the values, uploads the artifacts under `prefix`, with values
+/// that are too large to be told, and stages those that are assets. On failure nothing is left in the store.
 Staged<StagedOut> stage_out(const StagingPlace& place, const std::string& prefix, AttemptId attempt,
                             const ResolvedWork& work);
 

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "proto/json/json.h"
 #include "worker/artifacts/json_path.h"
@@ -17,6 +18,8 @@
 namespace chappe::artifacts {
 namespace {
 
+constexpr std::size_t kValuePieceBytes = std::size_t{64} << 10;
+
 Result<std::string> read_text(const Folder& folder, const std::string& path) {
   const Result<File> file = folder.open_file(path, O_RDONLY | O_NONBLOCK);  // A pipe would wait for a writer.
   if (!file) return fail(file.error());
@@ -24,19 +27,16 @@ Result<std::string> read_text(const Folder& folder, const std::string& path) {
   if (::fstat(file->fd(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return fail(ErrorCode::kInvalidInput, fmt::format("'{}' is not a file", path));
   }
-  std::string text(kValueFileMax + 1, '\0');
-  std::size_t size = 0;
+  std::string text;
+  std::vector<char> piece(kValuePieceBytes);
   ssize_t got = 0;
-  while (size < text.size() && (got = ::read(file->fd(), text.data() + size, text.size() - size)) > 0) {
-    size += static_cast<std::size_t>(got);
+  while (text.size() <= kValueFileMax && (got = ::read(file->fd(), piece.data(), piece.size())) > 0) {
+    text.append(piece.data(), static_cast<std::size_t>(got));
   }
   if (got < 0) return fail(ErrorCode::kUnavailable, fmt::format("read '{}': {}", path, std::strerror(errno)));
-  if (size > kValueFileMax) {
-    return fail(ErrorCode::kInvalidInput,
-                fmt::format("'{}' is larger than {} bytes; make it an artifact", path, kValueFileMax));
-  }
-  text.resize(size);
-  return text;
+  if (text.size() <= kValueFileMax) return text;
+  return fail(ErrorCode::kInvalidInput,
+              fmt::format("'{}' is larger than {} bytes; make it an artifact", path, kValueFileMax));
 }
 
 std::string without_last_newline(std::string text) {
@@ -75,7 +75,8 @@ Result<Value> read(const Folder& folder, const OutputValue& spec) {
 
 Result<void> check(const OutputValue& spec, const Value& value) {
   if (to_json(value).size() > kValueMax) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("it is larger than {} bytes; make it an artifact", kValueMax));
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("it is larger than {} bytes as JSON; make it an artifact", kValueMax));
   }
   if (spec.metric && (!value.is_number() || !std::isfinite(value.number()))) {
     return fail(ErrorCode::kInvalidInput,

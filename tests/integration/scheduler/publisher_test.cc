@@ -84,8 +84,17 @@ class PublisherTest : public ::testing::Test {
     return object;
   }
 
+  /// A value of an attempt that is too large to be told.
+  OutputObject stored_value(const std::string& name, const std::string& json) {
+    OutputObject object{
+        .name = value_object_name(name), .key = name, .size = json.size(), .sha256 = to_hex(sha256(json))};
+    auto writer = store_->create(object.key, {}, json.size());
+    EXPECT_TRUE(writer && (*writer)->write(std::as_bytes(std::span(json))) && (*writer)->finish());
+    return object;
+  }
+
   /// What the publisher reports of one attempt with these outputs.
-  Event publish(const std::vector<OutputObject>& objects) {
+  Event publish(const std::vector<OutputObject>& objects, const std::vector<OutputObject>& values = {}) {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<Event> reports;
@@ -94,7 +103,7 @@ class PublisherTest : public ::testing::Test {
       reports.push_back(std::move(event));
       changed.notify_one();
     });
-    PublishAssets work{.key = {.run = {}, .index = 3}, .attempt = {17}};
+    PublishAssets work{.key = {.run = {}, .index = 3}, .attempt = {17}, .uploads = {}, .values = values};
     for (const OutputObject& object : objects) work.uploads.push_back({{work.uploads.size() + 1}, object});
     publisher.publish(std::move(work));
     std::unique_lock lock(mutex);
@@ -130,6 +139,29 @@ class PublisherTest : public ::testing::Test {
 TEST_F(PublisherTest, ShowsAllAssetsOfAnAttempt) {
   EXPECT_EQ(published(publish({staged("a", "one", "x/a"), staged("b", "two", "x/b")})), 2U);
   EXPECT_EQ(shown("x/a") + shown("x/b"), "onetwo");
+}
+
+TEST_F(PublisherTest, ReadsValuesThatAreInObjects) {
+  const Event event = publish({staged("a", "one", "x/a")}, {stored_value("v", "[1,2]"), stored_value("w", "\"text\"")});
+  EXPECT_EQ(published(event), 1U);
+  EXPECT_EQ(std::get<AssetsPublished>(event).values,
+            (std::vector<NamedValue>{{"v", ValueList{1, 2}, false}, {"w", "text", false}}));
+}
+
+TEST_F(PublisherTest, AValueThatIsNotWhatWasWrittenKeepsEverythingInvisible) {
+  OutputObject changed = stored_value("v", "[1,2]");
+  changed.sha256 = to_hex(sha256("[1,3]"));
+  EXPECT_EQ(failure(publish({staged("a", "one", "x")}, {changed})),
+            "read value 'v': object v is not what was recorded");
+  EXPECT_EQ(shown("x"), "");
+  EXPECT_FALSE(has_staged_files());
+  OutputObject longer = stored_value("v", "[1,2]");
+  longer.size = 4;
+  EXPECT_NE(failure(publish({}, {longer})).find("is not what was recorded"), std::string::npos);
+  EXPECT_NE(failure(publish({}, {stored_value("v", "[1,")})).find("object v: line 1"), std::string::npos);
+  OutputObject gone = stored_value("v", "1");
+  ASSERT_TRUE(store_->remove("v").has_value());
+  EXPECT_NE(failure(publish({}, {gone})).find("read value 'v': "), std::string::npos);
 }
 
 TEST_F(PublisherTest, StagesAgainWhatWasAborted) {

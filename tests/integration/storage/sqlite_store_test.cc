@@ -343,6 +343,17 @@ TEST_F(SqliteStore, KeepsADagVersionOnceAndMakesTheOneSubmittedLastTheNewest) {
   EXPECT_EQ(ask("SELECT count(*) FROM dag_versions"), "2");
 }
 
+TEST_F(SqliteStore, KeepsTheFirstCommitThatIsKnownOfADagVersion) {
+  open();
+  DagVersionRow row = some_dag();
+  commit({.dag_versions = {row}});
+  for (const std::string commit_id : {"1111", "2222", ""}) {
+    row.commit = commit_id;
+    commit({.dag_versions = {row}});
+    EXPECT_EQ(reader()->dag_version("v1")->commit, "1111");
+  }
+}
+
 TEST_F(SqliteStore, ConfirmsThatItIsOursByACommitOfNothing) {
   open();
   EXPECT_TRUE(store->commit({}));

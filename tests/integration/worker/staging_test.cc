@@ -75,6 +75,14 @@ class StagingDesk {
                       .packed = object.packed}};
     return input;
   }
+  std::string stored(const std::string& key) {
+    std::string text;
+    (void)store->read(key, 0, std::nullopt, [&](std::span<const std::byte> bytes) {
+      text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      return true;
+    });
+    return text;
+  }
   std::size_t objects() {
     std::size_t count = 0;
     (void)store->list("", [&](const ObjectInfo&) { return ++count, true; });
@@ -333,12 +341,77 @@ TEST(Staging, BoundsValuesAndTheirFiles) {
   desk.write("v", std::string(kValueMax - 2, 'x'));  // And two quotes, as JSON.
   EXPECT_EQ(desk.complaint(), "");
   desk.write("v", std::string(kValueMax - 1, 'x'));
-  EXPECT_THAT(desk.complaint(), HasSubstr("it is larger than 65536 bytes"));
+  EXPECT_THAT(desk.complaint(), HasSubstr("it is larger than 8388608 bytes as JSON; make it an artifact"));
   desk.task.values = {{"v", "v", "$.a", {}, false}};
   desk.write("v", "{\"a\":1" + std::string(kValueFileMax - 7, ' ') + "}");
   EXPECT_EQ(desk.complaint(), "");
   desk.write("v", "{\"a\":1" + std::string(kValueFileMax - 6, ' ') + "}");
-  EXPECT_THAT(desk.complaint(), HasSubstr("is larger than 1048576 bytes"));
+  EXPECT_THAT(desk.complaint(), HasSubstr("is larger than 8388608 bytes"));
+}
+
+TEST(Staging, AValueThatIsTooLargeToBeToldIsAnObjectOfTheAttempt) {
+  StagingDesk desk;
+  desk.write("fits", std::string(kInlineValueMax - 2, 'x'));
+  desk.write("large", std::string(kInlineValueMax - 1, 'y'));
+  desk.task.values = {{"fits", "fits", "", {}, false}, {"large", "large", "", {}, false}};
+  const auto staged = desk.out();
+  ASSERT_TRUE(staged.has_value()) << staged.error().message;
+  ASSERT_EQ(staged->outputs.values.size(), 1U);
+  EXPECT_EQ(staged->outputs.values[0].name, "fits");
+  ASSERT_EQ(staged->outputs.objects.size(), 1U);
+  const OutputObject& object = staged->outputs.objects[0];
+  EXPECT_EQ(object.name, "values.large");
+  EXPECT_EQ(object.key, "p/values.large");
+  EXPECT_EQ(object.size, kInlineValueMax + 1);
+  EXPECT_EQ(staged->bytes, object.size);
+  const std::string json = '"' + std::string(kInlineValueMax - 1, 'y') + '"';
+  EXPECT_EQ(desk.stored(object.key), json);
+  EXPECT_EQ(object.sha256, to_hex(sha256(json)));
+  discard(*desk.store, staged->outputs);
+  EXPECT_EQ(desk.objects(), 0U);
+}
+
+/// An attempt's end is one message: what does not fit into it together goes the same way, but metrics never do.
+TEST(Staging, ManyValuesFitIntoOneEnd) {
+  StagingDesk desk;
+  desk.write("text", std::string(60'000, 'x'));
+  desk.write("number", "0.5");
+  for (int i = 0; i < 8; ++i) desk.task.values.push_back({"t" + std::to_string(i), "text", "", {}, false});
+  desk.task.values.push_back({"auc", "number", "", {}, true});
+  const auto staged = desk.out();
+  ASSERT_TRUE(staged.has_value()) << staged.error().message;
+  EXPECT_EQ(staged->outputs.values.size(), 5U);
+  EXPECT_EQ(staged->outputs.values.back(), (NamedValue{"auc", 0.5, true}));
+  EXPECT_EQ(staged->outputs.objects.size(), 4U);
+}
+
+TEST(Staging, AValueThatIsNoUtf8IsStoredAsJsonAllTheSame) {
+  StagingDesk desk;
+  desk.write("v", std::string(kInlineValueMax, '\xff'));
+  desk.task.values = {{"v", "v", "", {}, false}};
+  const auto staged = desk.out();
+  ASSERT_TRUE(staged.has_value()) << staged.error().message;
+  std::string json = "\"";
+  for (std::size_t i = 0; i < kInlineValueMax; ++i) json += "\xEF\xBF\xBD";  // U+FFFD
+  EXPECT_TRUE(desk.stored("p/values.v") == json + '"');
+}
+
+TEST(Staging, NothingIsLeftOfLargeValuesWhereAnOutputCannotBeStored) {
+  StagingDesk desk;
+  desk.write("v", std::string(kInlineValueMax, 'x'));
+  desk.write("a", "text");
+  desk.task.values = {{"v", "v", "", {}, false}};
+  desk.output("a", "a").asset_uri = "../out";
+  EXPECT_FALSE(desk.out().has_value());
+  EXPECT_EQ(desk.objects(), 0U);
+}
+
+TEST(Staging, PlacesTheTextOfASmallValue) {
+  StagingDesk desk;
+  ResolvedInput input{.name = "n", .path = "in/n.json"};
+  input.objects = {{.name = "n", .path = input.path, .text = "[1,2]", .size = 5}};
+  ASSERT_TRUE(stage_in(desk.place(), {input}).has_value());
+  EXPECT_EQ(desk.read("in/n.json"), "[1,2]");
 }
 
 TEST(Staging, BoundsTheDepthOfADirectory) {

@@ -72,6 +72,7 @@ TEST_F(Everything, KeepsWhatIsSaidOfTheWhole) {
   EXPECT_EQ(dag().timeout, 6h);
   EXPECT_EQ(dag().fail_fast, FailFast::kOff);
   EXPECT_EQ(dag().max_active_tasks, 100U);
+  EXPECT_EQ(dag().weight, 3U);
   EXPECT_EQ(dag().max_runs, 2U);
 }
 

@@ -162,5 +162,28 @@ TEST_F(Triggers, WaitForAPlaceWhateverOnLimitSaysButReplaceTakesIt) {
   EXPECT_THAT(taken(), ElementsAre(ElementsAre(1), ElementsAre(2)));
 }
 
+/// Each run starts the other DAG's: it ends, and says so.
+TEST_F(Triggers, AChainOfRunsThatStartEachOtherEnds) {
+  begin();
+  const auto after = [](const std::string& name, const std::string& other) {
+    return dag_of(
+        fmt::format("{{name: {}, triggers: [{{dag: {}}}], tasks: [{{id: t, wait: {{for: 1s}}}}]}}", name, other));
+  };
+  const DagPtr ping = after("ping", "pong");
+  world_->step({world_->deployed(ping)});
+  world_->step({world_->deployed(after("pong", "ping"))});
+  const auto message = [&](const std::string& dag) { return world_->store().tables().deployments.at(dag).message; };
+  EXPECT_EQ(message("pong"), "DAGs start each other in a circle (pong, ping, pong): after 100 runs it ends");
+  world_->step({world_->request(ping)});
+  for (std::int64_t i = 0; i < kTriggerChainMax; ++i) {
+    if (i == kTriggerChainMax / 2) world_->restart();
+    world_->pass(seconds(2));
+  }
+  EXPECT_THAT(world_->store().tables().runs, SizeIs(kTriggerChainMax + 1));
+  world_->pass(seconds(10));
+  EXPECT_THAT(world_->store().tables().runs, SizeIs(kTriggerChainMax + 1));
+  EXPECT_THAT(message("pong"), HasSubstr("is the last of 100 that started one another"));
+}
+
 }  // namespace
 }  // namespace chappe

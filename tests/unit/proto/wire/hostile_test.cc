@@ -105,8 +105,9 @@ TEST(HostileWorker, CannotPutAFieldOfAnEndOutOfItsRange) {
   EXPECT_NE(about_finish([](auto& end) { end.mutable_objects(0)->set_size(1ULL << 63); }), "");
   EXPECT_NE(about_finish([](auto& end) { end.mutable_values(0)->set_name(""); }), "");
   EXPECT_NE(about_finish([](auto& end) { end.mutable_values(0)->set_json("{"); }), "");
-  EXPECT_NE(about_finish([](auto& end) { end.mutable_values(0)->set_json('"' + std::string(kValueMax, 'x') + '"'); }),
-            "");
+  EXPECT_NE(
+      about_finish([](auto& end) { end.mutable_values(0)->set_json('"' + std::string(kInlineValueMax, 'x') + '"'); }),
+      "");
   EXPECT_NE(about_finish([](auto& end) {
               end.mutable_values(0)->set_json("\"1\"");
               end.mutable_values(0)->set_metric(true);

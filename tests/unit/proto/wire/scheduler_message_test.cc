@@ -54,6 +54,8 @@ std::shared_ptr<const ResolvedWork> full_work() {
                                     .asset = {77},
                                     .producer = {},
                                     .producer_attempt = {}});
+  work.inputs[0].objects.push_back({.name = "parts", .path = "1.json", .text = "[1]", .size = 3});
+  work.inputs[0].objects.back().sha256 = std::string(64, 'd');
   work.outputs = {{.name = "o",
                    .path = "out",
                    .required = false,

@@ -147,7 +147,8 @@ TEST(WorkerMessage, AReportFilledToItsMarkFitsWhateverCameLast) {
   for (; encoder.report_bytes() < kMessageMax / 2 - 1; ++count)
     encoder.add(AttemptReturned{.connection = {}, .what = held(1, 1, 1)});
   AttemptOutputs outputs;
-  while (outputs.values.size() < 7) outputs.values.push_back({.name = "v", .value = std::string(kValueMax - 2, 'x')});
+  while (outputs.values.size() < 7)
+    outputs.values.push_back({.name = "v", .value = std::string(kInlineValueMax - 2, 'x')});
   encoder.add(AttemptFinished{
       .connection = {}, .what = held(1, 1, 1), .end = {}, .outputs = std::make_shared<AttemptOutputs>(outputs)});
   const std::string report = encoder.take_report();
@@ -157,9 +158,9 @@ TEST(WorkerMessage, AReportFilledToItsMarkFitsWhateverCameLast) {
 
 TEST(WorkerMessage, AnEndThatNoMessageCanCarryIsToldWithoutItsOutputs) {
   AttemptOutputs many;
-  while (many.values.size() < 9) many.values.push_back({.name = "v", .value = std::string(kValueMax - 2, 'x')});
+  while (many.values.size() < 9) many.values.push_back({.name = "v", .value = std::string(kInlineValueMax - 2, 'x')});
   AttemptOutputs large;
-  large.values.push_back({.name = "v", .value = std::string(kValueMax - 1, 'x')});
+  large.values.push_back({.name = "v", .value = std::string(kInlineValueMax - 1, 'x')});
   AttemptOutputs entries;
   entries.values.resize(kEntriesMax, {.name = "v", .value = 1, .metric = false});
   for (const AttemptOutputs& outputs : {many, large, entries}) {

@@ -1,0 +1,125 @@
+// DAGs that start one another, and runs that wait for one another: how far the first may go, and how the second is
+// told.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/run/engine_state.h"
+
+namespace chappe {
+namespace {
+
+std::int64_t links_in(const Value& event) {
+  const Value* chain = event.find("chain");
+  const std::int64_t* links = chain == nullptr ? nullptr : chain->as_int();
+  return links == nullptr ? 1 : *links;
+}
+
+std::string named(const LiveRun& run) { return fmt::format("run {} of {}", run.row.id.text(), run.row.dag); }
+
+/// The DAGs whose runs start runs of this one.
+std::vector<std::string> started_by(const Dag& dag) {
+  std::vector<EventSource> sources;
+  for (const TriggerSpec& trigger : dag.triggers) trigger.when.collect(sources);
+  std::vector<std::string> names;
+  for (const EventSource& source : sources) {
+    if (source.kind == EventSource::Kind::kDag) names.push_back(source.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+/// How many runs were started one by the other, by events, until this one was. 0: it was started by no event.
+std::int64_t EngineState::chain_of(const LiveRun& run) {
+  std::int64_t longest = 0;
+  const LiveRun* at = &run;
+  for (std::uint32_t depth = 0; at != nullptr && depth <= kRunDepthMax; ++depth) {
+    for (const Value& event : at->events) longest = std::max(longest, links_in(event));
+    at = at->row.parent.attempt ? find_run(at->row.parent.key.run) : nullptr;
+  }
+  return longest;
+}
+
+/// False, and told to those who listen: DAGs start each other for ever.
+bool EngineState::may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain) {
+  if (chain <= kTriggerChainMax) return true;
+  const auto listeners = consumers.find(source);
+  if (listeners == consumers.end()) return false;
+  for (const auto& [dag, position] : listeners->second) {
+    Deployment& deployment = deployments.at(dag);
+    deployment.row.message = fmt::format(
+        "{} started no run: {} is the last of {} that started one another; do DAGs start "
+        "each other in a circle?",
+        to_text(source), named(run), kTriggerChainMax);
+    save(deployment);
+  }
+  return false;
+}
+
+/// "a, b, a": deployed DAGs whose ends start one another, from `dag` back to it; "": none do.
+/// Cost: O(triggers of deployed DAGs that lead to it).
+std::string EngineState::circle_of(const Dag& dag) const {
+  std::map<std::string, std::string> next;  // By DAG: the one that it starts, on the way to `dag`.
+  std::vector<std::string> to_visit = {dag.name};
+  while (!to_visit.empty()) {
+    const std::string at = std::move(to_visit.back());
+    to_visit.pop_back();
+    const auto deployment = deployments.find(at);
+    if (deployment == deployments.end() || deployment->second.dag == nullptr) continue;
+    for (std::string& name : started_by(*deployment->second.dag)) {
+      if (!next.try_emplace(name, at).second) continue;
+      to_visit.push_back(std::move(name));
+    }
+  }
+  if (!next.contains(dag.name)) return "";
+  std::string told = dag.name;
+  for (std::string at = next.at(dag.name); at != dag.name; at = next.at(at)) told += ", " + at;
+  return told + ", " + dag.name;
+}
+
+/// Why the run is queued: who has the places of its DAG. Where one of them waits, by way of other runs, for a place
+/// that `asking` has: that both will wait for ever.
+std::string EngineState::explain_queued(const LiveRun& queued, const LiveRun& asking) const {
+  std::string told =
+      fmt::format("{} of {} places of {} are taken", running_of(queued.row.dag), queued.dag->max_runs, queued.row.dag);
+  if (const std::string circle = circle_of_runs(queued, asking); !circle.empty()) {
+    told += fmt::format("; {}: they wait for each other, cancel one of them", circle);
+  }
+  return told;
+}
+
+std::uint32_t EngineState::running_of(const std::string& dag) const {
+  const auto running = running_by_dag.find(dag);
+  return running == running_by_dag.end() ? 0 : running->second;
+}
+
+/// Depth first, from a run that waits for a place to those that have one, to those that these wait for.
+/// Cost: O(live runs) a run that is looked at, at most kLookedMax of them.
+std::string EngineState::circle_of_runs(const LiveRun& queued, const LiveRun& asking) const {
+  constexpr std::size_t kLookedMax = 100;
+  struct Step {
+    const LiveRun* queued;
+    std::string path;
+  };
+  std::set<std::string> known;  // DAGs.
+  std::vector<Step> to_visit = {{&queued, ""}};
+  while (!to_visit.empty() && known.size() < kLookedMax) {
+    const Step step = std::move(to_visit.back());
+    to_visit.pop_back();
+    if (!known.insert(step.queued->row.dag).second) continue;
+    for (const auto& [seq, holder] : runs) {
+      if (holder->row.dag != step.queued->row.dag || holder->row.state != RunState::kRunning) continue;
+      if (holder.get() == &asking) return fmt::format("{}that one is held by this run", step.path);
+      for (const auto& [index, started] : holder->started_runs) {
+        const auto child = runs.find(started);
+        if (child == runs.end() || child->second->row.state != RunState::kQueued) continue;
+        to_visit.push_back({child->second.get(), fmt::format("{}one is held by {}, which waits for a place of {}, and ",
+                                                             step.path, named(*holder), child->second->row.dag)});
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace chappe
