@@ -125,12 +125,11 @@ inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};
 inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
 
-inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "exit"};
-inline constexpr Word kHandlersLater[] = {"wait", "late"};
+inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
     {"on_success", "success"}, {"on_failure", "failure"}, {"errors", "failure"}, {"abort", "cancel"},
     {"on_cancel", "cancel"},   {"onExit", "exit"},        {"on_exit", "exit"},   {"finally", "exit"}};
-inline constexpr KeySet kHandlers{"'handlers'", kHandlersKnown, kHandlersLater, kHandlersForeign};
+inline constexpr KeySet kHandlers{"'handlers'", kHandlersKnown, {}, kHandlersForeign};
 
 inline constexpr Word kParamKnown[] = {"type",    "description", "default",    "required",   "secret", "enum",
                                        "minimum", "maximum",     "min_length", "max_length", "pattern"};
@@ -162,10 +161,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "image",        "container",
                                       "executor",     "node_selector",
                                       "volumes",      "service_account",
-                                      "secrets",      "store_credentials"};
-inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight",     "service",
-                                      "latest_only", "depends_on_past", "sidecars", "on_success", "on_failure",
-                                      "on_retry",    "on_skipped",      "on_start", "lineage"};
+                                      "secrets",      "store_credentials",
+                                      "on_start",     "on_retry",
+                                      "on_success",   "on_failure",
+                                      "on_skipped"};
+inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight", "service",
+                                      "latest_only", "depends_on_past", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -193,6 +194,11 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"mutex", "locks"},
                                            {"nodeSelector", "node_selector"},
                                            {"serviceAccountName", "service_account"},
+                                           {"on_success_callback", "on_success"},
+                                           {"on_failure_callback", "on_failure"},
+                                           {"on_retry_callback", "on_retry"},
+                                           {"on_execute_callback", "on_start"},
+                                           {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
@@ -225,7 +231,12 @@ inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "volumes",
                                           "service_account",
                                           "secrets",
-                                          "store_credentials"};
+                                          "store_credentials",
+                                          "on_start",
+                                          "on_retry",
+                                          "on_success",
+                                          "on_failure",
+                                          "on_skipped"};
 inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};

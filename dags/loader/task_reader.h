@@ -92,7 +92,10 @@ class TaskReader {
   const yaml::Node& merged(const yaml::Node& over, const yaml::Node& base);
 
   // Groups of keys.
-  void check_handler(const yaml::Node& node);
+  void check_handler(const yaml::Node& node, std::string_view what);
+  void check_hook(const yaml::Node& node);
+  void attach_hook(Task& task, bool written);
+  void fan_out_hook(Task& task);
   void read_general(Task& task, const yaml::Node& node);
   void read_policies(Task& task, const yaml::Node& node);
   void read_gates(Task& task, const yaml::Node& node);

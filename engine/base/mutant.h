@@ -68,6 +68,7 @@ enum class Mutant : std::uint8_t {
   kForgetsGates,
   kKeepsGates,
   kForgetsHandlers,
+  kForgetsHooks,
   kStoppedRunsGoOn,
   kRetriesOvertakeTheirUpstream,
   kForgetsFailFast,

@@ -30,6 +30,7 @@ bool handles(Handler handler, RunState outcome) {
 /// All tasks but the handlers have ended. Those that this end does not concern are skipped, the others judged by their
 /// rules. Called again after a restart: what has a row by then stays as it is.
 void EngineState::begin_handling(LiveRun& run) {
+  settle_watchers(run);
   run.handling = true;
   if (run.is_cut_short()) return;  // All of them ended, or are on their way to it.
   const RunState outcome = run.outcome();

@@ -132,6 +132,7 @@ void EngineState::begin_wait(LiveRun& run, std::uint32_t index) {
         fmt::format("{} different things outside are waited for already; no more are looked at", looks.size()));
   }
   store_row(run, index, waiting_row(run, index));
+  tell_watchers(run, HookEvent::kWait);
   if (run.task(run.instances->task_of(index)).human) {
     notify(run, Notice::kGate, index,
            fmt::format("{} asks: {} (chappe human)", run.instances->name_of(index), begun.told));
@@ -243,6 +244,7 @@ void EngineState::tell_late(LiveRun& run, std::uint32_t index) {
   Waiting& waiting = run.waiting.at(index);
   waiting.late_at = now.wall;
   store_row(run, index, waiting_row(run, index));
+  tell_watchers(run, HookEvent::kLate);
   audit({"scheduler", ""}, "task.late", fmt::format("run {} {}", run.row.id.text(), run.instances->name_of(index)),
         to_json(ValueMap{{"dag", run.row.dag},
                          {"owner", run.dag->owner},
