@@ -7,6 +7,7 @@
 #include "dags/loader/check_references.h"
 #include "dags/loader/dag_tests.h"
 #include "dags/loader/hooks.h"
+#include "dags/loader/includes.h"
 #include "dags/loader/scalar.h"
 #include "engine/base/text.h"
 
@@ -417,7 +418,8 @@ std::string uri_under_test(std::string_view uri) {
 }
 
 std::string dag_under_test(std::string_view text, const Dag& dag, const DagTest& test, const FixtureFiles& files) {
-  return DagWriter(dag, test, files).write(*yaml::parse(text).root);
+  Complaints ignored(text, "");
+  return DagWriter(dag, test, files).write(*read_sources(ignored, text, "", {}).root);
 }
 
 std::string dag_of_assets(const DagTest& test, const FixtureFiles& files) {

@@ -42,8 +42,9 @@ inline constexpr Word kDagKnown[] = {"name",
                                      "image",
                                      "secrets",
                                      "notify",
+                                     "include",
                                      "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include", "outputs"};
+inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -67,6 +68,10 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"email_on_failure", "notify"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"}};
 inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+
+inline constexpr Word kIncludedKnown[] = {"params",    "env",   "secrets",  "labels", "image",  "defaults",
+                                          "templates", "tasks", "handlers", "notify", "include"};
+inline constexpr KeySet kIncluded{"a file that is included", kIncludedKnown};
 
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};

@@ -113,7 +113,8 @@ class TaskIds {
   void add_as(std::string name, const Node& id, const Node& task) {
     const auto [first, fresh] = seen_.emplace(name, &id);
     if (!fresh) {
-      reader_.complaints().error(id, fmt::format("there are two tasks '{}'; the first is in line {}", name, first->second->place.line));
+      reader_.complaints().error(id, fmt::format("there are two tasks '{}'; the first is in {}", name,
+                                                 reader_.complaints().told(first->second->place, id.place)));
       return;
     }
     const auto of = static_cast<std::uint32_t>(dag_.tasks.size());

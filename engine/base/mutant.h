@@ -68,7 +68,6 @@ enum class Mutant : std::uint8_t {
   kForgetsGates,
   kKeepsGates,
   kForgetsHandlers,
-  kForgetsHooks,
   kStoppedRunsGoOn,
   kRetriesOvertakeTheirUpstream,
   kForgetsFailFast,

@@ -364,7 +364,7 @@ struct Dag {
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
   std::string version;                ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;                 ///< The file's text, kept with the version.
+  std::string source;                 ///< The file's text, with all that it includes; kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

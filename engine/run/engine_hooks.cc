@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -126,7 +125,7 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   if (idle && instance.iteration > 0) return call_hook(run, index, instance.iteration);
   const auto told = news(run, task.hook, task.hook_of, of);
   const bool unheard = told && (idle || instance.iteration != *told);
-  if (unheard && !CHAPPE_MUTANT(kForgetsHooks)) return call_hook(run, index, *told);
+  if (unheard) return call_hook(run, index, *told);
   const TaskState end = run.states[of].state;
   if (!idle || !is_final(end)) return;
   if (end == TaskState::kCancelled && !instance.has_row) {  // As what it belongs to: the run's row says it all.

@@ -88,7 +88,6 @@ const std::vector<PlantedBug> kBugs{
     BUG(ChildrenAreNotJudged, "the end of a task does not start the next", Law::kRunsEnd),
     BUG(StoppedRunsGoOn, "a stopped run starts tasks", Law::kRequests),
     BUG(RetriesOvertakeTheirUpstream, "a retry starts while its upstream is run again", Law::kDependenciesFirst),
-    BUG(ForgetsHooks, "a hook is not called, whatever comes to its task", Law::kForetold, Law::kRunVerdict),
     BUG(ForgetsHandlers, "handlers are skipped, whatever the end", Law::kRunVerdict, Law::kForetold),
     BUG(ForgetsFailFast, "fail_fast does not stop the run", Law::kRunVerdict),
     BUG(RunsEndEarly, "a run ends before its last task", Law::kRunVerdict),
