@@ -260,11 +260,15 @@ class DagWriter {
   /// A shell task in the task's place: the same id, dependencies, condition and outputs, and another thing to do.
   void write_stand_in(std::uint32_t position, const Node& node, Place place) {
     const Task& task = dag_.tasks[position];
+    // What lists its items waits in its place.
+    const Node* foreach = member(node, "foreach");
+    const bool listed = foreach != nullptr && foreach->find("s3_list") != nullptr;
+    const Task& waits = listed ? dag_.tasks[position - 1] : task;
     out_ += '{';
     if (place.listed) text("id", task.id);
     if (!place.handler && task.teardown_of.empty()) {
-      write_depends_on(task);
-      text("trigger_rule", name_of(task.trigger_rule));
+      write_depends_on(waits);
+      text("trigger_rule", name_of(waits.trigger_rule));
     } else if (const Node* depends_on = member(node, "depends_on")) {
       raw("depends_on", *depends_on);
     }
@@ -276,8 +280,8 @@ class DagWriter {
     });
     if (skips) {
       text("when", "false");
-    } else if (!task.when.empty()) {
-      text("when", task.when.text());
+    } else if (!task.when.empty() || !waits.when.empty()) {
+      text("when", task.when.empty() ? waits.when.text() : task.when.text());
     }
     text("run", script(position));
     text("shell", "/bin/sh -eu");

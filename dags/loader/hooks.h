@@ -29,4 +29,7 @@ std::string hook_id(std::string_view task, std::string_view key, std::size_t pos
 /// nullptr: it has none.
 const yaml::Node* find_hooks(const yaml::Node& root, const yaml::Node& task, const HookKey& hook);
 
+/// The task, or the template that it uses, fans out over objects that are listed.
+bool lists_objects(const yaml::Node& root, const yaml::Node& task);
+
 }  // namespace chappe

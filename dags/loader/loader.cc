@@ -49,7 +49,9 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   tasks.know_groups(nodes);
   if (const Node* image = root.find("image")) tasks.know_image(*image);
   if (const Node* secrets = root.find("secrets")) tasks.know_secrets(*secrets);
-  for (std::uint32_t i = 0; i < nodes.size(); ++i) tasks.read(i, *nodes[i], i < list.inits);
+  for (std::uint32_t i = 0; i < nodes.size(); ++i) {
+    list.lists[i] ? tasks.place_listing(i, *nodes[i]) : tasks.read(i, *nodes[i], i < list.inits);
+  }
   tasks.finish_teardowns();
   join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);

@@ -111,6 +111,11 @@ class TaskIds {
   }
 
   void add_as(std::string name, const Node& id, const Node& task) {
+    if (hooked_ && lists_objects(root_, task)) put(name + "_list", id, task, true);
+    put(std::move(name), id, task, false);
+  }
+
+  void put(std::string name, const Node& id, const Node& task, bool lists) {
     const auto [first, fresh] = seen_.emplace(name, &id);
     if (!fresh) {
       reader_.complaints().error(id, fmt::format("there are two tasks '{}'; the first is in {}", name,
@@ -120,7 +125,8 @@ class TaskIds {
     const auto of = static_cast<std::uint32_t>(dag_.tasks.size());
     dag_.tasks.emplace_back().id = std::move(name);
     out_.nodes.push_back(&task);
-    if (!hooked_ || !task.is_map()) return;
+    out_.lists.push_back(lists);
+    if (lists || !hooked_ || !task.is_map()) return;
     hooked_ = false;  // A hook has none.
     for (const HookKey& hook : kHookKeys) {
       if (const Node* node = find_hooks(root_, task, hook)) add_hooks(of, hook, *node);

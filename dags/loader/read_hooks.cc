@@ -14,10 +14,22 @@ std::string hook_id(std::string_view task, std::string_view key, std::size_t pos
   return position == 0 ? fmt::format("{}_{}", task, key) : fmt::format("{}_{}_{}", task, key, position + 1);
 }
 
+namespace {
+
+const Node* member(const Node* map, std::string_view name) {
+  return map != nullptr && map->is_map() ? map->find(name) : nullptr;
+}
+
+}  // namespace
+
+bool lists_objects(const Node& root, const Node& task) {
+  const Node* uses = member(&task, "uses");
+  const Node* body = uses == nullptr ? nullptr : member(root.find("templates"), uses->text);
+  return member(member(&task, "foreach"), "s3_list") != nullptr ||
+         member(member(body, "foreach"), "s3_list") != nullptr;
+}
+
 const Node* find_hooks(const Node& root, const Node& task, const HookKey& hook) {
-  const auto member = [](const Node* map, std::string_view name) {
-    return map != nullptr && map->is_map() ? map->find(name) : nullptr;
-  };
   if (const Node* own = member(&task, hook.key)) return own;
   const Node* uses = member(&task, "uses");
   const Node* body = uses == nullptr ? nullptr : member(root.find("templates"), uses->text);

@@ -208,12 +208,15 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   }
   const Node& own = with_retry_limit(node);
   const Node& all = kind ? with_defaults(own, *kind) : own;
-  if (const Node* foreach = node.find("foreach")) {
-    task.foreach = read_foreach(reader_, names_, index, *foreach);
+  if (const Node* items = node.find("foreach")) {
+    task.foreach = read_foreach(reader_, names_, index, *items);
     names_.enter_task(index, &*task.foreach);
   }
   fan_out_hook(task);
   read_general(task, all);
+  const Node* foreach = node.find("foreach");
+  const Node* listed = foreach == nullptr ? nullptr : foreach->find("s3_list");
+  if (listed != nullptr && !handles && !task.is_hook()) attach_listing(task, *listed);
   if (task.is_hook()) attach_hook(task, node.find("allow_failure") != nullptr);
   read_policies(task, all);
   if (!kind) return;

@@ -30,6 +30,7 @@ std::string told_time(WallTime time) { return to_iso8601(time).substr(0, sizeof 
 
 LookTarget::Kind look_kind(WaitSpec::For what) {
   if (what == WaitSpec::For::kObject) return LookTarget::Kind::kObject;
+  if (what == WaitSpec::For::kObjects) return LookTarget::Kind::kObjects;
   return what == WaitSpec::For::kFile ? LookTarget::Kind::kFile : LookTarget::Kind::kHttp;
 }
 
@@ -41,6 +42,8 @@ std::string told_look(const LookTarget& target) {
       return fmt::format("file '{}'", target.name);
     case LookTarget::Kind::kHttp:
       return fmt::format("{} to answer with {}", target.name, target.status);
+    case LookTarget::Kind::kObjects:
+      return fmt::format("the list of objects '{}'", target.name);
     case LookTarget::Kind::kListing:  // No task waits for one.
       break;
   }
