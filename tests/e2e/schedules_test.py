@@ -175,7 +175,7 @@ class Folder(unittest.TestCase):
         before = {dag["name"]: dag["version"] for dag in self.shown()["items"]}
         self.write("shared/_tasks.yaml", "tasks: [{id: t, run: true, retrys: 1}]")
         complaints = wait_until("the complaint", lambda: self.shown()["complaints"])
-        self.assertIn("shared/_tasks.yaml:1:29: error: unknown key 'retrys'", complaints[0]["text"])
+        self.assertIn("shared/_tasks.yaml:1:28: error: unknown key 'retrys'", complaints[0]["text"])
         self.write("shared/_tasks.yaml", "tasks: [{id: t, noop: true}, {id: more, noop: true}]")
         after = wait_until("another version", lambda: {dag["name"]: dag["version"] for dag in self.shown()["items"]},
                            lambda seen: seen["a"] != before["a"])
@@ -190,7 +190,7 @@ class Folder(unittest.TestCase):
         outside.write_text("tasks: [{id: t, noop: true}]")
         (self.folder / "_link.yaml").symlink_to(outside)
         self.write("a.yaml", "{name: a, include: [_link.yaml, ../_outside.yaml], tasks: [{id: own, noop: true}]}")
-        done = self.cluster.chappe("validate", str(self.folder), code=2)
+        done = self.cluster.chappe("validate", str(self.folder / "a.yaml"), code=2)
         self.assertIn("a.yaml:1:21: error: '_link.yaml' leads out of the folder of the DAG file", done.stderr)
         self.assertIn("a.yaml:1:33: error: 'include' must stay beneath the folder of the DAG file", done.stderr)
 
