@@ -57,8 +57,7 @@ void EngineState::cut_short(LiveRun& run, const std::string& message) {
     row.stop = failed ? Stop::kCutShortFailed : Stop::kCutShort;
     row.message = row.message.empty() ? message : fmt::format("{}; its {} were {}", row.message, what, message);
   });
-  for (std::uint32_t task = 0; task < run.dag->tasks.size(); ++task) {
-    const std::uint32_t index = run.instances->first(task);
+  for (std::uint32_t index = 0; index < run.states.size(); ++index) {
     if (!run.outlives_stop(index)) continue;
     const TaskState state = run.states[index].state;
     if (is_final(state) || holds_attempt(state) || waits_for_run(run, index)) continue;

@@ -121,6 +121,7 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   const InstanceState& instance = run.states[index];
   if (instance.state != TaskState::kNone && !is_final(instance.state)) return;
   const bool idle = instance.state == TaskState::kNone;
+  if (run.is_stopped(hook)) return;  // It has been cut short.
   // It was called, and had not begun when the scheduler ended: what came since is told when it has.
   if (idle && instance.iteration > 0) return call_hook(run, index, instance.iteration);
   const auto told = news(run, task.hook, task.hook_of, of);
