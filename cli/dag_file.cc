@@ -8,6 +8,7 @@
 
 #include "cli/state_dir.h"
 #include "proto/json/json.h"
+#include "scheduler/app/include_file.h"
 
 namespace chappe::cli {
 namespace {
@@ -61,8 +62,7 @@ Result<std::vector<std::string>> find_dag_files(const std::vector<std::string>& 
     const auto first = static_cast<std::ptrdiff_t>(out.size());
     for (auto entry = std::filesystem::recursive_directory_iterator(path, failed);
          !failed && entry != std::filesystem::recursive_directory_iterator(); entry.increment(failed)) {
-      const auto extension = entry->path().extension();
-      if ((extension == ".yaml" || extension == ".yml") && entry->is_regular_file(failed)) out.push_back(entry->path());
+      if (is_dag_file(entry->path()) && entry->is_regular_file(failed)) out.push_back(entry->path());
       if (out.size() > kFilesMax) return fail(ErrorCode::kInvalidInput, path + " holds more than 100,000 DAG files");
     }
     if (failed) return fail(ErrorCode::kInvalidInput, fmt::format("cannot list {}: {}", path, failed.message()));
@@ -77,7 +77,8 @@ Result<std::vector<std::string>> find_dag_files(const std::vector<std::string>& 
 Result<DagFile> load_dag_file(const std::string& file) {
   auto text = read_file(file, kDagFileMax);
   if (!text) return fail(text.error());
-  LoadedDag loaded = load_dag(*text, file);
+  LoadedDag loaded = load_dag(*text, file, include_beside(file));
+  if (loaded.dag != nullptr) text = loaded.dag->source;
   return DagFile{file, *std::move(text), std::move(loaded.dag), std::move(loaded.diagnostics), std::move(loaded.tests)};
 }
 

@@ -18,7 +18,7 @@ inline constexpr std::size_t kDagFileMax = std::size_t{8} << 20;
 
 struct DagFile {
   std::string file;
-  std::string text;
+  std::string text;                     ///< With all that it includes.
   DagPtr dag;                           ///< Null where there are mistakes.
   std::vector<Diagnostic> diagnostics;  ///< Mistakes and warnings.
   std::vector<DagTest> tests;           ///< Its own.

@@ -24,16 +24,17 @@ std::string Diagnostic::text() const {
   return fmt::format("{}:{}:{}: {}: {}", file, line, column, kind, message);
 }
 
-std::string_view Complaints::line(std::uint32_t number) {
-  if (line_starts_.empty()) {
-    line_starts_.push_back(0);
-    for (std::size_t at = text_.find('\n'); at != std::string_view::npos; at = text_.find('\n', at + 1)) {
-      line_starts_.push_back(at + 1);
+std::string_view Complaints::line(yaml::Place place) {
+  File& file = files_[place.file];
+  if (file.line_starts.empty()) {
+    file.line_starts.push_back(0);
+    for (std::size_t at = file.text.find('\n'); at != std::string_view::npos; at = file.text.find('\n', at + 1)) {
+      file.line_starts.push_back(at + 1);
     }
   }
-  if (number == 0 || number > line_starts_.size()) return {};
-  const std::size_t start = line_starts_[number - 1];
-  return text_.substr(start, text_.find('\n', start) - start);
+  if (place.line == 0 || place.line > file.line_starts.size()) return {};
+  const std::size_t start = file.line_starts[place.line - 1];
+  return file.text.substr(start, file.text.find('\n', start) - start);
 }
 
 void Complaints::add(yaml::Place place, std::string message, bool warning) {
@@ -41,8 +42,14 @@ void Complaints::add(yaml::Place place, std::string message, bool warning) {
   if (found_.size() >= kKeptMax) return;
   // Editors count characters, the parser bytes.
   const std::size_t before = place.column == 0 ? 0 : place.column - 1;
-  const auto column = static_cast<std::uint32_t>(characters(line(place.line).substr(0, before)) + 1);
-  found_.insert({std::string(file_), place.line, place.line == 0 ? 0 : column, std::move(message), warning});
+  const auto column = static_cast<std::uint32_t>(characters(line(place).substr(0, before)) + 1);
+  found_.insert(
+      {place.file, {files_[place.file].name, place.line, place.line == 0 ? 0 : column, std::move(message), warning}});
+}
+
+std::string Complaints::told(yaml::Place place, yaml::Place from) const {
+  if (place.file == from.file) return fmt::format("line {}", place.line);
+  return fmt::format("line {} of {}", place.line, files_[place.file].name);
 }
 
 void Complaints::error(const yaml::Node& scalar, std::size_t offset, std::string message) {
@@ -55,7 +62,7 @@ void Complaints::warn(const yaml::Node& scalar, std::size_t offset, std::string 
 
 yaml::Place Complaints::place_in(const yaml::Node& scalar, std::size_t offset) {
   yaml::Place place = scalar.place;
-  const std::string_view first = line(place.line);
+  const std::string_view first = line(place);
   const std::string_view rest = first.substr(std::min<std::size_t>(first.size(), place.column - 1));
   const std::string_view text = scalar.text;
   if (rest.starts_with('|')) {
@@ -64,7 +71,7 @@ yaml::Place Complaints::place_in(const yaml::Node& scalar, std::size_t offset) {
     place.line += 1 + static_cast<std::uint32_t>(
                           std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(begin), '\n'));
     const std::string_view content = text.substr(begin, text.find('\n', begin) - begin);
-    const std::size_t at = line(place.line).find(content);
+    const std::size_t at = line(place).find(content);
     place.column = static_cast<std::uint32_t>((at == std::string_view::npos ? 0 : at) + (offset - begin) + 1);
   } else if (rest.starts_with(text)) {
     place.column += static_cast<std::uint32_t>(offset);
@@ -74,12 +81,14 @@ yaml::Place Complaints::place_in(const yaml::Node& scalar, std::size_t offset) {
   return place;
 }
 
-bool Complaints::Before::operator()(const Diagnostic& a, const Diagnostic& b) const {
-  return std::tie(a.line, a.column, a.warning, a.message) < std::tie(b.line, b.column, b.warning, b.message);
+bool Complaints::Before::operator()(const Found& a, const Found& b) const {
+  return std::tie(a.file, a.what.line, a.what.column, a.what.warning, a.what.message) <
+         std::tie(b.file, b.what.line, b.what.column, b.what.warning, b.what.message);
 }
 
 std::vector<Diagnostic> Complaints::take() {
-  std::vector<Diagnostic> out(found_.begin(), found_.end());
+  std::vector<Diagnostic> out;
+  for (const Found& found : found_) out.push_back(found.what);
   if (out.size() <= kComplaintsMax) return out;
   const std::size_t more = out.size() - kComplaintsMax + 1;
   out.resize(kComplaintsMax);

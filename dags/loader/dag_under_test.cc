@@ -6,6 +6,8 @@
 
 #include "dags/loader/check_references.h"
 #include "dags/loader/dag_tests.h"
+#include "dags/loader/hooks.h"
+#include "dags/loader/includes.h"
 #include "dags/loader/scalar.h"
 #include "engine/base/text.h"
 
@@ -50,6 +52,7 @@ class DagWriter {
   DagWriter(const Dag& dag, const DagTest& test, const FixtureFiles& files) : dag_(dag), test_(test), files_(files) {}
 
   std::string write(const Node& root) {
+    root_ = &root;
     templates_ = root.find("templates");
     for (std::size_t i = 0; i < root.members(); ++i) {
       const std::string& name = root.key(i).text;
@@ -139,8 +142,44 @@ class DagWriter {
   void write_task_of(const std::string& id, const Node& node, Place place) {
     const std::uint32_t task = *dag_.find(id);
     const bool stands_in = std::ranges::find(test_.tasks, task, &TaskFixture::task) != test_.tasks.end();
-    if (!stands_in) return write_task(node);
-    write_stand_in(task, node, place);
+    if (stands_in) {
+      write_stand_in(task, node, place);
+    } else {
+      write_task(node);
+    }
+    if (!node.is_map() || dag_.tasks[task].hooks.empty()) return;
+    out_.pop_back();  // Its brace.
+    write_hooks(task, node);
+    out_ += '}';
+  }
+
+  /// In the task, wherever they stand: each may have a stand-in of its own.
+  void write_hooks(std::uint32_t of, const Node& node) {
+    for (const HookKey& hook : kHookKeys) {
+      const Node* hooks = find_hooks(*root_, node, hook);
+      if (hooks == nullptr) continue;
+      key(out_, hook.key);
+      if (hooks->is_map()) {
+        write_hook(of, hook, *hooks, 0);
+        continue;
+      }
+      out_ += '[';
+      for (std::size_t i = 0; i < hooks->children.size(); ++i) {
+        if (i > 0) out_ += ',';
+        write_hook(of, hook, *hooks->children[i], i);
+      }
+      out_ += ']';
+    }
+  }
+
+  void write_hook(std::uint32_t of, const HookKey& hook, const Node& node, std::size_t position) {
+    const Node* id = node.find("id");
+    write_task_of(id != nullptr ? id->text : hook_id(dag_.tasks[of].id, hook.key, position), node,
+                  {.listed = id != nullptr, .handler = true});
+  }
+
+  static bool is_hook_key(std::string_view name) {
+    return std::any_of(kHookKeys.begin(), kHookKeys.end(), [&](const HookKey& hook) { return hook.key == name; });
   }
 
   void write_task(const Node& node) {
@@ -148,7 +187,7 @@ class DagWriter {
     out_ += '{';
     for (std::size_t i = 0; i < node.members(); ++i) {
       const std::string& name = node.key(i).text;
-      if (is_among(kWhere, name)) continue;
+      if (is_among(kWhere, name) || is_hook_key(name)) continue;
       key(out_, name);
       if (name == "inputs" || name == "outputs") {
         write_artifacts(node.value(i));
@@ -221,11 +260,15 @@ class DagWriter {
   /// A shell task in the task's place: the same id, dependencies, condition and outputs, and another thing to do.
   void write_stand_in(std::uint32_t position, const Node& node, Place place) {
     const Task& task = dag_.tasks[position];
+    // What lists its items waits in its place.
+    const Node* foreach = member(node, "foreach");
+    const bool listed = foreach != nullptr && foreach->find("s3_list") != nullptr;
+    const Task& waits = listed ? dag_.tasks[position - 1] : task;
     out_ += '{';
     if (place.listed) text("id", task.id);
     if (!place.handler && task.teardown_of.empty()) {
-      write_depends_on(task);
-      text("trigger_rule", name_of(task.trigger_rule));
+      write_depends_on(waits);
+      text("trigger_rule", name_of(waits.trigger_rule));
     } else if (const Node* depends_on = member(node, "depends_on")) {
       raw("depends_on", *depends_on);
     }
@@ -237,8 +280,8 @@ class DagWriter {
     });
     if (skips) {
       text("when", "false");
-    } else if (!task.when.empty()) {
-      text("when", task.when.text());
+    } else if (!task.when.empty() || !waits.when.empty()) {
+      text("when", task.when.empty() ? waits.when.text() : task.when.text());
     }
     text("run", script(position));
     text("shell", "/bin/sh -eu");
@@ -247,7 +290,7 @@ class DagWriter {
     out_ += R"({"limit":0})";
     key(out_, "resources");
     out_ += R"({"cpu":"100m","memory":"64Mi","gpu":0})";
-    write_outputs(task);
+    if (!task.is_hook()) write_outputs(task);
     out_ += '}';
   }
 
@@ -359,6 +402,7 @@ class DagWriter {
   const Dag& dag_;
   const DagTest& test_;
   const FixtureFiles& files_;
+  const Node* root_ = nullptr;
   const Node* templates_ = nullptr;
   std::string out_;
 };
@@ -378,7 +422,8 @@ std::string uri_under_test(std::string_view uri) {
 }
 
 std::string dag_under_test(std::string_view text, const Dag& dag, const DagTest& test, const FixtureFiles& files) {
-  return DagWriter(dag, test, files).write(*yaml::parse(text).root);
+  Complaints ignored(text, "");
+  return DagWriter(dag, test, files).write(*read_sources(ignored, text, "", {}).root);
 }
 
 std::string dag_of_assets(const DagTest& test, const FixtureFiles& files) {

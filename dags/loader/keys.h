@@ -19,8 +19,9 @@ inline constexpr Word kDagKnown[] = {
     "env",        "defaults",    "tasks",    "timeout",   "fail_fast",      "max_active_tasks",
     "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
-    "templates",  "triggers",    "image",    "secrets",   "notify",         "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "include", "outputs"};
+    "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
+    "tests"};
+inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -44,6 +45,10 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"email_on_failure", "notify"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"}};
 inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+
+inline constexpr Word kIncludedKnown[] = {"params",    "env",   "secrets",  "labels", "image",  "defaults",
+                                          "templates", "tasks", "handlers", "notify", "include"};
+inline constexpr KeySet kIncluded{"a file that is included", kIncludedKnown};
 
 inline constexpr Word kScheduleKnown[] = {"cron", "every", "at", "timezone", "jitter"};
 inline constexpr Foreign kScheduleForeign[] = {{"interval", "every"}, {"expression", "cron"}, {"date", "at"}};
@@ -104,12 +109,11 @@ inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};
 inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
 
-inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "exit"};
-inline constexpr Word kHandlersLater[] = {"wait", "late"};
+inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
     {"on_success", "success"}, {"on_failure", "failure"}, {"errors", "failure"}, {"abort", "cancel"},
     {"on_cancel", "cancel"},   {"onExit", "exit"},        {"on_exit", "exit"},   {"finally", "exit"}};
-inline constexpr KeySet kHandlers{"'handlers'", kHandlersKnown, kHandlersLater, kHandlersForeign};
+inline constexpr KeySet kHandlers{"'handlers'", kHandlersKnown, {}, kHandlersForeign};
 
 inline constexpr Word kParamKnown[] = {"type",    "description", "default",    "required",   "secret", "enum",
                                        "minimum", "maximum",     "min_length", "max_length", "pattern"};
@@ -141,10 +145,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "image",        "container",
                                       "executor",     "node_selector",
                                       "volumes",      "service_account",
-                                      "secrets",      "store_credentials"};
-inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight",     "service",
-                                      "latest_only", "depends_on_past", "sidecars", "on_success", "on_failure",
-                                      "on_retry",    "on_skipped",      "on_start", "lineage"};
+                                      "secrets",      "store_credentials",
+                                      "on_start",     "on_retry",
+                                      "on_success",   "on_failure",
+                                      "on_skipped"};
+inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight", "service",
+                                      "latest_only", "depends_on_past", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -172,6 +178,11 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"mutex", "locks"},
                                            {"nodeSelector", "node_selector"},
                                            {"serviceAccountName", "service_account"},
+                                           {"on_success_callback", "on_success"},
+                                           {"on_failure_callback", "on_failure"},
+                                           {"on_retry_callback", "on_retry"},
+                                           {"on_execute_callback", "on_start"},
+                                           {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
@@ -204,7 +215,12 @@ inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "volumes",
                                           "service_account",
                                           "secrets",
-                                          "store_credentials"};
+                                          "store_credentials",
+                                          "on_start",
+                                          "on_retry",
+                                          "on_success",
+                                          "on_failure",
+                                          "on_skipped"};
 inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
@@ -239,10 +255,15 @@ inline constexpr KeySet kState{"a state", kStateKnown, {}, kStateForeign};
 inline constexpr Word kValueKnown[] = {"file", "json", "path", "default"};
 inline constexpr KeySet kValue{"an output value", kValueKnown};
 
-inline constexpr Word kForEachKnown[] = {"items",        "matrix",    "sequence", "as",         "key",
-                                         "max_parallel", "max_items", "on_empty", "min_success"};
-inline constexpr Word kForEachLater[] = {"s3_list", "depth_first"};
-inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater};
+inline constexpr Word kForEachKnown[] = {"items", "matrix",       "sequence",  "s3_list",  "as",
+                                         "key",   "max_parallel", "max_items", "on_empty", "min_success"};
+inline constexpr Word kForEachLater[] = {"depth_first"};
+inline constexpr Foreign kForEachForeign[] = {{"s3", "s3_list"},
+                                              {"prefix", "s3_list"},
+                                              {"with_items", "items"},
+                                              {"in", "items"},
+                                              {"max_concurrent", "max_parallel"}};
+inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater, kForEachForeign};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 

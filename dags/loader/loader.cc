@@ -6,6 +6,7 @@
 #include "dags/loader/canonical.h"
 #include "dags/loader/check_references.h"
 #include "dags/loader/complaints.h"
+#include "dags/loader/includes.h"
 #include "dags/loader/keys.h"
 #include "dags/loader/names.h"
 #include "dags/loader/read_dag.h"
@@ -29,8 +30,9 @@ const Node* read_defaults(Reader& reader, const Node& root) {
 }
 
 /// In an order in which each part knows what it may name: parameters, environment, tasks, what tasks say of others.
-void read(Complaints& complaints, yaml::Tree& tree, Dag& dag, std::vector<DagTest>& tests) {
-  const Node& root = *tree.root;
+void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<DagTest>& tests) {
+  const Node& root = *sources.root;
+  yaml::Tree& tree = sources.trees.front();
   Reader reader(complaints);
   if (!reader.check_keys(root, keys::kDag)) return;
   read_general(reader, root, dag);
@@ -47,7 +49,9 @@ void read(Complaints& complaints, yaml::Tree& tree, Dag& dag, std::vector<DagTes
   tasks.know_groups(nodes);
   if (const Node* image = root.find("image")) tasks.know_image(*image);
   if (const Node* secrets = root.find("secrets")) tasks.know_secrets(*secrets);
-  for (std::uint32_t i = 0; i < nodes.size(); ++i) tasks.read(i, *nodes[i], i < list.inits);
+  for (std::uint32_t i = 0; i < nodes.size(); ++i) {
+    list.lists[i] ? tasks.place_listing(i, *nodes[i]) : tasks.read(i, *nodes[i], i < list.inits);
+  }
   tasks.finish_teardowns();
   join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);
@@ -67,32 +71,33 @@ void check_size(Complaints& complaints, const Dag& dag) {
 
 }  // namespace
 
-LoadedDag load_dag(std::string_view text, std::string_view file) {
+LoadedDag load_dag(std::string_view text, std::string_view file, const ReadInclude& read_include) {
   Complaints complaints(text, file);
-  yaml::Tree tree = yaml::parse(text);
-  for (yaml::Problem& problem : tree.problems) complaints.error(problem.place, std::move(problem.message));
+  DagSources sources = read_sources(complaints, text, file, read_include);
   auto dag = std::make_shared<Dag>();
   std::vector<DagTest> tests;
-  if (tree.root == nullptr || tree.root->is_null()) {
+  if (sources.root == nullptr || sources.root->is_null()) {
     if (!complaints.failed()) complaints.error(yaml::Place{}, "the file is empty; a DAG needs 'name' and 'tasks'");
   } else {
-    read(complaints, tree, *dag, tests);
+    read(complaints, sources, *dag, tests);
     check_size(complaints, *dag);
   }
-  if (complaints.failed()) return {nullptr, complaints.take(), {}};
-  dag->version = to_hex(sha256(canonical_json(*tree.root)));
-  dag->source = text;
-  return {std::move(dag), complaints.take(), std::move(tests)};
+  if (complaints.failed()) return {nullptr, complaints.take(), {}, std::move(sources.included)};
+  dag->version = to_hex(sha256(canonical_json(*sources.root)));
+  dag->source = sources.bundle();
+  return {std::move(dag), complaints.take(), std::move(tests), std::move(sources.included)};
 }
 
 std::vector<DagPart> dag_parts(std::string_view text) {
   std::vector<DagPart> out;
-  const yaml::Tree tree = yaml::parse(text);
-  if (tree.root == nullptr || !tree.root->is_map()) return out;
-  for (std::size_t i = 0; i < tree.root->members(); ++i) {
-    const Node& value = tree.root->value(i);
-    if (tree.root->key(i).text != "tasks") {
-      out.push_back({tree.root->key(i).text, canonical_json(value)});
+  Complaints ignored(text, "");
+  const DagSources sources = read_sources(ignored, text, "", {});
+  const Node* root = sources.root;
+  if (root == nullptr || !root->is_map()) return out;
+  for (std::size_t i = 0; i < root->members(); ++i) {
+    const Node& value = root->value(i);
+    if (root->key(i).text != "tasks") {
+      out.push_back({root->key(i).text, canonical_json(value)});
     } else if (value.is_map()) {
       for (std::size_t k = 0; k < value.members(); ++k) {
         out.push_back({"task " + value.key(k).text, canonical_json(value.value(k))});

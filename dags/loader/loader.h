@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,14 +28,20 @@ struct Diagnostic {
   std::string text() const;
 };
 
+/// The text of a file that a DAG file includes. `path`: relative to the DAG file's folder, and beneath it; links are
+/// the reader's to check. Errors: with a message for people.
+using ReadInclude = std::function<Result<std::string>(const std::string& path)>;
+
 struct LoadedDag {
   DagPtr dag;                           ///< Null where there is any error.
   std::vector<Diagnostic> diagnostics;  ///< All of them, in the order of the file; at most 100.
   std::vector<DagTest> tests;           ///< The file's own.
+  std::vector<std::string> included;    ///< Paths of the files that it includes, also of those that cannot be read.
 };
 
-/// Loads one DAG. `file` names it in the diagnostics. Cost: linear; 10,000 tasks in well under half a second.
-LoadedDag load_dag(std::string_view text, std::string_view file);
+/// Loads one DAG: the text of a file, or what Dag::source holds of one that includes others. `file` names it in the
+/// diagnostics. Cost: linear; 10,000 tasks in well under half a second.
+LoadedDag load_dag(std::string_view text, std::string_view file, const ReadInclude& read = {});
 
 /// Who is told of DAGs that do not say: `notify: [...]`, as in a DAG file. `owner` stands for the owner of each DAG.
 /// Errors: kInvalidInput: one diagnostic a line.

@@ -137,6 +137,7 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
     return fmt::format("'{}' is known in the 'until' of a loop only{}", root,
                        root == "outputs" ? "; elsewhere it is tasks.ID.outputs" : "");
   }
+  if (root == "task") return problem_of_hooked(reference, site);
   if (root == "secrets") {
     return "a secret has no value here: the task finds it in its environment, under the name that it has in 'secrets'";
   }
@@ -178,10 +179,35 @@ std::string Names::problem_of_run(const Reference& reference) const {
     const bool handles = task_ < dag_.tasks.size() && dag_.tasks[task_].handler != Handler::kNone;
     return handles ? "" : fmt::format("'run.{}' is known to handlers of the run's end only", reference.path[1]);
   }
+  if (reference.path[1] == "waiting_tasks" || reference.path[1] == "late_tasks") {
+    const bool watches = task_ < dag_.tasks.size() && dag_.tasks[task_].hook >= HookEvent::kWait;
+    return watches ? "" : fmt::format("'run.{}' is known to the handlers 'wait' and 'late' only", reference.path[1]);
+  }
   if (std::find(names.begin(), names.end(), reference.path[1]) != names.end()) return "";
   const std::string near = Reader::suggestion(reference.path[1], names);
   return fmt::format("'run' has no '{}'{}", reference.path[1],
                      near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near);
+}
+
+std::string Names::problem_of_hooked(const Reference& reference, const Site& site) const {
+  if (site.where == site::kRun.where) {
+    return fmt::format("'{0}' is not known in 'run'; pass it through env: {{{1}: \"${{{{ {0} }}}}\"}}",
+                       dotted(reference), variable_for(reference));
+  }
+  const bool hears = task_ < dag_.tasks.size() && dag_.tasks[task_].is_hook() && site.instance;
+  const bool watches = hears && dag_.tasks[task_].hook >= HookEvent::kWait;
+  if (!hears || watches) return "'task' is known to hooks of tasks only: on_failure and the like";
+  if (reference.path.size() < 2) return "";
+  const std::vector<std::string> names = {"id", "name", "status", "attempt", "reason", "exit_code", "message"};
+  if (std::find(names.begin(), names.end(), reference.path[1]) == names.end()) {
+    const std::string near = Reader::suggestion(reference.path[1], names);
+    return fmt::format("'task' has no '{}'{}", reference.path[1],
+                       near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near);
+  }
+  const bool always = names[0] == reference.path[1] || names[1] == reference.path[1] || names[2] == reference.path[1] ||
+                      names[3] == reference.path[1];
+  if (always || reference.guarded) return "";
+  return fmt::format("there may be no '{0}'; write '{0} ?? ...' for that case", dotted(reference));
 }
 
 std::string Names::problem_of_item(const Reference& reference, const Site& site) const {

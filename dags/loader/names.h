@@ -96,6 +96,7 @@ class Names {
   std::string problem_of_param(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_run(const expr::Reference& reference) const;
   std::string problem_of_env(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_hooked(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_item(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_state(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_unknown(const expr::Reference& reference) const;

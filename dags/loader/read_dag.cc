@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "dags/loader/hooks.h"
 #include "dags/loader/keys.h"
 
 namespace chappe {
@@ -59,9 +60,11 @@ namespace {
 /// Collects tasks, from `tasks` and `handlers`.
 class TaskIds {
  public:
-  TaskIds(Reader& reader, Dag& dag, TaskList& out) : reader_(reader), dag_(dag), out_(out) {}
+  TaskIds(Reader& reader, const Node& root, Dag& dag, TaskList& out)
+      : reader_(reader), root_(root), dag_(dag), out_(out) {}
 
   void read_tasks(const Node& tasks) {
+    hooked_ = true;
     for (std::size_t i = 0; tasks.is_map() && i < tasks.members(); ++i) {
       add(tasks.key(i), tasks.value(i));
       if (const Node* id = tasks.value(i).find("id")) {
@@ -69,10 +72,11 @@ class TaskIds {
       }
     }
     for (std::size_t i = 0; tasks.is_list() && i < tasks.children.size(); ++i) add_item(*tasks.children[i]);
+    hooked_ = false;
   }
 
   /// One task, which may do without an id, or a list of tasks.
-  void read_handler(const Node* handlers, std::string_view event, Handler handler) {
+  void read_handler(const Node* handlers, std::string_view event, Handler handler, HookEvent hook = HookEvent::kNone) {
     const Node* node = handlers == nullptr ? nullptr : handlers->find(event);
     if (node == nullptr) return;
     const std::size_t before = dag_.tasks.size();
@@ -86,7 +90,11 @@ class TaskIds {
     } else {
       add_as(fmt::format("on_{}", event), *node, *node);
     }
-    for (std::size_t i = before; i < dag_.tasks.size(); ++i) dag_.tasks[i].handler = handler;
+    for (auto i = static_cast<std::uint32_t>(before); i < dag_.tasks.size(); ++i) {
+      dag_.tasks[i].handler = handler;
+      dag_.tasks[i].hook = hook;
+      if (hook != HookEvent::kNone) dag_.watchers.push_back(i);
+    }
   }
 
  private:
@@ -104,19 +112,53 @@ class TaskIds {
   }
 
   void add_as(std::string name, const Node& id, const Node& task) {
+    if (hooked_ && lists_objects(root_, task)) put(name + "_list", id, task, true);
+    put(std::move(name), id, task, false);
+  }
+
+  void put(std::string name, const Node& id, const Node& task, bool lists) {
     const auto [first, fresh] = seen_.emplace(name, &id);
     if (!fresh) {
-      reader_.complaints().error(
-          id, fmt::format("there are two tasks '{}'; the first is in line {}", name, first->second->place.line));
+      reader_.complaints().error(id, fmt::format("there are two tasks '{}'; the first is in {}", name,
+                                                 reader_.complaints().told(first->second->place, id.place)));
       return;
     }
+    const auto of = static_cast<std::uint32_t>(dag_.tasks.size());
     dag_.tasks.emplace_back().id = std::move(name);
     out_.nodes.push_back(&task);
+    out_.lists.push_back(lists);
+    if (lists || !hooked_ || !task.is_map()) return;
+    hooked_ = false;  // A hook has none.
+    for (const HookKey& hook : kHookKeys) {
+      if (const Node* node = find_hooks(root_, task, hook)) add_hooks(of, hook, *node);
+    }
+    hooked_ = true;
+  }
+
+  void add_hooks(std::uint32_t of, const HookKey& hook, const Node& node) {
+    if (node.is_scalar()) {
+      return reader_.complaints().error(
+          node, fmt::format("'{}' is a task, such as {{run: ./tell.sh}}, not {}", hook.key, Reader::shown(node)));
+    }
+    const std::size_t count = node.is_list() ? node.children.size() : 1;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Node& item = node.is_list() ? *node.children[i] : node;
+      const Node* id = item.find("id");
+      const auto at = static_cast<std::uint32_t>(dag_.tasks.size());
+      id != nullptr ? add(*id, item) : add_as(hook_id(dag_.tasks[of].id, hook.key, i), item, item);
+      if (dag_.tasks.size() == at) continue;
+      dag_.tasks[at].hook = hook.event;
+      dag_.tasks[at].hook_of = of;
+      dag_.tasks[of].hooks.push_back(at);
+      dag_.hooks.push_back(at);
+    }
   }
 
   Reader& reader_;
+  const Node& root_;
   Dag& dag_;
   TaskList& out_;
+  bool hooked_ = false;  ///< Tasks that are read may have hooks.
   std::unordered_map<std::string, const Node*> seen_;
 };
 
@@ -132,10 +174,12 @@ TaskList read_task_ids(Reader& reader, const Node& root, Dag& dag) {
   }
   const Node* handlers = root.find("handlers");
   if (handlers != nullptr && !reader.check_keys(*handlers, keys::kHandlers)) handlers = nullptr;
-  TaskIds ids(reader, dag, out);
+  TaskIds ids(reader, root, dag, out);
   ids.read_handler(handlers, "init", Handler::kNone);
   out.inits = static_cast<std::uint32_t>(dag.tasks.size());
   ids.read_tasks(*tasks);
+  ids.read_handler(handlers, "wait", Handler::kNone, HookEvent::kWait);
+  ids.read_handler(handlers, "late", Handler::kNone, HookEvent::kLate);
   const std::size_t others = dag.tasks.size();
   ids.read_handler(handlers, "success", Handler::kSuccess);
   ids.read_handler(handlers, "failure", Handler::kFailure);
@@ -152,7 +196,7 @@ TaskList read_task_ids(Reader& reader, const Node& root, Dag& dag) {
 void join_handlers(const TaskList& list, Dag& dag) {
   for (std::uint32_t i = 0; i < dag.tasks.size(); ++i) {
     Task& task = dag.tasks[i];
-    if (task.handler == Handler::kNone && i >= list.inits && task.depends_on.empty()) {
+    if (task.handler == Handler::kNone && i >= list.inits && task.depends_on.empty() && !task.is_hook()) {
       for (std::uint32_t init = 0; init < list.inits; ++init) task.depends_on.push_back({.task = init});
     }
     if (task.handler != Handler::kExit) continue;

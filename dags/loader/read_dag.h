@@ -21,6 +21,7 @@ std::vector<ParamSpec> read_params(Reader& reader, const yaml::Node& node, std::
 
 struct TaskList {
   std::vector<const yaml::Node*> nodes;  ///< In step with dag.tasks.
+  std::vector<bool> lists;               ///< In step: it lists the objects that the next one fans out over.
   std::uint32_t inits = 0;               ///< So many of the first ones are `handlers: {init: ...}`.
 };
 /// Fills dag.tasks with ids, from the list or the map form, and indexes them; `init` comes first, other handlers last.

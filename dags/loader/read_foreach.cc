@@ -46,13 +46,15 @@ class ForEachReader {
     const Node* items = node.find("items");
     const Node* matrix = node.find("matrix");
     const Node* sequence = node.find("sequence");
-    if ((items != nullptr) + (matrix != nullptr) + (sequence != nullptr) != 1) {
-      reader_.complaints().error(node, "'foreach' needs exactly one of 'items', 'matrix' and 'sequence'");
+    const Node* listed = node.find("s3_list");
+    if ((items != nullptr) + (matrix != nullptr) + (sequence != nullptr) + (listed != nullptr) != 1) {
+      reader_.complaints().error(node, "'foreach' needs exactly one of 'items', 'matrix', 'sequence' and 's3_list'");
       return out_;
     }
     if (items != nullptr) read_items(*items);
     if (matrix != nullptr) read_matrix(*matrix);
     if (sequence != nullptr) read_sequence(*sequence);
+    if (listed != nullptr) out_.late = true;  // Its items are what another task leaves.
     if (const Node* as = node.find("as")) read_as(*as);
     read_bounds(node);
     if (const Node* key = node.find("key")) read_key(*key, items, sequence != nullptr);

@@ -17,6 +17,7 @@ using yaml::Node;
 
 void TaskReader::know_groups(const std::vector<const Node*>& tasks) {
   for (std::uint32_t i = 0; i < tasks.size(); ++i) {
+    if (dag_.tasks[i].is_hook()) continue;
     const Node* group = tasks[i]->find("group");
     if (group == nullptr && defaults_ != nullptr) group = defaults_->find("group");
     if (group != nullptr && group->is_scalar() && !group->text.empty()) groups_[group->text].push_back(i);
@@ -92,7 +93,8 @@ void TaskReader::finish_teardowns() {
       const auto& edges = task.depends_on;
       const bool known =
           std::any_of(edges.begin(), edges.end(), [&](const Dependency& edge) { return edge.task == i; });
-      if (within[i] && !below[i] && !known && dag_.tasks[i].teardown_of.empty()) task.depends_on.push_back({.task = i});
+      if (within[i] && !below[i] && !known && dag_.tasks[i].teardown_of.empty() && !dag_.tasks[i].is_hook())
+        task.depends_on.push_back({.task = i});
     }
   }
 }

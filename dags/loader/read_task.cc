@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "dags/loader/hooks.h"
 #include "dags/loader/keys.h"
 #include "dags/loader/policies.h"
 #include "dags/loader/task_reader.h"
@@ -53,6 +54,8 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"node_selector", kScript | kCommand},
     {"volumes", kScript | kCommand},
     {"service_account", kScript | kCommand},
+    {"on_start", kScript | kCommand | kNoop},
+    {"on_retry", kScript | kCommand | kNoop},
 };
 
 namespace {
@@ -174,11 +177,13 @@ const Node& TaskReader::with_defaults(const Node& node, Kind kind) {
 }
 
 /// Where it stands says when it runs.
-void TaskReader::check_handler(const Node& node) {
-  for (const std::string_view key : {"depends_on", "trigger_rule", "foreach"}) {
-    for (std::size_t i = 0; i < node.members(); ++i) {
-      if (node.key(i).text == key) complaints_.error(node.key(i), fmt::format("a handler takes no '{}'", key));
-    }
+void TaskReader::check_handler(const Node& node, std::string_view what) {
+  for (std::size_t i = 0; i < node.members(); ++i) {
+    const std::string& key = node.key(i).text;
+    const bool placed = key == "depends_on" || key == "trigger_rule" || key == "foreach";
+    const bool hooked =
+        std::any_of(kHookKeys.begin(), kHookKeys.end(), [&](const auto& each) { return each.key == key; });
+    if (placed || hooked) complaints_.error(node.key(i), fmt::format("a {} takes no '{}'", what, key));
   }
 }
 
@@ -189,7 +194,10 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   names_.enter_task(index, nullptr);
   const std::size_t errors = complaints_.errors();
   if (!reader_.check_keys(node, keys::kTask)) return;
-  if (init || task.handler != Handler::kNone) check_handler(node);
+  const bool watches = task.hook == HookEvent::kWait || task.hook == HookEvent::kLate;
+  const bool handles = init || task.handler != Handler::kNone || watches;
+  if (handles || task.is_hook()) check_handler(node, handles ? "handler" : "hook");
+  if (task.is_hook()) check_hook(node);
   const auto kind = kind_of(node, complaints_.errors() == errors);
   for (std::size_t i = 0; kind && i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
@@ -200,11 +208,16 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   }
   const Node& own = with_retry_limit(node);
   const Node& all = kind ? with_defaults(own, *kind) : own;
-  if (const Node* foreach = node.find("foreach")) {
-    task.foreach = read_foreach(reader_, names_, index, *foreach);
+  if (const Node* items = node.find("foreach")) {
+    task.foreach = read_foreach(reader_, names_, index, *items);
     names_.enter_task(index, &*task.foreach);
   }
+  fan_out_hook(task);
   read_general(task, all);
+  const Node* foreach = node.find("foreach");
+  const Node* listed = foreach == nullptr ? nullptr : foreach->find("s3_list");
+  if (listed != nullptr && !handles && !task.is_hook()) attach_listing(task, *listed);
+  if (task.is_hook()) attach_hook(task, node.find("allow_failure") != nullptr);
   read_policies(task, all);
   if (!kind) return;
   task.kind = *kind == kNoop      ? TaskKind::kNoop
@@ -225,7 +238,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
   if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
-    read_cache(task, *cache, node.find("cache") != nullptr, init || task.handler != Handler::kNone);
+    read_cache(task, *cache, node.find("cache") != nullptr, handles || task.is_hook());
   }
   if (const Node* state = all.find("state")) check_states(task, work, *state);
   const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
@@ -325,7 +338,12 @@ void TaskReader::depend_on(Task& task, Dependency dependency, const Node* writte
 }
 
 std::optional<std::uint32_t> TaskReader::find_task(const Node& node, std::size_t offset, const std::string& id) {
-  if (const auto found = dag_.find(id)) return found;
+  const auto found = dag_.find(id);
+  if (found && !dag_.tasks[*found].is_hook()) return found;
+  if (found) {
+    complaints_.error(node, offset, fmt::format("'{}' is a hook: nothing can wait for it", id));
+    return std::nullopt;
+  }
   // Each suggestion looks at all tasks: with thousands of mistakes the first few must do.
   constexpr std::uint32_t kSuggestionsMax = 20;
   std::string near;

@@ -10,6 +10,7 @@
 #include "dags/loader/check_references.h"
 #include "dags/loader/keys.h"
 #include "dags/loader/names.h"
+#include "engine/model/waits.h"
 
 namespace chappe {
 namespace {
@@ -132,6 +133,10 @@ class TestsReader {
   void read_task_fixture(DagTest& test, const Node& name, const Node& node) {
     const auto task = task_named(name);
     if (!task || !reader_.check_keys(node, keys::kTaskFixture)) return;
+    if (const auto& wait = dag_.tasks[*task].wait; wait != nullptr && wait->what == WaitSpec::For::kObjects) {
+      return complaints_.error(
+          name, fmt::format("'{}' lists the test's own store: give what it finds as 'assets'", name.text));
+    }
     TaskFixture fixture{.name = name.text, .task = *task, .values = {}, .artifacts = {}};
     if (const Node* state = node.find("state")) {
       const std::vector<std::string> ends = names_of(std::span(kEnds).first(3));

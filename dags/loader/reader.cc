@@ -12,18 +12,18 @@ namespace {
 
 using yaml::Node;
 
-/// What is wrong with a path; "" for nothing.
-std::string_view path_problem(std::string_view path) {
+/// What is wrong with a path beneath a folder; "" for nothing.
+std::string path_problem(std::string_view path, std::string_view folder) {
   constexpr std::size_t kPathMax = 1024;
   if (path.empty()) return "must not be empty";
   if (path.size() > kPathMax) return "is longer than 1024 bytes";
   if (path.find("${{") != std::string_view::npos) return "is taken as it is: expressions are not evaluated in paths";
-  if (path.front() == '/') return "must be relative to the work directory";
+  if (path.front() == '/') return fmt::format("must be relative to {}", folder);
   if (path.find_first_of("\n\r") != std::string_view::npos) return "must be one line";
   for (std::size_t at = 0; at <= path.size();) {
     const std::size_t end = std::min(path.find('/', at), path.size());
     const std::string_view component = path.substr(at, end - at);
-    if (component == "..") return "must stay beneath the work directory: '..' is not allowed";
+    if (component == "..") return fmt::format("must stay beneath {}: '..' is not allowed", folder);
     if (component == "." || component.empty()) return "must be written without '.', '//' and a final '/'";
     at = end + 1;
   }
@@ -155,10 +155,10 @@ void Reader::take_identifier(const Node& map, std::string_view key, std::string&
   if (auto found = identifier(*node, key)) into = std::move(*found);
 }
 
-std::optional<std::string> Reader::path(const Node& node, std::string_view what) {
+std::optional<std::string> Reader::path(const Node& node, std::string_view what, std::string_view folder) {
   auto found = text(node, what);
   if (!found) return found;
-  const std::string_view problem = path_problem(*found);
+  const std::string problem = path_problem(*found, folder);
   if (problem.empty()) return found;
   complaints_.error(node, fmt::format("'{}' {}: {}", what, problem, shown(node)));
   return std::nullopt;

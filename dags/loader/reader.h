@@ -43,8 +43,9 @@ class Reader {
   std::optional<bool> boolean(const yaml::Node& node, std::string_view what);
   std::optional<Duration> duration(const yaml::Node& node, std::string_view what);  ///< Above zero.
   std::optional<Duration> duration_or_zero(const yaml::Node& node, std::string_view what);
-  /// A path in the work directory: relative, beneath it, without `.` and `..`.
-  std::optional<std::string> path(const yaml::Node& node, std::string_view what);
+  /// A path in a folder: relative, beneath it, without `.` and `..`.
+  std::optional<std::string> path(const yaml::Node& node, std::string_view what,
+                                  std::string_view folder = "the work directory");
   /// One of `names`: its position.
   std::optional<std::size_t> choice(const yaml::Node& node, std::string_view what, std::span<const std::string> names);
   std::optional<Value> value(const yaml::Node& node);

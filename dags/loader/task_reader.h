@@ -63,6 +63,9 @@ class TaskReader {
   /// Fills dag.tasks[index] from `node`. `init`: it stands in `handlers`, as do those that have a Task::handler.
   void read(std::uint32_t index, const yaml::Node& node, bool init);
 
+  /// dag.tasks[index] lists what the next one fans out over, which fills it when it is read.
+  void place_listing(std::uint32_t index, const yaml::Node& node);
+
   const std::vector<SourceMention>& sources() const { return sources_; }
   /// By task: the place to complain of it.
   const std::vector<const yaml::Node*>& nodes() const { return nodes_; }
@@ -92,7 +95,11 @@ class TaskReader {
   const yaml::Node& merged(const yaml::Node& over, const yaml::Node& base);
 
   // Groups of keys.
-  void check_handler(const yaml::Node& node);
+  void check_handler(const yaml::Node& node, std::string_view what);
+  void check_hook(const yaml::Node& node);
+  void attach_hook(Task& task, bool written);
+  void fan_out_hook(Task& task);
+  void attach_listing(Task& task, const yaml::Node& listed);
   void read_general(Task& task, const yaml::Node& node);
   void read_policies(Task& task, const yaml::Node& node);
   void read_gates(Task& task, const yaml::Node& node);

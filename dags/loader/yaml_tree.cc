@@ -237,6 +237,11 @@ bool Node::is_null() const {
   return is_scalar() && plain && (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL");
 }
 
+void Tree::belong_to(std::uint16_t file) {
+  for (Node& node : nodes_) node.place.file = file;
+  for (Problem& problem : problems) problem.place.file = file;
+}
+
 const Node* Node::find(std::string_view name) const {
   if (!is_map()) return nullptr;
   for (std::size_t i = 0; i < members(); ++i) {

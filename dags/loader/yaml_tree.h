@@ -24,6 +24,7 @@ inline constexpr std::size_t kAliasNodesMax = 100'000;  ///< Nodes that aliases 
 struct Place {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  std::uint16_t file = 0;  ///< Of a DAG of several files; 0: the DAG file itself.
 };
 
 struct Node {
@@ -59,6 +60,8 @@ class Tree {
 
   Node& make(Node node) { return nodes_.emplace_back(std::move(node)); }
   std::size_t size() const { return nodes_.size(); }
+  /// All places in it are in this file.
+  void belong_to(std::uint16_t file);
 
  private:
   std::deque<Node> nodes_;

@@ -158,6 +158,8 @@ Result<std::vector<bool>> left_out(const Dag& dag, const std::vector<std::string
     return fail(ErrorCode::kInvalidInput, fmt::format("DAG {} has no task '{}'{}", dag.name, name,
                                                       near ? fmt::format("; did you mean '{}'?", *near) : ""));
   }
+  for (const std::uint32_t hook : dag.hooks) out[hook] = out[dag.tasks[hook].hook_of];
+  for (const std::uint32_t watcher : dag.watchers) out[watcher] = false;
   for (std::size_t i = 0; i < dag.tasks.size() - dag.handlers; ++i) {
     if (out[i]) continue;
     const std::string missing = missing_input(dag, dag.tasks[i], out);

@@ -300,6 +300,9 @@ struct Task {
   std::string group;
   TaskKind kind = TaskKind::kNoop;
   Handler handler = Handler::kNone;
+  HookEvent hook = HookEvent::kNone;
+  std::uint32_t hook_of = 0;  ///< Whose hook it is; not of kWait and kLate. It has an instance for each of that one's.
+  std::vector<std::uint32_t> hooks;    ///< Those that belong to it.
   std::vector<Dependency> depends_on;  ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
   expr::Expression when;  ///< Empty: always.
@@ -327,6 +330,7 @@ struct Task {
   Whereabouts where;
   std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
   bool any_executor = true;            ///< It names none: the scheduler's default counts.
+  bool is_hook() const { return hook != HookEvent::kNone; }
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
 };
@@ -350,7 +354,9 @@ struct Dag {
                                                             ///< `params` and `run`. Part of every WorkSpec::env.
   std::vector<Task> tasks;                                  ///< At least one; free of cycles. Handlers come last.
   std::uint32_t handlers = 0;                               ///< So many tasks are handlers, each with one instance.
-  std::optional<Duration> timeout;                          ///< Of a whole run.
+  std::vector<std::uint32_t> hooks;                         ///< All tasks that are some task's hooks.
+  std::vector<std::uint32_t> watchers;  ///< Hooks of the run: kWait and kLate. Each has one instance.
+  std::optional<Duration> timeout;      ///< Of a whole run.
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
   std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
@@ -361,7 +367,7 @@ struct Dag {
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
   bool says_notify = false;  ///< It has the key, though it may name nobody: the scheduler's default is not its.
   std::string version;       ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
-  std::string source;        ///< The file's text, kept with the version.
+  std::string source;        ///< The file's text, with all that it includes; kept with the version.
 
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).

@@ -123,6 +123,19 @@ Duration backoff_after(std::uint32_t tries, const Backoff& backoff, double chanc
 /// Which end of a run a task of its `handlers` waits for. kExit: any; after the others.
 enum class Handler : std::uint8_t { kNone, kSuccess, kFailure, kCancel, kExit };
 
+/// When a hook has its turn: whenever this comes to the task that it belongs to. The first two may come again and
+/// again; kWait and kLate belong to the run, and come to any of its tasks.
+enum class HookEvent : std::uint8_t {
+  kNone,     ///< The task is no hook.
+  kStart,    ///< An attempt has started.
+  kRetry,    ///< An attempt has failed, and there will be another one.
+  kSuccess,  ///< It has ended so, as have the next two.
+  kFailure,
+  kSkipped,
+  kWait,  ///< It waits for a time, for data or for a person.
+  kLate,  ///< It waits for longer than it should.
+};
+
 enum class FailFast : std::uint8_t {
   kOff,     ///< Siblings go on: batch wants the most finished work to resume from.
   kFinish,  ///< Nothing new starts after a failure; what runs may finish.

@@ -26,6 +26,8 @@ std::vector<std::string> output_names(const WaitSpec& spec) {
       return {"path", "size", "modified_at"};
     case WaitSpec::For::kHttp:
       return {"url", "status", "etag"};
+    case WaitSpec::For::kObjects:
+      return {"objects"};
   }
   return {};
 }

@@ -35,6 +35,7 @@ struct WaitSpec {
     kObject,    ///< An object of the store; with a "/" at the end any object beneath it.
     kFile,      ///< A file on the scheduler's host.
     kHttp,      ///< A URL that answers with a status.
+    kObjects,   ///< The list of all objects beneath a prefix, or that look as a pattern says: for a fan-out over them.
   };
   For what = For::kTime;
   expr::Template target;       ///< The time, the asset's URI or name, the key, the path, the URL.

@@ -33,7 +33,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.run_backfills();
   state.begin_lookups();
   state.dispatch();
-  if (!state.touched.empty()) {  // Placing found tasks that cannot start.
+  if (!state.touched.empty() || !state.hooks_due.empty()) {  // Placing found tasks that cannot start.
     state.finish_touched();
     state.out.wake_at = now.mono;
   }
@@ -106,10 +106,12 @@ void EngineState::run_timers() {
 }
 
 void EngineState::finish_touched() {
+  tell_hooks();
   while (!touched.empty()) {  // The end of one is the beginning of another, which may be over at once.
     for (const RunSeq seq : std::exchange(touched, {})) {
       if (LiveRun* run = find_run(seq)) finish_if_over(*run);
     }
+    tell_hooks();
   }
 }
 

@@ -163,6 +163,7 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
                                           : "nothing of what was named failed or was cancelled");
   }
   add_waiting_descendants(run, chosen);
+  add_hooks(run, chosen);
   add_handlers(run, chosen);
   return chosen;
 }

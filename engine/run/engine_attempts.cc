@@ -298,6 +298,7 @@ void EngineState::store_row(LiveRun& run, std::uint32_t index, TaskRow row) {
   instance.infra_tries = row.infra_tries;
   instance.iteration = row.iteration;
   instance.worker = row.worker;
+  if (!run.dag->hooks.empty() || !run.dag->watchers.empty()) note_for_hooks(run, index, row);
   change.row = std::move(row);
 }
 

@@ -51,7 +51,7 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
   std::string waits_for;
   switch (instance.state) {
     case TaskState::kNone:
-      waits_for = explain_upstream(run, run.instances->task_of(index));
+      waits_for = explain_upstream(run, index);
       break;
     case TaskState::kScheduled:
       waits_for = explain_ready(run, index);
@@ -104,9 +104,11 @@ std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index
                      loop->max_iterations, to_text(loop->interval));
 }
 
-std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t task) const {
+std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t index) const {
+  const std::uint32_t task = run.instances->task_of(index);
   constexpr std::size_t kNamesMax = 5;
   if (run.dag->is_handler(task) && !run.handling) return "the end of the run's other tasks";
+  if (run.task(task).is_hook()) return explain_hook(run, index);
   std::string names;
   std::size_t count = 0;
   for (const Dependency& edge : run.task(task).depends_on) {

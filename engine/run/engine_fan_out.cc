@@ -36,7 +36,7 @@ bool EngineState::find_items(LiveRun& run, std::uint32_t position) {
   }
   auto found = FanOut::evaluate(task, RunScope(run, own), run.params);
   const FanOutPtr before = run.instances->late_items(position);
-  if (found && !run.instances->has_room(found->size())) {
+  if (found && !run.instances->has_room(found->size() * (std::uint64_t{1} + task.hooks.size()))) {
     found =
         fail(ErrorCode::kInvalidInput, fmt::format("foreach of task '{}': with {} items the run would have more than "
                                                    "{} task instances",
@@ -67,6 +67,7 @@ void EngineState::give_items(LiveRun& run, std::uint32_t task, FanOutPtr items) 
   const std::uint32_t old_first = run.instances->first(task);
   const std::uint32_t old_count = run.instances->count(task);
   out.persist.fan_outs.push_back({run.row.seq, task, items->told()});
+  const FanOutPtr given = items;
   run.instances->fan_out(task, std::move(items));
   const std::uint32_t more = run.instances->size() - static_cast<std::uint32_t>(run.states.size());
   run.states.resize(run.instances->size());
@@ -78,11 +79,13 @@ void EngineState::give_items(LiveRun& run, std::uint32_t task, FanOutPtr items) 
     run.tasks[edge.child].upstream.total += run.instances->count(task) - old_count;
   }
   if (before != nullptr) retire(run, {old_first, old_first + old_count});
+  for (const std::uint32_t hook : run.task(task).hooks) give_items(run, hook, given);
 }
 
 void EngineState::retire(LiveRun& run, ReadyRange items) {
   for (std::uint32_t i = items.next; i < items.end; ++i) {
-    if (is_final(run.states[i].state)) continue;
+    const bool hears = run.task(run.instances->task_of(i)).is_hook() && holds_attempt(run.states[i].state);
+    if (is_final(run.states[i].state) || hears) continue;
     CHAPPE_ASSERT(!holds_attempt(run.states[i].state));  // Nobody may run again what has an attempt downstream.
     settle_without_attempt(run, i, TaskState::kSkipped, Reason::kNone, "foreach has no such item any more");
   }

@@ -30,6 +30,7 @@ bool handles(Handler handler, RunState outcome) {
 /// All tasks but the handlers have ended. Those that this end does not concern are skipped, the others judged by their
 /// rules. Called again after a restart: what has a row by then stays as it is.
 void EngineState::begin_handling(LiveRun& run) {
+  settle_watchers(run);
   run.handling = true;
   if (run.is_cut_short()) return;  // All of them ended, or are on their way to it.
   const RunState outcome = run.outcome();
@@ -56,8 +57,7 @@ void EngineState::cut_short(LiveRun& run, const std::string& message) {
     row.stop = failed ? Stop::kCutShortFailed : Stop::kCutShort;
     row.message = row.message.empty() ? message : fmt::format("{}; its {} were {}", row.message, what, message);
   });
-  for (std::uint32_t task = 0; task < run.dag->tasks.size(); ++task) {
-    const std::uint32_t index = run.instances->first(task);
+  for (std::uint32_t index = 0; index < run.states.size(); ++index) {
     if (!run.outlives_stop(index)) continue;
     const TaskState state = run.states[index].state;
     if (is_final(state) || holds_attempt(state) || waits_for_run(run, index)) continue;

@@ -56,6 +56,7 @@ void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
     ++count_for(child.upstream, dependency, ended.state, ended.allowed);
+    if (run.task(edge.child).is_hook()) continue;  // It hears of each instance by itself.
     if (!child.judged && !CHAPPE_MUTANT(kChildrenAreNotJudged)) run.to_judge.push_back(edge.child);
   }
 }
@@ -93,6 +94,7 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
 }
 
 void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
+  if (run.task(task).is_hook()) return judge_hooks(run, task);
   if (!run.task(task).teardown_of.empty()) return judge_teardown(run, task);
   TaskProgress& progress = run.tasks[task];
   if (progress.judged || run.is_stopped(task) || (run.dag->is_handler(task) && !run.handling)) return;
@@ -115,7 +117,7 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
 /// False where a person runs again what it depends on, while it was under way itself.
 bool EngineState::is_allowed_still(const LiveRun& run, std::uint32_t index) const {
   const std::uint32_t task = run.instances->task_of(index);
-  if (CHAPPE_MUTANT(kRetriesOvertakeTheirUpstream)) return true;
+  if (CHAPPE_MUTANT(kRetriesOvertakeTheirUpstream) || run.task(task).is_hook()) return true;
   if (!run.task(task).teardown_of.empty()) return run.tasks[task].upstream.done() == run.tasks[task].upstream.total;
   return judge(run.task(task).trigger_rule, run.tasks[task].upstream) == Verdict::kRun;
 }

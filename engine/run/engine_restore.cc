@@ -124,6 +124,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   for (const std::uint32_t index : unpublished) run.forget_outputs(index);
   read_values_again(run);
   if (run.reading.empty()) resume_waits(run);
+  adopt_watchers(run);
   recount(run);
   judge_due(run);
   if (run.dag->handlers > 0 && run.is_over()) begin_handling(run);
@@ -143,6 +144,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.allowed = row.allowed;
   instance.stored = row.state;
   instance.has_row = true;
+  if (!run.task(run.instances->task_of(index)).hooks.empty()) remember_end(run, index, row);
   // A scheduled instance is scheduled anew when its task is judged.
   run.set_state(index, row.state == TaskState::kScheduled ? TaskState::kNone : row.state);
   TaskProgress& progress = run.tasks[run.instances->task_of(index)];

@@ -237,8 +237,10 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     store_row(run, i, std::move(row));
     tell_children(run, i);
   }
-  run.parked.clear();
-  run.parked_by_task.clear();
+  const auto is_over = [&](const ReadyRange& range) { return !run.outlives_stop(range.next); };
+  std::erase_if(run.parked, is_over);
+  for (auto& [task, parked] : run.parked_by_task) std::erase_if(parked, is_over);
+  for (const std::uint32_t hook : run.dag->hooks) judge_hooks(run, hook);
   if (cancels_attempts(run)) {
     cancel_attempts(run);
     cancel_started_runs(run);
@@ -272,6 +274,8 @@ void EngineState::cancel_attempts(LiveRun& run) {
 void EngineState::finish_if_over(LiveRun& run) {
   const std::uint32_t left_over = CHAPPE_MUTANT(kRunsEndEarly) ? 1 : 0;
   if (run.row.state != RunState::kRunning || (!run.is_over() && run.unsettled() > left_over)) return;
+  settle_watchers(run);
+  if (!run.is_over() && run.unsettled() > left_over) return;
   if (run.dag->handlers > 0 && !run.handling) {
     begin_handling(run);
     if (!run.is_over()) return;

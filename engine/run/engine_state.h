@@ -15,7 +15,7 @@
 ///   engine_pods.cc  attempts that have a pod made for them  engine_triggers.cc  runs that events start
 ///   engine_notify.cc  what people are told of               engine_listings.cc objects that are news
 ///   engine_webhooks.cc  calls from outside                 engine_states.cc   values that outlive runs
-///   engine_circles.cc  DAGs and runs that wait for one another
+///   engine_circles.cc  DAGs and runs that wait for one another  engine_hooks.cc  what comes of what comes to a task
 #pragma once
 
 #include <deque>
@@ -105,6 +105,7 @@ struct EngineState {
   Effects out;
   std::optional<MonoTime> confirmed_at;                   ///< That the store was this scheduler's.
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
+  std::vector<InstanceKey> hooks_due;                     ///< Of whose rows hooks may have to hear.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
@@ -394,6 +395,20 @@ struct EngineState {
   void cut_short(LiveRun& run, const std::string& message);
   void add_handlers(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
 
+  // ---- engine_hooks.cc ----
+  void note_for_hooks(LiveRun& run, std::uint32_t index, const TaskRow& row);
+  static void remember_end(LiveRun& run, std::uint32_t index, const TaskRow& row);
+  void tell_hooks();
+  void tell_hooks(LiveRun& run, std::uint32_t index);
+  void judge_hooks(LiveRun& run, std::uint32_t hook);
+  void judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of);
+  void call_hook(LiveRun& run, std::uint32_t index, std::uint16_t about);
+  void tell_watchers(LiveRun& run, HookEvent event);
+  void adopt_watchers(LiveRun& run);
+  void settle_watchers(LiveRun& run);
+  void add_hooks(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
+  std::string explain_hook(const LiveRun& run, std::uint32_t index) const;
+
   // ---- engine_gates.cc ----
   Result<std::vector<GateUse>> gates_of(const LiveRun& run, std::uint32_t index) const;
   bool stopped_at_gate(LiveRun& run, std::uint32_t index);
@@ -483,7 +498,7 @@ struct EngineState {
   ValueMap explain_instance(const LiveRun& run, std::uint32_t index) const;
   std::string explain_ready(const LiveRun& run, std::uint32_t index) const;
   std::string explain_waiting(const LiveRun& run, std::uint32_t index) const;
-  std::string explain_upstream(const LiveRun& run, std::uint32_t task) const;
+  std::string explain_upstream(const LiveRun& run, std::uint32_t index) const;
 };
 
 }  // namespace chappe

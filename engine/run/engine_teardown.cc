@@ -18,9 +18,11 @@ bool some_is(const LiveRun& run, std::uint32_t task, TaskState state) {
 
 }  // namespace
 
-/// How a handler ended is no matter of the run's; nor is a teardown, unless its `allow_failure` is false.
+/// How a handler ended is no matter of the run's; nor is a teardown or a hook, unless its `allow_failure` is false.
 bool EngineState::counts_for_run(const LiveRun& run, std::uint32_t task) {
-  return !run.dag->is_handler(task) && (run.task(task).teardown_of.empty() || !run.task(task).allow_failure.always);
+  const Task& of = run.task(task);
+  const bool beside = of.is_hook() || !of.teardown_of.empty();
+  return !run.dag->is_handler(task) && !(beside && of.allow_failure.always);
 }
 
 void EngineState::judge_teardown(LiveRun& run, std::uint32_t position) {

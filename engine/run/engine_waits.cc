@@ -30,6 +30,7 @@ std::string told_time(WallTime time) { return to_iso8601(time).substr(0, sizeof 
 
 LookTarget::Kind look_kind(WaitSpec::For what) {
   if (what == WaitSpec::For::kObject) return LookTarget::Kind::kObject;
+  if (what == WaitSpec::For::kObjects) return LookTarget::Kind::kObjects;
   return what == WaitSpec::For::kFile ? LookTarget::Kind::kFile : LookTarget::Kind::kHttp;
 }
 
@@ -41,6 +42,8 @@ std::string told_look(const LookTarget& target) {
       return fmt::format("file '{}'", target.name);
     case LookTarget::Kind::kHttp:
       return fmt::format("{} to answer with {}", target.name, target.status);
+    case LookTarget::Kind::kObjects:
+      return fmt::format("the list of objects '{}'", target.name);
     case LookTarget::Kind::kListing:  // No task waits for one.
       break;
   }
@@ -132,6 +135,7 @@ void EngineState::begin_wait(LiveRun& run, std::uint32_t index) {
         fmt::format("{} different things outside are waited for already; no more are looked at", looks.size()));
   }
   store_row(run, index, waiting_row(run, index));
+  tell_watchers(run, HookEvent::kWait);
   if (run.task(run.instances->task_of(index)).human) {
     notify(run, Notice::kGate, index,
            fmt::format("{} asks: {} (chappe human)", run.instances->name_of(index), begun.told));
@@ -243,6 +247,7 @@ void EngineState::tell_late(LiveRun& run, std::uint32_t index) {
   Waiting& waiting = run.waiting.at(index);
   waiting.late_at = now.wall;
   store_row(run, index, waiting_row(run, index));
+  tell_watchers(run, HookEvent::kLate);
   audit({"scheduler", ""}, "task.late", fmt::format("run {} {}", run.row.id.text(), run.instances->name_of(index)),
         to_json(ValueMap{{"dag", run.row.dag},
                          {"owner", run.dag->owner},

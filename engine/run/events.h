@@ -148,8 +148,9 @@ struct LookTarget {
     kFile,
     kHttp,
     kListing,  ///< All objects that an S3 trigger is about: one never stops looking.
+    kObjects,  ///< All objects that a fan-out is over: one looks once.
   } kind = Kind::kObject;
-  std::string name;          ///< Key, "PREFIX/" or "s3://BUCKET/KEY", of a listing also a pattern; path; URL.
+  std::string name;          ///< Key, "PREFIX/" or "s3://BUCKET/KEY", of the last two also a pattern; path; URL.
   std::uint16_t status = 0;  ///< Of kHttp: the answer that counts.
   auto operator<=>(const LookTarget&) const = default;
 };

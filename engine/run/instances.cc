@@ -93,6 +93,11 @@ const Instances::Late& Instances::late_at(std::uint32_t index) const {
   return *std::prev(after);
 }
 
+std::uint32_t Instances::in_step(std::uint32_t from, std::uint32_t index, std::uint32_t to) const {
+  if (index == own(from) && late_of_.contains(from)) return own(to);
+  return first(to) + (index - first(from));
+}
+
 bool Instances::is_current(std::uint32_t index) const {
   const std::uint32_t task = task_of(index);
   return index >= first(task) && index - first(task) < count(task);

@@ -38,10 +38,26 @@ ValueList failed_tasks(const LiveRun& run) {
   return names;
 }
 
+/// Those that wait, or only those that are late, in the order of the file.
+ValueList waiting_tasks(const LiveRun& run, bool late) {
+  constexpr std::size_t kNamesMax = 100;
+  std::vector<std::uint32_t> found;
+  for (const auto& [index, waiting] : run.waiting) {
+    if (!late || waiting.late_at.is_set()) found.push_back(index);
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > kNamesMax) found.resize(kNamesMax);
+  ValueList names;
+  for (const std::uint32_t index : found) names.emplace_back(run.instances->name_of(index));
+  return names;
+}
+
 /// `member`: of those that cost something only this one is made.
 Value run_value(const LiveRun& run, std::string_view member) {
   if (member == "events") return ValueMap{{std::string(member), run.events}};
   if (member == "failed_tasks") return ValueMap{{std::string(member), failed_tasks(run)}};
+  if (member == "waiting_tasks") return ValueMap{{std::string(member), waiting_tasks(run, false)}};
+  if (member == "late_tasks") return ValueMap{{std::string(member), waiting_tasks(run, true)}};
   return ValueMap{{"id", run.row.id.text()},
                   {"dag", run.row.dag},
                   {"dag_version", run.row.dag_version},
@@ -100,6 +116,12 @@ bool LiveRun::has_only_teardowns_left() const {
   return true;
 }
 
+std::uint32_t LiveRun::idle_watchers() const {
+  return static_cast<std::uint32_t>(std::count_if(dag->watchers.begin(), dag->watchers.end(), [&](std::uint32_t task) {
+    return states[instances->own(task)].state == TaskState::kNone;
+  }));
+}
+
 RunState LiveRun::outcome() const {
   switch (row.stop) {
     case Stop::kCancel:
@@ -123,10 +145,30 @@ std::optional<Value> RunScope::resolve(std::span<const std::string> path) const 
   if (root == "tasks") return task_value(path);
   if (!index_) return std::nullopt;
   const std::uint32_t task = run_.instances->task_of(*index_);
+  if (run_.instances->mapped(task) && root == run_.task(task).foreach->as) return run_.instances->item_of(*index_);
+  if (root == "task" && run_.task(task).is_hook()) return hooked_value();
   if (!run_.instances->mapped(task)) return std::nullopt;
-  if (root == run_.task(task).foreach->as) return run_.instances->item_of(*index_);
   if (root == "key") return Value(run_.instances->key_of(*index_));
   return std::nullopt;
+}
+
+/// What a hook is told of: the task that it belongs to, as that stands.
+std::optional<Value> RunScope::hooked_value() const {
+  const Instances& instances = *run_.instances;
+  const std::uint32_t position = instances.task_of(*index_);
+  const std::uint32_t of = instances.in_step(position, *index_, run_.task(position).hook_of);
+  const InstanceState& state = run_.states[of];
+  ValueMap out{{"id", run_.task(run_.task(position).hook_of).id},
+               {"name", instances.name_of(of)},
+               {"status", name_of(state.state)},
+               {"attempt", std::int64_t{run_.states[*index_].iteration}}};
+  const auto end = run_.ends.find(of);
+  const bool begins = run_.task(position).hook == HookEvent::kStart;
+  if (end == run_.ends.end() || begins) return Value(std::move(out));
+  if (end->second.reason != Reason::kNone) out.emplace_back("reason", name_of(end->second.reason));
+  if (end->second.reason == Reason::kExitCode) out.emplace_back("exit_code", std::int64_t{end->second.exit_code});
+  if (!end->second.message.empty()) out.emplace_back("message", end->second.message);
+  return Value(std::move(out));
 }
 
 /// The DAG's own variables name `params` and `run` only (the loader sees to it), so this does not come back to itself.

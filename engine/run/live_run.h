@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -102,6 +103,9 @@ struct LiveRun {
   std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.
   std::unordered_map<std::uint32_t, CacheUseRow> cached;       ///< Attempts under way whose results may be used again.
 
+  std::unordered_map<std::uint32_t, AttemptEnd> ends;  ///< Of instances whose tasks have hooks: what they last came to.
+  std::set<std::uint32_t> watch_again;                 ///< Watchers under way that have news to hear when they end.
+
   std::map<std::uint32_t, RunSeq> started_runs;  ///< By instance: the live run that it waits for.
 
   std::uint32_t active = 0;     ///< Attempts assigned.
@@ -130,19 +134,21 @@ struct LiveRun {
   void forget_outputs(std::uint32_t index);
   std::uint32_t unsettled() const;
   bool is_handler(std::uint32_t index) const { return dag->handlers > 0 && dag->is_handler(instances->task_of(index)); }
-  /// Nothing is left to do, but for handlers that have not had their turn.
-  bool is_over() const { return unsettled() <= (handling ? 0 : dag->handlers); }
+  /// Watchers that have nothing to tell of.
+  std::uint32_t idle_watchers() const;
+  /// Nothing is left to do, but for handlers that have not had their turn, and watchers.
+  bool is_over() const { return unsettled() <= (handling ? 0 : dag->handlers + idle_watchers()); }
   bool is_cut_short() const { return row.stop == Stop::kCutShort || row.stop == Stop::kCutShortFailed; }
-  /// A handler or a teardown: it has its turn though the run is being stopped.
-  bool outlives_stop(std::uint32_t index) const {
-    return is_handler(index) || !task(instances->task_of(index)).teardown_of.empty();
+  /// A handler, a hook or a teardown: it has its turn though the run is being stopped.
+  bool outlives_stop(std::uint32_t index) const { return task_outlives_stop(instances->task_of(index)); }
+  bool task_outlives_stop(std::uint32_t position) const {
+    return dag->is_handler(position) || task(position).is_hook() || !task(position).teardown_of.empty();
   }
   /// All else of a run that was stopped has ended; handlers have not begun. Cost: the instances.
   bool has_only_teardowns_left() const;
   /// Nothing of the task may start any more.
   bool is_stopped(std::uint32_t position) const {
-    const bool outlives = dag->is_handler(position) || !task(position).teardown_of.empty();
-    return outlives ? is_cut_short() : row.stop != Stop::kNone;
+    return task_outlives_stop(position) ? is_cut_short() : row.stop != Stop::kNone;
   }
   /// What it comes to, once its tasks are over. Handlers do not change it.
   RunState outcome() const;
@@ -158,6 +164,7 @@ class RunScope : public expr::Scope {
  private:
   std::optional<Value> env_value(std::span<const std::string> path) const;
   std::optional<Value> task_value(std::span<const std::string> path) const;
+  std::optional<Value> hooked_value() const;
   const LiveRun& run_;
   std::optional<std::uint32_t> index_;
 };

@@ -17,6 +17,7 @@
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
 #include "scheduler/app/git_checkout.h"
+#include "scheduler/app/include_file.h"
 
 namespace chappe {
 namespace {
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kTextMax = std::size_t{9} << 20;  // More than the loader takes: it says so.
 
-bool is_dag_file(const fs::path& path) { return path.extension() == ".yaml" || path.extension() == ".yml"; }
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
 
 /// One read, so that what is parsed was there at one moment.
@@ -46,6 +46,14 @@ std::optional<std::string> read_file(const fs::path& path) {
 DagFolder::DagFolder(fs::path folder, std::map<std::string, std::string> deployed, Ask ask)
     : folder_(std::move(folder)), deployed_(std::move(deployed)), ask_(std::move(ask)) {}
 
+/// Nullopt: there is no such file.
+std::optional<DagFolder::Signature> DagFolder::signature_of(const fs::path& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) return std::nullopt;
+  return Signature{found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
+                   std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+}
+
 /// Nullopt: the folder cannot be listed, which says nothing about what is in it.
 std::optional<std::map<std::string, DagFolder::Signature>> DagFolder::list(std::vector<fs::path>& folders) const {
   std::map<std::string, Signature> out;
@@ -59,10 +67,7 @@ std::optional<std::map<std::string, DagFolder::Signature>> DagFolder::list(std::
     } else if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
       folders.push_back(entry->path());
     } else if (is_dag_file(entry->path()) && out.size() < kFilesMax) {
-      struct stat found {};
-      if (::stat(entry->path().c_str(), &found) != 0 || !S_ISREG(found.st_mode)) continue;
-      out[entry->path().native()] = {found.st_dev, found.st_ino, static_cast<std::uint64_t>(found.st_size),
-                                     std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
+      if (const auto signature = signature_of(entry->path())) out[entry->path().native()] = *signature;
     }
   }
   if (!failed) return out;
@@ -105,7 +110,7 @@ std::vector<fs::path> DagFolder::scan() {
   const auto gone = forget_gone(*now);
   for (const auto& [name, signature] : *now) {
     File& file = files_[name];
-    if (file.signature == signature) continue;
+    if (file.signature == signature && includes_as_before(file)) continue;
     file.signature = signature;
     read(name, file);
   }
@@ -113,6 +118,11 @@ std::vector<fs::path> DagFolder::scan() {
     if (!file_of_.contains(dag)) remove(dag, name);  // Otherwise it was renamed.
   }
   return folders;
+}
+
+bool DagFolder::includes_as_before(const File& file) {
+  return std::all_of(file.included.begin(), file.included.end(),
+                     [](const auto& each) { return signature_of(each.first) == each.second; });
 }
 
 /// From now on the file is the one of `dag`, and of no other; "": of none.
@@ -125,7 +135,15 @@ void DagFolder::hold(const std::string& name, File& file, const std::string& dag
 void DagFolder::read(const std::string& name, File& file) {
   const auto text = read_file(name);
   if (!text) return complain(name, "it cannot be read");
-  LoadedDag loaded = load_dag(*text, name);
+  // Before they are read: what changes meanwhile is read once more.
+  std::map<std::string, std::optional<Signature>> included;
+  const fs::path folder = fs::path(name).parent_path();
+  const ReadInclude read = [&, beside = include_beside(name)](const std::string& path) {
+    included[folder / path] = signature_of(folder / path);
+    return beside(path);
+  };
+  LoadedDag loaded = load_dag(*text, name, read);
+  file.included = std::move(included);
   if (loaded.dag != nullptr) return deploy(name, file, std::move(loaded.dag));
   std::string what;
   for (const Diagnostic& one : loaded.diagnostics) {

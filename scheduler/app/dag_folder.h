@@ -6,8 +6,9 @@
 /// checkout nothing is read while git is at work on it.
 ///
 /// Files are told apart by name, and read again when their size, time or inode changes: also through symbolic links, as
-/// Kubernetes mounts a ConfigMap. Names that begin with a dot are left alone. A file with mistakes undeploys nothing:
-/// the good version stays, and the complaint is shown.
+/// Kubernetes mounts a ConfigMap; so is a file that one of them includes. Names that begin with a dot are left alone,
+/// and files whose names begin with '_' to those that include them. A file with mistakes undeploys nothing: the good
+/// version stays, and the complaint is shown.
 #pragma once
 
 #include <filesystem>
@@ -54,14 +55,17 @@ class DagFolder {
   };
   struct File {
     Signature signature;
-    std::string dag;      ///< That it was last deployed as; "" where it never was.
-    std::string version;  ///< Likewise.
+    std::string dag;                                           ///< That it was last deployed as; "" where it never was.
+    std::string version;                                       ///< Likewise.
+    std::map<std::string, std::optional<Signature>> included;  ///< Files that it includes; nullopt: not there.
   };
   struct Complaints {
     mutable std::mutex mutex;
     std::map<std::string, std::string> by_file;
   };
 
+  static std::optional<Signature> signature_of(const std::filesystem::path& path);
+  static bool includes_as_before(const File& file);
   std::optional<std::map<std::string, Signature>> list(std::vector<std::filesystem::path>& folders) const;
   std::map<std::string, std::string> forget_gone(const std::map<std::string, Signature>& now);
   void read(const std::string& name, File& file);

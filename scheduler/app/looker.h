@@ -36,7 +36,7 @@ class Looker {
   void order(const LookOrder& order);
 
  private:
-  static constexpr std::array<std::size_t, 4> kThreads{2, 1, 4, 2};  ///< By LookTarget::Kind: looks at a time.
+  static constexpr std::array<std::size_t, 5> kThreads{2, 1, 4, 2, 2};  ///< By LookTarget::Kind: looks at a time.
   static constexpr std::size_t kKinds = kThreads.size();
 
   using Clock = std::chrono::steady_clock;

@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 using What = LookReported::What;
 
 constexpr std::string_view kS3 = "s3://";
+constexpr std::string_view kTooMany = "there are more than";
+constexpr std::size_t kListBytesMax = std::size_t{4} << 20;  ///< Of what a fan-out is told of its objects.
 
 LookReported there(const LookTarget& target, ValueMap found) {
   return {.target = target, .what = What::kThere, .found = std::move(found), .message = ""};
@@ -83,6 +85,8 @@ LookReported Outside::look(const LookTarget& target) {
       return look_at_url(target);
     case LookTarget::Kind::kListing:
       return list_objects(target);
+    case LookTarget::Kind::kObjects:
+      return list_once(target);
   }
   return refused(target, "nobody knows how to look at this");
 }
@@ -144,9 +148,31 @@ LookReported Outside::list_objects(const LookTarget& target) {
   });
   if (!listed) return failed(target, listed.error());
   if (!too_many) return report;
-  return not_yet(target, fmt::format("there are more than {} objects: nothing is news until there are fewer, or the "
-                                     "trigger is about fewer",
-                                     kSightingsMax));
+  return not_yet(target, fmt::format("{} {} objects: nothing is news until there are fewer, or the trigger is about "
+                                     "fewer",
+                                     kTooMany, kSightingsMax));
+}
+
+/// The same for a fan-out, which is over what there is now.
+LookReported Outside::list_once(const LookTarget& target) {
+  const LookReported listed = list_objects(target);
+  if (listed.what == What::kRefused) return listed;
+  if (listed.what != What::kListed) {
+    const bool too_many = listed.message.starts_with(kTooMany);
+    return too_many ? refused(target, fmt::format("{} {} objects: a fan-out is over fewer", kTooMany, kSightingsMax))
+                    : not_yet(target, listed.message);
+  }
+  ValueList objects;
+  std::size_t bytes = 0;
+  for (const SeenObject& object : listed.objects) {
+    bytes += object.key.size() + object.uri.size() + object.etag.size();
+    objects.emplace_back(
+        ValueMap{{"key", object.key}, {"uri", object.uri}, {"etag", object.etag}, {"size", size_value(object.size)}});
+  }
+  if (bytes > kListBytesMax) {
+    return refused(target, fmt::format("the names of all objects have more than {} bytes", kListBytesMax));
+  }
+  return there(target, {{"objects", std::move(objects)}});
 }
 
 LookReported Outside::look_at_file(const LookTarget& target) const {

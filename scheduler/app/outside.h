@@ -37,6 +37,7 @@ class Outside {
   };
   LookReported look_at_object(const LookTarget& target);
   LookReported list_objects(const LookTarget& target);
+  LookReported list_once(const LookTarget& target);
   LookReported look_at_file(const LookTarget& target) const;
   LookReported look_at_url(const LookTarget& target);
   Result<ObjectStore*> store_of(const std::string& bucket);

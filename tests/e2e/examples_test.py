@@ -18,7 +18,7 @@ class Examples(unittest.TestCase):
         return {task["name"]: task["state"] for task in run["tasks"]}
 
     def test_every_example_loads(self) -> None:
-        files = sorted(EXAMPLES.rglob("*.yaml"))
+        files = sorted(EXAMPLES.rglob("[!_]*.yaml"))
         self.assertGreater(len(files), 4)
         for file in files:
             with self.subTest(file=str(file)):
@@ -53,6 +53,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(self.show("handlers.yaml"), good | over)
         bad = {"load": "failed", "report": "upstream_failed", "on_success": "skipped", "on_failure": "success"}
         self.assertEqual(self.show("handlers.yaml", "--param", "rows=0", code=3), bad | over)
+
+    def test_include(self) -> None:
+        self.assertEqual(self.show("include/report.yaml"),
+                         {"fetch": "success", "count": "success", "on_failure": "skipped"})
 
     def test_bounds(self) -> None:
         self.assertEqual(set(self.show("bounds.yaml").values()), {"success"})

@@ -165,6 +165,35 @@ class Folder(unittest.TestCase):
         self.wait_for({"a": "@hourly"})
         self.assertEqual(self.shown()["complaints"], [])
 
+    def test_a_file_that_is_included_deploys_its_dags_anew_and_is_none_itself(self) -> None:
+        (self.folder / "shared").mkdir()
+        self.write("shared/_tasks.yaml", "tasks: [{id: t, noop: true}]")
+        self.write("a.yaml", "{name: a, schedule: '@daily', include: shared/_tasks.yaml, tasks: [{id: own, noop: true}]}")
+        self.write("b.yaml", self.dag("b", "@hourly"))
+        self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({"a": "@daily", "b": "@hourly"})
+        before = {dag["name"]: dag["version"] for dag in self.shown()["items"]}
+        self.write("shared/_tasks.yaml", "tasks: [{id: t, run: true, retrys: 1}]")
+        complaints = wait_until("the complaint", lambda: self.shown()["complaints"])
+        self.assertIn("shared/_tasks.yaml:1:28: error: unknown key 'retrys'", complaints[0]["text"])
+        self.write("shared/_tasks.yaml", "tasks: [{id: t, noop: true}, {id: more, noop: true}]")
+        after = wait_until("another version", lambda: {dag["name"]: dag["version"] for dag in self.shown()["items"]},
+                           lambda seen: seen["a"] != before["a"])
+        self.assertEqual(after["b"], before["b"])
+        self.assertEqual(self.shown()["complaints"], [])
+        (self.folder / "shared/_tasks.yaml").unlink()
+        complaints = wait_until("the complaint", lambda: self.shown()["complaints"])
+        self.assertIn("cannot read 'shared/_tasks.yaml'", complaints[0]["text"])
+
+    def test_a_file_that_leads_out_of_the_folder_is_not_included(self) -> None:
+        outside = self.cluster.directory / "_outside.yaml"
+        outside.write_text("tasks: [{id: t, noop: true}]")
+        (self.folder / "_link.yaml").symlink_to(outside)
+        self.write("a.yaml", "{name: a, include: [_link.yaml, ../_outside.yaml], tasks: [{id: own, noop: true}]}")
+        done = self.cluster.chappe("validate", str(self.folder / "a.yaml"), code=2)
+        self.assertIn("a.yaml:1:21: error: '_link.yaml' leads out of the folder of the DAG file", done.stderr)
+        self.assertIn("a.yaml:1:33: error: 'include' must stay beneath the folder of the DAG file", done.stderr)
+
     def test_a_config_map_is_seen_to_change(self) -> None:
         for version, schedule in [("..1", "@daily"), ("..2", "@weekly")]:
             (self.folder / version).mkdir()

@@ -15,6 +15,31 @@ class Shape(unittest.TestCase):
         self.scheduler.kill()
         self.scheduler = self.cluster.start_scheduler()
 
+    def test_a_fan_out_over_objects_has_an_item_for_each(self) -> None:
+        landing = self.cluster.state / "objects/objects/landing"
+        landing.mkdir(parents=True)
+        for name in ("b.csv", "a.csv", "c.txt"):
+            (landing / name).write_text(name)
+        run = self.cluster.submit("""
+            name: landed
+            tasks:
+              - id: convert
+                foreach: {s3_list: "landing/*.csv", as: file}
+                env: {FILE: "${{ file.uri }}", SIZE: "${{ file.size }}"}
+                run: test "$(wc -c < "$FILE")" = "$SIZE"
+                on_success: {run: 'test "$NAME" = "convert[$KEY]"', env: {NAME: "${{ task.name }}", KEY: "${{ file.key }}"}}
+              - id: none
+                depends_on: [convert]
+                foreach: {s3_list: nothing/}
+                noop: {}
+            """)
+        self.cluster.wait_for_run(run, "success")
+        self.assertEqual(self.cluster.states(run), {
+            "convert_list": "success", "convert": "success", "convert[landing/a.csv]": "success",
+            "convert[landing/b.csv]": "success", "convert_on_success": "skipped",
+            "convert_on_success[landing/a.csv]": "success", "convert_on_success[landing/b.csv]": "success",
+            "none_list": "success", "none": "skipped"})
+
     def test_a_fan_out_over_a_result_survives_the_scheduler(self) -> None:
         gate = Gate(self.cluster)
         run = self.cluster.submit(f"""

@@ -115,4 +115,43 @@ DagPtr random_dag(Chance& chance, std::uint32_t tasks_max) {
       .build();
 }
 
+DagPtr with_hooks(Chance& chance, const DagPtr& dag) {
+  DagBuilder builder(dag->name);
+  const std::uint32_t tasks = static_cast<std::uint32_t>(dag->tasks.size()) - dag->handlers;
+  const auto add = [&](std::uint32_t i) {
+    builder.task(dag->tasks[i].id, {}, [&](Task& task) { task = dag->tasks[i]; });
+  };
+  for (std::uint32_t i = 0; i < tasks; ++i) add(i);
+  std::uint32_t hooks = 0;
+  for (std::uint32_t i = 0; i < tasks; ++i) {
+    if (!chance.one_in(2)) continue;
+    builder.task(fmt::format("hook{}", i), {}, [&](Task& task) {
+      task.hook = static_cast<HookEvent>(1 + chance.number(5));
+      task.hook_of = i;
+      task.foreach = dag->tasks[i].foreach;
+      add_policies(chance, task);
+      add_work(chance, task);
+      task.allow_failure.always = true;
+    });
+    builder.change([&](Dag& into) {
+      into.tasks[i].hooks.push_back(tasks + hooks);
+      into.hooks.push_back(tasks + hooks);
+    });
+    ++hooks;
+  }
+  for (std::uint32_t i = tasks; i < dag->tasks.size(); ++i) add(i);
+  return builder
+      .change([&](Dag& into) {
+        for (std::uint32_t i = tasks + hooks; i < into.tasks.size(); ++i) {
+          for (Dependency& edge : into.tasks[i].depends_on) edge.task += edge.task >= tasks ? hooks : 0;
+        }
+        into.handlers = dag->handlers;
+        into.fail_fast = dag->fail_fast;
+        into.max_active_tasks = dag->max_active_tasks;
+        into.timeout = dag->timeout;
+        into.max_runs = dag->max_runs;
+      })
+      .build();
+}
+
 }  // namespace chappe::support

@@ -25,6 +25,9 @@ class Chance {
   std::mt19937_64 engine_;
 };
 
+/// The same DAG, some of whose tasks have hooks, as the loader makes them.
+DagPtr with_hooks(Chance& chance, const DagPtr& dag);
+
 /// 1 to `tasks_max` tasks: any trigger rule and kind of edge, fan-outs (empty ones too), conditions, retries, pools
 /// "default", "a" and "b", bounds and time-outs. Every task fits a worker of 2 cores.
 DagPtr random_dag(Chance& chance, std::uint32_t tasks_max);

@@ -464,6 +464,7 @@ Event Story::look_report(const Words& words) const {
   LookReported event;
   event.target.name = name;
   if (name.starts_with('/')) event.target.kind = LookTarget::Kind::kFile;
+  if (name.ends_with("/*")) event.target.kind = LookTarget::Kind::kObjects;
   if (name.starts_with("http")) {
     event.target.kind = LookTarget::Kind::kHttp;
     event.target.status = 200;

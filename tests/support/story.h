@@ -29,7 +29,8 @@
 ///                                         runs that a schedule makes are called DAG@2027-01-15T08:01
 ///   bounds [pool=NAME:SLOTS ...] [lock=NAME:PLACES ...]     as the configuration says now
 ///   clock +2h | clock -2h                 the wall clock is set, and the engine looks at it
-///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL
+///   look NAME there [NAME=JSON ...] | look NAME not_yet WORDS | look NAME refused WORDS     at a key, /path or URL,
+///                                         or a list: "in/*"
 ///   list NAME KEY=ETAG ... | list NAME fails WORDS     all objects that an S3 trigger is about
 ///   set SCOPE STATE JSON [expect=VERSION]              a value that outlives runs
 ///   answer INSTANCE [by WHO] [FIELD=JSON ...]

@@ -82,7 +82,7 @@ class Schema(unittest.TestCase):
         jsonschema.Draft202012Validator.check_schema(self.schema)
 
     def test_accepts_every_example_and_good_file(self):
-        files = [*(ROOT / "dags/examples").rglob("*.yaml"), *(ROOT / "tests/unit/dags/good").glob("*.yaml")]
+        files = [*(ROOT / "dags/examples").rglob("[!_]*.yaml"), *(ROOT / "tests/unit/dags/good").glob("*.yaml")]
         self.assertGreater(len(files), 5)
         for path in files:
             with self.subTest(path.name):

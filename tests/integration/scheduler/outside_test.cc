@@ -80,6 +80,29 @@ TEST_F(OutsideTest, MoreObjectsThanMayBeSeenAreToldAndNoneIsNews) {
   EXPECT_THAT(report.objects, IsEmpty());
 }
 
+TEST_F(OutsideTest, ListsForAFanOutWhatIsThereNow) {
+  for (const char* key : {"in/b.csv", "in/a.csv", "in/c.txt"}) write(key, key);
+  LookReported report = outside_->look({LookTarget::Kind::kObjects, "in/*.csv", 0});
+  ASSERT_EQ(report.what, What::kThere) << report.message;
+  const Value found(std::move(report.found));
+  const ValueList& objects = *found.find("objects")->as_list();
+  ASSERT_EQ(objects.size(), 2U);
+  EXPECT_EQ(to_text(*objects[0].find("key")), "in/a.csv");
+  EXPECT_EQ(to_text(*objects[0].find("uri")), (directory_ / "objects/in/a.csv").string());
+  EXPECT_EQ(to_text(*objects[1].find("size")), "8");
+  EXPECT_EQ(outside_->look({LookTarget::Kind::kObjects, "none/", 0}).what, What::kThere);
+  EXPECT_EQ(outside_->look({LookTarget::Kind::kObjects, "s3://bucket", 0}).what, What::kRefused);
+}
+
+TEST_F(OutsideTest, AFanOutIsOverAtMostSoManyObjects) {
+  for (std::size_t i = 0; i < kSightingsMax; ++i) write("many/" + std::to_string(i), "");
+  EXPECT_EQ(outside_->look({LookTarget::Kind::kObjects, "many/", 0}).what, What::kThere);
+  write("many/more", "");
+  const LookReported report = outside_->look({LookTarget::Kind::kObjects, "many/", 0});
+  EXPECT_EQ(report.what, What::kRefused);
+  EXPECT_THAT(report.message, HasSubstr("more than 10000 objects: a fan-out is over fewer"));
+}
+
 TEST_F(OutsideTest, WhatCannotBeLookedAtIsRefused) {
   EXPECT_EQ(list("s3://bucket").what, What::kRefused);
   EXPECT_EQ(list("s3://no bucket/in/").what, What::kRefused);

@@ -103,7 +103,9 @@ class History {
 
   void submit() {
     if (runs_.size() >= kRunsMax) return;
-    RunRequested event = world_.request(support::random_dag(chance_, 7));
+    DagPtr dag = support::random_dag(chance_, 7);
+    if (chance_.one_in(3)) dag = support::with_hooks(chance_, dag);
+    RunRequested event = world_.request(dag);
     runs_.push_back(event.id);
     step({event});
   }
