@@ -121,12 +121,12 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   const InstanceState& instance = run.states[index];
   if (instance.state != TaskState::kNone && !is_final(instance.state)) return;
   const bool idle = instance.state == TaskState::kNone;
-  if (run.is_stopped(hook)) return;  // It has been cut short.
+  const bool cut_short = run.is_stopped(hook);
   // It was called, and had not begun when the scheduler ended: what came since is told when it has.
-  if (idle && instance.iteration > 0) return call_hook(run, index, instance.iteration);
+  if (idle && instance.iteration > 0 && !cut_short) return call_hook(run, index, instance.iteration);
   const auto told = news(run, task.hook, task.hook_of, of);
   const bool unheard = told && (idle || instance.iteration != *told);
-  if (unheard) return call_hook(run, index, *told);
+  if (unheard && !cut_short) return call_hook(run, index, *told);
   const TaskState end = run.states[of].state;
   if (!idle || !is_final(end)) return;
   if (end == TaskState::kCancelled && !instance.has_row) {  // As what it belongs to: the run's row says it all.
@@ -134,6 +134,7 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
     if (run.is_over()) touched.push_back(run.row.seq);
     return;
   }
+  if (cut_short) return;
   settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone,
                          fmt::format("{} is {}", run.instances->name_of(of), name_of(end)));
 }

@@ -110,12 +110,7 @@ struct EngineState {
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
   std::set<LookTarget> looks_changed;
-  struct HookCall {
-    Ticket ticket;
-    std::string dag;
-    EventId event;
-  };
-  std::vector<HookCall> hook_calls;         ///< That were kept, and are to be answered.
+  std::vector<WebhookCall> hook_calls;      ///< That were kept, and are to be answered.
   std::vector<std::string> assets_changed;  ///< Names of assets with a new version, until their waiters are told.
 
   // ---- engine.cc ----

@@ -108,6 +108,13 @@ struct Look {
   std::string told;               ///< Why it is not there, as far as it is known.
 };
 
+/// A call from outside that was kept as an event, until it is answered.
+struct WebhookCall {
+  Ticket ticket;
+  std::string dag;
+  EventId event;
+};
+
 struct KnownRequest {
   RunId run;
   RunState state = RunState::kQueued;  ///< Once the run is not live any more: how it ended.

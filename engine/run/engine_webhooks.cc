@@ -64,7 +64,7 @@ void EngineState::on(const WebhookCalled& event) {
 
 /// Once triggers have been looked at: most calls have their run by then.
 void EngineState::answer_webhooks() {
-  for (const HookCall& call : std::exchange(hook_calls, {})) {
+  for (const WebhookCall& call : std::exchange(hook_calls, {})) {
     reply(call.ticket, told_of_event(deployments.at(call.dag), call.event));
   }
 }
