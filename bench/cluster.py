@@ -70,7 +70,8 @@ class Cluster:
     def _start(self, name: str, arguments: list[str]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes.append(subprocess.Popen([self.binary, *arguments], stdout=log, stderr=log))
+            # Nothing of ours is inheritable, and so Python can spawn, which takes 2 ms less than its fork.
+            self.processes.append(subprocess.Popen([str(self.binary), *arguments], stdout=log, stderr=log, close_fds=False))
 
     def _check(self) -> None:
         for process in self.processes:
