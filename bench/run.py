@@ -43,6 +43,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 class Bench:
     def __init__(self, options: argparse.Namespace, directory: Path) -> None:
         self.options, self.directory, self.build = options, directory, options.build.resolve()
+        options.peers = options.peers.resolve()  # They run elsewhere.
         self.graphs = shapes.shapes(options.scale)
         self.results: dict[str, Any] = {}
         for shape, graph in self.graphs.items():
