@@ -431,8 +431,10 @@ std::size_t Agent::line_length() const {
 /// `front` itself where nothing is behind it; 0: `length_max` attempts are, or one is on its way out.
 AttemptId Agent::last_in_line(AttemptId front, std::size_t length_max) const {
   AttemptId last = front;
-  for (std::size_t length = 0; const AttemptId next = held_.at(last).process->next; last = next) {
+  std::size_t length = 0;
+  while (const AttemptId next = held_.at(last).process->next) {
     if (++length == length_max || held_.at(next).process->withdrawing) return {};
+    last = next;
   }
   return last;
 }
