@@ -64,19 +64,26 @@ TEST_F(Directory, IsNotUnpackedWithOneFileMore) {
   EXPECT_THAT(unpacked.error().message, HasSubstr("'c' is one more than a directory may hold"));
 }
 
+/// As a disk that is full after the first of them: what an entry lacks is not written.
+la_ssize_t write_first_bytes(archive*, void* fd, const void* bytes, std::size_t size) {
+  constexpr off_t kMost = 64 << 10;
+  const int to = *static_cast<int*>(fd);
+  return ::lseek(to, 0, SEEK_CUR) < kMost ? ::write(to, bytes, size) : -1;
+}
+
 // A few bytes may say that more follows than any disk holds.
 TEST_F(Directory, IsNotUnpackedWhereTheDiskHasNoRoom) {
   archive* writer = archive_write_new();
   archive_write_set_format_pax_restricted(writer);
   archive_write_set_bytes_per_block(writer, 0);  // What is written is there at once.
-  archive_write_open_fd(writer, archive_.fd());
+  int fd = archive_.fd();
+  archive_write_open(writer, &fd, nullptr, &write_first_bytes, nullptr);
   archive_entry* entry = archive_entry_new();
   archive_entry_set_pathname(entry, "huge");
   archive_entry_set_filetype(entry, AE_IFREG);
   archive_entry_set_size(entry, std::int64_t{1} << 60);
   ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
   archive_entry_free(entry);
-  archive_write_fail(writer);  // Or it would write what the entry lacks.
   archive_write_free(writer);
   ASSERT_EQ(::lseek(archive_.fd(), 0, SEEK_SET), 0);
   const auto unpacked = unpack(archive_.fd(), folder("into"));
