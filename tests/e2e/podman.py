@@ -3,6 +3,7 @@
 The image is made of busybox alone: no registry is asked for anything.
 """
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from socket import AF_UNIX, socket
 from typing import Any
 
-from cluster import DEADLINE, wait_until
+from cluster import DEADLINE, chappe_binary, wait_until
 
 IMAGE = "localhost/chappe-test:1"
 BUSYBOX = Path("/bin/busybox")
@@ -32,6 +33,28 @@ def missing() -> str:
         if shutil.which(program) is None:
             return f"no {program}"
     return "" if BUSYBOX.exists() else "no static busybox"
+
+
+def no_debian() -> str:
+    """Why this machine cannot run a Debian in containers; "" where it can."""
+    if shutil.which("mmdebstrap") is None:
+        return "no mmdebstrap"
+    return missing() or ("" if os.getuid() == 0 else "only root makes a Debian")
+
+
+def debian(name: str, *packages: str, index: bool = False) -> Path:
+    """A small Debian 12 with these packages, as an archive for `podman import`; the first test makes it, others wait for that
+    and later ones find it. `index`: with the index of all packages, as `apt-get update` leaves it."""
+    kept = Path(chappe_binary()).parent / f"{name}.tar"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            part = kept.with_suffix(".part.tar")
+            command = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(packages)}"]
+            command += ["--skip=cleanup/apt/lists"] if index else []
+            subprocess.run([*command, "bookworm", str(part)], check=True, timeout=900)
+            part.rename(kept)
+    return kept
 
 
 class _OverSocket(HTTPConnection):
@@ -80,6 +103,9 @@ class Podman:
         (root / "tmp").chmod(0o1777)
         (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nworker:x:1234:1234::/:/bin/sh\n")
         self.import_folder(root, IMAGE)
+
+    def import_archive(self, tar: Path, image: str) -> None:
+        subprocess.run([*self.words, "import", "--quiet", str(tar), image], check=True, capture_output=True, timeout=5 * DEADLINE)
 
     def import_folder(self, root: Path, image: str) -> None:
         """An image of one layer: what is in the folder."""
@@ -166,8 +192,8 @@ class Podman:
     def running(self) -> list[dict[str, Any]]:
         return [each for each in self.containers() if each["State"] == "running"]
 
-    def image_digest(self) -> str:
-        image = self.call("GET", "/images/" + urllib.parse.quote(IMAGE, safe="") + "/json")[1]
+    def image_digest(self, image_name: str = IMAGE) -> str:
+        image = self.call("GET", "/images/" + urllib.parse.quote(image_name, safe="") + "/json")[1]
         return image["RepoDigests"][0] if image.get("RepoDigests") else image["Id"]
 
     def close(self) -> None:

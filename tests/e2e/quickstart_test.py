@@ -3,7 +3,6 @@
 No registry is asked: what they are made from is a Debian that mmdebstrap makes, once for a build directory.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -32,23 +31,10 @@ tasks:
 
 
 def missing() -> str:
-    for program in ("mmdebstrap", "dpkg-deb", "iptables"):
+    for program in ("dpkg-deb", "iptables"):
         if shutil.which(program) is None:
             return f"no {program}"
-    return podman.missing() or ("" if os.getuid() == 0 else "only root makes a Debian")
-
-
-def debian() -> Path:
-    """A small Debian 12 as an archive; the first test makes it, the others wait for that."""
-    kept = Path(chappe_binary()).parent / "debian-12.tar"
-    with kept.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            part = kept.with_suffix(".part.tar")
-            subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--include=ca-certificates", "bookworm", str(part)],
-                           check=True, timeout=TIMEOUT / 2)
-            part.rename(kept)
-    return kept
+    return podman.no_debian()
 
 
 @unittest.skipIf(missing(), f"SKIPPED: {missing()}: neither images nor the quick start were tried")
@@ -56,7 +42,7 @@ class QuickStart(unittest.TestCase):
     def setUp(self) -> None:
         self.podman, self.port = Podman(), free_port()
         self.addCleanup(self.podman.close)
-        self.run_podman("import", str(debian()), BASE)
+        self.run_podman("import", str(podman.debian("debian-12", "ca-certificates")), BASE)
         # A tree with the package of the command under test.
         self.tree = self.podman.directory / "tree"
         shutil.copytree(ROOT / "deploy", self.tree / "deploy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import itertools
 import json
 import subprocess
 import threading
@@ -17,6 +18,15 @@ SECONDS_MAX = 300.0
 
 def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def own_directories(pod: Pod) -> None:
+    """Podman 4 gives pods whose emptyDir has the same name the same one: so the name becomes the pod's own."""
+    empty = {volume["name"] for volume in pod["spec"].get("volumes", []) if "emptyDir" in volume}
+    mounts = [each.get("volumeMounts", []) for kind in ("initContainers", "containers") for each in pod["spec"].get(kind, [])]
+    for named in [*pod["spec"].get("volumes", []), *itertools.chain.from_iterable(mounts)]:
+        if named["name"] in empty:
+            named["name"] = f"{pod['metadata']['name']}-{named['name']}"
 
 
 class PodmanKubelet:
@@ -47,6 +57,7 @@ class PodmanKubelet:
         if pod is None:
             return
         uid = pod["metadata"]["uid"]
+        own_directories(pod)
         manifest = self.directory / f"{key[1]}.yaml"
         # JSON is YAML. What the API server added is not the scheduler's.
         manifest.write_text(json.dumps({**pod, "metadata": {n: pod["metadata"][n] for n in ("name", "labels", "annotations")},
