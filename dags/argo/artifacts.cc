@@ -94,7 +94,7 @@ std::vector<PathChange> Importer::change_paths(std::size_t task) {
     out.push_back({std::string(from), to});
   };
   for (const auto& [path, place] : paths) {
-    const auto same = [&](const PathChange& one) { return one.from == path; };
+    const auto same = [&path = path](const PathChange& one) { return one.from == path; };
     if (!path.starts_with('/') || std::any_of(out.begin(), out.end(), same)) continue;
     note_once(*place,
               "absolute paths of artifacts and outputs became ones in the work directory, in scripts too: /tmp/a is "
@@ -178,7 +178,7 @@ bool Importer::write_source(Yaml& out, std::size_t task, const Node& source, con
   }
   const auto& [from, artifact] = *made;
   out.set("from", Yaml::text(fmt::format("{}.{}", tasks_[from].id, artifact)));
-  const auto is_direct = [&](const Edge& edge) { return edge.task == from; };
+  const auto is_direct = [&from = from](const Edge& edge) { return edge.task == from; };
   if (tasks_[task].rule == "all_done_min_one_success" &&
       std::none_of(tasks_[task].edges.begin(), tasks_[task].edges.end(), is_direct)) {
     note(source, fmt::format("reading from '{}' makes it one more task that is waited for", tasks_[from].id), task);

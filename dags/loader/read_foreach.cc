@@ -140,7 +140,7 @@ class ForEachReader {
   void read_sequence(const Node& node) {
     constexpr std::int64_t kEdge = std::int64_t{1} << 53;
     constexpr std::int64_t kStepMax = kEdge / static_cast<std::int64_t>(kItemsMax);
-    out_.sequence.emplace();
+    out_.sequence = ForEach::Sequence{};
     if (!reader_.check_keys(node, keys::kSequence)) return;
     const auto take = [&](std::string_view key, std::int64_t min, std::int64_t max, std::int64_t& number,
                           expr::Template& text) {

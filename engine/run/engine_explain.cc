@@ -173,7 +173,7 @@ ValueMap count_waiting(const EngineState& state) {
   }
   for (const auto& [name, view] : state.gates.view()) gate += view.waiting;
   for (const auto& [seq, run] : state.runs) {
-    const auto in_state = [&](TaskState which) { return run->counts[static_cast<std::size_t>(which)]; };
+    const auto in_state = [&counts = run->counts](TaskState which) { return counts[static_cast<std::size_t>(which)]; };
     rest += in_state(TaskState::kUpForRetry);
     waits += in_state(TaskState::kWaiting);
     for (const ReadyRange& range : run->parked) limit += range.end - range.next;
