@@ -120,7 +120,7 @@ ValueMap params_again(const RunRow& run, const Value& body) {
   for (const Value* some : {kept ? &*kept : nullptr, given}) {
     if (some == nullptr || some->as_map() == nullptr) continue;
     for (const auto& [name, value] : *some->as_map()) {
-      std::erase_if(params, [&](const auto& known) { return known.first == name; });
+      std::erase_if(params, [&name = name](const auto& known) { return known.first == name; });
       if (some == given || !value.is_null()) params.emplace_back(name, value);
     }
   }

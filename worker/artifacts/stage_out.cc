@@ -97,7 +97,7 @@ class Staging {
 
   Result<void> upload_values() {
     for (const auto& [name, json] : large_) {
-      auto uploaded = once_reachable([&] { return upload_value(name, json); });
+      auto uploaded = once_reachable([this, &name = name, &json = json] { return upload_value(name, json); });
       if (!uploaded) return fail(std::move(uploaded.error()).in("store value '" + name + "'"));
     }
     return {};
