@@ -52,6 +52,9 @@ struct Story {
   std::string content(std::string_view instance, std::string_view output, const std::vector<std::string>& inputs) const;
 };
 
+/// A task that lets time pass.
+void add_wait(Dag& dag, Duration length);
+
 inline constexpr std::uint32_t kListenerNumbers = 1'000'000;  ///< Of stories that nobody asks for.
 /// DAGs that are deployed, and that events start.
 std::vector<Story> make_listeners(const Plan& plan);

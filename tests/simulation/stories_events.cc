@@ -80,6 +80,16 @@ void add_drop(Chance& chance, Dag& dag) {
 
 }  // namespace
 
+void add_wait(Dag& dag, Duration length) {
+  auto wait = std::make_shared<WaitSpec>();
+  wait->what = WaitSpec::For::kDuration;
+  wait->length = length;
+  Task& task = dag.tasks.emplace_back();
+  task.id = "wait";
+  task.kind = TaskKind::kWait;
+  task.wait = std::move(wait);
+}
+
 std::vector<Story> make_listeners(const Plan& plan) {
   constexpr std::uint32_t kWaitMax = 20'000;
   Chance chance(plan.seed * 0x9E3779B97F4A7C15U + 77);
@@ -100,13 +110,7 @@ std::vector<Story> make_listeners(const Plan& plan) {
     }
     add_hook(calls, dag);
     add_drop(drops, dag);
-    auto wait = std::make_shared<WaitSpec>();
-    wait->what = WaitSpec::For::kDuration;
-    wait->length = std::chrono::milliseconds(chance.number(kWaitMax));
-    Task& task = dag.tasks.emplace_back();
-    task.id = "wait";
-    task.kind = TaskKind::kWait;
-    task.wait = std::move(wait);
+    add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     dag.index_tasks();
     Story& story = out.emplace_back(Story{.seed = plan.seed, .number = kListenerNumbers + i});
     story.dag = std::make_shared<const Dag>(std::move(dag));

@@ -11,13 +11,7 @@ Story make_child(const Plan& plan) {
   dag.name = kChild;
   dag.version = dag.name + "-1";
   dag.max_runs = 1 + chance.number(3);
-  auto wait = std::make_shared<WaitSpec>();
-  wait->what = WaitSpec::For::kDuration;
-  wait->length = std::chrono::milliseconds(chance.number(kWaitMax));
-  Task& waits = dag.tasks.emplace_back();
-  waits.id = "wait";
-  waits.kind = TaskKind::kWait;
-  waits.wait = std::move(wait);
+  add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
   Task& checks = dag.tasks.emplace_back();
   checks.id = "check";
   checks.kind = TaskKind::kCheck;

@@ -40,13 +40,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
     dag.max_runs = 1 + chance.number(2);
     dag.on_limit = kOnLimit[chance.number(4)];
     dag.schedule = some_schedule(chance, plan);
-    auto wait = std::make_shared<WaitSpec>();
-    wait->what = WaitSpec::For::kDuration;
-    wait->length = std::chrono::milliseconds(chance.number(kWaitMax));
-    Task& task = dag.tasks.emplace_back();
-    task.id = "wait";
-    task.kind = TaskKind::kWait;
-    task.wait = std::move(wait);
+    add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     dag.index_tasks();
     const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
     Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number});
