@@ -14,7 +14,7 @@ static constexpr std::size_t kComplaintsMax = 100;
 static constexpr std::int64_t kItemsLooked = 1'000;  // Longer fan-outs are within their bounds, and take their time.
 
 static void check_place(const Diagnostic& one, std::size_t lines) {
-  CHAPPE_ASSERT(one.file == "f.yaml" && !one.message.empty() && one.message.size() < 8192);
+  CHAPPE_ASSERT(!one.file.empty() && !one.message.empty() && one.message.size() < 8192);  // Or one that it includes.
   CHAPPE_ASSERT(one.line <= lines + 1);
   CHAPPE_ASSERT((one.line == 0) == (one.column == 0));
 }
