@@ -30,8 +30,9 @@ void EngineState::make_place(const LiveRun& run) {
 
 void EngineState::cancel_run(LiveRun& run, const std::string& message) {
   if (run.row.state != RunState::kQueued) {
-    if (run.handling) return cut_short(run, message);
-    if (run.row.stop == Stop::kCancel) return run.has_only_teardowns_left() ? cut_short(run, message) : void();
+    const bool again = run.row.stop == Stop::kCancel;
+    if (run.handling || (again && run.has_only_teardowns_left())) return cut_short(run, message);
+    if (again) return;
     stop(run, Stop::kCancel, message);
     return judge_due(run);
   }

@@ -144,7 +144,7 @@ struct LiveRun {
   bool task_outlives_stop(std::uint32_t position) const {
     return dag->is_handler(position) || task(position).is_hook() || !task(position).teardown_of.empty();
   }
-  /// All else of a run that was stopped has ended; handlers have not begun. Cost: the instances.
+  /// Of a run that was stopped all has ended but teardowns, hooks and handlers. Cost: the instances.
   bool has_only_teardowns_left() const;
   /// Nothing of the task may start any more.
   bool is_stopped(std::uint32_t position) const {
