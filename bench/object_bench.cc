@@ -1,7 +1,7 @@
 // PUT and GET of 64 MiB through the S3 object store, beside libcurl alone with a presigned URL: pairs, back to back,
 // the median of their ratios. Against a server that does nothing (see loopback_s3.h), or a real one:
 //
-//   object_bench [ENDPOINT ACCESS_KEY SECRET_KEY]
+//   object_bench [ENDPOINT ACCESS_KEY SECRET_KEY [CA_FILE]]
 #include <curl/curl.h>
 #include <fmt/format.h>
 
@@ -70,7 +70,7 @@ std::size_t drop(char*, std::size_t, std::size_t size, void* user) {
 
 class RawCurl {
  public:
-  RawCurl() : easy_(curl_easy_init()) {}
+  explicit RawCurl(std::string ca_file) : easy_(curl_easy_init()), ca_file_(std::move(ca_file)) {}
   ~RawCurl() { curl_easy_cleanup(easy_); }
   RawCurl(const RawCurl&) = delete;
   RawCurl& operator=(const RawCurl&) = delete;
@@ -100,6 +100,7 @@ class RawCurl {
     curl_easy_setopt(easy_, CURLOPT_URL, url.c_str());
     curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy_, CURLOPT_PROXY, "");
+    if (!ca_file_.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, ca_file_.c_str());
     curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, 512L << 10);
     curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
     curl_easy_setopt(easy_, CURLOPT_WRITEFUNCTION, &drop);
@@ -115,6 +116,7 @@ class RawCurl {
   }
 
   CURL* easy_;
+  std::string ca_file_;
   std::size_t received_ = 0;
 };
 
@@ -178,10 +180,11 @@ double hash_mebibytes_per_second(const std::vector<std::byte>& bytes) {
   return static_cast<double>(bytes.size()) / (1 << 20) / seconds;
 }
 
-int run(const std::string& url, const std::string& access_key, const std::string& secret_key) {
+int run(const std::string& url, const std::string& access_key, const std::string& secret_key,
+        const std::string& ca_file) {
   const auto endpoint = s3::parse_endpoint(url);
   if (!endpoint) stop(endpoint.error().message);
-  const s3::ClientConfig config{.endpoint = *endpoint, .style = s3::AddressStyle::kPath};
+  const s3::ClientConfig config{.endpoint = *endpoint, .style = s3::AddressStyle::kPath, .ca_file = ca_file};
   const auto keys = std::make_shared<s3::CredentialSource>([=](const std::string& name) -> std::optional<std::string> {
     if (name == "AWS_ACCESS_KEY_ID") return access_key;
     if (name == "AWS_SECRET_ACCESS_KEY") return secret_key;
@@ -195,7 +198,7 @@ int run(const std::string& url, const std::string& access_key, const std::string
   const auto get_url = client.presign("GET", bucket, "objects/object", 3'600);
   const auto store = make_s3_object_store({.bucket = bucket}, config, keys);
 
-  RawCurl raw;
+  RawCurl raw(ca_file);
   const std::vector<std::byte> bytes(kBytes, std::byte{0x5a});
   fmt::print("SHA-256, one thread: {:.0f} MiB/s\n", hash_mebibytes_per_second(bytes));
   compare(
@@ -209,7 +212,7 @@ int run(const std::string& url, const std::string& access_key, const std::string
 }  // namespace chappe::bench
 
 int main(int argc, char** argv) {
-  if (argc == 4) return chappe::bench::run(argv[1], argv[2], argv[3]);
+  if (argc >= 4) return chappe::bench::run(argv[1], argv[2], argv[3], argc > 4 ? argv[4] : "");
   const chappe::bench::LoopbackS3 server(chappe::bench::kBytes);
-  return chappe::bench::run(server.endpoint(), "key", "secret");
+  return chappe::bench::run(server.endpoint(), "key", "secret", "");
 }

@@ -204,6 +204,8 @@ class Bench:
             told = dict(line.strip().split("=", 1) for line in iter(ceph.stdout.readline, "ready=1\n"))
             self.tell("Ceph's gateway, its objects in memory:\n")
             self.tell_objects([told["endpoint"], told["access_key"], told["secret_key"]])
+            self.tell("The same over TLS, as S3 is mostly used:\n")
+            self.tell_objects([told["tls_endpoint"], told["access_key"], told["secret_key"], told["ca_file"]])
 
     def tell_objects(self, server: list[str]) -> None:
         command = [str(self.build / "bench" / "object_bench"), *server]

@@ -17,6 +17,13 @@ namespace {
 
 using testing::Backend;
 
+Result<StoredObject> put(ObjectStore& store, const std::string& key, std::string_view text) {
+  auto writer = store.create(key, {}, text.size());
+  if (!writer) return fail(writer.error());
+  if (auto done = (*writer)->write(std::as_bytes(std::span(text))); !done) return fail(done.error());
+  return (*writer)->finish();
+}
+
 class S3Test : public ::testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {
@@ -30,13 +37,6 @@ class S3Test : public ::testing::TestWithParam<Backend> {
                                           const std::string& bucket = "") const {
     return make_s3_object_store({.bucket = bucket.empty() ? bucket_ : bucket}, testing::config_for(*server_),
                                 testing::keys(access_key, secret_key));
-  }
-
-  static Result<StoredObject> put(ObjectStore& store, const std::string& key, std::string_view text) {
-    auto writer = store.create(key, {}, text.size());
-    if (!writer) return fail(writer.error());
-    if (auto done = (*writer)->write(std::as_bytes(std::span(text))); !done) return fail(done.error());
-    return (*writer)->finish();
   }
 
   testing::S3Server* server_ = nullptr;
@@ -115,6 +115,58 @@ TEST_P(S3Test, SaysThatItIsUnavailableWhenNobodyAnswers) {
   config.retry = {.tries_max = 3, .backoff_min = std::chrono::milliseconds(1)};
   const auto store = make_s3_object_store({.bucket = bucket_}, config, testing::keys("a", "b"));
   EXPECT_EQ(store->head("k").error().code, ErrorCode::kUnavailable);
+}
+
+// ---- TLS, with a certificate that no system knows ----
+
+class S3TlsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server_ = testing::server_of(Backend::kCeph);
+    if (server_ == nullptr) GTEST_SKIP() << "no Ceph on this machine";
+  }
+
+  std::unique_ptr<ObjectStore> store_at(const std::string& endpoint, const std::string& ca_file) const {
+    auto config = testing::config_for(*server_);
+    config.endpoint = *s3::parse_endpoint(endpoint);
+    config.ca_file = ca_file;
+    config.retry = {.tries_max = 2, .backoff_min = std::chrono::milliseconds(1)};
+    return make_s3_object_store({.bucket = testing::make_bucket(*server_)}, config,
+                                testing::keys(server_->access_key(), server_->secret_key()));
+  }
+
+  testing::S3Server* server_ = nullptr;
+};
+
+// Parts are not hashed then: TLS guards them.
+TEST_F(S3TlsTest, CarriesObjectsOfSeveralPartsBothWays) {
+  const auto store = store_at(server_->tls_endpoint(), server_->ca_file());
+  std::string text(20 << 20, 'x');
+  for (std::size_t at = 0; at < text.size(); at += 4096) text[at] = static_cast<char>(at >> 12);
+  const auto stored = put(*store, "k", text);
+  ASSERT_TRUE(stored.has_value()) << stored.error().message;
+  EXPECT_EQ(stored->sha256, to_hex(sha256(text)));
+  std::string got;
+  const auto read = store->read("k", 0, std::nullopt, [&](std::span<const std::byte> bytes) {
+    got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return true;
+  });
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(got, text);
+}
+
+TEST_F(S3TlsTest, RefusesAServerWhoseSignerNobodyKnows) {
+  const auto stored = put(*store_at(server_->tls_endpoint(), ""), "k", "x");
+  ASSERT_FALSE(stored.has_value());
+  EXPECT_THAT(stored.error().message, ::testing::HasSubstr("certificate"));
+}
+
+TEST_F(S3TlsTest, RefusesACertificateForAnotherName) {
+  std::string elsewhere = server_->tls_endpoint();
+  elsewhere.replace(elsewhere.find("127.0.0.1"), 9, "localhost");
+  const auto stored = put(*store_at(elsewhere, server_->ca_file()), "k", "x");
+  ASSERT_FALSE(stored.has_value());
+  EXPECT_THAT(stored.error().message, ::testing::HasSubstr("localhost"));
 }
 
 // ---- Memory: this program starts itself again, so that nothing but the transfer is counted ----

@@ -20,10 +20,12 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::minutes kStartMax{4};
 
+// Of a line NAME=VALUE.
 std::string value_of(const std::string& output, const std::string& name) {
-  const std::size_t at = output.find(name + "=");
+  const std::string lines = "\n" + output;
+  const std::size_t at = lines.find("\n" + name + "=");
   if (at == std::string::npos) return {};
-  const std::size_t start = at + name.size() + 1;
+  const std::size_t start = at + name.size() + 1;  // In `output`, which has no newline before its first line.
   return output.substr(start, output.find('\n', start) - start);
 }
 
@@ -68,6 +70,8 @@ Result<void> S3Server::wait() {
     output_.append(text.data(), static_cast<std::size_t>(length));
   }
   endpoint_ = value_of(output_, "endpoint");
+  tls_endpoint_ = value_of(output_, "tls_endpoint");
+  ca_file_ = value_of(output_, "ca_file");
   access_key_ = value_of(output_, "access_key");
   secret_key_ = value_of(output_, "secret_key");
   return {};

@@ -23,6 +23,9 @@ class S3Server {
   /// here.
   Result<void> wait();
   const std::string& endpoint() const { return endpoint_; }
+  /// The same server over TLS, and the file of who signs for it; "" where the script tells of none.
+  const std::string& tls_endpoint() const { return tls_endpoint_; }
+  const std::string& ca_file() const { return ca_file_; }
   const std::string& access_key() const { return access_key_; }
   const std::string& secret_key() const { return secret_key_; }
 
@@ -33,6 +36,8 @@ class S3Server {
   int output_fd_ = -1;
   std::string output_;
   std::string endpoint_;
+  std::string tls_endpoint_;
+  std::string ca_file_;
   std::string access_key_;
   std::string secret_key_;
 };
