@@ -7,18 +7,6 @@
 namespace chappe::cli {
 namespace {
 
-Value diagnostics_json(const std::vector<Diagnostic>& diagnostics) {
-  ValueList out;
-  for (const Diagnostic& one : diagnostics) {
-    out.emplace_back(ValueMap{{"file", one.file},
-                              {"line", std::int64_t{one.line}},
-                              {"column", std::int64_t{one.column}},
-                              {"severity", one.warning ? "warning" : "error"},
-                              {"message", one.message}});
-  }
-  return out;
-}
-
 Value file_json(const DagFile& file) {
   ValueMap out{{"file", file.file}, {"valid", file.dag != nullptr}};
   if (file.dag != nullptr) {

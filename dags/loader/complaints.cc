@@ -24,6 +24,19 @@ std::string Diagnostic::text() const {
   return fmt::format("{}:{}:{}: {}: {}", file, line, column, kind, message);
 }
 
+Value diagnostics_json(const std::vector<Diagnostic>& diagnostics) {
+  ValueList out;
+  for (const Diagnostic& one : diagnostics) {
+    out.emplace_back(ValueMap{{"file", one.file},
+                              {"line", std::int64_t{one.line}},
+                              {"column", std::int64_t{one.column}},
+                              {"severity", one.warning ? "warning" : "error"},
+                              {"message", one.message},
+                              {"text", one.text()}});
+  }
+  return out;
+}
+
 std::string_view Complaints::line(yaml::Place place) {
   File& file = files_[place.file];
   if (file.line_starts.empty()) {

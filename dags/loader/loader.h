@@ -28,6 +28,9 @@ struct Diagnostic {
   std::string text() const;
 };
 
+/// A list of maps: file, line, column, severity ("error", "warning"), message, and all of it as one text.
+Value diagnostics_json(const std::vector<Diagnostic>& diagnostics);
+
 /// The text of a file that a DAG file includes. `path`: relative to the DAG file's folder, and beneath it; links are
 /// the reader's to check. Errors: with a message for people.
 using ReadInclude = std::function<Result<std::string>(const std::string& path)>;

@@ -7,19 +7,6 @@
 namespace chappe::api {
 namespace {
 
-Value diagnostics_json(const std::vector<Diagnostic>& diagnostics) {
-  ValueList out;
-  for (const Diagnostic& one : diagnostics) {
-    out.emplace_back(ValueMap{{"file", one.file},
-                              {"line", std::int64_t{one.line}},
-                              {"column", std::int64_t{one.column}},
-                              {"severity", one.warning ? "warning" : "error"},
-                              {"message", one.message},
-                              {"text", one.text()}});
-  }
-  return out;
-}
-
 Answer invalid_dag(const LoadedDag& loaded) {
   std::size_t errors = 0;
   for (const Diagnostic& one : loaded.diagnostics) errors += one.warning ? 0 : 1;
