@@ -68,6 +68,7 @@ enum class Sight : std::uint8_t {
   kCheckPassed,
   kCheckFailed,
   kFannedOutLate,
+  kResultsFollowed,
   kFannedOutAnew,  ///< Over other items than before.
   kItemTolerated,
   kLookedInVain,
