@@ -33,7 +33,7 @@ void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   if (!is_full(run, task)) return decide_dag(run, index);
   run.set_state(index, TaskState::kScheduled);
-  add_queue_timer(run, index, since(run.tasks[task].ready_at));
+  add_queue_timer(run, index, since(run.ready_at(index)));
   run.parked_by_task[task].push_back({index, index + 1});
 }
 

@@ -96,6 +96,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(CancelsOnPaperOnly, "a cancelled run's attempts are not told", Law::kRunsEnd),
     BUG(CancelsAreNotSaved, "a cancel is told before it is durable", Law::kRequests),
     BUG(StartsBeforeAllAreDone, "all_success does not wait for all", Law::kDependenciesFirst),
+    BUG(ItemsRunAhead, "an item does not wait for its own upstream", Law::kDependenciesFirst),
     BUG(SkipsInsteadOfRunning, "none_failed_min_one_success skips what it should run", Law::kForetold),
     // What people ask.
     BUG(RetryWithoutGeneration, "a person's retry does not raise the generation", Law::kEdges),
