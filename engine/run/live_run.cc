@@ -209,9 +209,12 @@ std::optional<Value> RunScope::hooked_value() const {
   const auto end = run_.ends.find(of);
   const bool begins = run_.task(position).hook == HookEvent::kStart;
   if (end == run_.ends.end() || begins) return Value(std::move(out));
-  if (end->second.reason != Reason::kNone) out.emplace_back("reason", name_of(end->second.reason));
-  if (end->second.reason == Reason::kExitCode) out.emplace_back("exit_code", std::int64_t{end->second.exit_code});
-  if (!end->second.message.empty()) out.emplace_back("message", end->second.message);
+  const AttemptEnd& told = end->second;
+  const bool fails = run_.task(position).hook == HookEvent::kFailure;  // It can rely on both.
+  if (told.reason != Reason::kNone) out.emplace_back("reason", name_of(told.reason));
+  if (told.reason == Reason::kNone && fails) out.emplace_back("reason", "marked");  // A person said so.
+  if (told.reason == Reason::kExitCode) out.emplace_back("exit_code", std::int64_t{told.exit_code});
+  if (!told.message.empty() || fails) out.emplace_back("message", told.message);
   return Value(std::move(out));
 }
 
