@@ -101,6 +101,8 @@ enum class Mutant : std::uint8_t {
   kTrustsTheWallClock,
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
+  kRestoreReadsNoValues,
+  kRestoreWaitsForNoValues,
   kBackfillLooksNothingUp,
   kTeardownsIgnoreTheirSetup,
   kTasksStartTwoRuns,
