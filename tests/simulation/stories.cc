@@ -136,6 +136,14 @@ void make_wait(support::Chance& chance, Task& task, bool& comparable) {
   task.wait = std::move(wait);
 }
 
+/// So that some give up that were ready, given away and given back.
+void make_hasty(Dag& dag) {
+  constexpr int kHaste = 20;
+  for (Task& task : dag.tasks) {
+    if (task.queue_timeout) *task.queue_timeout /= kHaste;
+  }
+}
+
 /// Takes every bound on time away, so that how the run ends does not depend on when things happen.
 void make_timeless(Dag& dag) {
   dag.timeout.reset();
@@ -170,6 +178,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
+  if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;
