@@ -51,7 +51,7 @@ class Examples(unittest.TestCase):
         self.assertEqual(bad["weigh[broken]"], "upstream_failed")
 
     def test_objects(self) -> None:
-        landing = self.cluster.state / "objects/objects/landing/2026-11-20"
+        landing = self.cluster.directory / "xdg/chappe/objects/objects/landing/2026-11-20"
         landing.mkdir(parents=True)
         for name in ("a.csv", "b.csv", "notes.txt"):
             (landing / name).write_text(name)
