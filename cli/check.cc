@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "cli/commands.h"
 #include "cli/dag_file.h"
 #include "cli/exit_code.h"
+#include "engine/model/circles.h"
 
 namespace chappe::cli {
 namespace {
@@ -18,22 +22,49 @@ Value file_json(const DagFile& file) {
   return out;
 }
 
+/// Among files that are looked at together; each circle once.
+std::vector<DagCircle> find_circles(const std::vector<DagPtr>& dags) {
+  std::vector<DagCircle> out;
+  std::map<EventSource, std::vector<DagPtr>> by_source;
+  for (const DagPtr& dag : dags) {
+    for (const EventSource& source : sources_of(*dag)) by_source[source].push_back(dag);
+  }
+  const auto listeners = [&](const EventSource& source) {
+    const auto found = by_source.find(source);
+    return found == by_source.end() ? std::vector<DagPtr>() : found->second;
+  };
+  for (const DagPtr& dag : dags) {
+    const bool told = std::any_of(out.begin(), out.end(), [&](const DagCircle& circle) {
+      return std::find(circle.dags.begin(), circle.dags.end(), dag->name) != circle.dags.end();
+    });
+    if (told) continue;
+    DagCircle circle = circle_through(*dag, listeners);
+    if (!circle.dags.empty()) out.push_back(std::move(circle));
+  }
+  return out;
+}
+
 }  // namespace
 
 int validate_files(const Session& session, const std::vector<std::string>& files) {
   bool valid = true;
   ValueList told;
+  std::vector<DagPtr> dags;
   for (const std::string& name : files) {
     const auto file = load_dag_file(name);
     if (!file) return complain(file.error().message, kUsage);
     valid = valid && file->dag != nullptr;
     told.push_back(file_json(*file));
+    if (file->dag != nullptr) dags.push_back(file->dag);
     if (session.output.json) continue;
     show_diagnostics(file->diagnostics, session.output);
     if (file->dag != nullptr) {
       print(fmt::format("{}: DAG {} with {} task{} is valid\n", name, file->dag->name, file->dag->tasks.size(),
                         file->dag->tasks.size() == 1 ? "" : "s"));
     }
+  }
+  for (const DagCircle& circle : find_circles(dags)) {
+    warn(circle.dags.front(), circle.warning);
   }
   if (session.output.json) print_json(told);
   return valid ? kOk : kUsage;

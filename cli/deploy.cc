@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/dag_file.h"
 #include "cli/exit_code.h"
+#include "engine/model/circles.h"
 
 namespace chappe::cli {
 namespace {
@@ -53,23 +54,10 @@ Result<std::optional<std::string>> find_difference(ApiClient& client, const DagF
   return std::optional(difference(text_of(*known, "source"), file.text));
 }
 
-/// As deployed DAGs name them among their sources: what a run of this one gives rise to.
-std::vector<std::string> sources_of(const Dag& dag) {
-  std::vector<std::string> out{to_text(EventSource{EventSource::Kind::kDag, dag.name})};
-  for (const Task& task : dag.tasks) {
-    if (task.work == nullptr) continue;
-    for (const OutputArtifact& output : task.work->outputs) {
-      if (output.asset.text().empty()) continue;
-      if (output.asset.is_literal()) out.push_back(to_text({EventSource::Kind::kAsset, output.asset.literal_text()}));
-      if (!output.asset_name.empty()) out.push_back(to_text({EventSource::Kind::kAsset, output.asset_name}));
-    }
-  }
-  return out;
-}
-
 /// "report (asset s3://bronze/income)": DAGs that start on what this one leaves.
 ValueList started_by(const Dag& dag, const Value& deployed) {
-  const std::vector<std::string> mine = sources_of(dag);
+  std::vector<std::string> mine;
+  for (const EventSource& source : news_of(dag)) mine.push_back(to_text(source));
   ValueList out;
   for (const Value& other : list_of(deployed, "items")) {
     std::string on;
@@ -136,6 +124,7 @@ int deploy_files(const Session& session, const std::vector<std::string>& paths) 
       if (!session.output.json) {
         print(fmt::format("{}: {}{}{}{}\n", file.dag->name, text_of(*answer, "state"),
                           differs.empty() ? "" : ": " + printable(differs), listens(*answer), next_run(*answer)));
+        if (const std::string told = text_of(*answer, "message"); !told.empty()) warn(file.dag->name, told);
       }
       all.push_back(*std::move(answer));
     }

@@ -178,6 +178,10 @@ int complain(std::string_view message, int code) {
   return code;
 }
 
+void warn(std::string_view about, std::string_view message) {
+  fmt::print(stderr, "{}: warning: {}\n", printable(about), printable(message));
+}
+
 int complain(const Error& error) {
   return complain(error.message, error.code == ErrorCode::kInvalidInput ? kUsage : kFailure);
 }

@@ -60,6 +60,8 @@ WallTime wall_now();
 
 /// "chappe: MESSAGE" on stderr; returns `code`.
 int complain(std::string_view message, int code);
+/// "income: warning: ..." to standard error.
+void warn(std::string_view about, std::string_view message);
 int complain(const Error& error);
 void print(std::string_view text);  ///< To stdout.
 void print_json(const Value& value);

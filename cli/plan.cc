@@ -265,6 +265,7 @@ int plan_file(const Session& session, const RunOptions& options) {
   }
   const SchedulePlan& schedule = file->dag->schedule;
   const std::vector<PlannedTime> times = planned_times(schedule, wall_now());
+  const std::string circle = text_of(*plan, "circle");
   if (session.output.json) {
     const Value* in_use = plan->find("version_in_use");
     const bool changed = in_use != nullptr && !in_use->is_null();
@@ -279,7 +280,8 @@ int plan_file(const Session& session, const RunOptions& options) {
                  {"triggers", file->dag->triggers.empty() ? Value() : Value(to_text(file->dag->triggers))},
                  {"tasks", std::move(tasks)},
                  {"run", list_of(*plan, "tasks")},
-                 {"consumers", list_of(*plan, "consumers")}});
+                 {"consumers", list_of(*plan, "consumers")},
+                 {"circle", circle.empty() ? Value() : Value(circle)}});
     return kOk;
   }
   print(fmt::format("{}: {} task instances of {} tasks{}\n\n", bold(file->dag->name, session.output.colour_out),
@@ -289,6 +291,7 @@ int plan_file(const Session& session, const RunOptions& options) {
   print(told_consumers(*plan));
   print_schedule(schedule, times);
   print_triggers(file->dag->triggers);
+  if (!circle.empty()) warn(file->dag->name, circle);
   return kOk;
 }
 

@@ -247,40 +247,6 @@ std::vector<std::size_t> Importer::flatten_call(Scope& scope, const Node& call, 
   return {position};
 }
 
-/// A task of its own, after the task whose hook it is.
-void Importer::flatten_hook(std::size_t task, const Node& hook, const Scope* scope) {
-  const Node* body = hook.is_scalar() ? find_template(hook.text) : template_of(hook);
-  unsigned ends = kSucceeded | kFailed | kErrored;
-  if (const Node* expression = hook.find("expression"); expression != nullptr && expression->is_scalar()) {
-    const bool succeeded = expression->text.find("Succeeded") != std::string::npos;
-    const bool failed = expression->text.find("Failed") != std::string::npos;
-    const bool simple = expression->text.find("status ==") != std::string::npos &&
-                        expression->text.find("||") == std::string::npos &&
-                        expression->text.find("&&") == std::string::npos;
-    if (!simple || succeeded == failed) {
-      return note(*expression,
-                  "a hook with this condition is not taken over; hooks run after the task, when it has "
-                  "succeeded or failed",
-                  task);
-    }
-    ends = succeeded ? kSucceeded : kFailed | kErrored;
-  }
-  if (body == nullptr || is_nested(*body)) {
-    return note(hook, "a hook is taken over where it is one container or script", task);
-  }
-  FlatTask after;
-  after.id = unique_id(tasks_[task].id + (ends == kSucceeded  ? "_on_success"
-                                          : ends & kSucceeded ? "_on_exit"
-                                                              : "_on_failure"));
-  after.place = &hook;
-  after.call = &hook;
-  after.body = body;
-  after.scope = scope;
-  const std::size_t position = add_task(std::move(after));
-  connect(position, translate(Condition::term(task, ends), hook, position), hook);
-  order_.push_back(position);
-}
-
 /// Items that stand in the file; nullopt where a run finds them.
 std::optional<std::vector<const Node*>> Importer::static_items(const Node& call) {
   std::vector<const Node*> out;
@@ -407,67 +373,6 @@ std::size_t Importer::join_ends(const Node& call, const std::string& id, const s
   const std::size_t position = add_task(std::move(join));
   order_.push_back(position);
   return position;
-}
-
-// ---- handlers -----------------------------------------------------------------------------------------------------
-
-void Importer::flatten_handlers() {
-  std::vector<std::pair<const Node*, const Node*>> exits;  // The template, and who calls it.
-  if (const Node* exit = spec_->find("onExit"); exit != nullptr && exit->is_scalar()) {
-    const Node* body = find_template(exit->text);
-    if (body == nullptr) note(*exit, fmt::format("there is no template '{}' in this file", exit->text));
-    if (body != nullptr) exits.emplace_back(body, nullptr);
-  }
-  if (const Node* hooks = spec_->find("hooks"); hooks != nullptr && hooks->is_map()) {
-    for (std::size_t i = 0; i < hooks->members(); ++i) {
-      const Node* expression = hooks->value(i).find("expression");
-      if (hooks->key(i).text != "exit" || expression != nullptr) {
-        note(hooks->value(i), "only the hook 'exit', without an expression, is taken over");
-      } else if (const Node* body = template_of(hooks->value(i))) {
-        exits.emplace_back(body, &hooks->value(i));
-      }
-    }
-  }
-  const std::size_t before = order_.size();
-  for (const auto& [body, call] : exits) {
-    Scope& scope = open(nullptr, call, *body, "on_exit_");
-    if (is_nested(*body)) {
-      (void)flatten_body(scope, {});
-      continue;
-    }
-    FlatTask task;
-    task.id = unique_id("on_exit");
-    task.place = call != nullptr ? call : body;
-    task.call = call;
-    task.body = body;
-    task.scope = call != nullptr ? &open(nullptr, nullptr, *body, "") : nullptr;
-    order_.push_back(add_task(std::move(task)));
-  }
-  bool ordered = false, fanned = false;
-  // A handler waits for nobody: points to gather at have no use.
-  const auto is_point = [&](std::size_t task) {
-    const bool point = tasks_[task].kind == FlatTask::Kind::kPoint;
-    if (point && tasks_[task].has_when)
-      note(*tasks_[task].place,
-           "'when' of a template with tasks of its own is not "
-           "taken over in an exit handler: its tasks run");
-    return point;
-  };
-  const auto first = order_.begin() + static_cast<std::ptrdiff_t>(before);
-  order_.erase(std::remove_if(first, order_.end(), is_point), order_.end());
-  for (std::size_t i = before; i < order_.size(); ++i) {
-    FlatTask& task = tasks_[order_[i]];
-    ordered |= !task.edges.empty();
-    fanned |= task.fans_out;
-    task.edges.clear();
-    task.rule.clear();
-    task.handler = true;
-  }
-  if (ordered)
-    note(*tasks_[order_[before]].place,
-         "the steps of an exit handler run one after the other in Argo, and all "
-         "at once here: make those that need each other one");
-  if (fanned) note(*tasks_[order_[before]].place, "a handler takes no fan-out: only the task is taken over");
 }
 
 }  // namespace chappe::argo

@@ -105,10 +105,12 @@ Result<ImportedDag> Importer::run() {
   // Twice: only then is it known which outputs others read, and which shells there are.
   for (const std::size_t task : order_) (void)write_task(task);
   Yaml tasks = Yaml::list();
-  Yaml handlers = Yaml::list();
+  std::map<std::string, Yaml> handlers;
   for (std::size_t i = 0; i < order_.size(); ++i) {
     Yaml written = write_task(order_[i]);
-    (i < handlers_from_ ? tasks : handlers).add(std::move(written));
+    Yaml& list =
+        i < handlers_from_ ? tasks : handlers.try_emplace(tasks_[order_[i]].handles, Yaml::list()).first->second;
+    list.add(std::move(written));
   }
   Yaml out = Yaml::map();
   write_head(out);
@@ -117,7 +119,9 @@ Result<ImportedDag> Importer::run() {
   write_defaults(out);
   if (tasks.empty()) note(*spec_, "there are no tasks");
   out.set("tasks", std::move(tasks.block()));
-  if (!handlers.empty()) out.set("handlers", Yaml::map().set("exit", std::move(handlers.block())).block());
+  Yaml of_ends = Yaml::map();
+  for (auto& [end, list] : handlers) of_ends.set(end, std::move(list.block()));
+  if (!of_ends.empty()) out.set("handlers", std::move(of_ends.block()));
   ImportedDag imported{out.write(), {}};
   check_result(imported);
   std::stable_sort(notes_.begin(), notes_.end(), [](const ImportNote& a, const ImportNote& b) {

@@ -63,7 +63,7 @@ Importer::Site Importer::body_site(std::size_t task, const std::vector<PathChang
 Yaml Importer::write_task(std::size_t task) {
   Yaml out = Yaml::map().block();
   out.set("id", Yaml::text(tasks_[task].id));
-  write_edges(out, tasks_[task]);
+  if (tasks_[task].hook.empty()) write_edges(out, tasks_[task]);
   if (tasks_[task].fans_out && !tasks_[task].handler) write_foreach(out, task);
   write_when(out, task);
   if (tasks_[task].kind == FlatTask::Kind::kPoint) {
@@ -72,8 +72,24 @@ Yaml Importer::write_task(std::size_t task) {
     write_work(out, task);
   }
   if (tasks_[task].allow_failure) out.set("allow_failure", Yaml::raw("true"));
+  write_hooks(out, task);
   for (const std::string& line : tasks_[task].comments) out.comment(line);
   return out;
+}
+
+/// Several of one event in a list.
+void Importer::write_hooks(Yaml& out, std::size_t task) {
+  std::map<std::string, std::vector<std::size_t>> by_event;
+  for (const std::size_t hook : tasks_[task].hooks) by_event[tasks_[hook].hook].push_back(hook);
+  for (const auto& [event, hooks] : by_event) {
+    if (hooks.size() == 1) {
+      out.set(event, write_task(hooks[0]));
+      continue;
+    }
+    Yaml list = Yaml::list().block();
+    for (const std::size_t hook : hooks) list.add(write_task(hook));
+    out.set(event, std::move(list));
+  }
 }
 
 void Importer::write_edges(Yaml& out, const FlatTask& task) {

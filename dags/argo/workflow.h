@@ -78,7 +78,9 @@ struct FlatTask {
   bool handler = false;
   bool never = false;  ///< Its condition cannot be told: it waits for a person to finish the file.
   bool allow_failure = false;
-  std::string when_status;  ///< Of a hook: the condition on the run's end.
+  std::string handles = "exit";    ///< Of a handler: the end of the run that it is for.
+  std::string hook;                ///< "on_success" and the like: it stands inside the task that it belongs to.
+  std::vector<std::size_t> hooks;  ///< Those of this one.
   std::vector<std::string> comments;
   // Found out by the second pass.
   std::set<std::pair<std::string, bool>> used;  ///< Outputs by name, as JSON or as text.
@@ -133,10 +135,15 @@ class Importer {
   void write_defaults(Yaml& out);
   void check_result(ImportedDag& out);
 
-  // ---- flatten.cc ----
-  void flatten();
+  // ---- hooks.cc ----
   void flatten_handlers();
   void flatten_hook(std::size_t task, const yaml::Node& hook, const Scope* scope);
+  void add_hook(std::size_t task, const yaml::Node& hook, const yaml::Node* body, const Scope* scope, std::string key);
+  void add_task_after(std::size_t task, const yaml::Node& hook, const yaml::Node* body, const Scope* scope,
+                      unsigned ends);
+
+  // ---- flatten.cc ----
+  void flatten();
   const yaml::Node* find_template(std::string_view name) const;
   const yaml::Node* template_of(const yaml::Node& call);
   Scope& open(const Scope* caller, const yaml::Node* call, const yaml::Node& body, std::string prefix);
@@ -195,6 +202,7 @@ class Importer {
   // ---- work.cc ----
   Yaml write_task(std::size_t task);
   void write_edges(Yaml& out, const FlatTask& task);
+  void write_hooks(Yaml& out, std::size_t task);
   void write_when(Yaml& out, std::size_t task);
   void write_work(Yaml& out, std::size_t task);
   void write_container(Yaml& out, std::size_t task, const yaml::Node& container, const Site& site);

@@ -146,6 +146,11 @@ class ReferenceCheck {
                                                   from.id));
     }
     if (!source.select) return;
+    if (dag_.in_step(source.task, source.from)) {
+      complaints_.error(*source.select_node, fmt::format("each item of '{}' reads what its own of '{}' left: there is "
+                                                         "nothing to select",
+                                                         dag_.tasks[source.task].id, from.id));
+    }
     const auto names = names_of_values(from);
     if (std::find(names.begin(), names.end(), source.select->output) != names.end()) return;
     complaints_.error(*source.select_node, fmt::format("task '{}' has no value or metric '{}'{}", from.id,

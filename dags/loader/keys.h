@@ -255,15 +255,14 @@ inline constexpr KeySet kState{"a state", kStateKnown, {}, kStateForeign};
 inline constexpr Word kValueKnown[] = {"file", "json", "path", "default"};
 inline constexpr KeySet kValue{"an output value", kValueKnown};
 
-inline constexpr Word kForEachKnown[] = {"items", "matrix",       "sequence",  "s3_list",  "as",
-                                         "key",   "max_parallel", "max_items", "on_empty", "min_success"};
-inline constexpr Word kForEachLater[] = {"depth_first"};
+inline constexpr Word kForEachKnown[] = {"items",        "matrix",    "sequence", "s3_list",     "as",         "key",
+                                         "max_parallel", "max_items", "on_empty", "min_success", "depth_first"};
 inline constexpr Foreign kForEachForeign[] = {{"s3", "s3_list"},
                                               {"prefix", "s3_list"},
                                               {"with_items", "items"},
                                               {"in", "items"},
                                               {"max_concurrent", "max_parallel"}};
-inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, kForEachLater, kForEachForeign};
+inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 

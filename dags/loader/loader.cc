@@ -53,6 +53,7 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
     list.lists[i] ? tasks.place_listing(i, *nodes[i]) : tasks.read(i, *nodes[i], i < list.inits);
   }
   tasks.finish_teardowns();
+  tasks.finish_fan_outs();
   join_handlers(list, dag);
   check_references(complaints, dag, names, tasks);
   // What is said of tasks that did not load would mislead.

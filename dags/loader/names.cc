@@ -204,8 +204,10 @@ std::string Names::problem_of_hooked(const Reference& reference, const Site& sit
     return fmt::format("'task' has no '{}'{}", reference.path[1],
                        near.empty() ? fmt::format("; there are {}", fmt::join(names, ", ")) : near);
   }
-  const bool always = names[0] == reference.path[1] || names[1] == reference.path[1] || names[2] == reference.path[1] ||
-                      names[3] == reference.path[1];
+  const bool fails = dag_.tasks[task_].hook == HookEvent::kFailure;
+  const std::vector<std::string> some =
+      fails ? std::vector<std::string>{"exit_code"} : std::vector<std::string>{"reason", "exit_code", "message"};
+  const bool always = std::find(some.begin(), some.end(), reference.path[1]) == some.end();
   if (always || reference.guarded) return "";
   return fmt::format("there may be no '{0}'; write '{0} ?? ...' for that case", dotted(reference));
 }

@@ -43,12 +43,16 @@ class ForEachReader {
   ForEach read(const Node& node) {
     names_.enter_task(task_, nullptr);
     if (!reader_.check_keys(node, keys::kForEach)) return out_;
+    reader_.take_boolean(node, "depth_first", out_.depth_first);
+    if (out_.depth_first) return read_depth_first(node);
     const Node* items = node.find("items");
     const Node* matrix = node.find("matrix");
     const Node* sequence = node.find("sequence");
     const Node* listed = node.find("s3_list");
     if ((items != nullptr) + (matrix != nullptr) + (sequence != nullptr) + (listed != nullptr) != 1) {
-      reader_.complaints().error(node, "'foreach' needs exactly one of 'items', 'matrix', 'sequence' and 's3_list'");
+      reader_.complaints().error(node,
+                                 "'foreach' needs exactly one of 'items', 'matrix', 'sequence' and 's3_list', or "
+                                 "'depth_first: true' for the items of the task above");
       return out_;
     }
     if (items != nullptr) read_items(*items);
@@ -62,6 +66,20 @@ class ForEachReader {
   }
 
  private:
+  /// The items are those of a task above; which one it is shows when all are read.
+  ForEach read_depth_first(const Node& node) {
+    for (const std::string_view key : {"items", "matrix", "sequence", "s3_list", "key", "max_items"}) {
+      if (node.find(key) == nullptr) continue;
+      reader_.complaints().error(
+          *node.find(key), fmt::format("with 'depth_first' the items are those of the task above, under the same keys: "
+                                       "take '{}' out",
+                                       key));
+    }
+    if (const Node* as = node.find("as")) read_as(*as);
+    read_bounds(node);
+    return out_;
+  }
+
   /// An expression; nullopt for anything else, without a complaint.
   std::optional<expr::Template> expression(const Node& node, std::string_view what) {
     if (!node.is_scalar() || node.is_null()) return std::nullopt;

@@ -74,6 +74,48 @@ void TaskReader::read_teardown(Task& task, const Node& node) {
   if (node.find("depends_on") == nullptr) waits_for_all_.push_back(index_);
 }
 
+/// A depth-first fan-out goes item by item with what it depends on that fans out: all over the same items.
+void TaskReader::finish_fan_outs() {
+  const auto is_depth_first = [](const Task& task) { return task.foreach && task.foreach->depth_first; };
+  if (std::none_of(dag_.tasks.begin(), dag_.tasks.end(), is_depth_first)) return;
+  if (!find_cycles(dag_).empty()) return;  // Told elsewhere.
+  for (const std::uint32_t at : topological_order(dag_)) {
+    if (is_depth_first(dag_.tasks[at]) && !dag_.tasks[at].is_hook()) find_leader(at);
+  }
+}
+
+void TaskReader::find_leader(std::uint32_t at) {
+  Task& task = dag_.tasks[at];
+  std::optional<std::uint32_t> leader, by;
+  for (const Dependency& edge : task.depends_on) {
+    const auto& foreach = dag_.tasks[edge.task].foreach;
+    if (!foreach) continue;
+    const std::uint32_t own = foreach->depth_first ? foreach->leader : edge.task;
+    if (leader && *leader != own) {
+      complaints_.error(
+          *nodes_[at]->find("foreach"),
+          fmt::format("'{}' and '{}' fan out over items of their own: a task with 'depth_first' goes item "
+                      "by item with one of them",
+                      dag_.tasks[*by].id, dag_.tasks[edge.task].id));
+      return;
+    }
+    leader = own;
+    by = edge.task;
+  }
+  if (!leader) {
+    complaints_.error(*nodes_[at]->find("foreach"),
+                      "'depth_first' goes item by item with a task above, and none in depends_on has a 'foreach'");
+    return;
+  }
+  task.foreach->leader = *leader;
+  task.foreach->late = dag_.tasks[*leader].foreach->late;
+  dag_.tasks[*leader].followers.push_back(at);
+  for (const std::uint32_t hook : task.hooks) {
+    dag_.tasks[hook].foreach->leader = *leader;
+    dag_.tasks[hook].foreach->late = task.foreach->late;
+  }
+}
+
 /// A teardown that does not say what it waits for waits for all that needs its setup.
 void TaskReader::finish_teardowns() {
   std::vector<bool> torn_down(dag_.tasks.size());

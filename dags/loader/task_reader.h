@@ -59,6 +59,8 @@ class TaskReader {
   void know_secrets(const yaml::Node& secrets) { dag_secrets_ = &secrets; }
   /// After all tasks were read.
   void finish_teardowns();
+  /// After finish_teardowns().
+  void finish_fan_outs();
 
   /// Fills dag.tasks[index] from `node`. `init`: it stands in `handlers`, as do those that have a Task::handler.
   void read(std::uint32_t index, const yaml::Node& node, bool init);
@@ -111,6 +113,7 @@ class TaskReader {
   void read_dependency(Task& task, const yaml::Node& node);
   bool depend_on_group(Task& task, const yaml::Node& node, const Dependency& like);
   void read_teardown(Task& task, const yaml::Node& node);
+  void find_leader(std::uint32_t at);
   void depend_on(Task& task, Dependency dependency, const yaml::Node* written);
   std::optional<std::uint32_t> find_task(const yaml::Node& node, std::size_t offset, const std::string& id);
 

@@ -77,6 +77,7 @@ enum class Mutant : std::uint8_t {
   kCancelsOnPaperOnly,
   kCancelsAreNotSaved,
   kStartsBeforeAllAreDone,
+  kItemsRunAhead,
   kSkipsInsteadOfRunning,
   // Schedules.
   // What people ask.
@@ -100,6 +101,8 @@ enum class Mutant : std::uint8_t {
   kTrustsTheWallClock,
   kRestoreForgetsToPublish,
   kRestoreForgetsOutputs,
+  kRestoreReadsNoValues,
+  kRestoreWaitsForNoValues,
   kBackfillLooksNothingUp,
   kTeardownsIgnoreTheirSetup,
   kTasksStartTwoRuns,

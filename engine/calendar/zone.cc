@@ -1,10 +1,6 @@
 #include "engine/calendar/zone.h"
 
 #include <date/tz.h>
-namespace Posix {
-using date::hh_mm_ss;  // The next header was written before std::chrono had one, too.
-}
-#include <date/ptz.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +9,7 @@ using date::hh_mm_ss;  // The next header was written before std::chrono had one
 #include <vector>
 
 #include "engine/base/text.h"
+#include "engine/calendar/posix_rule.h"
 
 namespace chappe::calendar {
 
@@ -20,7 +17,7 @@ namespace chappe::calendar {
 /// zone's file, as a rule of POSIX.
 struct Zone::Rules {
   const date::time_zone* table = nullptr;  ///< Null: UTC, for which no database is needed.
-  std::optional<Posix::time_zone> afterwards;
+  std::optional<PosixRule> afterwards;
 };
 
 namespace {
@@ -51,15 +48,6 @@ std::string rule_of_file(const std::string& name) {
   return begin == std::string_view::npos ? "" : std::string(text.substr(begin + 1));
 }
 
-std::optional<Posix::time_zone> parse_rule(const std::string& rule) {
-  if (rule.find(',') == std::string::npos) return std::nullopt;  // No changes: the table's last offset stays.
-  try {
-    return Posix::time_zone(rule);
-  } catch (...) {  // The table alone, then.
-    return std::nullopt;
-  }
-}
-
 std::string unknown_zone(std::string_view name) {
   std::vector<std::string> names;
   for (const date::time_zone& zone : date::get_tzdb().zones) names.push_back(zone.name());
@@ -83,7 +71,7 @@ Result<ZonePtr> Zone::find(std::string_view name) {
     if (found == zones.end()) return fail(ErrorCode::kInvalidInput, unknown_zone(name));
     rules->table = &*found;
     (void)found->get_info(as_seconds(0));  // Reads its file.
-    rules->afterwards = parse_rule(rule_of_file(found->name()));
+    rules->afterwards = PosixRule::parse(rule_of_file(found->name()));
     return std::make_shared<const Zone>(std::string(name), std::move(rules));
   } catch (...) {
     return fail(ErrorCode::kInvalidInput,
@@ -95,7 +83,7 @@ Stretch Zone::at(std::int64_t seconds) const {
   if (rules_->table == nullptr) return {-kEndOfTime, kEndOfTime, 0};
   Stretch stretch = to_stretch(rules_->table->get_info(as_seconds(seconds)));
   if (stretch.end < kEndOfTime || !rules_->afterwards) return stretch;
-  const Stretch ruled = to_stretch(rules_->afterwards->get_info(as_seconds(seconds)));
+  const Stretch ruled = rules_->afterwards->at(seconds);
   return {std::max(ruled.begin, stretch.begin), ruled.end, ruled.offset};
 }
 

@@ -13,15 +13,9 @@
 
 #include "engine/base/result.h"
 #include "engine/base/time.h"
+#include "engine/calendar/posix_rule.h"
 
 namespace chappe::calendar {
-
-/// A stretch of time with one offset from UTC: [begin, end), in seconds since 1970 (UTC).
-struct Stretch {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-  std::int64_t offset = 0;  ///< Seconds that local time is ahead of UTC.
-};
 
 class Zone;
 using ZonePtr = std::shared_ptr<const Zone>;

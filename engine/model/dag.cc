@@ -16,6 +16,13 @@ std::string_view name_of(ContainerOptions::Network network) {
   return kNames[static_cast<std::size_t>(network)];
 }
 
+bool Dag::in_step(std::uint32_t task, std::uint32_t upstream) const {
+  const auto& own = tasks[task].foreach;
+  if (!own || !own->depth_first) return false;
+  const auto& other = tasks[upstream].foreach;
+  return upstream == own->leader || (other && other->depth_first && other->leader == own->leader);
+}
+
 void Dag::index_tasks() {
   CHAPPE_ASSERT(by_id_.empty());
   for (std::uint32_t i = 0; i < tasks.size(); ++i) CHAPPE_ASSERT(by_id_.emplace(tasks[i].id, i).second);

@@ -219,6 +219,9 @@ struct ForEach {
   };
   Counted counted;
   bool late = false;  ///< Names more than `params`: the items are found when the task's upstream has ended.
+  /// Each item goes on as soon as that of the same key has ended upstream; nothing above says what the items are.
+  bool depth_first = false;
+  std::uint32_t leader = 0;  ///< With `depth_first`: the task whose items these are.
   std::string as = "item";
   expr::Template key;  ///< Names the instance; empty: the item's text if short and unique, else its position.
   std::uint32_t max_parallel = 0;  ///< 0: no bound of its own.
@@ -302,8 +305,9 @@ struct Task {
   Handler handler = Handler::kNone;
   HookEvent hook = HookEvent::kNone;
   std::uint32_t hook_of = 0;  ///< Whose hook it is; not of kWait and kLate. It has an instance for each of that one's.
-  std::vector<std::uint32_t> hooks;    ///< Those that belong to it.
-  std::vector<Dependency> depends_on;  ///< Unique by task.
+  std::vector<std::uint32_t> hooks;      ///< Those that belong to it.
+  std::vector<std::uint32_t> followers;  ///< Those that fan out depth-first over its items; hooks are not among them.
+  std::vector<Dependency> depends_on;    ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
   expr::Expression when;  ///< Empty: always.
   std::optional<ForEach> foreach;
@@ -369,6 +373,9 @@ struct Dag {
   std::string version;       ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
   std::string source;        ///< The file's text, with all that it includes; kept with the version.
 
+  /// `task` fans out depth-first over the items that `upstream` has, too: each waits for, and sees, the one of its
+  /// item.
+  bool in_step(std::uint32_t task, std::uint32_t upstream) const;
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
   /// Fills what find() needs. Call once, after `tasks` is complete.

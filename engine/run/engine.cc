@@ -41,6 +41,14 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   return std::exchange(state.out, {});
 }
 
+std::vector<CacheLookup> Engine::follow_results(std::span<const Event> events, Now now) {
+  EngineState& state = *state_;
+  state.now = now;
+  for (const Event& event : events) state.apply(event);
+  state.begin_lookups();
+  return std::exchange(state.out.lookups, {});
+}
+
 bool Engine::knows(const RunId& run) const { return state_->run_ids.contains(run); }
 std::size_t Engine::live_runs() const { return state_->runs.size(); }
 

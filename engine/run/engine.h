@@ -87,6 +87,11 @@ class Engine {
   /// changes nothing.
   [[nodiscard]] Effects step(std::span<const Event> events, Now now);
 
+  /// As much of a step as needs no outside, from results that were looked up; what follows comes with the next step(),
+  /// which must be at the same `now`. Returns what is to be looked up after that: along a chain of tasks that all have
+  /// results one transaction takes in many of them. Requires: every event is a CacheLooked.
+  [[nodiscard]] std::vector<CacheLookup> follow_results(std::span<const Event> events, Now now);
+
   bool knows(const RunId& run) const;  ///< The run is live here: queued or running.
   std::size_t live_runs() const;
   std::vector<TokenRow> tokens() const;  ///< Of the API, by name; expired ones too.

@@ -16,19 +16,60 @@ std::string about_run(const RunId& run) { return "run " + run.text(); }
 /// Which tasks, and which single instances, a person means.
 struct Meant {
   std::vector<bool> tasks;
-  std::vector<bool> named;  ///< Of `tasks` those that were named themselves.
-  std::vector<bool> alone;  ///< By instance.
-  std::vector<bool> below;  ///< Tasks that must not be under way: these, and all that depends on them.
+  std::vector<bool> named;        ///< Of `tasks` those that were named themselves.
+  std::vector<bool> alone;        ///< By instance.
+  std::vector<bool> below;        ///< Tasks that must not be under way: these, and all that depends on them.
+  std::vector<bool> above_alone;  ///< By instance: what `alone` ones wait for in depth-first fan-outs...
+  std::vector<bool> below_alone;  ///< ... and what waits for them there. Each of them is among these, too.
 };
 
 void add_all(std::vector<bool>& to, const std::vector<bool>& more) {
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = to[i] || more[i];
 }
 
+/// Along depth-first fan-outs an item goes with its own alone; what else stands above and below is noted in `up` and
+/// `down`.
+void follow_item(const LiveRun& run, std::uint32_t index, Meant& meant, std::vector<std::uint32_t>& up,
+                 std::vector<std::uint32_t>& down) {
+  std::vector<std::uint32_t> to_visit;
+  const auto visit = [&](std::uint32_t at, std::vector<bool>& known) {
+    if (!known[at]) to_visit.push_back(at);
+    known[at] = true;
+  };
+  visit(index, meant.above_alone);
+  while (!to_visit.empty()) {
+    const std::uint32_t at = to_visit.back();
+    to_visit.pop_back();
+    const std::uint32_t task = run.instances->task_of(at);
+    for (const Dependency& edge : run.task(task).depends_on) {
+      if (!run.dag->in_step(task, edge.task)) {
+        up.push_back(edge.task);
+      } else {
+        visit(run.instances->in_step(task, at, edge.task), meant.above_alone);
+      }
+    }
+  }
+  visit(index, meant.below_alone);
+  while (!to_visit.empty()) {
+    const std::uint32_t at = to_visit.back();
+    to_visit.pop_back();
+    const std::uint32_t task = run.instances->task_of(at);
+    for (const ChildEdge& edge : run.graph->children(task)) {
+      if (!run.dag->in_step(edge.child, task)) {
+        down.push_back(edge.child);
+      } else {
+        visit(run.instances->in_step(task, at, edge.child), meant.below_alone);
+      }
+    }
+  }
+}
+
 Result<Meant> meant_by(const LiveRun& run, const RetryRequested& event) {
   Meant meant{.tasks = std::vector<bool>(run.tasks.size()),
               .named = std::vector<bool>(run.tasks.size()),
-              .alone = std::vector<bool>(run.states.size())};
+              .alone = std::vector<bool>(run.states.size()),
+              .above_alone = std::vector<bool>(run.states.size()),
+              .below_alone = std::vector<bool>(run.states.size())};
   std::vector<std::uint32_t> up, down;
   for (const std::string& name : event.tasks) {
     if (const auto task = run.dag->find(name)) {
@@ -40,9 +81,7 @@ Result<Meant> meant_by(const LiveRun& run, const RetryRequested& event) {
     const auto instance = run.instances->find(name);
     if (!instance) return fail(ErrorCode::kNotFound, fmt::format("the run has no task '{}'", name));
     meant.alone[*instance] = true;
-    const std::uint32_t task = run.instances->task_of(*instance);
-    for (const Dependency& edge : run.task(task).depends_on) up.push_back(edge.task);
-    for (const ChildEdge& edge : run.graph->children(task)) down.push_back(edge.child);
+    follow_item(run, *instance, meant, up, down);
   }
   if (event.reach.upstream) add_all(meant.tasks, Graph::with_ancestors(*run.dag, up));
   if (event.reach.downstream) add_all(meant.tasks, run.graph->with_descendants(down));
@@ -141,13 +180,15 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     const std::uint32_t task = run.instances->task_of(i);
-    const bool named = meant->alone[i] || meant->tasks[task];
+    const bool with_item =
+        (event.reach.upstream && meant->above_alone[i]) || (event.reach.downstream && meant->below_alone[i]);
+    const bool named = meant->alone[i] || meant->tasks[task] || with_item;
     const bool failed = instance.state == TaskState::kFailed && (!instance.allowed || too_many[task]);
     const bool unfinished =
         failed || instance.state == TaskState::kCancelled || instance.state == TaskState::kUpstreamFailed;
     const bool not_begun = instance.state == TaskState::kNone && is_final(run.row.state);
     const bool under_way = holds_attempt(instance.state) || is_in_other_run(run, i);
-    if (under_way && (named || meant->below[task])) {
+    if (under_way && (named || meant->below[task] || meant->below_alone[i])) {
       return fail(ErrorCode::kConflict, fmt::format("{} is {}; it cannot be run again before it has ended",
                                                     run.instances->name_of(i), chappe::name_of(instance.state)));
     }
@@ -344,6 +385,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
     TaskProgress& progress = run.tasks[run.instances->task_of(index)];
     progress.judged = false;
     progress.ready_at = {};
+    run.items_ready_at.erase(index);
   }
   run.before_generation = newest_attempt();
   auto context = *run.context;
@@ -356,7 +398,7 @@ void EngineState::resume(LiveRun& run) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
     if (state != TaskState::kScheduled && state != TaskState::kQueued) continue;
-    const WallTime ready_at = run.tasks[run.instances->task_of(i)].ready_at;
+    const WallTime ready_at = run.ready_at(i);
     add_queue_timer(run, i, ready_at.is_set() ? since(ready_at) : Duration(0));
   }
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout);

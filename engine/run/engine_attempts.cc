@@ -51,7 +51,7 @@ ReadyClass EngineState::class_of(const Task& task) {
 
 void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
   more_ready = true;
-  ready[class_of(run.task(task))].push(run.row.seq, run.share, range);
+  ready[class_of(run.task(task))].push(run.row.seq, run.share, range, run.is_depth_first(task));
 }
 
 void EngineState::dispatch() {
@@ -121,15 +121,16 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
 
 /// True: the run or the task has as many attempts as it may; the instance waits aside until one ends.
 bool EngineState::park(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t task = run.instances->task_of(index);
+  const ReadyRange own{index, index + 1};
   if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks && !CHAPPE_MUTANT(kForgetsMaxActive)) {
-    run.parked.push_back({index, index + 1});
+    run.is_depth_first(task) ? run.parked.push_front(own) : run.parked.push_back(own);
     return true;
   }
-  const std::uint32_t task = run.instances->task_of(index);
   const auto& foreach = run.task(task).foreach;
   if (!foreach || foreach->max_parallel == 0 || run.tasks[task].active < foreach->max_parallel) return false;
   if (CHAPPE_MUTANT(kForgetsMaxParallel)) return false;
-  run.parked_by_task[task].push_back({index, index + 1});
+  run.parked_by_task[task].push_back(own);
   unpark_next(run, run.parked);  // The run has a place that this one cannot take.
   return true;
 }
@@ -277,7 +278,7 @@ TaskRow EngineState::row_of(const LiveRun& run, std::uint32_t index) const {
   row.infra_tries = instance.infra_tries;
   row.iteration = instance.iteration;
   row.worker = instance.worker;
-  row.ready_at = run.tasks[run.instances->task_of(index)].ready_at;
+  row.ready_at = run.ready_at(index);
   return row;
 }
 

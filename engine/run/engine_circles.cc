@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/model/circles.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -16,17 +17,6 @@ std::int64_t links_in(const Value& event) {
 }
 
 std::string named(const LiveRun& run) { return fmt::format("run {} of {}", run.row.id.text(), run.row.dag); }
-
-/// The DAGs whose runs start runs of this one.
-std::vector<std::string> started_by(const Dag& dag) {
-  std::vector<EventSource> sources;
-  for (const TriggerSpec& trigger : dag.triggers) trigger.when.collect(sources);
-  std::vector<std::string> names;
-  for (const EventSource& source : sources) {
-    if (source.kind == EventSource::Kind::kDag) names.push_back(source.name);
-  }
-  return names;
-}
 
 }  // namespace
 
@@ -57,25 +47,19 @@ bool EngineState::may_start_more(const LiveRun& run, const EventSource& source, 
   return false;
 }
 
-/// "a, b, a": deployed DAGs whose ends start one another, from `dag` back to it; "": none do.
-/// Cost: O(triggers of deployed DAGs that lead to it).
+/// A warning of deployed DAGs that start one another, from `dag` back to it; "": none do.
 std::string EngineState::circle_of(const Dag& dag) const {
-  std::map<std::string, std::string> next;  // By DAG: the one that it starts, on the way to `dag`.
-  std::vector<std::string> to_visit = {dag.name};
-  while (!to_visit.empty()) {
-    const std::string at = std::move(to_visit.back());
-    to_visit.pop_back();
-    const auto deployment = deployments.find(at);
-    if (deployment == deployments.end() || deployment->second.dag == nullptr) continue;
-    for (std::string& name : started_by(*deployment->second.dag)) {
-      if (!next.try_emplace(name, at).second) continue;
-      to_visit.push_back(std::move(name));
+  const auto listeners_of = [&](const EventSource& source) {
+    std::vector<DagPtr> found;
+    const auto listeners = consumers.find(source);
+    if (listeners == consumers.end()) return found;
+    for (const auto& [name, position] : listeners->second) {
+      const DagPtr& other = deployments.at(name).dag;
+      if (other != nullptr) found.push_back(other);
     }
-  }
-  if (!next.contains(dag.name)) return "";
-  std::string told = dag.name;
-  for (std::string at = next.at(dag.name); at != dag.name; at = next.at(at)) told += ", " + at;
-  return told + ", " + dag.name;
+    return found;
+  };
+  return circle_through(dag, listeners_of).warning;
 }
 
 /// Why the run is queued: who has the places of its DAG. Where one of them waits, by way of other runs, for a place

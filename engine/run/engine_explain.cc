@@ -112,8 +112,8 @@ std::string EngineState::explain_upstream(const LiveRun& run, std::uint32_t inde
   std::string names;
   std::size_t count = 0;
   for (const Dependency& edge : run.task(task).depends_on) {
-    const std::uint32_t first = run.instances->first(edge.task);
-    for (std::uint32_t i = first; i < first + run.instances->count(edge.task); ++i) {
+    const ReadyRange awaited = run.awaited(index, edge.task);
+    for (std::uint32_t i = awaited.next; i < awaited.end; ++i) {
       if (is_final(run.states[i].state)) continue;
       if (count++ < kNamesMax) {
         names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", run.instances->name_of(i),

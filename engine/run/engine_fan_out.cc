@@ -16,12 +16,21 @@ bool is_about_item(const Task& task) {
   });
 }
 
+std::string told_items(std::uint32_t count) { return fmt::format("{} item{}", count, count == 1 ? "" : "s"); }
+
+/// How many tasks fan out over the items of this one.
+std::uint64_t tasks_over(const Dag& dag, const Task& task) {
+  std::uint64_t count = 1 + task.hooks.size();
+  for (const std::uint32_t follower : task.followers) count += 1 + dag.tasks[follower].hooks.size();
+  return count;
+}
+
 }  // namespace
 
 /// What `when` says of all items alike was decided before there were any.
 bool EngineState::asks_each(const Task& task) {
   if (task.when.empty()) return false;
-  return !task.foreach || !task.foreach->late || is_about_item(task);
+  return !task.foreach || !task.foreach->late || task.foreach->depth_first || is_about_item(task);
 }
 
 /// The task may run. True: its items are known, and have their instances.
@@ -36,7 +45,7 @@ bool EngineState::find_items(LiveRun& run, std::uint32_t position) {
   }
   auto found = FanOut::evaluate(task, RunScope(run, own), run.params);
   const FanOutPtr before = run.instances->late_items(position);
-  if (found && !run.instances->has_room(found->size() * (std::uint64_t{1} + task.hooks.size()))) {
+  if (found && !run.instances->has_room(found->size() * tasks_over(*run.dag, task))) {
     found =
         fail(ErrorCode::kInvalidInput, fmt::format("foreach of task '{}': with {} items the run would have more than "
                                                    "{} task instances",
@@ -55,9 +64,22 @@ bool EngineState::find_items(LiveRun& run, std::uint32_t position) {
     decide_empty(run, own);
     return false;
   }
-  settle_without_attempt(run, own, TaskState::kSuccess, Reason::kNone,
-                         fmt::format("{} item{}", count, count == 1 ? "" : "s"));
+  settle_without_attempt(run, own, TaskState::kSuccess, Reason::kNone, told_items(count));
+  run.to_judge.insert(run.to_judge.end(), task.followers.begin(), task.followers.end());
   return run.row.stop == Stop::kNone;
+}
+
+/// A depth-first fan-out as a whole is over, as far as finding its items goes, when that of its leader is.
+void EngineState::judge_items(LiveRun& run, std::uint32_t task) {
+  const ForEach& foreach = *run.task(task).foreach;
+  const std::uint32_t own = run.instances->own(task);
+  const bool known = foreach.late && run.instances->mapped(task) &&
+                     is_final(run.states[run.instances->own(foreach.leader)].state) && !run.is_stopped(task);
+  if (known && run.states[own].state == TaskState::kNone) {
+    settle_without_attempt(run, own, TaskState::kSuccess, Reason::kNone, told_items(run.instances->count(task)));
+  }
+  const std::uint32_t first = run.instances->first(task);
+  for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) judge_item(run, i);
 }
 
 /// The children count on the items from here on; what they are counted as now has not ended.
@@ -76,10 +98,12 @@ void EngineState::give_items(LiveRun& run, std::uint32_t task, FanOutPtr items) 
     change_run(run, [&](RunRow& row) { row.instances = run.instances->size(); });
   }
   for (const ChildEdge& edge : run.graph->children(task)) {
+    if (run.dag->in_step(edge.child, task)) continue;
     run.tasks[edge.child].upstream.total += run.instances->count(task) - old_count;
   }
   if (before != nullptr) retire(run, {old_first, old_first + old_count});
   for (const std::uint32_t hook : run.task(task).hooks) give_items(run, hook, given);
+  for (const std::uint32_t follower : run.task(task).followers) give_items(run, follower, given);
 }
 
 void EngineState::retire(LiveRun& run, ReadyRange items) {

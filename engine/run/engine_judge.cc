@@ -9,32 +9,16 @@
 #include "engine/run/engine_state.h"
 
 namespace chappe {
-namespace {
-
-/// How one ended instance counts for a child along one edge.
-std::uint32_t& count_for(UpstreamCounts& counts, const Dependency& edge, TaskState state, bool allowed) {
-  const bool success = state == TaskState::kSuccess || allowed;
-  const bool skipped = state == TaskState::kSkipped && !allowed;
-  if (!edge.plain) {
-    const bool met = success ? edge.on_succeeded : skipped ? edge.on_skipped : edge.on_failed;
-    return met ? counts.success : counts.skipped;
-  }
-  if (success) return counts.success;
-  if (skipped) return counts.skipped;
-  return state == TaskState::kUpstreamFailed ? counts.upstream_failed : counts.failed;
-}
-
-}  // namespace
-
 /// Counts all ends anew; every task that has not spoken is up for judgement.
 void EngineState::recount(LiveRun& run) {
   run.to_judge.clear();
+  run.items_to_judge.clear();
   run.failed = false;
   for (std::uint32_t task = 0; task < run.tasks.size(); ++task) {
     run.tasks[task].upstream = {};
     run.tasks[task].tolerated = 0;
     for (const Dependency& edge : run.task(task).depends_on) {
-      run.tasks[task].upstream.total += run.instances->count(edge.task);
+      if (!run.dag->in_step(task, edge.task)) run.tasks[task].upstream.total += run.instances->count(edge.task);
     }
     run.to_judge.push_back(task);
   }
@@ -55,21 +39,32 @@ void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
   for (const ChildEdge& edge : run.graph->children(task)) {
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
-    ++count_for(child.upstream, dependency, ended.state, ended.allowed);
+    const bool of_item = run.dag->in_step(edge.child, task);
+    if (!of_item) count_end(child.upstream, dependency, ended);
     if (run.task(edge.child).is_hook()) continue;  // It hears of each instance by itself.
-    if (!child.judged && !CHAPPE_MUTANT(kChildrenAreNotJudged)) run.to_judge.push_back(edge.child);
+    if (child.judged || CHAPPE_MUTANT(kChildrenAreNotJudged)) continue;
+    if (of_item) {
+      run.items_to_judge.push_back(run.instances->in_step(task, index, edge.child));
+    } else {
+      run.to_judge.push_back(edge.child);
+    }
   }
 }
 
 void EngineState::judge_due(LiveRun& run) {
   // Judging a task may end instances, which puts more tasks at the end of the list: a loop, because a chain of skips
   // may be a million tasks long.
-  for (std::size_t i = 0; i < run.to_judge.size(); ++i) judge_task(run, run.to_judge[i]);
-  run.to_judge.clear();
+  while (!run.to_judge.empty() || !run.items_to_judge.empty()) {
+    for (std::size_t i = 0; i < run.to_judge.size(); ++i) judge_task(run, run.to_judge[i]);
+    run.to_judge.clear();
+    for (std::size_t i = 0; i < run.items_to_judge.size(); ++i) judge_item(run, run.items_to_judge[i]);
+    run.items_to_judge.clear();
+  }
 }
 
 /// Names one of those that decided it, for people: "train[pairs] is failed (trigger_rule all_success)".
-std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict verdict) const {
+std::string EngineState::why_not(const LiveRun& run, std::uint32_t index, Verdict verdict) const {
+  const std::uint32_t task = run.instances->task_of(index);
   const TriggerRule rule = run.task(task).trigger_rule;
   const auto decided = [&](const InstanceState& ended) {
     const bool failed =
@@ -81,14 +76,14 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
     return rule == TriggerRule::kAllSkipped && is_final(ended.state) && !skipped;
   };
   for (const Dependency& edge : run.task(task).depends_on) {
-    const std::uint32_t first = run.instances->first(edge.task);
-    for (std::uint32_t i = first; i < first + run.instances->count(edge.task); ++i) {
+    const ReadyRange awaited = run.awaited(index, edge.task);
+    for (std::uint32_t i = awaited.next; i < awaited.end; ++i) {
       if (!decided(run.states[i])) continue;
       return fmt::format("{} is {} (trigger_rule {})", run.instances->name_of(i), name_of(run.states[i].state),
                          name_of(rule));
     }
   }
-  const UpstreamCounts& up = run.tasks[task].upstream;
+  const UpstreamCounts up = run.upstream(index);
   return fmt::format("trigger_rule {}: {} of {} upstream succeeded, {} failed, {} skipped", name_of(rule), up.success,
                      up.total, up.failed + up.upstream_failed, up.skipped);
 }
@@ -96,6 +91,7 @@ std::string EngineState::why_not(const LiveRun& run, std::uint32_t task, Verdict
 void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   if (run.task(task).is_hook()) return judge_hooks(run, task);
   if (!run.task(task).teardown_of.empty()) return judge_teardown(run, task);
+  if (run.is_depth_first(task)) return judge_items(run, task);
   TaskProgress& progress = run.tasks[task];
   if (progress.judged || run.is_stopped(task) || (run.dag->is_handler(task) && !run.handling)) return;
   const TriggerRule rule = run.task(task).trigger_rule;
@@ -103,10 +99,14 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   if (verdict == Verdict::kWait) return;
   progress.judged = true;
   if (!progress.ready_at.is_set()) progress.ready_at = now.wall;  // After a restart it is judged again.
-  if (verdict == Verdict::kRun) return make_ready(run, task);
-  const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
-  const std::string message = why_not(run, task, verdict);
   const std::uint32_t first = run.instances->first(task);
+  if (verdict == Verdict::kRun) {
+    const bool late = run.task(task).foreach && run.task(task).foreach->late;
+    if (late && !find_items(run, task)) return;
+    return make_ready(run, task, {run.instances->first(task), run.instances->first(task) + run.instances->count(task)});
+  }
+  const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
+  const std::string message = why_not(run, first, verdict);
   for (std::uint32_t i = first; i < first + run.instances->count(task); ++i) {
     if (run.states[i].state == TaskState::kNone) settle_without_attempt(run, i, state, Reason::kUpstream, message);
   }
@@ -114,12 +114,26 @@ void EngineState::judge_task(LiveRun& run, std::uint32_t task) {
   if (run.states[own].state == TaskState::kNone) settle_without_attempt(run, own, state, Reason::kUpstream, message);
 }
 
+/// One item of a depth-first fan-out: the ends of the others are no matter of its.
+void EngineState::judge_item(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t task = run.instances->task_of(index);
+  if (run.states[index].state != TaskState::kNone || run.is_stopped(task)) return;
+  const ForEach& foreach = *run.task(task).foreach;
+  if (foreach.late && !is_final(run.states[run.instances->own(foreach.leader)].state)) return;  // There may be others.
+  const Verdict verdict = judge(run.task(task).trigger_rule, run.upstream(index));
+  if (verdict == Verdict::kWait) return;
+  run.items_ready_at.try_emplace(index, now.wall);
+  if (verdict == Verdict::kRun) return make_ready(run, task, {index, index + 1});
+  const TaskState state = verdict == Verdict::kSkip ? TaskState::kSkipped : TaskState::kUpstreamFailed;
+  settle_without_attempt(run, index, state, Reason::kUpstream, why_not(run, index, verdict));
+}
+
 /// False where a person runs again what it depends on, while it was under way itself.
 bool EngineState::is_allowed_still(const LiveRun& run, std::uint32_t index) const {
   const std::uint32_t task = run.instances->task_of(index);
   if (CHAPPE_MUTANT(kRetriesOvertakeTheirUpstream) || run.task(task).is_hook()) return true;
   if (!run.task(task).teardown_of.empty()) return run.tasks[task].upstream.done() == run.tasks[task].upstream.total;
-  return judge(run.task(task).trigger_rule, run.tasks[task].upstream) == Verdict::kRun;
+  return judge(run.task(task).trigger_rule, run.upstream(index)) == Verdict::kRun;
 }
 
 /// Its next attempt, whose row this becomes, waits for the upstream tasks as the first one did.
@@ -129,22 +143,25 @@ void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
   store_row(run, index, std::move(row));
   const std::uint32_t task = run.instances->task_of(index);
   run.tasks[task].judged = false;
-  run.to_judge.push_back(task);
+  if (run.is_depth_first(task)) {
+    run.items_to_judge.push_back(index);
+  } else {
+    run.to_judge.push_back(task);
+  }
   judge_due(run);
 }
 
-void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
+/// Instances of one task, whose items are known.
+void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange which) {
   const Task& task = run.task(position);
-  if (task.foreach && task.foreach->late && !find_items(run, position)) return;
-  const std::uint32_t first = run.instances->first(position);
-  ReadyRange range{first, first};
+  ReadyRange range{which.next, which.next};
   const auto flush = [&](std::uint32_t next) {
     const bool may_be_known = task.cache && !run.row.no_cache;
     if (range.next < range.end && may_be_known) line_up(run, range);
     if (range.next < range.end && !may_be_known) enqueue(run, position, range);
     range = {next, next};
   };
-  for (std::uint32_t i = first; i < first + run.instances->count(position); ++i) {
+  for (std::uint32_t i = which.next; i < which.end; ++i) {
     const bool waits = run.states[i].state == TaskState::kNone && (!asks_each(task) || decide_when(run, i));
     const bool empty = task.foreach && !run.instances->mapped(position);
     if (waits && empty) decide_empty(run, i);
@@ -158,7 +175,7 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position) {
     }
     run.set_state(i, TaskState::kScheduled);
     range.end = i + 1;
-    add_queue_timer(run, i, since(run.tasks[position].ready_at));
+    add_queue_timer(run, i, since(run.ready_at(i)));
   }
   flush(0);
 }

@@ -127,9 +127,10 @@ void EngineState::read_values_again(LiveRun& run) {
     const InstanceState& instance = run.states[index];
     if (instance.state == TaskState::kSuccess && !unread_values(outputs).empty()) run.reading[index] = instance.attempt;
   }
+  if (CHAPPE_MUTANT(kRestoreReadsNoValues)) return;
   for (const auto& [index, attempt] : run.reading) {
     if (run.states[index].state != TaskState::kSuccess) continue;
-    run.set_state(index, TaskState::kCommitting);
+    if (!CHAPPE_MUTANT(kRestoreWaitsForNoValues)) run.set_state(index, TaskState::kCommitting);
     std::vector<OutputObject> values = unread_values(run.outputs.at(index));
     out.publish.push_back(
         {.key = {run.row.seq, index}, .attempt = attempt, .uploads = {}, .values = std::move(values)});

@@ -149,6 +149,9 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   run.set_state(index, row.state == TaskState::kScheduled ? TaskState::kNone : row.state);
   TaskProgress& progress = run.tasks[run.instances->task_of(index)];
   if (row.ready_at.is_set()) progress.ready_at = row.ready_at;
+  if (row.ready_at.is_set() && !is_final(row.state) && run.is_depth_first(run.instances->task_of(index))) {
+    run.items_ready_at[index] = row.ready_at;
+  }
   switch (row.state) {
     case TaskState::kQueued:
     case TaskState::kRunning:

@@ -193,6 +193,7 @@ void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   forget_wait(run, index);
   const bool failed = row.state == TaskState::kFailed && !row.allowed;
   store_row(run, index, std::move(row));
+  run.items_ready_at.erase(index);
   tell_children(run, index);
   const bool fails_fast = run.dag->fail_fast != FailFast::kOff && !CHAPPE_MUTANT(kForgetsFailFast);
   if (failed && fails_fast && run.row.stop == Stop::kNone && !run.is_handler(index)) {

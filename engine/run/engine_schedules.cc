@@ -135,12 +135,9 @@ void EngineState::on(const DagDeployed& event) {
     row.message.clear();
     row.triggers = to_text(dag.triggers);
     deployment.dag = event.dag;
-    if (const std::string circle = circle_of(dag); !circle.empty()) {
-      row.message =
-          fmt::format("DAGs start each other in a circle ({}): after {} runs it ends", circle, kTriggerChainMax);
-    }
     plan_next(deployment);
     listen(deployment);
+    row.message = circle_of(dag);
     forget_unheard_events(deployment);
     out.persist.dag_versions.push_back({dag.version, dag.name, dag.source, now.wall, event.commit});
     save(deployment);
@@ -156,6 +153,7 @@ void EngineState::on(const DagDeployed& event) {
                                      {"schedule", row.schedule.empty() ? Value() : Value(row.schedule)},
                                      {"triggers", row.triggers.empty() ? Value() : Value(row.triggers)},
                                      {"paused", row.paused},
+                                     {"message", row.message.empty() ? Value() : Value(row.message)},
                                      {"next_at", row.next_at.is_set() ? Value(to_iso8601(row.next_at)) : Value()}}));
 }
 

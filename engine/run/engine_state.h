@@ -81,8 +81,7 @@ struct EngineState {
 
   std::map<std::string, Deployment, std::less<>> deployments;  ///< By DAG.
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
-  std::deque<std::string>
-      due_line;  ///< Those that are due, in the order of their turns; and some whose turn it is not.
+  std::deque<std::string> due_line;  ///< Those that are due, in the order of their turns; some are so no more.
   std::map<EventSource, std::map<std::string, std::uint32_t>> consumers;  ///< By DAG: which of its triggers.
   std::deque<std::string> event_line;                                     ///< DAGs whose triggers are to be looked at.
   EventId last_event;
@@ -254,10 +253,12 @@ struct EngineState {
   void recount(LiveRun& run);
   void judge_due(LiveRun& run);
   void judge_task(LiveRun& run, std::uint32_t task);
-  std::string why_not(const LiveRun& run, std::uint32_t task, Verdict verdict) const;
+  void judge_items(LiveRun& run, std::uint32_t task);
+  void judge_item(LiveRun& run, std::uint32_t index);
+  std::string why_not(const LiveRun& run, std::uint32_t index, Verdict verdict) const;
   bool is_allowed_still(const LiveRun& run, std::uint32_t index) const;
   void wait_again(LiveRun& run, std::uint32_t index, TaskRow row);
-  void make_ready(LiveRun& run, std::uint32_t task);
+  void make_ready(LiveRun& run, std::uint32_t task, ReadyRange which);
   bool decide_when(LiveRun& run, std::uint32_t index);
   void decide_check(LiveRun& run, std::uint32_t index);
   void decide_promote(LiveRun& run, std::uint32_t index);

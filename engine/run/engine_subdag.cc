@@ -33,7 +33,7 @@ void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   if (!is_full(run, task)) return decide_dag(run, index);
   run.set_state(index, TaskState::kScheduled);
-  add_queue_timer(run, index, since(run.tasks[task].ready_at));
+  add_queue_timer(run, index, since(run.ready_at(index)));
   run.parked_by_task[task].push_back({index, index + 1});
 }
 
@@ -177,7 +177,17 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
     }
     const Value* value = found->find(output.task)->find("outputs")->find(output.value);
     values.push_back({.name = output.name, .value = *value});
-    if (const ArtifactRow* object = object_of_value(child, output)) {
+    const ArtifactRow* object = object_of_value(child, output);
+    const std::size_t bytes = object == nullptr ? to_json(*value).size() : 0;
+    if (bytes > kInlineValueMax) {  // Of a fan-out: what each item left may be in an object, but not all of it.
+      end.reason = Reason::kInvalidOutput;
+      end.message = fmt::format(
+          "{}.{} of the items of {} has {} bytes, and {} KiB of a fan-out can be handed up: let a task of {} gather "
+          "them in a value of its own",
+          output.task, output.value, about(child.row), bytes, kInlineValueMax >> 10, child.row.dag);
+      return;
+    }
+    if (object != nullptr) {
       ArtifactRow& same = objects.emplace_back(*object);
       if (!same.made_by_attempt) {
         same.made_by = same.key;
@@ -189,6 +199,13 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
     }
   }
   run.forget_outputs(index);
+  std::vector<OutputObject> taken;
+  for (const ArtifactRow& object : objects) taken.push_back(object.object);
+  if (std::string why = why_too_large(run, taken); !why.empty()) {
+    end.reason = Reason::kInvalidOutput;
+    end.message = std::move(why);
+    return;
+  }
   for (ArtifactRow& object : objects) {
     out.persist.artifacts.push_back(object);
     run.keep(index, std::move(object));

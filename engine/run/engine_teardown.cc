@@ -34,8 +34,10 @@ void EngineState::judge_teardown(LiveRun& run, std::uint32_t position) {
   const auto some_setup_is = [&](TaskState state) {
     return std::any_of(setups.begin(), setups.end(), [&](std::uint32_t setup) { return some_is(run, setup, state); });
   };
-  if (some_setup_is(TaskState::kSuccess) || CHAPPE_MUTANT(kTeardownsIgnoreTheirSetup)) return make_ready(run, position);
   const std::uint32_t index = run.instances->first(position);
+  if (some_setup_is(TaskState::kSuccess) || CHAPPE_MUTANT(kTeardownsIgnoreTheirSetup)) {
+    return make_ready(run, position, {index, index + 1});
+  }
   if (run.states[index].state != TaskState::kNone) return;
   const bool stopped = run.row.stop != Stop::kNone;
   const bool failed = some_setup_is(TaskState::kFailed) || some_setup_is(TaskState::kUpstreamFailed);

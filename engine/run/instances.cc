@@ -34,15 +34,24 @@ Result<Instances> Instances::expand(DagPtr dag, const ValueMap& params) {
   Instances out;
   std::uint64_t total = 0;
   out.mapped_.resize(dag->tasks.size());
+  std::map<std::uint32_t, FanOutPtr> known;  // Of those whose items others share.
+  const auto items_of = [&](std::uint32_t task) -> Result<FanOutPtr> {
+    if (const auto found = known.find(task); found != known.end()) return found->second;
+    auto items = FanOut::evaluate(dag->tasks[task], ParamsScope(params_value), params_value);
+    if (!items) return fail(std::move(items.error()));
+    auto shared = std::make_shared<const FanOut>(std::move(*items));
+    if (!dag->tasks[task].followers.empty()) known[task] = shared;
+    return FanOutPtr(std::move(shared));
+  };
   for (std::uint32_t i = 0; i < dag->tasks.size(); ++i) {
     const Task& task = dag->tasks[i];
     out.first_.push_back(static_cast<std::uint32_t>(total));
     std::uint64_t count = 1;
     if (task.foreach && !task.foreach->late) {
-      auto items = FanOut::evaluate(task, ParamsScope(params_value), params_value);
+      auto items = items_of(task.foreach->depth_first ? task.foreach->leader : i);
       if (!items) return fail(std::move(items.error()));
-      count = items->size();
-      out.items_[i] = std::make_shared<const FanOut>(std::move(*items));
+      count = (*items)->size();
+      out.items_[i] = std::move(*items);
       out.mapped_[i] = count > 0;
     }
     total += std::max<std::uint64_t>(count, 1);
@@ -65,7 +74,8 @@ void Instances::fan_out(std::uint32_t task, FanOutPtr items) {
 Result<void> Instances::fan_out(std::uint32_t task, const Value& told, const Value& params) {
   const bool late = task < dag_->tasks.size() && dag_->tasks[task].foreach && dag_->tasks[task].foreach->late;
   if (!late) return fail(ErrorCode::kInvalidInput, "items are kept of a task that has none");
-  auto items = FanOut::restore(dag_->tasks[task], told, params);
+  const ForEach& foreach = *dag_->tasks[task].foreach;
+  auto items = FanOut::restore(dag_->tasks[foreach.depth_first ? foreach.leader : task], told, params);
   if (!items) return fail(std::move(items.error()));
   if (!has_room(items->size())) return too_many_instances();
   fan_out(task, std::make_shared<const FanOut>(std::move(*items)));

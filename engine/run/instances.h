@@ -47,7 +47,8 @@ class Instances {
   FanOutPtr late_items(std::uint32_t task) const;
   /// The instance that a task has from the start; of a late fan-out the one that stands for the whole of it.
   std::uint32_t own(std::uint32_t task) const { return first_[task]; }
-  /// The instance of a task that goes with one of `from`, which fans out over the same items. Requires: `index` is
+  /// The instance of a task that goes with one of `from`, which fans out over the same items: a hook's, or that of a
+  /// task that fans out depth-first. Requires: `index` is
   /// current, or stands for the whole of its fan-out.
   std::uint32_t in_step(std::uint32_t from, std::uint32_t index, std::uint32_t to) const;
   /// It is one of its task's instances, as first() and count() say: neither retired, nor standing for others.

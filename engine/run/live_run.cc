@@ -12,18 +12,16 @@ namespace {
 
 Value wrap(const std::string& name, Value value) { return ValueMap{{name, std::move(value)}}; }
 
-/// One word for a task: its instance's state; of a mapped task the one that matters most.
-std::string_view status_of(const LiveRun& run, std::uint32_t task) {
+/// One word for a task: its instance's state; of several instances the one that matters most.
+std::string_view status_of(const LiveRun& run, ReadyRange seen) {
   constexpr TaskState kWorstFirst[] = {TaskState::kFailed,  TaskState::kUpstreamFailed, TaskState::kCancelled,
                                        TaskState::kRunning, TaskState::kSuccess,        TaskState::kSkipped};
-  const std::uint32_t first = run.instances->first(task);
-  const std::uint32_t count = run.instances->count(task);
   for (const TaskState wanted : kWorstFirst) {
-    for (std::uint32_t i = first; i < first + count; ++i) {
+    for (std::uint32_t i = seen.next; i < seen.end; ++i) {
       if (run.states[i].state == wanted) return name_of(wanted);
     }
   }
-  return name_of(run.states[first].state);
+  return name_of(run.states[seen.next].state);
 }
 
 /// For people and their messages: what failed first in the file comes first.
@@ -122,6 +120,37 @@ std::uint32_t LiveRun::idle_watchers() const {
   }));
 }
 
+UpstreamCounts LiveRun::upstream(std::uint32_t index) const {
+  const std::uint32_t position = instances->task_of(index);
+  UpstreamCounts judged = tasks[position].upstream;
+  if (!is_depth_first(position)) return judged;
+  for (const Dependency& edge : task(position).depends_on) {
+    if (!dag->in_step(position, edge.task)) continue;
+    const InstanceState& of_item = states[instances->in_step(position, index, edge.task)];
+    if (CHAPPE_MUTANT(kItemsRunAhead)) continue;
+    ++judged.total;
+    if (is_final(of_item.state)) count_end(judged, edge, of_item);
+  }
+  return judged;
+}
+
+ReadyRange LiveRun::awaited(std::uint32_t index, std::uint32_t upstream) const {
+  const std::uint32_t position = instances->task_of(index);
+  if (dag->in_step(position, upstream)) {
+    const std::uint32_t one = instances->in_step(position, index, upstream);
+    return {one, one + 1};
+  }
+  const std::uint32_t first = instances->first(upstream);
+  return {first, first + instances->count(upstream)};
+}
+
+WallTime LiveRun::ready_at(std::uint32_t index) const {
+  const std::uint32_t position = instances->task_of(index);
+  if (!is_depth_first(position)) return tasks[position].ready_at;
+  const auto found = items_ready_at.find(index);
+  return found == items_ready_at.end() ? WallTime{} : found->second;
+}
+
 RunState LiveRun::outcome() const {
   switch (row.stop) {
     case Stop::kCancel:
@@ -135,6 +164,21 @@ RunState LiveRun::outcome() const {
       break;
   }
   return failed && !CHAPPE_MUTANT(kFailedRunsSucceed) ? RunState::kFailed : RunState::kSuccess;
+}
+
+void count_end(UpstreamCounts& counts, const Dependency& edge, const InstanceState& ended) {
+  const bool success = ended.state == TaskState::kSuccess || ended.allowed;
+  const bool skipped = ended.state == TaskState::kSkipped && !ended.allowed;
+  if (!edge.plain) {
+    const bool met = success ? edge.on_succeeded : skipped ? edge.on_skipped : edge.on_failed;
+    ++(met ? counts.success : counts.skipped);
+  } else if (success) {
+    ++counts.success;
+  } else if (skipped) {
+    ++counts.skipped;
+  } else {
+    ++(ended.state == TaskState::kUpstreamFailed ? counts.upstream_failed : counts.failed);
+  }
 }
 
 std::optional<Value> RunScope::resolve(std::span<const std::string> path) const {
@@ -165,9 +209,12 @@ std::optional<Value> RunScope::hooked_value() const {
   const auto end = run_.ends.find(of);
   const bool begins = run_.task(position).hook == HookEvent::kStart;
   if (end == run_.ends.end() || begins) return Value(std::move(out));
-  if (end->second.reason != Reason::kNone) out.emplace_back("reason", name_of(end->second.reason));
-  if (end->second.reason == Reason::kExitCode) out.emplace_back("exit_code", std::int64_t{end->second.exit_code});
-  if (!end->second.message.empty()) out.emplace_back("message", end->second.message);
+  const AttemptEnd& told = end->second;
+  const bool fails = run_.task(position).hook == HookEvent::kFailure;  // It can rely on both.
+  if (told.reason != Reason::kNone) out.emplace_back("reason", name_of(told.reason));
+  if (told.reason == Reason::kNone && fails) out.emplace_back("reason", "marked");  // A person said so.
+  if (told.reason == Reason::kExitCode) out.emplace_back("exit_code", std::int64_t{told.exit_code});
+  if (!told.message.empty() || fails) out.emplace_back("message", told.message);
   return Value(std::move(out));
 }
 
@@ -186,15 +233,18 @@ std::optional<Value> RunScope::task_value(std::span<const std::string> path) con
   if (path.size() < 3) return std::nullopt;
   const auto task = run_.dag->find(path[1]);
   if (!task) return std::nullopt;
-  if (path[2] == "status") return wrap(path[1], wrap("status", status_of(run_, *task)));
-  if (path[2] != "outputs" || path.size() < 4) return std::nullopt;
+  const bool of_item = index_ && run_.dag->in_step(run_.instances->task_of(*index_), *task);
   const std::uint32_t first = run_.instances->first(*task);
+  const ReadyRange seen =
+      of_item ? run_.awaited(*index_, *task) : ReadyRange{first, first + run_.instances->count(*task)};
+  if (path[2] == "status") return wrap(path[1], wrap("status", status_of(run_, seen)));
+  if (path[2] != "outputs" || path.size() < 4) return std::nullopt;
   ValueList all;
-  for (std::uint32_t i = first; i < first + run_.instances->count(*task); ++i) {
+  for (std::uint32_t i = seen.next; i < seen.end; ++i) {
     if (const Value* value = output_value(run_, i, path[3])) all.push_back(*value);
   }
   if (all.empty()) return std::nullopt;
-  Value value = run_.instances->mapped(*task) ? Value(std::move(all)) : std::move(all[0]);
+  Value value = run_.instances->mapped(*task) && !of_item ? Value(std::move(all)) : std::move(all[0]);
   return wrap(path[1], wrap("outputs", wrap(path[3], std::move(value))));
 }
 

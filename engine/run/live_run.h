@@ -38,10 +38,10 @@ static_assert(sizeof(InstanceState) == 24);  // Of each of a million that wait.
 
 /// What one task (all its instances) has come to.
 struct TaskProgress {
-  UpstreamCounts upstream;
+  UpstreamCounts upstream;      ///< But for those that its items are in step with.
   std::uint32_t active = 0;     ///< Attempts assigned; of a task that starts runs: instances that wait for one.
   std::uint32_t tolerated = 0;  ///< Items that failed, and `min_success` leaves room for it.
-  bool judged = false;          ///< Its trigger rule has spoken.
+  bool judged = false;          ///< Its trigger rule has spoken. Of a depth-first fan-out it speaks of each item.
   WallTime ready_at;            ///< When it said run.
 };
 
@@ -114,11 +114,23 @@ struct LiveRun {
   AttemptId before_generation;  ///< Attempts up to this one may have won in an earlier generation. 0: there is none.
   double attempt_seconds = -1;  ///< Moving average of how long attempts run; below 0: none ended yet.
   std::vector<std::uint32_t> to_judge;
-  std::deque<ReadyRange> parked;  ///< Ready, but the run has `max_active_tasks` already.
+  std::vector<std::uint32_t> items_to_judge;  ///< Of depth-first fan-outs: instances that are in step with an end.
+  std::unordered_map<std::uint32_t, WallTime> items_ready_at;  ///< As TaskProgress::ready_at, of those; until they end.
+  std::deque<ReadyRange> parked;                               ///< Ready, but the run has `max_active_tasks` already.
   std::unordered_map<std::uint32_t, std::deque<ReadyRange>> parked_by_task;  ///< `max_parallel` likewise.
 
   bool started() const { return instances.has_value(); }
   const Task& task(std::uint32_t position) const { return dag->tasks[position]; }
+  /// Its items are judged one by one.
+  bool is_depth_first(std::uint32_t position) const {
+    return task(position).foreach && task(position).foreach->depth_first && !task(position).is_hook();
+  }
+  /// How what the instance waits for has ended so far.
+  UpstreamCounts upstream(std::uint32_t index) const;
+  /// The instances of the upstream task that the instance waits for: all, or the one of its item.
+  ReadyRange awaited(std::uint32_t index, std::uint32_t upstream) const;
+  /// When its rule said run; not set: it has not.
+  WallTime ready_at(std::uint32_t index) const;
   void set_state(std::uint32_t index, TaskState state) {
     const TaskState before = states[index].state;
     --counts[static_cast<std::size_t>(before)];
@@ -153,6 +165,9 @@ struct LiveRun {
   /// What it comes to, once its tasks are over. Handlers do not change it.
   RunState outcome() const;
 };
+
+/// Counts one end for a child along one edge.
+void count_end(UpstreamCounts& counts, const Dependency& edge, const InstanceState& ended);
 
 /// The names that expressions of a run may use: params, env, run, tasks, and item and key of one instance.
 class RunScope : public expr::Scope {

@@ -26,7 +26,7 @@ ReadyQueue::DagLane& ReadyQueue::lane_of(const DagShare& dag) {
   return lane;
 }
 
-void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range) {
+void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range, bool ahead) {
   size_ += range.end - range.next;
   RunLane& lane = lane_of(run);
   if (lane.ranges.empty()) {
@@ -34,7 +34,9 @@ void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range) {
     if (of_dag.turns.empty()) turns_.push_back(&of_dag);
     of_dag.turns.push_back(&lane);
   }
-  if (!lane.ranges.empty() && lane.ranges.back().end == range.next) {
+  if (ahead) {
+    lane.ranges.push_front(range);
+  } else if (!lane.ranges.empty() && lane.ranges.back().end == range.next) {
     lane.ranges.back().end = range.end;
   } else {
     lane.ranges.push_back(range);

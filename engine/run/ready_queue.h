@@ -33,7 +33,8 @@ struct ReadyClass {
 /// One class. Cost: O(1) an instance; memory by range, not by instance.
 class ReadyQueue {
  public:
-  void push(RunSeq run, const DagShare& dag, ReadyRange range);
+  /// `ahead`: of what the run has in it.
+  void push(RunSeq run, const DagShare& dag, ReadyRange range, bool ahead = false);
   /// The next instance: of each DAG as many in its turn as its weight says; of its runs, which take turns every `kTurn`
   /// instances. Entries may be stale: the caller checks the state.
   std::optional<InstanceKey> pop();

@@ -65,13 +65,24 @@ std::optional<InputObject> object_of_output(const LiveRun& run, std::uint32_t in
   return artifact != nullptr ? object_of(*artifact, input) : object_of_value(run, index, input, sha256);
 }
 
-Result<ResolvedInput> resolve_from_task(const LiveRun& run, const InputArtifact& input, const Sha256Hex& sha256) {
+/// The instances that the input is read from. Of a task that the reader's items are in step with: the one of its item.
+Result<std::vector<std::uint32_t>> sources_of(const LiveRun& run, std::uint32_t reader, const InputArtifact& input) {
+  const std::uint32_t task = *input.from_task;
+  if (!run.dag->in_step(run.instances->task_of(reader), task)) return select_instances(run, task, input.select);
+  const std::uint32_t of_item = run.awaited(reader, task).next;
+  if (run.states[of_item].state != TaskState::kSuccess) return std::vector<std::uint32_t>{};
+  return std::vector<std::uint32_t>{of_item};
+}
+
+Result<ResolvedInput> resolve_from_task(const LiveRun& run, std::uint32_t reader, const InputArtifact& input,
+                                        const Sha256Hex& sha256) {
   ResolvedInput out{.name = input.name, .path = input.path};
   const std::uint32_t task = *input.from_task;
   const std::string source = fmt::format("{}.{}", run.task(task).id, input.from_artifact);
-  auto chosen = select_instances(run, task, input.select);
+  auto chosen = sources_of(run, reader, input);
   if (!chosen && !input.optional) return fail(std::move(chosen.error()));
-  out.collection = run.instances->mapped(task) && !input.select;
+  const bool of_item = run.dag->in_step(run.instances->task_of(reader), task);
+  out.collection = run.instances->mapped(task) && !input.select && !of_item;
   for (const std::uint32_t index : chosen.value_or(std::vector<std::uint32_t>{})) {
     auto object = object_of_output(run, index, input, sha256);
     if (!object) continue;
@@ -195,8 +206,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   out.secrets = spec.secrets;
   out.store_credentials = spec.store_credentials;
   for (const InputArtifact& input : spec.inputs) {
-    auto resolved =
-        input.from_task ? resolve_from_task(run, input, state.config.sha256) : resolve_asset(run, index, input, state);
+    auto resolved = input.from_task ? resolve_from_task(run, index, input, state.config.sha256)
+                                    : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));
     out.inputs.push_back(std::move(*resolved));
   }

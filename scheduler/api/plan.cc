@@ -6,7 +6,7 @@
 #include <set>
 
 #include "dags/loader/loader.h"
-#include "engine/model/triggers.h"
+#include "engine/model/circles.h"
 #include "engine/model/waits.h"
 #include "engine/ports/rehearsal.h"
 #include "scheduler/api/handlers.h"
@@ -144,6 +144,25 @@ class Readers {
   ValueList out_;
 };
 
+/// Once it is deployed beside what is.
+Result<DagCircle> circle_with(Context& context, const Dag& dag) {
+  const auto deployed = context.reader.deployments();
+  if (!deployed) return fail(deployed.error());
+  std::size_t parsed = 0;
+  return circle_through(dag, [&](const EventSource& source) {
+    std::vector<DagPtr> out;
+    for (const DeploymentRow& row : *deployed) {
+      const ValueList* sources = row.sources.as_list();
+      const bool starts = sources != nullptr && std::any_of(sources->begin(), sources->end(), [&](const Value& each) {
+                            return to_text(each) == to_text(source);
+                          });
+      if (!starts || row.dag == dag.name || ++parsed > kReadersLooked) continue;
+      if (auto other = context.views.dag(context.reader, row.version)) out.push_back(*std::move(other));
+    }
+    return out;
+  });
+}
+
 Value rehearsed_json(const std::vector<RehearsedTask>& tasks) {
   ValueList out;
   for (const RehearsedTask& task : tasks) {
@@ -176,6 +195,8 @@ Result<Value> plan_of(Context& context, const Request& request, const Value& bod
   if (!tasks) return fail(tasks.error());
   auto readers = Readers(context, dag->name, published_by(*dag, resolved)).find();
   if (!readers) return fail(readers.error());
+  const auto circle = circle_with(context, *dag);
+  if (!circle) return fail(circle.error());
   const auto in_use = version_in_use(context, dag->name);
   if (!in_use && in_use.error().code != ErrorCode::kNotFound) return fail(in_use.error());
   return Value(ValueMap{{"dag", dag->name},
@@ -183,7 +204,8 @@ Result<Value> plan_of(Context& context, const Request& request, const Value& bod
                         {"version_in_use", in_use ? Value(in_use->version) : Value()},
                         {"source_in_use", in_use ? Value(in_use->source) : Value()},
                         {"tasks", rehearsed_json(*tasks)},
-                        {"consumers", *std::move(readers)}});
+                        {"consumers", *std::move(readers)},
+                        {"circle", circle->dags.empty() ? Value() : Value(circle->warning)}});
 }
 
 }  // namespace

@@ -108,9 +108,10 @@ std::vector<fs::path> DagFolder::scan() {
   const auto now = list(folders);
   if (!now) return folders;
   const auto gone = forget_gone(*now);
+  Signatures included;
   for (const auto& [name, signature] : *now) {
     File& file = files_[name];
-    if (file.signature == signature && includes_as_before(file)) continue;
+    if (file.signature == signature && includes_as_before(file, included)) continue;
     file.signature = signature;
     read(name, file);
   }
@@ -120,9 +121,13 @@ std::vector<fs::path> DagFolder::scan() {
   return folders;
 }
 
-bool DagFolder::includes_as_before(const File& file) {
-  return std::all_of(file.included.begin(), file.included.end(),
-                     [](const auto& each) { return signature_of(each.first) == each.second; });
+/// `seen`: what this scan knows of files that others include, too.
+bool DagFolder::includes_as_before(const File& file, Signatures& seen) {
+  return std::all_of(file.included.begin(), file.included.end(), [&](const auto& each) {
+    const auto [known, fresh] = seen.try_emplace(each.first);
+    if (fresh) known->second = signature_of(each.first);
+    return known->second == each.second;
+  });
 }
 
 /// From now on the file is the one of `dag`, and of no other; "": of none.
@@ -136,7 +141,7 @@ void DagFolder::read(const std::string& name, File& file) {
   const auto text = read_file(name);
   if (!text) return complain(name, "it cannot be read");
   // Before they are read: what changes meanwhile is read once more.
-  std::map<std::string, std::optional<Signature>> included;
+  Signatures included;
   const fs::path folder = fs::path(name).parent_path();
   const ReadInclude read = [&, beside = include_beside(name)](const std::string& path) {
     included[folder / path] = signature_of(folder / path);

@@ -53,11 +53,12 @@ class DagFolder {
     std::int64_t changed_ns = 0;
     bool operator==(const Signature&) const = default;
   };
+  using Signatures = std::map<std::string, std::optional<Signature>>;  ///< By file; nullopt: it is not there.
   struct File {
     Signature signature;
-    std::string dag;                                           ///< That it was last deployed as; "" where it never was.
-    std::string version;                                       ///< Likewise.
-    std::map<std::string, std::optional<Signature>> included;  ///< Files that it includes; nullopt: not there.
+    std::string dag;      ///< That it was last deployed as; "" where it never was.
+    std::string version;  ///< Likewise.
+    Signatures included;  ///< Of the files that it includes.
   };
   struct Complaints {
     mutable std::mutex mutex;
@@ -65,7 +66,7 @@ class DagFolder {
   };
 
   static std::optional<Signature> signature_of(const std::filesystem::path& path);
-  static bool includes_as_before(const File& file);
+  static bool includes_as_before(const File& file, Signatures& seen);
   std::optional<std::map<std::string, Signature>> list(std::vector<std::filesystem::path>& folders) const;
   std::map<std::string, std::string> forget_gone(const std::map<std::string, Signature>& now);
   void read(const std::string& name, File& file);

@@ -174,8 +174,9 @@ Result<void> Loop::pass() {
     if (own) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data);
   }
   const Now now = read_clocks();
+  const std::size_t followed = follow_results(now);
   Effects effects = parts_.engine.step(inbox_.events, now);
-  parts_.metrics.stepped(inbox_.events.size(), seconds_since(now.mono));
+  parts_.metrics.stepped(followed + inbox_.events.size(), seconds_since(now.mono));
   wake_at_ = effects.wake_at;
   if (auto committed = commit(effects.persist, effects.confirm); !committed) return committed;
   carry_out(effects);
@@ -185,6 +186,34 @@ Result<void> Loop::pass() {
   }
   for (const Query& query : std::exchange(queries_, {})) query(parts_.engine, now);
   return {};
+}
+
+/// What comes of a result is often the next lookup. Where answers come at once, as from files of this machine, they are
+/// taken in before anything is committed: nothing of it was told to anybody. Not where another event might have made a
+/// result that is not durable yet. Returns how many it took in.
+std::size_t Loop::follow_results(Now now) {
+  constexpr auto kPatience = std::chrono::milliseconds(5);  // The loop hears nobody else meanwhile.
+  constexpr auto kAtOnceMax = std::chrono::milliseconds(50);
+  const auto is_result = [](const Event& event) { return std::holds_alternative<CacheLooked>(event); };
+  constexpr Duration kSlowMin = std::chrono::milliseconds(10), kSlowMax = std::chrono::seconds(1);
+  const bool only_results = std::all_of(inbox_.events.begin(), inbox_.events.end(), is_result);
+  if (!only_results || now.mono < results_are_slow_until_) return 0;
+  std::size_t taken = 0;
+  while (!inbox_.events.empty() && read_clocks().mono - now.mono < kAtOnceMax) {
+    std::vector<CacheLookup> lookups = parts_.engine.follow_results(inbox_.events, now);
+    taken += std::exchange(inbox_.events, {}).size();
+    if (lookups.empty()) break;
+    const std::size_t asked = lookups.size();
+    inbox_.events = parts_.results.look_up_soon(std::move(lookups), kPatience);
+    if (inbox_.events.size() >= asked) {
+      results_slow_for_ = kSlowMin;
+      continue;
+    }
+    results_are_slow_until_ = read_clocks().mono + results_slow_for_;
+    results_slow_for_ = std::min(results_slow_for_ * 2, kSlowMax);
+    break;
+  }
+  return taken;
 }
 
 Result<void> Loop::commit(const Persist& changes, bool confirm) {

@@ -72,6 +72,7 @@ class Loop {
   bool is_out_of_date(const Event& event);
   void look_up_dates();
   Result<void> pass();
+  std::size_t follow_results(Now now);
   /// `confirm`: there are no changes, and the store is asked all the same whether it is still ours.
   Result<void> commit(const Persist& changes, bool confirm);
   void carry_out(Effects& effects);
@@ -86,6 +87,8 @@ class Loop {
   std::vector<Event> kept_;         ///< News of our own threads, while there is no space: nobody would tell them again.
   std::vector<WantedDates> dates_;  ///< To be looked up at the beginning of the next pass.
   bool low_on_space_ = false;
+  MonoTime results_are_slow_until_;  ///< Looking some up took too long to wait for; longer each time that it does.
+  Duration results_slow_for_ = std::chrono::milliseconds(10);
   std::map<Ticket, api::Backend::Done> waiting_;
   Ticket last_ticket_;
   std::uint64_t passes_ = 0;

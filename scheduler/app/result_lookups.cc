@@ -16,10 +16,27 @@ ResultLookups::~ResultLookups() {
 }
 
 void ResultLookups::look_up(std::vector<CacheLookup> lookups) {
-  if (lookups.empty()) return;
+  if (!lookups.empty()) add(std::move(lookups));
+}
+
+std::vector<Event> ResultLookups::look_up_soon(std::vector<CacheLookup> lookups, std::chrono::microseconds patience) {
+  std::vector<Event> answers;
+  {
+    const std::lock_guard lock(mutex_);
+    soon_ = &answers;
+  }
+  add(std::move(lookups));
+  std::unique_lock lock(mutex_);
+  found_.wait_for(lock, patience, [&] { return unanswered_ == 0; });
+  soon_ = nullptr;
+  return answers;
+}
+
+void ResultLookups::add(std::vector<CacheLookup> lookups) {
   const bool one = lookups.size() == 1;  // In a chain each is: the other threads may sleep.
   {
     const std::lock_guard lock(mutex_);
+    unanswered_ += lookups.size();
     for (CacheLookup& lookup : lookups) waiting_.push_back(std::move(lookup));
     while (threads_.size() < kThreads) threads_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
   }
@@ -46,7 +63,15 @@ void ResultLookups::serve(const std::stop_token& stop) {
       if (!opened) known = fail(std::move(opened.error()));
     }
     if (reader != nullptr) known = read_result(*reader, lookup);
-    report_(check_result(head, read, lookup, std::move(known)));
+    Event found = check_result(head, read, lookup, std::move(known));
+    lock.lock();
+    if (--unanswered_ == 0) found_.notify_one();
+    if (soon_ != nullptr) {
+      soon_->push_back(std::move(found));
+      continue;
+    }
+    lock.unlock();
+    report_(std::move(found));
     lock.lock();
   }
 }

@@ -3,6 +3,7 @@
 /// object store hold up the loop.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -31,8 +32,11 @@ class ResultLookups {
 
   /// Each is reported once. The engine bounds how many there are at a time.
   void look_up(std::vector<CacheLookup> lookups);
+  /// As look_up(), but those that are found within `patience` (these, and earlier ones) are returned, not reported.
+  std::vector<Event> look_up_soon(std::vector<CacheLookup> lookups, std::chrono::microseconds patience);
 
  private:
+  void add(std::vector<CacheLookup> lookups);
   void serve(const std::stop_token& stop);
 
   ObjectStore& objects_;
@@ -40,8 +44,11 @@ class ResultLookups {
   Report report_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::condition_variable found_;
   std::deque<CacheLookup> waiting_;
-  std::vector<std::jthread> threads_;  ///< From the first lookup on: a start does not wait for them.
+  std::size_t unanswered_ = 0;          ///< Waiting or under way.
+  std::vector<Event>* soon_ = nullptr;  ///< Where answers go meanwhile; nullptr: they are reported.
+  std::vector<std::jthread> threads_;   ///< From the first lookup on: a start does not wait for them.
 };
 
 }  // namespace chappe

@@ -42,6 +42,23 @@ class Examples(unittest.TestCase):
         self.assertEqual(set(states.values()), {"success"})
         self.assertEqual(len(states), 6)
 
+    def test_chains(self) -> None:
+        states = self.show("chains.yaml")
+        self.assertEqual(set(states.values()), {"success"})
+        self.assertEqual(len(states), 13)
+        bad = self.show("chains.yaml", "--param", 'regions=["north","broken"]', code=3)
+        self.assertEqual(bad["weigh[north]"], "success")
+        self.assertEqual(bad["weigh[broken]"], "upstream_failed")
+
+    def test_objects(self) -> None:
+        landing = self.cluster.directory / "xdg/chappe/objects/objects/landing/2026-11-20"
+        landing.mkdir(parents=True)
+        for name in ("a.csv", "b.csv", "notes.txt"):
+            (landing / name).write_text(name)
+        self.assertEqual(set(self.show("objects.yaml")),
+                         {"convert_list", "convert", "convert[landing/2026-11-20/a.csv]",
+                          "convert[landing/2026-11-20/b.csv]", "join"})
+
     def test_map_reduce(self) -> None:
         states = self.show("map_reduce.yaml", "--param", "text=a bb a ccc")
         instances = ["measure[a]", "measure[bb]", "measure[ccc]", "by_length[1]", "by_length[2]", "by_length[3]"]

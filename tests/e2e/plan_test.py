@@ -93,6 +93,21 @@ class Plan(unittest.TestCase):
         self.assertRegex(self.cluster.chappe("plan", self.file(MAKER), *options).stdout,
                          r"(?m)^reader +reads it +gold/words$")
 
+    def test_dags_that_would_start_each_other_in_a_circle(self) -> None:
+        text = "{name: %s, triggers: [{asset: %s}], tasks: [{id: t, run: echo > o, " \
+               "outputs: {artifacts: [{name: o, path: o, asset: %s}]}}]}"
+        ping, pong = self.file(text % ("ping", "x", "y"), "ping.yaml"), self.file(text % ("pong", "y", "x"), "pong.yaml")
+        circle = "DAGs start each other in a circle (%s, %s on asset %s, %s on asset %s): after 100 runs it ends"
+        self.assertIn(circle % ("ping", "pong", "y", "ping", "x"), self.cluster.chappe("validate", ping, pong).stderr)
+        self.assertNotIn("circle", self.cluster.chappe("validate", ping).stderr)
+        self.cluster.start_scheduler()
+        options = ("--state-dir", str(self.cluster.state))
+        self.assertNotIn("circle", self.cluster.chappe("deploy", ping, *options).stderr)
+        for verb in ("plan", "deploy"):
+            with self.subTest(verb=verb):
+                told = self.cluster.chappe(verb, pong, *options).stderr
+                self.assertIn(circle % ("pong", "ping", "x", "pong", "y"), told)
+
     def test_parameters_are_put_in(self) -> None:
         plan = self.plan("{name: d, params: {day: {type: string, required: true}, k: {type: string, secret: true, required: "
                          "true}}, tasks: [{id: a, run: echo, outputs: {artifacts: [{name: x, path: x, asset: "

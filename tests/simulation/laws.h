@@ -184,7 +184,8 @@ class Laws {
   bool has_come(const RunView& run, const Task& task, const AssetVersion& version) const;
   void forget_winner(const TaskRow& row);
   void note_end(const TaskRow& old, const TaskRow& row);
-  std::string upstream_ends(const RunView& run, std::uint32_t task) const;
+  std::string upstream_ends(const RunView& run, std::uint32_t index) const;
+  void note_ahead(const RunView& run, std::uint32_t index);
   std::string name(InstanceKey key) const;
   const Task& task_of(const RunView& run, InstanceKey key) const;
   bool handles(const RunView& run, InstanceKey key) const;

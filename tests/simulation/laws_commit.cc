@@ -304,7 +304,7 @@ void Laws::check_attempt(RunView& run, const TaskRow& old, const TaskRow& row) {
 
 void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) {
   const std::uint32_t position = run.story->instances->task_of(row.key.index);
-  const std::string ends = upstream_ends(run, position);
+  const std::string ends = upstream_ends(run, row.key.index);
   const bool teardown = tears_down(run, row.key);
   const bool first_try = old.user_tries + old.infra_tries == 0;  // A person may mark a setup as failed after that.
   if (teardown && first_try && !some_setup_succeeded(run, row.key)) {
@@ -315,6 +315,7 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
   if (!support::rule_allows(rule, ends)) {
     broken(Law::kDependenciesFirst, fmt::format("{} is assigned with upstream '{}'", name(row.key), ends));
   }
+  note_ahead(run, row.key.index);
   check_turn(run, row.key);
   if (run.row.state != RunState::kRunning || stopped(run, row.key)) {
     broken(Law::kRequests, name(row.key) + " is assigned, and its run is over or stopped");
@@ -396,11 +397,29 @@ void Laws::check_charge(const RunView& run, const TaskRow& old, const TaskRow& r
   if (world_.plan.calm()) broken(Law::kCalm, fmt::format("{} is lost: {}", name(row.key), row.end.message));
 }
 
-std::string Laws::upstream_ends(const RunView& run, std::uint32_t task) const {
-  std::string ends;
+/// Something upstream of its fan-out is not over, and its own item there is.
+void Laws::note_ahead(const RunView& run, std::uint32_t index) {
+  const Instances& instances = *run.story->instances;
+  const std::uint32_t task = instances.task_of(index);
   for (const Dependency& edge : run.story->dag->tasks[task].depends_on) {
-    const std::uint32_t first = run.story->instances->first(edge.task);
-    for (std::uint32_t i = first; i < first + run.story->instances->count(edge.task); ++i) {
+    if (!run.story->dag->in_step(task, edge.task)) continue;
+    const std::uint32_t first = instances.first(edge.task);
+    for (std::uint32_t i = first; i < first + instances.count(edge.task); ++i) {
+      const auto row = rows_.find({run.row.seq, i});
+      if (row == rows_.end() || !is_final(row->second.state)) return world_.saw(Sight::kItemWentAhead);
+    }
+  }
+}
+
+std::string Laws::upstream_ends(const RunView& run, std::uint32_t index) const {
+  const Instances& instances = *run.story->instances;
+  const Dag& dag = *run.story->dag;
+  const std::uint32_t task = instances.task_of(index);
+  std::string ends;
+  for (const Dependency& edge : dag.tasks[task].depends_on) {
+    const bool one = dag.in_step(task, edge.task);
+    const std::uint32_t first = one ? instances.in_step(task, index, edge.task) : instances.first(edge.task);
+    for (std::uint32_t i = first; i < first + (one ? 1 : instances.count(edge.task)); ++i) {
       const auto row = rows_.find({run.row.seq, i});
       const bool never_will =
           row == rows_.end() && run.row.stop != Stop::kNone;  // A stopped run keeps no row of these.

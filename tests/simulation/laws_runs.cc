@@ -19,7 +19,10 @@ void Laws::check_started(const RunRow& row, const Persist& persist) {
     return broken(Law::kRequests, "a run begins of a task that is unknown");
   }
   const TaskRow& parent = change != persist.tasks.rend() ? change->row : stored->second;
-  const bool at_it = parent.attempt == attempt && !is_final(parent.state);
+  // A run may be over in the commit that it begins in, and the attempt that waits for it with it.
+  const bool was_at_it = stored != rows_.end() && stored->second.attempt == attempt && !is_final(stored->second.state);
+  const bool ends_with_it = was_at_it && parent.state != TaskState::kCancelled;
+  const bool at_it = parent.attempt == attempt && (!is_final(parent.state) || ends_with_it);
   const bool done = parent.attempt == attempt && parent.state == TaskState::kSuccess;
   const bool waits = task_of(runs_.at(row.parent.key.run), row.parent.key).subdag->wait;
   if (waits ? !at_it : !done) broken(Law::kRequests, name(row.parent.key) + " starts a run, and is not at it");

@@ -96,6 +96,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(CancelsOnPaperOnly, "a cancelled run's attempts are not told", Law::kRunsEnd),
     BUG(CancelsAreNotSaved, "a cancel is told before it is durable", Law::kRequests),
     BUG(StartsBeforeAllAreDone, "all_success does not wait for all", Law::kDependenciesFirst),
+    BUG(ItemsRunAhead, "an item does not wait for its own upstream", Law::kDependenciesFirst),
     BUG(SkipsInsteadOfRunning, "none_failed_min_one_success skips what it should run", Law::kForetold),
     // What people ask.
     BUG(RetryWithoutGeneration, "a person's retry does not raise the generation", Law::kEdges),
@@ -126,6 +127,10 @@ const std::vector<PlantedBug> kBugs{
     BUG(ScheduleForgetsJitter, "a run begins at its time, though jitter makes it due later", Law::kSchedules),
     BUG(ScheduleSkipsMissedTimes, "only the latest missed time makes a run, though catchup is all", Law::kSchedules),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
+    RARE(RestoreReadsNoValues, "after a restart values in objects are not read again", Law::kRunsEnd,
+         Fault::kCrashScheduler, Fault::kCrashAfterCommit),
+    BUG(RestoreWaitsForNoValues, "after a restart tasks begin before the values that they name are read",
+        Law::kDependenciesFirst, Law::kRunsEnd),
     BUG(RestoreLeasesForEver, "after a restart a worker that does not come back is never lost", Law::kRunsEnd),
     // Runs that events start.
     BUG(EventsTellNobody, "who listens to an asset is not told of a version", Law::kEvents),

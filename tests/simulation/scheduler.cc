@@ -230,7 +230,8 @@ void Scheduler::pass() {
   same_time_ = world_.time.now() == last_pass_ ? same_time_ + 1 : 0;
   last_pass_ = world_.time.now();
   if (same_time_ > kPassesAtOnceMax) return world_.laws.broken(Law::kBounds, "the engine asks to be woken for ever");
-  const std::vector<Event> events = take_in();
+  std::vector<Event> events = take_in();
+  follow_results(events);
   Effects effects = engine_->step(events, now());
   world_.journal.note("pass", number_, events.size(), effects.persist.tasks.size());
   world_.laws.stepped(events, effects, epoch_ == world_.store.epoch());
@@ -376,10 +377,28 @@ void Scheduler::look_up(CacheLookup lookup) {
   world_.time.after(1ms + world_.up_to(300ms), [this, serial] {
     const auto due = lookups_.extract(serial);
     if (!due) return;
-    const auto head = [this](const std::string& key) { return world_.objects.head(key); };
-    const auto read = [this](const OutputObject& object) { return read_value_object(world_.objects, object); };
-    post(check_result(head, read, due.mapped(), support::find_result(world_.store.tables(), due.mapped())));
+    post(found(due.mapped()));
   });
+}
+
+CacheLooked Scheduler::found(const CacheLookup& lookup) {
+  const auto head = [this](const std::string& key) { return world_.objects.head(key); };
+  const auto read = [this](const OutputObject& object) { return read_value_object(world_.objects, object); };
+  return check_result(head, read, lookup, support::find_result(world_.store.tables(), lookup));
+}
+
+/// As the loop does where answers come at once: many of a chain before the next commit.
+void Scheduler::follow_results(std::vector<Event>& events) {
+  const auto is_result = [](const Event& event) { return std::holds_alternative<CacheLooked>(event); };
+  const bool only_results = !events.empty() && std::all_of(events.begin(), events.end(), is_result);
+  if (!only_results || world_.chance.one_in(2)) return;
+  while (!events.empty()) {
+    const std::vector<CacheLookup> lookups = engine_->follow_results(events, now());
+    events.clear();
+    for (const CacheLookup& lookup : lookups) events.emplace_back(found(lookup));
+    if (!events.empty()) world_.saw(Sight::kResultsFollowed);
+    if (world_.chance.one_in(4)) return;
+  }
 }
 
 void Scheduler::bring(const WantedDag& wanted) {

@@ -83,6 +83,8 @@ class Scheduler {
   void look(const LookTarget& target, std::uint64_t order);
   void list(const LookTarget& target, Looked& looked);
   void look_up(CacheLookup lookup);
+  CacheLooked found(const CacheLookup& lookup);
+  void follow_results(std::vector<Event>& events);
   void bring(const WantedDag& wanted);
   void notify(const NotificationRow& row);
   bool tell(const Effects& effects);

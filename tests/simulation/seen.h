@@ -68,6 +68,8 @@ enum class Sight : std::uint8_t {
   kCheckPassed,
   kCheckFailed,
   kFannedOutLate,
+  kItemWentAhead,  ///< Of a depth-first fan-out, while others upstream were not over.
+  kResultsFollowed,
   kFannedOutAnew,  ///< Over other items than before.
   kItemTolerated,
   kLookedInVain,

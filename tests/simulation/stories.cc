@@ -136,6 +136,14 @@ void make_wait(support::Chance& chance, Task& task, bool& comparable) {
   task.wait = std::move(wait);
 }
 
+/// So that some give up that were ready, given away and given back.
+void make_hasty(Dag& dag) {
+  constexpr int kHaste = 20;
+  for (Task& task : dag.tasks) {
+    if (task.queue_timeout) *task.queue_timeout /= kHaste;
+  }
+}
+
 /// Takes every bound on time away, so that how the run ends does not depend on when things happen.
 void make_timeless(Dag& dag) {
   dag.timeout.reset();
@@ -164,11 +172,13 @@ Story make_story(const Plan& plan, std::uint32_t number) {
     if (waits && task.kind == TaskKind::kNoop && chance.one_in(2)) make_wait(chance, task, story.comparable);
   }
   if (!add_shapes(mix(plan.seed, 5000 + number), dag)) story.comparable = false;
+  if (!add_depth_first(mix(plan.seed, 14'000 + number), dag)) story.comparable = false;
   add_teardown(mix(plan.seed, 12'000 + number), dag);
   if (add_runs(mix(plan.seed, 13'000 + number), dag)) story.comparable = false;
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
+  if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;
@@ -250,7 +260,8 @@ class Foretelling {
       return;
     }
     if (!task.teardown_of.empty()) return tell_teardown(task, position);
-    const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(task));
+    if (task.foreach && task.foreach->depth_first) return tell_items(task, position);
+    const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(position, story_.instances->own(position)));
     CHAPPE_ASSERT(verdict != Verdict::kWait);
     const std::uint32_t own = story_.instances->own(position);
     if (task.foreach && task.foreach->late && story_.instances->mapped(position)) {
@@ -259,9 +270,23 @@ class Foretelling {
     }
     const std::uint32_t first = story_.instances->first(position);
     for (std::uint32_t i = first; i < first + story_.instances->count(position); ++i) {
-      if (verdict == Verdict::kSkip) out_[i].state = TaskState::kSkipped;
-      if (verdict == Verdict::kUpstreamFailed) out_[i].state = TaskState::kUpstreamFailed;
-      if (verdict == Verdict::kRun) tell_instance(task, position, i);
+      tell_judged(task, position, i, verdict);
+    }
+  }
+
+  void tell_judged(const Task& task, std::uint32_t position, std::uint32_t index, Verdict verdict) {
+    if (verdict == Verdict::kSkip) out_[index].state = TaskState::kSkipped;
+    if (verdict == Verdict::kUpstreamFailed) out_[index].state = TaskState::kUpstreamFailed;
+    if (verdict == Verdict::kRun) tell_instance(task, position, index);
+  }
+
+  /// Each by the end of its own item upstream.
+  void tell_items(const Task& task, std::uint32_t position) {
+    const Instances& instances = *story_.instances;
+    if (task.foreach->late && instances.mapped(position)) out_[instances.own(position)].state = TaskState::kSuccess;
+    const std::uint32_t first = instances.first(position);
+    for (std::uint32_t i = first; i < first + instances.count(position); ++i) {
+      tell_judged(task, position, i, support::read_rule(task.trigger_rule, ends_of(position, i)));
     }
   }
 
@@ -293,15 +318,24 @@ class Foretelling {
     return RunState::kSuccess;
   }
 
-  std::string ends_of(const Task& task) const {
+  std::string ends_of(std::uint32_t position, std::uint32_t index) const {
     std::string ends;
-    for (const Dependency& edge : task.depends_on) {
-      const std::uint32_t first = story_.instances->first(edge.task);
-      for (std::uint32_t i = first; i < first + story_.instances->count(edge.task); ++i) {
+    for (const Dependency& edge : story_.dag->tasks[position].depends_on) {
+      const auto [first, end] = seen_by(position, index, edge.task);
+      for (std::uint32_t i = first; i < end; ++i) {
         ends += support::upstream_letter(edge, out_[i].state, out_[i].allowed);
       }
     }
     return ends;
+  }
+
+  /// The instances of a task upstream that one of this task waits for and reads.
+  std::pair<std::uint32_t, std::uint32_t> seen_by(std::uint32_t position, std::uint32_t index,
+                                                  std::uint32_t upstream) const {
+    const Instances& instances = *story_.instances;
+    const bool one = story_.dag->in_step(position, upstream);
+    const std::uint32_t first = one ? instances.in_step(position, index, upstream) : instances.first(upstream);
+    return {first, first + (one ? 1 : instances.count(upstream))};
   }
 
   void tell_instance(const Task& task, std::uint32_t position, std::uint32_t index) {
@@ -350,8 +384,8 @@ class Foretelling {
   void succeed(const Task& task, std::uint32_t index) {
     std::vector<std::string> inputs;
     for (const InputArtifact& input : task.work->inputs) {
-      const std::uint32_t first = story_.instances->first(*input.from_task);
-      for (std::uint32_t i = first; i < first + story_.instances->count(*input.from_task); ++i) {
+      const auto [first, end] = seen_by(story_.instances->task_of(index), index, *input.from_task);
+      for (std::uint32_t i = first; i < end; ++i) {
         const auto found = out_[i].outputs.find(input.from_artifact);
         if (found != out_[i].outputs.end()) inputs.push_back(found->second);
       }

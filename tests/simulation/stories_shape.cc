@@ -2,6 +2,8 @@
 // story, so that the other seeds tell what they always told.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "tests/simulation/stories.h"
 #include "tests/support/random_dag.h"
 #include "tests/support/trigger_rules.h"
@@ -65,6 +67,30 @@ bool add_shapes(std::uint64_t seed, Dag& dag) {
       task.foreach->min_share = 0.25 * (1 + chance.number(3));
       foreseeable = false;  // Which of those that fail are tolerated: the first ones.
     }
+  }
+  return foreseeable;
+}
+
+bool add_depth_first(std::uint64_t seed, Dag& dag) {
+  support::Chance chance(seed);
+  bool foreseeable = true;
+  if (!chance.one_in(2)) return foreseeable;
+  for (std::uint32_t i = 0; i < dag.tasks.size(); ++i) {
+    Task& task = dag.tasks[i];
+    if (!task.foreach) continue;
+    std::set<std::uint32_t> leaders;
+    for (const Dependency& edge : task.depends_on) {
+      const auto& above = dag.tasks[edge.task].foreach;
+      if (above) leaders.insert(above->depth_first ? above->leader : edge.task);
+    }
+    if (leaders.size() != 1 || chance.one_in(4)) continue;
+    const std::uint32_t leader = *leaders.begin();
+    ForEach own{.late = dag.tasks[leader].foreach->late, .depth_first = true, .leader = leader};
+    own.max_parallel = task.foreach->max_parallel;
+    own.on_empty = task.foreach->on_empty;
+    task.foreach = std::move(own);
+    dag.tasks[leader].followers.push_back(i);
+    if (!support::waits_for_all(task.trigger_rule)) foreseeable = false;
   }
   return foreseeable;
 }
