@@ -65,21 +65,22 @@ std::string EngineState::circle_of(const Dag& dag) const {
 /// Why the run is queued: who has the places of its DAG. Where one of them waits, by way of other runs, for a place
 /// that `asking` has: that both will wait for ever.
 std::string EngineState::explain_queued(const LiveRun& queued, const LiveRun& asking) const {
-  std::string told =
-      fmt::format("{} of {} places of {} are taken", running_of(queued.row.dag), queued.dag->max_runs, queued.row.dag);
+  std::string told = fmt::format("{} of {} places of {} are taken", running_of(queued.row.dag).size(),
+                                 queued.dag->max_runs, queued.row.dag);
   if (const std::string circle = circle_of_runs(queued, asking); !circle.empty()) {
     told += fmt::format("; {}: they wait for each other, cancel one of them", circle);
   }
   return told;
 }
 
-std::uint32_t EngineState::running_of(const std::string& dag) const {
+const std::set<RunSeq>& EngineState::running_of(const std::string& dag) const {
+  static const std::set<RunSeq> none;
   const auto running = running_by_dag.find(dag);
-  return running == running_by_dag.end() ? 0 : running->second;
+  return running == running_by_dag.end() ? none : running->second;
 }
 
 /// Depth first, from a run that waits for a place to those that have one, to those that these wait for.
-/// Cost: O(live runs) a run that is looked at, at most kLookedMax of them.
+/// Cost: O(its `max_runs`) a DAG that is looked at, at most kLookedMax of them.
 std::string EngineState::circle_of_runs(const LiveRun& queued, const LiveRun& asking) const {
   constexpr std::size_t kLookedMax = 100;
   struct Step {
@@ -92,8 +93,8 @@ std::string EngineState::circle_of_runs(const LiveRun& queued, const LiveRun& as
     const Step step = std::move(to_visit.back());
     to_visit.pop_back();
     if (!known.insert(step.queued->row.dag).second) continue;
-    for (const auto& [seq, holder] : runs) {
-      if (holder->row.dag != step.queued->row.dag || holder->row.state != RunState::kRunning) continue;
+    for (const RunSeq seq : running_of(step.queued->row.dag)) {
+      const auto& holder = runs.at(seq);
       if (holder.get() == &asking) return fmt::format("{}that one is held by this run", step.path);
       for (const auto& [index, started] : holder->started_runs) {
         const auto child = runs.find(started);

@@ -23,7 +23,7 @@ Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_
   ValueList tasks;
   if (run->row.state == RunState::kQueued) {
     out.emplace_back("waits_for", fmt::format("its turn: {} runs of {} are running, max_runs is {}",
-                                              state.running_by_dag[run->row.dag], run->row.dag, run->dag->max_runs));
+                                              state.running_of(run->row.dag).size(), run->row.dag, run->dag->max_runs));
     out.emplace_back("tasks", std::move(tasks));
     return Value(std::move(out));
   }

@@ -7,8 +7,7 @@
 namespace chappe {
 
 bool EngineState::has_place(const Dag& dag) const {
-  const auto running = running_by_dag.find(dag.name);
-  return running == running_by_dag.end() || running->second < dag.max_runs || CHAPPE_MUTANT(kForgetsMaxRuns);
+  return running_of(dag.name).size() < dag.max_runs || CHAPPE_MUTANT(kForgetsMaxRuns);
 }
 
 /// For a run that was just queued.
@@ -18,9 +17,8 @@ void EngineState::make_place(const LiveRun& run) {
                                           run.dag->on_limit == OnLimit::kReplace ? "replace" : "latest");
   std::vector<RunSeq> older(queued_by_dag[run.row.dag].begin(), queued_by_dag[run.row.dag].end());
   if (run.dag->on_limit == OnLimit::kReplace) {
-    for (const auto& [seq, other] : runs) {
-      const bool runs_still = other->row.state == RunState::kRunning && !other->handling && !has_own_place(other->row);
-      if (other->row.dag == run.row.dag && runs_still) older.push_back(seq);
+    for (const RunSeq seq : running_of(run.row.dag)) {
+      if (!find_run(seq)->handling) older.push_back(seq);
     }
   }
   for (const RunSeq seq : older) {

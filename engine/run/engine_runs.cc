@@ -149,7 +149,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
 
 /// The run has a place among those of its DAG, and its time runs.
 void EngineState::enter(LiveRun& run) {
-  if (!has_own_place(run.row)) ++running_by_dag[run.row.dag];
+  if (!has_own_place(run.row)) running_by_dag[run.row.dag].insert(run.row.seq);
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
 }
 
@@ -175,7 +175,7 @@ void EngineState::start_next(const std::string& dag) {
   if (queue == queued_by_dag.end()) return;
   while (!queue->second.empty()) {
     LiveRun& run = *runs.at(queue->second.front());
-    if (running_by_dag[dag] >= run.dag->max_runs) return;
+    if (running_of(dag).size() >= run.dag->max_runs) return;
     queue->second.pop_front();
     change_run(run, [&](RunRow& row) {
       row.state = RunState::kRunning;
@@ -288,7 +288,7 @@ void EngineState::finish_if_over(LiveRun& run) {
     row.ended_at = now.wall;
   });
   notify_of_end(run);
-  if (!has_own_place(run.row)) --running_by_dag[dag];
+  running_by_dag[dag].erase(seq);
   tell_parent(run);
   tell_triggers_of_end(run);
   forget_run(seq);

@@ -50,7 +50,7 @@ struct EngineState {
 
   std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
   std::map<RunId, RunSeq> run_ids;
-  std::map<std::string, std::uint32_t, std::less<>> running_by_dag;
+  std::map<std::string, std::set<RunSeq>, std::less<>> running_by_dag;  ///< Those that take one of its `max_runs`.
   std::map<std::string, std::deque<RunSeq>, std::less<>> queued_by_dag;
   std::map<std::string, KnownRequest, std::less<>> by_request;  ///< Of live runs, and the latest of others.
   std::deque<std::string> old_requests;                         ///< Those others, oldest first.
@@ -203,7 +203,7 @@ struct EngineState {
   bool may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain);
   std::string circle_of(const Dag& dag) const;
   std::string explain_queued(const LiveRun& queued, const LiveRun& asking) const;
-  std::uint32_t running_of(const std::string& dag) const;
+  const std::set<RunSeq>& running_of(const std::string& dag) const;
   std::string circle_of_runs(const LiveRun& queued, const LiveRun& asking) const;
 
   // ---- engine_listings.cc ----
