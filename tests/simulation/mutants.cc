@@ -73,7 +73,8 @@ const std::vector<PlantedBug> kBugs{
     // Workers and leases.
     BUG(LeasesAreNotRenewed, "a worker that speaks is lost all the same", Law::kCalm, Law::kRunsEnd),
     BUG(LeasesNeverEnd, "a worker that is silent is never lost", Law::kRunsEnd),
-    BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell),
+    BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell,
+        Law::kAssertion),
     BUG(MissesLostAssignments, "an assignment that never arrived is never missed", Law::kRunsEnd),
     BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm,
         Law::kKeepsResults),
