@@ -138,6 +138,19 @@ enum class Mutant : std::uint8_t {
   kAgentTellsResultsOnce,
   kAgentForgetsUnacknowledged,
   kAgentHidesResults,
+  // Pods.
+  kPodsAreKept,
+  kPodKeysServeTwice,
+  kDeletedPodsEndTheirAttempts,
+  kRestoreOrdersNoPods,
+  kPodsMayTakeForEver,
+  kAdoptsPodsOfOthers,
+  kBelievesStaleLists,
+  kOrphanedPodsStay,
+  // Fleets.
+  kFeedsRestingWorkers,
+  kBusyWorkersLeave,
+  kWorkersLeaveUntold,
   // Publishing.
   kErrandGivesUp,
   kErrandNeverStagesAgain,

@@ -4,6 +4,8 @@
 #include <limits>
 #include <tuple>
 
+#include "engine/base/mutant.h"
+
 namespace chappe {
 namespace {
 
@@ -58,8 +60,9 @@ FleetOrder Fleet::decide(std::uint32_t size, const FleetLoad& load, std::span<co
   FleetOrder out{.size = size, .resting = {}, .leaving = {}};
   for (std::size_t i = 0; i < surplus; ++i) {
     // Told to rest before it is looked at again: what was on its way to it then is counted by now.
-    const bool rested = resting_.contains(order[i]->pod);
-    if (rested && order[i]->attempts == 0) out.leaving.insert(order[i]->pod);
+    const bool rested = resting_.contains(order[i]->pod) || CHAPPE_MUTANT(kWorkersLeaveUntold);
+    const bool holds_nothing = order[i]->attempts == 0 || CHAPPE_MUTANT(kBusyWorkersLeave);
+    if (rested && holds_nothing) out.leaving.insert(order[i]->pod);
     out.resting.insert(order[i]->pod);
   }
   resting_ = out.resting;

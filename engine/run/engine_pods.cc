@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/base/assert.h"
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 #include "engine/run/resolve.h"
 
@@ -41,6 +42,7 @@ bool EngineState::try_pod(LiveRun& run, std::uint32_t index) {
 
 /// After a restart, when all that they may name is known.
 void EngineState::order_pods() {
+  if (CHAPPE_MUTANT(kRestoreOrdersNoPods)) return;
   for (const auto& [attempt, seq] : pods) {
     const WorkerState& worker = workers.at(seq);
     const InstanceKey key = worker.leased.at(attempt).key;
@@ -72,7 +74,8 @@ void EngineState::join_pod(const WorkerJoined& event) {
   const WorkerHello& hello = event.hello;
   WorkerState& worker = workers.at(found->second);
   const bool is_first = worker.is_expected();
-  if (!is_first && worker.row.incarnation != hello.incarnation) return refuse(event, worker);
+  const bool is_another = !is_first && worker.row.incarnation != hello.incarnation;
+  if (is_another && !CHAPPE_MUTANT(kPodKeysServeTwice)) return refuse(event, worker);
   if (WorkerState* before = worker_on(event.connection); before != nullptr && before != &worker) disconnect(*before);
   if (is_first) know_pod_worker(worker, hello);
   if (hello.number < worker.hello) return;
@@ -166,7 +169,7 @@ void EngineState::on(const PodSeen& event) {
       break;
     case PodSeen::What::kGone:
       // A worker that has joined may be alive on a node that nobody hears of: then its lease is what counts.
-      if (!worker.is_expected()) {
+      if (!worker.is_expected() && !CHAPPE_MUTANT(kDeletedPodsEndTheirAttempts)) {
         worker.pod->told = event.message;
         return;
       }
@@ -179,6 +182,7 @@ void EngineState::on(const PodSeen& event) {
 }
 
 void EngineState::on_pod_timer(WorkerSeq seq) {
+  if (CHAPPE_MUTANT(kPodsMayTakeForEver)) return;
   const auto found = workers.find(seq);
   if (found == workers.end() || !found->second.is_expected() || found->second.pod->deadline > now.mono) return;
   WorkerState& worker = found->second;
@@ -214,9 +218,11 @@ void EngineState::end_pod(WorkerState& worker, AttemptEnd end) {
 void EngineState::release_pod(WorkerState& worker) {
   const AttemptId attempt = std::exchange(worker.pod->attempt, {});
   pods.erase(attempt);
-  PodOrder& order = out.pods.emplace_back();
-  order.what.attempt = attempt;
-  order.pod = worker.row.pod;
+  if (!CHAPPE_MUTANT(kPodsAreKept)) {
+    PodOrder& order = out.pods.emplace_back();
+    order.what.attempt = attempt;
+    order.pod = worker.row.pod;
+  }
   if (worker.is_expected()) forget_worker(worker);
 }
 

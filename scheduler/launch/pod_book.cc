@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/mutant.h"
 #include "engine/model/policies.h"
 #include "scheduler/launch/json_map.h"
 #include "scheduler/launch/pod.h"
@@ -60,12 +61,17 @@ void PodBook::listed(const ValueList& pods, MonoTime began, MonoTime now) {
   }
   for (auto& [pod, entry] : entries_) {
     if (!entry.there || entry.shown_at >= began || names.contains(pod)) continue;
+    if (CHAPPE_MUTANT(kBelievesStaleLists)) {
+      is_gone(entry, {.what = PodSeen::What::kGone, .message = "no list shows it"});
+      continue;
+    }
     entry.in_doubt = true;
     plan(pod, entry, now);
   }
 }
 
 bool PodBook::is_ours(const Entry& entry, const Value& pod) const {
+  if (CHAPPE_MUTANT(kAdoptsPodsOfOthers)) return true;
   const bool same_attempt = label_of(pod, kAttemptLabel) == to_text(entry.attempt);
   const bool same_run = entry.order == nullptr || label_of(pod, kRunLabel) == entry.order->run->id.text();
   return label_of(pod, kInstallationLabel) == installation_ && same_attempt && same_run;
@@ -76,7 +82,7 @@ void PodBook::shown(const Value& pod, MonoTime now) {
   if (label_of(pod, kInstallationLabel) != installation_) return;
   const auto known = entries_.find(name);
   if (known == entries_.end()) {
-    if (is_being_deleted(pod)) return tell_image(pod);
+    if (is_being_deleted(pod) || CHAPPE_MUTANT(kOrphanedPodsStay)) return tell_image(pod);
     // Of an attempt that ended while nobody was there to remove it.
     Entry& entry = entries_[name];
     entry.uid = uid_of(pod);

@@ -1,10 +1,12 @@
 """Tasks in pods, on a fake API server whose kubelet really runs the worker of each pod."""
 
+import shutil
 import unittest
 
 import kubernetes_tools
 from cluster import Cluster, Gate, wait_until
 from fake_kubernetes import NAMESPACE, FakeKubernetes
+from kustomize_test import KUSTOMIZE, pods, render
 
 
 class Kubernetes(unittest.TestCase):
@@ -71,6 +73,35 @@ class Kubernetes(unittest.TestCase):
         self.scheduler.stop()
         for path in [path for path in self.cluster.directory.rglob("*") if path.is_file()]:
             self.assertNotIn(b"hunter-22", path.read_bytes(), path)
+
+    @unittest.skipIf(shutil.which("kubectl") is None, "SKIPPED: no kubectl: the kustomization was not rendered")
+    def test_the_kustomization_has_what_pods_need(self) -> None:
+        """Its settings, its template, and a role with the very rights that are used."""
+        objects = render(KUSTOMIZE / "overlays" / "pods")
+        (template,) = [one["data"]["pod.yaml"] for one in objects if "pod.yaml" in one.get("data", {})]
+        (role,) = [one for one in objects if one["kind"] == "Role"]
+        environment = {each["name"]: each["value"] for each in pods(objects)["chappe-scheduler"]["containers"][0]["env"]}
+        self.assertEqual(role["metadata"]["namespace"], environment["CHAPPE_KUBERNETES_NAMESPACE"])
+        (self.cluster.directory / "pod.yaml").write_text(template)
+        environment["CHAPPE_KUBERNETES_TEMPLATE"] = str(self.cluster.directory / "pod.yaml")
+        del environment["CHAPPE_KUBERNETES_SCHEDULER"]  # It has that name in a cluster only.
+        self.scheduler.stop()
+        self.cluster.start_scheduler("--kubernetes-api", self.fake.url, "--kubernetes-token-file", str(self.fake.token), environment=environment)
+        gate = Gate(self.cluster)
+        run = self.cluster.submit(self.waiting(gate))
+        gate.reached()
+        (pod,) = self.fake.pods().values()
+        self.assertEqual(pod["metadata"]["namespace"], "chappe-tasks")
+        self.assertEqual(pod["spec"]["containers"][0]["envFrom"], [{"secretRef": {"name": "chappe-object-store"}}])
+        self.scheduler = self.cluster.daemons[-1]
+        self.scheduler.kill()
+        self.cluster.start_scheduler("--kubernetes-api", self.fake.url, "--kubernetes-token-file", str(self.fake.token), environment=environment)
+        gate.open()
+        self.cluster.wait_for_run(run, "success")
+        self.fake.expect_no_pods()
+        used = {verb for verb, count in self.fake.ask("stats")["counts"].items() if count and verb != "pods"}
+        self.assertEqual(role["rules"], [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "list", "watch", "delete"]}])
+        self.assertEqual(used, set(role["rules"][0]["verbs"]))
 
     def test_kubernetes_would_take_its_pods(self) -> None:
         self.fake.ask("secret", name="warehouse", data={"password": "hunter-22"})

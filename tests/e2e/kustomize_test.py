@@ -1,6 +1,7 @@
 """What runs Chappe on Kubernetes, rendered: whole, without more rights than it needs, with settings that there are."""
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -104,3 +105,13 @@ class Kustomizations(unittest.TestCase):
             for container in pod["containers"]:
                 helped = subprocess.run([chappe_binary(), *container["args"], "--help"], capture_output=True, text=True)
                 self.assertEqual(helped.returncode, 0, container["args"])
+
+    def test_what_they_set_by_environment_are_settings(self) -> None:
+        for file in KUSTOMIZE.rglob("kustomization.yaml"):
+            scheduler = pods(render(file.parent))["chappe-scheduler"]["containers"][0]
+            given = {each["name"]: each["value"] for each in scheduler.get("env", [])}
+            shown = subprocess.run([chappe_binary(), "config", "show", "--origin", "--output", "json"], capture_output=True, text=True, check=True,
+                                   env={**os.environ, **given}).stdout
+            taken = {each["origin"]: each["value"] for each in json.loads(shown)["items"]}
+            for name, value in given.items():
+                self.assertEqual(taken.get(name), value, file.parent.name)

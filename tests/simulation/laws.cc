@@ -48,6 +48,14 @@ std::string Laws::holder(AttemptId attempt) const {
   return worker == world_.store.tables().workers.end() ? "" : worker->second.incarnation;
 }
 
+void Laws::lets_go(const std::string& incarnation) {
+  if (!world_.plan.spares_workers()) return;
+  for (const auto& [attempt, key] : attempts_) {
+    if (leased(attempt) && holder(attempt) == incarnation)
+      broken(Law::kCalm, name(key) + " loses its worker to scaling");
+  }
+}
+
 // ---- The scheduler ----
 
 void Laws::granted(const Request& request, const RunId& run) {

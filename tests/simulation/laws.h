@@ -89,6 +89,8 @@ class Laws {
   void publishes(const PublishAssets& publish);
   void drops(const DropOutputs& drop);
   void notified(std::uint64_t id) { notified_.insert(id); }
+  /// The worker is scaled away.
+  void lets_go(const std::string& incarnation);
   void restored(const std::string& before, const std::string& after);
 
   void worker_hears(std::uint32_t worker, const WorkerSend& send);

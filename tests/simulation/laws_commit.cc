@@ -394,7 +394,10 @@ void Laws::check_charge(const RunView& run, const TaskRow& old, const TaskRow& r
   if (!lost) return;
   if (row.end.reason == Reason::kLostWorker) world_.saw(Sight::kAttemptLost);
   check_result_kept(old, row);
-  if (world_.plan.calm()) broken(Law::kCalm, fmt::format("{} is lost: {}", name(row.key), row.end.message));
+  // With a pod that is gone goes the attempt only if nothing of it had begun.
+  const bool may_be_lost = world_.plan.knows(Fault::kLosePod) && !begun_.contains(old.attempt);
+  if (world_.plan.spares_workers() && !may_be_lost)
+    broken(Law::kCalm, fmt::format("{} is lost: {}", name(row.key), row.end.message));
 }
 
 /// Something upstream of its fan-out is not over, and its own item there is.

@@ -73,7 +73,8 @@ const std::vector<PlantedBug> kBugs{
     // Workers and leases.
     BUG(LeasesAreNotRenewed, "a worker that speaks is lost all the same", Law::kCalm, Law::kRunsEnd),
     BUG(LeasesNeverEnd, "a worker that is silent is never lost", Law::kRunsEnd),
-    BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell),
+    BUG(LosesWorkersWithoutTheirAttempts, "a lost worker's attempts stay assigned", Law::kRunsEnd, Law::kSaveThenTell,
+        Law::kAssertion),
     BUG(MissesLostAssignments, "an assignment that never arrived is never missed", Law::kRunsEnd),
     BUG(CountsAssignmentsOnTheirWayAsLost, "an assignment that is on its way is taken for lost", Law::kCalm,
         Law::kKeepsResults),
@@ -159,6 +160,21 @@ const std::vector<PlantedBug> kBugs{
     BUG(AgentTellsResultsOnce, "a result that got lost is not told again", Law::kRunsEnd),
     BUG(AgentForgetsUnacknowledged, "a worker forgets a result before it is acknowledged", Law::kKeepsResults),
     BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
+    // Pods.
+    BUG(PodsAreKept, "nobody says that a pod is needed no more", Law::kRunsEnd),
+    RARE(PodKeysServeTwice, "a second process that comes with a pod's key takes its place", Law::kCalm,
+         Fault::kStealKey),
+    RARE(DeletedPodsEndTheirAttempts, "an attempt whose worker is alive ends with its pod's object", Law::kCalm,
+         Fault::kLosePod),
+    BUG(RestoreOrdersNoPods, "after a restart pods are not asked for", Law::kRunsEnd),
+    RARE(PodsMayTakeForEver, "a pod that never starts is waited for", Law::kRunsEnd, Fault::kStickPod),
+    RARE(AdoptsPodsOfOthers, "a pod that has the name is taken for the attempt's own", Law::kCalm, Fault::kTakePodName),
+    BUG(BelievesStaleLists, "a pod that a list does not show is held to be gone", Law::kCalm),
+    BUG(OrphanedPodsStay, "pods that nobody wants are not removed", Law::kRunsEnd),
+    // Fleets.
+    BUG(FeedsRestingWorkers, "workers that are to go are given attempts", Law::kRoom, Law::kCalm),
+    BUG(BusyWorkersLeave, "workers go that hold attempts", Law::kCalm),
+    HIDDEN(WorkersLeaveUntold, "workers go at once that the engine was told of just then"),
     // Publishing.
     BUG(ErrandGivesUp, "an object store that is out of reach fails the task", Law::kForetold),
     RARE(ErrandNeverStagesAgain, "an upload that was swept fails the task", Law::kForetold, Fault::kSweepUploads,

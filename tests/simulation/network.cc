@@ -115,7 +115,7 @@ void Network::arrive(std::uint64_t number) {
 void Network::deliver(Packet packet) {
   if (packet.direction == Direction::kToWorker) return deliver_to_worker(packet);
   const Link& link = links_[packet.worker];
-  const bool current = link.up && link.connection == packet.connection;
+  const bool current = (link.up && link.connection == packet.connection) || link.closed == packet.connection;
   // What a connection that broke had passed on already is read all the same, late.
   if (!current && !world_.chance.one_in(2)) return;
   world_.schedulers[packet.scheduler]->take(std::move(packet));

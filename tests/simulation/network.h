@@ -42,6 +42,8 @@ class Network {
   void add_worker() { links_.emplace_back(); }
   /// The worker looks for a scheduler from now on, until it has a connection.
   void seek(std::uint32_t worker);
+  /// The worker's process has said all that it had to: that arrives, though the process is gone by then.
+  void close(std::uint32_t worker) { links_[worker].closed = links_[worker].connection; }
   /// The worker's process is gone, or its connection broke.
   void hang_up(std::uint32_t worker);
   /// The scheduler's process is gone: all of its connections are.
@@ -63,6 +65,7 @@ class Network {
   struct Link {
     std::uint32_t scheduler = 0;
     ConnectionId connection;
+    ConnectionId closed;  ///< In order, before it was one no more.
     bool up = false;
     bool seeking = false;
     std::uint64_t seeks = 0;  ///< A search that is behind finds nothing.

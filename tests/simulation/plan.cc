@@ -46,7 +46,11 @@ constexpr std::array<std::string_view, kFaults> kFaultNames{"lose_message",
                                                             "foreign_report",
                                                             "foreign_object",
                                                             "evict_pod",
-                                                            "lose_pod"};
+                                                            "lose_pod",
+                                                            "stick_pod",
+                                                            "steal_key",
+                                                            "fail_api",
+                                                            "take_pod_name"};
 
 /// Once in how many occasions a fault comes: about so often in one life of a world that it is seen, and survived.
 std::uint32_t usual_rate(Fault fault) {
@@ -70,6 +74,9 @@ std::uint32_t usual_rate(Fault fault) {
     case Fault::kForeignReport:
     case Fault::kForeignObject:
     case Fault::kKillProgram:
+    case Fault::kStickPod:
+    case Fault::kFailApi:
+    case Fault::kTakePodName:
       return 15;
     case Fault::kRepeatRequest:
       return 3;
@@ -77,6 +84,9 @@ std::uint32_t usual_rate(Fault fault) {
       return 1;  // Comes by time, with its share of all that do.
   }
 }
+
+constexpr Fault kPodFaults[] = {Fault::kEvictPod, Fault::kLosePod, Fault::kStickPod,
+                                Fault::kStealKey, Fault::kFailApi, Fault::kTakePodName};
 
 constexpr std::uint32_t kOftener = 4;  ///< Where a few faults are all there are.
 
@@ -100,7 +110,7 @@ void know_only(Plan& plan, std::span<const Fault> faults) {
   plan.one_in.fill(0);
   for (const Fault fault : faults) {
     plan.one_in[static_cast<std::size_t>(fault)] = std::max(usual_rate(fault) / kOftener, 1U);
-    plan.pods = plan.pods || fault == Fault::kEvictPod || fault == Fault::kLosePod;
+    plan.pods = plan.pods || std::ranges::find(kPodFaults, fault) != std::end(kPodFaults);
   }
 }
 
@@ -123,6 +133,14 @@ std::optional<Fault> parse_fault(std::string_view name) {
 
 bool Plan::calm() const {
   return std::all_of(one_in.begin(), one_in.end(), [](std::uint32_t rate) { return rate == 0; });
+}
+
+bool Plan::spares_workers() const {
+  constexpr Fault kElsewhere[] = {Fault::kLosePod, Fault::kStickPod, Fault::kStealKey, Fault::kFailApi,
+                                  Fault::kTakePodName};
+  Plan rest = *this;
+  for (const Fault fault : kElsewhere) rest.one_in[static_cast<std::size_t>(fault)] = 0;
+  return rest.calm();
 }
 
 bool Plan::honest() const {
@@ -154,8 +172,10 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   plan.timeless = chance.one_in(2);
   draw_faults(chance, plan);
   plan.pods = support::Chance(seed * 0x9E3779B97F4A7C15U + 2).one_in(4);
-  if (!plan.pods) plan.one_in[static_cast<std::size_t>(Fault::kEvictPod)] = 0;
-  if (!plan.pods) plan.one_in[static_cast<std::size_t>(Fault::kLosePod)] = 0;
+  for (const Fault fault : kPodFaults) {
+    if (!plan.pods) plan.one_in[static_cast<std::size_t>(fault)] = 0;
+  }
+  plan.scaled = support::Chance(seed * 0x9E3779B97F4A7C15U + 4).one_in(4);
 
   plan.workers = std::min(plan.workers, reduction.workers_max.value_or(plan.workers));
   plan.runs = std::min(plan.runs, reduction.runs_max.value_or(plan.runs));

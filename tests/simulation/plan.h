@@ -61,6 +61,11 @@ enum class Fault : std::uint8_t {
   // A pod...
   kEvictPod,  ///< ... is evicted.
   kLosePod,   ///< ... is gone with its node, and its worker goes on.
+  kStickPod,  ///< ... never starts.
+  kStealKey,  ///< ... has another process come with its key.
+  // The API server of pods...
+  kFailApi,      ///< ... does not answer, whether it did what it was asked or not, or drops news.
+  kTakePodName,  ///< ... has a pod of that name already.
   kCount,
 };
 constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kCount);
@@ -95,11 +100,14 @@ struct Plan {
   bool wire = false;         ///< Messages go through the real encoders and decoders.
   bool patient = false;      ///< No DAG has a budget for infrastructure that faults could use up.
   bool pods = false;         ///< Some tasks have pods made for them.
+  bool scaled = false;       ///< Workers come and go by what waits.
   bool timeless = false;     ///< No DAG has a bound on time: how each run ends does not depend on when things happen.
   std::array<std::uint32_t, kFaults> one_in{};  ///< How often a fault comes where it may; 0: never.
 
   bool knows(Fault fault) const { return one_in[static_cast<std::size_t>(fault)] > 0; }
   bool calm() const;  ///< Knows no fault at all.
+  /// Knows no fault of whoever has an attempt, nor of anything between that and the scheduler.
+  bool spares_workers() const;
   /// Knows only faults that a network over TCP and processes that fail can bring.
   bool honest() const;
 };

@@ -68,7 +68,6 @@ void Scheduler::die() {
   mail_.clear();
   waiting_.clear();
   errands_.clear();
-  pods_.clear();
   looks_.clear();
   dates_.clear();
   lookups_.clear();
@@ -109,8 +108,8 @@ void Scheduler::take(Asked asked) {
   if (alive_) post(std::move(asked));
 }
 
-void Scheduler::take(PodSeen seen) {
-  if (alive_) post(Event(std::move(seen)));
+void Scheduler::take(Event event) {
+  if (alive_) post(std::move(event));
 }
 
 void Scheduler::post(Mail mail) {
@@ -271,6 +270,8 @@ bool Scheduler::tell(const Effects& effects) {
   for (const WorkerSend& send : effects.send) {
     if (!goes_on()) return false;
     world_.laws.told(send, epoch_ == world_.store.epoch());
+    if (!send.assign.empty() && world_.scaler.rests(number_, send.to))
+      world_.laws.broken(Law::kRoom, "a worker that is to go is given an attempt");
     world_.network.send_to_worker(number_, send);
   }
   return true;
@@ -298,14 +299,9 @@ void Scheduler::carry_out(Effects& effects) {
   }
   for (const PodOrder& order : effects.pods) {
     if (!goes_on()) return;
-    if (order.dag != nullptr) {
-      pods_.insert(order.what.attempt);
-    } else {
-      pods_.erase(order.what.attempt);
-    }
     world_.pods.order(number_, order);
   }
-  has_ordered_ = true;
+  if (world_.plan.pods) world_.pods.begin(number_);
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;

@@ -41,16 +41,14 @@ class Scheduler {
   bool has_no_errands() const { return errands_.empty(); }
   bool alive() const { return alive_; }
   bool standing_still() const { return paused_; }
+  bool has_mail() const { return !mail_.empty(); }
   std::uint32_t epoch() const { return epoch_; }
   const Engine& engine() const { return *engine_; }
   Now now() const;
 
   void take(Packet packet);
   void take(Asked asked);
-  void take(PodSeen seen);
-  /// All that it wants, of what there was before it.
-  bool has_ordered_pods() const { return has_ordered_; }
-  bool wants_pod(AttemptId attempt) const { return pods_.contains(attempt); }
+  void take(Event event);  ///< Of one of its own threads.
   /// What its engine thinks of its runs, where every step was committed.
   std::optional<std::string> thoughts() const;
 
@@ -106,8 +104,6 @@ class Scheduler {
   std::map<Ticket, std::uint32_t> waiting_;
   Ticket last_ticket_;
   std::map<std::uint64_t, Errand> errands_;
-  std::set<AttemptId> pods_;  ///< That its launcher was told to have.
-  bool has_ordered_ = false;
   std::uint64_t last_errand_ = 0;
   std::map<LookTarget, Looked> looks_;
   std::map<std::uint64_t, CacheLookup> lookups_;    ///< By serial.

@@ -98,15 +98,19 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "pod_swept",
                                                             "pod_evicted",
                                                             "pod_lost",
+                                                            "pod_key_stolen",
+                                                            "fleet_grew",
+                                                            "fleet_shrank",
+                                                            "worker_rested",
                                                             "state_moved",
                                                             "state_refused",
                                                             "people_told",
                                                             "told_after_restart"};
 
-constexpr Reason kReasonsSeen[] = {Reason::kNone,       Reason::kExitCode,     Reason::kSignal,
-                                   Reason::kTimeout,    Reason::kQueueTimeout, Reason::kOom,
-                                   Reason::kLostWorker, Reason::kArtifactIo,   Reason::kInvalidOutput,
-                                   Reason::kCancelled,  Reason::kCheckFailed,  Reason::kUpstream};
+constexpr Reason kReasonsSeen[] = {
+    Reason::kNone,        Reason::kExitCode,   Reason::kSignal,      Reason::kTimeout,       Reason::kQueueTimeout,
+    Reason::kOom,         Reason::kLostWorker, Reason::kArtifactIo,  Reason::kInvalidOutput, Reason::kCancelled,
+    Reason::kCheckFailed, Reason::kUpstream,   Reason::kLaunchFailed};
 
 template <typename Visit>
 void each_edge(const Visit& visit) {
@@ -169,9 +173,12 @@ std::vector<std::string> Seen::missing(std::uint64_t least) const {
   for (const Reason reason : kReasonsSeen) {
     look(reasons[static_cast<std::size_t>(reason)], fmt::format("reason {}", name_of(reason)));
   }
-  // Once in some 50,000 seeds: a worker gives back what waits again for a task that a person runs again.
+  // Once in some 50,000 seeds: a worker gives back what waits again for a task that a person runs again; in some
+  // 10,000: what was given back passes its queue_timeout.
   const auto is_rare = [](std::size_t from, std::size_t to) {
-    return static_cast<TaskState>(from) == TaskState::kQueued && static_cast<TaskState>(to) == TaskState::kNone;
+    const auto edge = std::pair(static_cast<TaskState>(from), static_cast<TaskState>(to));
+    return edge == std::pair(TaskState::kQueued, TaskState::kNone) ||
+           edge == std::pair(TaskState::kScheduled, TaskState::kFailed);
   };
   each_edge([&](std::size_t from, std::size_t to) {
     if (!is_rare(from, to)) look(edges[from][to], edge_name(from, to));

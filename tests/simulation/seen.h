@@ -108,6 +108,10 @@ enum class Sight : std::uint8_t {
   kPodSwept,  ///< Of an attempt that had ended while nobody was there to remove it.
   kPodEvicted,
   kPodLost,
+  kPodKeyStolen,
+  kFleetGrew,
+  kFleetShrank,
+  kWorkerRested,  ///< That held something.
   kStateMoved,
   kStateRefused,
   kPeopleTold,

@@ -69,9 +69,8 @@ void Worker::crash() {
   ++life_;
   ++pauses_;
   world_.network.hang_up(number_);
-  if (!in_pod_) return;
-  retired_ = true;
-  world_.pods.worker_ended(number_);
+  retired_ = in_pod_ || last_life_;
+  if (in_pod_) world_.pods.worker_ended(number_);
 }
 
 void Worker::pause(Duration time, bool machine) {
@@ -121,6 +120,12 @@ void Worker::drain() {
   act();
 }
 
+void Worker::drain_for_good() {
+  last_life_ = true;
+  if (!alive()) return retire();
+  drain();
+}
+
 void Worker::evict() {
   if (!alive() || paused_) return;
   draining_ = true;
@@ -139,6 +144,7 @@ void Worker::leave() {
   const std::uint64_t life = life_;
   world_.time.after(world_.up_to(1s), [this, life] {
     if (life != life_) return;
+    world_.network.close(number_);
     crash();
     world_.time.after(world_.up_to(10s), [this] { boot(); });
   });

@@ -32,6 +32,8 @@ class Worker {
   void pause(Duration time, bool machine);
   void resume();
   void drain();
+  /// As a worker that is scaled away: it never comes back.
+  void drain_for_good();
   /// As a pod that is being removed.
   void evict();
   /// Dies, and never comes back.
@@ -52,6 +54,7 @@ class Worker {
   /// It has a result of the attempt that nobody acknowledged.
   bool owes(AttemptId attempt) const { return owed_.contains(attempt); }
   std::uint64_t life() const { return life_; }
+  const std::string& name() const { return hello_.name; }
   const std::string& incarnation() const { return hello_.incarnation; }
   const Clock& clock() const { return clock_; }
 
@@ -118,6 +121,7 @@ class Worker {
   bool draining_ = false;
   bool leaving_ = false;
   bool retired_ = false;
+  bool last_life_ = false;
   std::uint64_t pauses_ = 0;
   std::uint32_t speaker_epoch_ = 0;  ///< Of whoever is at the other end.
   std::uint32_t newest_epoch_ = 0;   ///< That this life has met.

@@ -15,12 +15,13 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kEventsMax = 2'000'000;
 
-constexpr Fault kByTime[] = {
-    Fault::kBreakLink,    Fault::kClogLink,       Fault::kSwizzleClog,    Fault::kPartitionLink,
-    Fault::kCrashWorker,  Fault::kPauseWorker,    Fault::kSuspendWorker,  Fault::kDrainWorker,
-    Fault::kKillProgram,  Fault::kCrashScheduler, Fault::kPauseScheduler, Fault::kSecondScheduler,
-    Fault::kObjectOutage, Fault::kSweepUploads,   Fault::kWallJump,       Fault::kCancelRun,
-    Fault::kRetryRun,     Fault::kMoveAlias,      Fault::kEvictPod,       Fault::kLosePod};
+constexpr Fault kByTime[] = {Fault::kBreakLink,      Fault::kClogLink,       Fault::kSwizzleClog,
+                             Fault::kPartitionLink,  Fault::kCrashWorker,    Fault::kPauseWorker,
+                             Fault::kSuspendWorker,  Fault::kDrainWorker,    Fault::kKillProgram,
+                             Fault::kCrashScheduler, Fault::kPauseScheduler, Fault::kSecondScheduler,
+                             Fault::kObjectOutage,   Fault::kSweepUploads,   Fault::kWallJump,
+                             Fault::kCancelRun,      Fault::kRetryRun,       Fault::kMoveAlias,
+                             Fault::kEvictPod,       Fault::kLosePod,        Fault::kStealKey};
 
 /// Stands in for SHA-256: two texts of one history never have the same.
 std::string digest(std::string_view text) {
@@ -105,6 +106,7 @@ World::World(std::uint64_t seed, const Reduction& reduction, bool aloud)
       network(*this, plan.workers),
       people(*this),
       pods(*this),
+      scaler(*this),
       wire(shared_wire()) {
   for (std::uint32_t number = 0; number < plan.runs; ++number) {
     stories.push_back(make_story(plan, number));
@@ -128,7 +130,7 @@ Ending World::live() {
   if (plan.calm()) saw(Sight::kCalmSeed);
   boot_scheduler();
   for (const auto& worker : workers) time.after(up_to(2s), [&each = *worker] { each.boot(); });
-  if (plan.pods) pods.watch();
+  if (plan.scaled) scaler.begin();
   people.plan();
   plan_trouble();
   const MonoTime end_of_faults{plan.safety.count()};
@@ -222,7 +224,8 @@ EngineConfig World::engine_config() const {
   config.pools = {{"a", 1}, {"b", 2}};
   config.locks = {{"x", 2}};
   config.pods_max = plan.pods ? 1 + static_cast<std::uint32_t>(plan.seed % 4) : 0;
-  config.pod_start_max = config.pod_join_max = 10h;  // Whatever goes wrong with a pod is told.
+  config.pod_start_max = config.pod_join_max = 10h;                         // Whatever goes wrong with a pod is told...
+  if (plan.knows(Fault::kStickPod)) config.pod_start_max = plan.lease * 2;  // ... unless nothing does.
   config.assign_max = 1 + static_cast<std::uint32_t>(plan.seed % 7);
   return config;
 }
@@ -337,6 +340,8 @@ void World::strike(Fault fault) {
       return pods.evict_some();
     case Fault::kLosePod:
       return pods.lose_some();
+    case Fault::kStealKey:
+      return pods.steal_some_key();
     case Fault::kSwizzleClog:
       return swizzle_clog();
     case Fault::kBreakLink:
@@ -405,14 +410,14 @@ void World::heal() {
   if (!current) boot_scheduler();
   healing_ = false;
   newest_scheduler()->resume();
-  // One may be gone for good: the others must do without it.
-  if (plan.knows(Fault::kCrashWorker) && plan.workers > 1 && chance.one_in(2)) {
+  // One may be gone for good: the others must do without it. A Deployment has its pods come back.
+  if (!plan.scaled && plan.knows(Fault::kCrashWorker) && plan.workers > 1 && chance.one_in(2)) {
     saw(Sight::kWorkerGoneForGood);
     workers[plan.workers - 1]->retire();
   }
   for (const auto& worker : workers) {
     worker->resume();
-    worker->boot();
+    if (worker->life() > 0) worker->boot();  // A pod that never started has none.
   }
 }
 

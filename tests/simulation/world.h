@@ -19,6 +19,7 @@
 #include "tests/simulation/people.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/pods.h"
+#include "tests/simulation/scaler.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/seen.h"
 #include "tests/simulation/stories.h"
@@ -125,6 +126,7 @@ class World {
   Network network;
   People people;
   Pods pods;
+  Scaler scaler;
   Wire& wire;
   std::vector<Story> stories;
   std::vector<Story> listeners;

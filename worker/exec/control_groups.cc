@@ -42,12 +42,19 @@ bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 
 
 bool make_directory(const std::string& path) { return ::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST; }
 
+/// One of "cpu,cpuacct"; none of version 2, whose lines name none.
+bool names(std::string_view controllers, std::string_view which) {
+  if (controllers == which) return true;
+  const std::string list = fmt::format(",{},", controllers);
+  return !which.empty() && list.find(fmt::format(",{},", which)) != std::string::npos;
+}
+
 /// The path of a line of /proc/PID/cgroup, "N:CONTROLLERS:PATH"; empty where it is about other controllers.
 std::string_view path_for(std::string_view line, std::string_view controllers) {
   const std::size_t first = line.find(':');
   const std::size_t second = line.find(':', first + 1);
   if (first == std::string_view::npos || second == std::string_view::npos) return {};
-  return line.substr(first + 1, second - first - 1) == controllers ? line.substr(second + 1) : std::string_view();
+  return names(line.substr(first + 1, second - first - 1), controllers) ? line.substr(second + 1) : std::string_view();
 }
 
 /// The number at the end of a name such as "slot-17"; 0 where there is none.
@@ -144,6 +151,21 @@ std::string group_directory(const std::string& cgroups, std::string_view control
     if (exists(mount + "/" + file)) return mount;
   }
   return {};
+}
+
+std::vector<std::string> group_directories(const std::string& cgroups, std::string_view controllers,
+                                           const std::string& mount) {
+  std::vector<std::string> found;
+  std::istringstream lines(cgroups);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string_view path = path_for(line, controllers);
+    if (path.empty()) continue;
+    for (std::string_view left = path; left.size() > 1; left = left.substr(0, left.rfind('/'))) {
+      found.push_back(mount + std::string(left));
+    }
+    found.push_back(mount);
+  }
+  return found;
 }
 
 ControlGroups ControlGroups::make() { return make({.cgroups = read_text("/proc/self/cgroup"), .owner = ::getpid()}); }

@@ -17,6 +17,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace chappe::exec {
 
@@ -28,6 +29,10 @@ int processes_max();
 /// version 2) at `mount`. `file` is one that every such group has; "" where there is none.
 std::string group_directory(const std::string& cgroups, std::string_view controllers, const std::string& mount,
                             const std::string& file, bool (*exists)(const std::string&));
+
+/// That directory, and all above it to `mount`, whether they are there or not: what any of them bounds counts.
+std::vector<std::string> group_directories(const std::string& cgroups, std::string_view controllers,
+                                           const std::string& mount);
 
 class ControlGroups;
 

@@ -125,6 +125,16 @@ TEST_F(LauncherTest, GetsThroughAServerThatIsNotWell) {
   EXPECT_EQ(count("pods"), 1) << "what it made without an answer it adopted";
 }
 
+TEST_F(LauncherTest, RestsAsLongAsABusyServerAsks) {
+  serve("none");
+  fake_->ask("fail", R"({"verb": "create", "status": 429, "count": 1, "retry_after": 2})");
+  launcher_->begin();
+  const auto began = std::chrono::steady_clock::now();
+  order(1);
+  expect_pods(1);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 2s) << "by itself it would have rested half a second";
+}
+
 TEST_F(LauncherTest, TellsWhatTheServerRefuses) {
   serve("none");
   fake_->ask("fail", R"({"verb": "create", "status": 422, "count": 1, "message": "spec: Invalid value"})");
@@ -153,9 +163,10 @@ TEST_F(LauncherTest, ListsAgainWhereAWatchCannotGoOn) {
   set_status(pod, kRunning);
   fake_->ask("compact", "{}");  // What happened since the last version that it saw is forgotten.
   expect(What::kStarted);
-  fake_->ask("fail", R"({"verb": "watch", "status": 410, "count": 1})");
+  fake_->ask("slow", R"({"verb": "watch", "seconds": 1})");
   fake_->ask("break", "{}");
   set_status(pod, kFailed);
+  fake_->ask("compact", R"({"form": "status"})");
   expect(What::kEnded);
 }
 

@@ -20,7 +20,7 @@ may ask for besides, under /fake:
     POST /fake/secret   {"name", "data": {...}}        what a secretKeyRef finds (`process` only)
     POST /fake/deploy   {"namespace", "name", "replicas", "labels", "spec"}   a Deployment, whose pods come and go by themselves
     POST /fake/break    {}                             all watches are cut off
-    POST /fake/compact  {}                             versions before this one are forgotten: 410, in either form
+    POST /fake/compact  {"form": "event"}             versions before this one are forgotten: 410, as an event or as the "status"
     POST /fake/stale    {"lists": 2}                   the next lists show the pods of an earlier time
     POST /fake/disorder {"on": true}                   events come twice, and some late
     GET  /fake/stats                                   counts of requests and pods, ever and now
@@ -81,7 +81,7 @@ class Cluster:
         self.version = 1000
         self.events: list[tuple[int, str, Pod]] = []
         self.forgotten = 0
-        self.compacted = 0
+        self.compacted, self.compacted_form = 0, "event"
         self.broken = 0
         self.disorder = False
         self.stale_lists = 0
@@ -546,12 +546,15 @@ class Handler(BaseHTTPRequestHandler):
         cluster = self.cluster
         since, selector = int(query.get("resourceVersion") or 0), query.get("labelSelector", "")
         until = time.monotonic() + float(query.get("timeoutSeconds") or 300)
+        expired = status_of(410, "Expired", f"too old resource version: {since}") if since < cluster.compacted else None
+        if expired and cluster.compacted_form == "status":
+            return self.answer(410, expired)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        if since < cluster.compacted:
-            self.event("ERROR", status_of(410, "Expired", f"too old resource version: {since}"))
+        if expired:
+            self.event("ERROR", expired)
             return self.end_watch()
         with cluster.lock:
             broken = cluster.broken
@@ -618,7 +621,7 @@ class Handler(BaseHTTPRequestHandler):
             elif what == "break":
                 cluster.broken += 1
             elif what == "compact":
-                cluster.compacted = cluster.version
+                cluster.compacted, cluster.compacted_form = cluster.version, body.get("form", "event")
             elif what == "stale":
                 cluster.stale_lists = body["lists"]
                 cluster.old_pods = copied(list(cluster.pods.values())) if body.get("pods") else []

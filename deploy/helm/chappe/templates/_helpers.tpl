@@ -23,6 +23,10 @@ labels:
 {{- toYaml (merge (dict "worker" $worker) .Values.settings) -}}
 {{- end }}
 
+{{- define "chappe.podTemplate" -}}
+{{- toYaml (merge (dict "apiVersion" "v1" "kind" "Pod") .Values.pods.template) -}}
+{{- end }}
+
 {{- define "chappe.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
