@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "dags/loader/loader.h"
 #include "engine/ports/log.h"
@@ -119,6 +120,32 @@ std::vector<fs::path> DagFolder::scan() {
     if (!file_of_.contains(dag)) remove(dag, name);  // Otherwise it was renamed.
   }
   return folders;
+}
+
+/// It is known, and no other file has to be looked at because of it.
+bool DagFolder::stands_alone(const fs::path& path) const {
+  const auto known = files_.find(path.native());
+  if (known == files_.end() || known->second.dag.empty()) return false;
+  return std::none_of(files_.begin(), files_.end(), [&](const auto& each) {
+    const bool waits_for_others = each.second.signature == Signature{};
+    return waits_for_others || each.second.included.contains(path.native());
+  });
+}
+
+bool DagFolder::look_at(const std::set<fs::path>& changed) {
+  if (!commit_.empty()) return false;  // What is checked out changes with the files.
+  for (const fs::path& path : changed) {
+    if (!stands_alone(path)) return false;
+    File& file = files_[path.native()];
+    const auto signature = signature_of(path);
+    if (!signature) return false;
+    if (file.signature == *signature) continue;
+    file.signature = *signature;
+    const std::string dag = file.dag;
+    read(path.native(), file);
+    if (file.dag != dag) return false;  // Another file may have waited for the name.
+  }
+  return true;
 }
 
 /// `seen`: what this scan knows of files that others include, too.
@@ -244,12 +271,12 @@ DagFolderWatch::~DagFolderWatch() {
 bool DagFolderWatch::watch(const std::vector<fs::path>& folders) {
   constexpr std::uint32_t kChanges =
       IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_DELETE_SELF | IN_ATTRIB | IN_ONLYDIR;
-  std::set<int> now;
+  std::map<int, fs::path> now;
   bool fresh = false;
   for (const fs::path& folder : folders) {
     const int watch = inotify_add_watch(inotify_, folder.c_str(), kChanges);
     if (watch >= 0) {
-      now.insert(watch);
+      now.emplace(watch, folder);
       fresh = fresh || !watches_.contains(watch);
     } else if (errno == ENOSPC) {
       log::error("--dags: {} is not watched: raise fs.inotify.max_user_watches", folder.string());
@@ -260,12 +287,13 @@ bool DagFolderWatch::watch(const std::vector<fs::path>& folders) {
 }
 
 void DagFolderWatch::serve(const std::stop_token& stop) {
-  std::vector<fs::path> folders;
   while (!stop.stop_requested()) {
     if (!wait_for_git()) return;
-    folders = folder_.scan();
-    // What changed before a folder was watched is seen by another look.
-    if (!watch(folders) && !wait_for_change()) return;
+    const std::set<fs::path> changed = std::exchange(changed_, {});
+    if (std::exchange(scan_due_, false) || !folder_.look_at(changed)) {
+      scan_due_ = watch(folder_.scan());  // What changed before a folder was watched is seen by another look.
+    }
+    if (!scan_due_ && !wait_for_change()) return;
   }
 }
 
@@ -294,12 +322,32 @@ bool DagFolderWatch::wait_for_change() {
     if ((fds[1].revents & POLLIN) != 0) return false;
     if (ready == 0) return true;
     if (ready < 0) continue;
-    alignas(inotify_event) std::array<char, 16 * 1024> news{};
-    while (read(inotify_, news.data(), news.size()) > 0) {
-    }
+    take_in_news();
     timeout = kQuietMs;
   }
   return true;
+}
+
+/// A file that is written is looked at alone. Whatever else happens, or is not known, asks for a scan.
+void DagFolderWatch::take_in_news() {
+  constexpr std::uint32_t kWritten = IN_CLOSE_WRITE | IN_ATTRIB;
+  constexpr std::size_t kLookedAtMax = 64;  // With more a scan costs less.
+  alignas(inotify_event) std::array<char, 16 * 1024> news{};
+  for (ssize_t size = 0; (size = ::read(inotify_, news.data(), news.size())) > 0;) {
+    for (ssize_t at = 0; at < size;) {
+      inotify_event event{};
+      std::memcpy(&event, news.data() + at, sizeof event);
+      const char* name = news.data() + at + sizeof event;
+      at += static_cast<ssize_t>(sizeof event + event.len);
+      const auto folder = watches_.find(event.wd);
+      if (folder == watches_.end() || event.len == 0 || (event.mask & ~kWritten) != 0 ||
+          changed_.size() >= kLookedAtMax) {
+        scan_due_ = true;
+      } else {
+        changed_.insert(folder->second / name);
+      }
+    }
+  }
 }
 
 }  // namespace chappe

@@ -40,6 +40,9 @@ class DagFolder {
 
   /// Looks at all names, and reads what is new. Returns the folders to watch.
   std::vector<std::filesystem::path> scan();
+  /// As scan(), where nothing changed but what these files say. False: more may have, and a scan is due.
+  /// Cost: O(files) in memory, and one look at each that changed.
+  bool look_at(const std::set<std::filesystem::path>& changed);
 
   const std::filesystem::path& path() const { return folder_; }
 
@@ -69,6 +72,7 @@ class DagFolder {
   static bool includes_as_before(const File& file, Signatures& seen);
   std::optional<std::map<std::string, Signature>> list(std::vector<std::filesystem::path>& folders) const;
   std::map<std::string, std::string> forget_gone(const std::map<std::string, Signature>& now);
+  bool stands_alone(const std::filesystem::path& path) const;
   void read(const std::string& name, File& file);
   void deploy(const std::string& name, File& file, DagPtr dag);
   void remove(const std::string& dag, const std::string& name);
@@ -103,13 +107,16 @@ class DagFolderWatch {
   void serve(const std::stop_token& stop);
   bool wait_for_git();
   bool wait_for_change();
+  void take_in_news();
 
   Post post_;
   DagFolder folder_;
   int inotify_ = -1;
   int stop_fd_ = -1;  ///< Readable: stop.
-  std::set<int> watches_;
-  std::jthread thread_;  // Last: it uses all of the above.
+  std::map<int, std::filesystem::path> watches_;
+  std::set<std::filesystem::path> changed_;  ///< Files that were written since the latest look.
+  bool scan_due_ = true;                     ///< More than that may have changed.
+  std::jthread thread_;                      // Last: it uses all of the above.
 };
 
 }  // namespace chappe

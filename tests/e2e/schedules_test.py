@@ -153,6 +153,18 @@ class Folder(unittest.TestCase):
         self.cluster.start_scheduler("--dags", str(self.folder))
         self.wait_for({})
 
+    def test_a_name_that_a_file_gives_up_is_taken_by_the_one_that_waits_for_it(self) -> None:
+        self.write("a.yaml", self.dag("a", "@daily"))
+        self.cluster.start_scheduler("--dags", str(self.folder))
+        self.wait_for({"a": "@daily"})
+        self.write("b.yaml", self.dag("b", "@hourly"))
+        self.wait_for({"a": "@daily", "b": "@hourly"})
+        self.write("b.yaml", self.dag("a", "@hourly"))
+        complaints = wait_until("the complaint", lambda: self.shown()["complaints"])
+        self.assertIn("DAG a is in", complaints[0]["text"])
+        self.write("a.yaml", self.dag("c", "@daily"))
+        self.wait_for({"a": "@hourly", "c": "@daily"})
+
     def test_a_bad_file_never_unloads_the_good_version_and_its_complaint_is_shown(self) -> None:
         self.write("a.yaml", self.dag("a", "@daily"))
         self.cluster.start_scheduler("--dags", str(self.folder))
