@@ -269,6 +269,8 @@ void Laws::note_end(const TaskRow& old, const TaskRow& row) {
 void Laws::check_queue_timeout(const TaskRow& row) {
   const auto& most = task_of(runs_.at(row.key.run), row.key).queue_timeout;
   if (!most || !row.ready_at.is_set() || world_.plan.knows(Fault::kWallJump)) return;
+  // A person ran others of its task again, which are ready since then; its attempt is from before.
+  if (row.queued_at.is_set() && row.queued_at < row.ready_at) return;
   const Duration waited = row.end.ended_at - row.ready_at;
   if (waited + std::chrono::milliseconds(1) >= *most) return;
   broken(Law::kRests,

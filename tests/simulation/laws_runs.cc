@@ -21,7 +21,10 @@ void Laws::check_started(const RunRow& row, const Persist& persist) {
   const TaskRow& parent = change != persist.tasks.rend() ? change->row : stored->second;
   // A run may be over in the commit that it begins in, and the attempt that waits for it with it.
   const bool was_at_it = stored != rows_.end() && stored->second.attempt == attempt && !is_final(stored->second.state);
-  const bool ends_with_it = was_at_it && parent.state != TaskState::kCancelled;
+  const bool is_over = std::any_of(persist.run_changes.begin(), persist.run_changes.end(), [&](const auto& each) {
+    return each.row.seq == row.seq && is_final(each.row.state);
+  });
+  const bool ends_with_it = was_at_it && is_over;
   const bool at_it = parent.attempt == attempt && (!is_final(parent.state) || ends_with_it);
   const bool done = parent.attempt == attempt && parent.state == TaskState::kSuccess;
   const bool waits = task_of(runs_.at(row.parent.key.run), row.parent.key).subdag->wait;
