@@ -64,8 +64,9 @@ def storm(workers: int, seconds: float, watch_for: float = 0) -> dict[str, float
         crowd.wait_until_all_are_welcome(2, seconds)
         found["joined again"] = time.monotonic() - begun
         begun = time.monotonic()
-        cluster.start_worker("real")
-        cluster.wait_for_run(cluster.submit("{name: amid, tasks: [{id: one, run: exit 0}]}"), "success", seconds)
+        cluster.start_worker("real", "--label", "real=yes")
+        run = cluster.submit("{name: amid, tasks: [{id: one, run: exit 0, worker_selector: {real: 'yes'}}]}")
+        cluster.wait_for_run(run, "success", seconds)
         found["a task"] = time.monotonic() - begun
         before = processes.cpu_of(scheduler.process.pid)
         begun = time.monotonic()

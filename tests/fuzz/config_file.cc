@@ -47,7 +47,7 @@ static void check_mistakes(const std::string& message, const std::string& path) 
   while (!rest.empty()) {
     const std::string_view line = take_until(rest, '\n');
     CHAPPE_ASSERT(line.starts_with(path + ":") && line.size() < kLineMax);
-    CHAPPE_ASSERT(std::none_of(line.begin(), line.end(), [](char c) { return c >= 0 && c < ' '; }));
+    CHAPPE_ASSERT(std::none_of(line.begin(), line.end(), [](char c) { return c >= 0 && c < ' ' && c != '\t'; }));
   }
 }
 

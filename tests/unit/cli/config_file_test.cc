@@ -102,7 +102,7 @@ TEST_F(ConfigFileTest, SaysWhereAMistakeIsAndWhatWasMeant) {
 
 TEST_F(ConfigFileTest, WhatItSaysOfAFileIsALineOfBoundedLength) {
   const std::string at = file_.string();
-  EXPECT_THAT(parse("\"a\\nb\\u001b[31m\": 1\n"), HasSubstr(at + ":1:1: there is no setting 'a\\x0Ab\\x1B[31m'"));
+  EXPECT_THAT(parse("\"a\\nb\\u001b[31m\": 1\n"), HasSubstr(at + ":1:1: there is no setting 'a\\x0ab\\x1b[31m'"));
   EXPECT_LT(parse(std::string(100'000, 'k') + ": 1\n").size(), 1'200);
   EXPECT_LT(parse("worker: {gpus: \"" + std::string(100'000, 'v') + "\"}\n", {"worker"}).size(), 1'200);
 }
