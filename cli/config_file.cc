@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kConfigMax = std::size_t{1} << 20;
 constexpr std::size_t kMistakesMax = 20;
+constexpr std::size_t kMistakeMax = 1'000;  // Bytes: a key may be as long as the file.
 constexpr std::array kSections{"scheduler", "worker", "standalone"};
 /// Options that a file cannot set: what names the file itself or asks for help, and what a file is no place for.
 constexpr std::array kNotInAFile{"help", "version", "config", "token", "quit-with-parent"};
@@ -24,6 +25,15 @@ constexpr std::array kNotInAFile{"help", "version", "config", "token", "quit-wit
 std::string environment_of(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : std::string(value);
+}
+
+/// What is wrong as one line of bounded length, whatever the file holds.
+std::string as_mistake(std::string_view place, std::string_view what) {
+  std::string shown = printable(what);
+  std::size_t size = std::min(shown.size(), kMistakeMax);
+  while (size < shown.size() && (shown[size] & 0xC0) == 0x80) --size;  // No half of a character.
+  if (size < shown.size()) shown.replace(size, std::string::npos, "...");
+  return fmt::format("{}: {}", place, shown);
 }
 
 /// The name of an option in a file; "" where a file cannot set it.
@@ -72,7 +82,7 @@ class Reader {
 
  private:
   void complain(yaml::Place place, std::string_view message) {
-    mistakes_.push_back(fmt::format("{}:{}:{}: {}", file_.string(), place.line, place.column, message));
+    mistakes_.push_back(as_mistake(fmt::format("{}:{}:{}", file_.string(), place.line, place.column), message));
   }
 
   void read_section(const std::string& section, const yaml::Node& node) {
@@ -196,7 +206,7 @@ Result<void> apply_settings(const std::vector<Setting>& settings, CLI::App& app)
         option->add_result(setting.values);
         option->run_callback();
       } catch (const CLI::Error& error) {
-        return fail(ErrorCode::kInvalidInput, fmt::format("{}: {}", setting.place, error.what()));
+        return fail(ErrorCode::kInvalidInput, as_mistake(setting.place, error.what()));
       }
     }
   }

@@ -18,7 +18,8 @@ namespace {
 constexpr const char* kZapEndpoint = "inproc://zeromq.zap.01";  // Source: RFC 27.
 constexpr const char* kStopEndpoint = "inproc://chappe.gate.stop";
 constexpr std::size_t kKeyBytes = 32;
-constexpr int kQueueMax = 256;  // Messages to or from one peer.
+constexpr int kQueueMax = 256;       // Messages to or from one peer.
+constexpr int kSilentMaxMs = 8'000;  // What was sent and stays unanswered for so long ends a connection.
 
 /// All frames of the next message. Source: RFC 27: version, request id, domain, address, identity, mechanism,
 /// credentials.
@@ -169,11 +170,7 @@ void set_wire_options(zmq::socket_t& socket, const std::string& endpoint) {
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(wire::kMessageMax));
   socket.set(zmq::sockopt::sndhwm, kQueueMax);
   socket.set(zmq::sockopt::rcvhwm, kQueueMax);
-  socket.set(zmq::sockopt::heartbeat_ivl, 2'000);
-  socket.set(zmq::sockopt::heartbeat_timeout, 6'000);
-  socket.set(zmq::sockopt::heartbeat_ttl, 6'000);
-  socket.set(zmq::sockopt::tcp_maxrt, 10'000);
-  socket.set(zmq::sockopt::handshake_ivl, 5'000);
+  socket.set(zmq::sockopt::tcp_maxrt, kSilentMaxMs);
   socket.set(zmq::sockopt::ipv6, !is_ipv4(endpoint));  // With it on, IPv4 addresses would be shown as IPv6 ones.
 }
 

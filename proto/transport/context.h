@@ -71,8 +71,7 @@ bool receive_now(zmq::socket_t& socket, zmq::message_t& frame);
 /// Queues a frame. `flags`: ZMQ_SNDMORE or 0. False: the queue is full, or there is nobody to send to.
 bool send_now(zmq::socket_t& socket, std::string_view frame, int flags = 0);
 
-/// What both ends of the wire have in common: bounds on sizes and queues, and watching that the peer is there.
-/// Throws zmq::error_t.
+/// What both ends of the wire have in common: bounds on sizes, queues and silence. Throws zmq::error_t.
 void set_wire_options(zmq::socket_t& socket, const std::string& endpoint);
 
 }  // namespace chappe::transport

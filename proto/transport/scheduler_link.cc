@@ -18,8 +18,11 @@
 namespace chappe::transport {
 namespace {
 
-constexpr int kLingerMs = 2'000;  // For the last report.
-constexpr int kReconnectMs = 15;  // Doubles; libzmq adds as much again by chance.
+constexpr int kLingerMs = 2'000;           // For the last report.
+constexpr int kWelcomeMaxMs = 30'000;      // Thousands may stand before this one in the scheduler's backlog.
+constexpr int kHeartbeatMs = 2'000;        // ZMTP's: between I/O threads. They ask for no answer within a time (TTL),
+constexpr int kHeartbeatAnswerMs = 6'000;  // which would cost the scheduler a timer for each (worker_port.cc).
+constexpr int kReconnectMs = 15;           // Doubles; libzmq adds as much again by chance.
 constexpr int kReconnectMaxMs = 2'000;
 constexpr int kWatched = ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
@@ -98,6 +101,9 @@ class ZmqSchedulerLink final : public SchedulerLink {
   void set_options(const SchedulerLinkConfig& config) {
     set_wire_options(socket_, config.endpoint);
     socket_.set(zmq::sockopt::linger, kLingerMs);
+    socket_.set(zmq::sockopt::handshake_ivl, kWelcomeMaxMs);
+    socket_.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
+    socket_.set(zmq::sockopt::heartbeat_timeout, kHeartbeatAnswerMs);
     socket_.set(zmq::sockopt::immediate, true);
     socket_.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
     socket_.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);

@@ -18,7 +18,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 4096;
-constexpr int kReceiveQueueMax = 64;  // Messages of one worker; the rest waits in its process.
+constexpr int kHandshakeMaxMs = 5'000;  // From when a connection was taken out of the backlog.
+constexpr int kSilenceS = 4;            // After which the kernel asks whether the peer is there, and how often;
+constexpr int kSilenceAgainS = 2;       // libzmq's bound on what is not answered (set_wire_options) ends it.
+constexpr int kReceiveQueueMax = 64;    // Messages of one worker; the rest waits in its process.
 constexpr std::size_t kReceiveBytesMax = std::size_t{4} << 20;  // Of one receive().
 constexpr std::size_t kComplaintsMax = 16;
 constexpr auto kComplaintEvery = std::chrono::minutes(1);
@@ -50,6 +53,8 @@ class ZmqWorkerPort final : public WorkerPort {
     socket_.set(zmq::sockopt::router_mandatory, true);
     socket_.set(zmq::sockopt::router_handover, false);
     socket_.set(zmq::sockopt::backlog, kBacklog);
+    socket_.set(zmq::sockopt::handshake_ivl, kHandshakeMaxMs);
+    watch_for_silence();
     socket_.set(zmq::sockopt::curve_server, true);
     socket_.set(zmq::sockopt::curve_secretkey, config.keys.secret_key);
     socket_.set(zmq::sockopt::zap_domain, domain_);
@@ -115,6 +120,15 @@ class ZmqWorkerPort final : public WorkerPort {
   }
 
  private:
+  /// By the kernel, which keeps a timer for each connection at no cost: libzmq looks through those of all connections
+  /// for each one that it stops, so that heartbeats of its own would take the square of the workers' number, and at
+  /// 10,000 of them more than a core. That a scheduler is frozen its workers notice, who have one connection each.
+  void watch_for_silence() {
+    socket_.set(zmq::sockopt::tcp_keepalive, 1);
+    socket_.set(zmq::sockopt::tcp_keepalive_idle, kSilenceS);
+    socket_.set(zmq::sockopt::tcp_keepalive_intvl, kSilenceAgainS);
+  }
+
   /// One message: its sender and its last frame.
   struct Incoming {
     std::string routing_id;

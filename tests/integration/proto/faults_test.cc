@@ -1,5 +1,6 @@
 // The wire under a network that stops carrying, and under signals.
 #include <arpa/inet.h>
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "tests/integration/proto/wire_test.h"
@@ -98,7 +101,7 @@ class Network {
 
 class FaultsTest : public WireTest {};
 
-TEST_F(FaultsTest, BothEndsNoticeANetworkThatFellSilentAndFindEachOtherAgain) {
+TEST_F(FaultsTest, AWorkerNoticesANetworkThatFellSilentAndComesBack) {
   bind();
   Network network(port_of(port_->endpoint()));
   auto connected = SchedulerLink::connect(
@@ -113,16 +116,36 @@ TEST_F(FaultsTest, BothEndsNoticeANetworkThatFellSilentAndFindEachOtherAgain) {
   serve_until({&worker}, [&] { return worker.trouble() != ""; });
   // What nobody can get is not queued.
   serve_until({&worker}, [&] { return !worker.send(encoder_.heartbeat(0, {})); });
-  serve_until({&worker}, [&] {
-    port_->send({.to = before, .batch = 1});
-    return port_->counters().unroutable > 0;
-  });
 
   network.fall_silent(false);
   serve_until({&worker}, [&] { return worker.connections() >= 2; });
   send(worker, encoder_.hello(hello("w1")));
   serve_until({&worker}, [&] { return events<WorkerJoined>().size() >= 2; });
   EXPECT_NE(events<WorkerJoined>().back().connection, before);
+}
+
+/// True where the kernel's timer of a connection to the port is that of keep-alive.
+bool is_kept_alive(std::uint16_t port) {
+  std::ifstream table("/proc/net/tcp");
+  const std::string local = fmt::format(":{:04X} ", port);
+  for (std::string line; std::getline(table, line);) {
+    // Source: proc(5): local address, remote address, state (01: established), queues, timer (02: keep-alive).
+    const std::size_t at = line.find(local);
+    if (at == std::string::npos || at > 20) continue;
+    std::istringstream words(line.substr(at + local.size()));
+    std::string remote, state, queues, timer;
+    words >> remote >> state >> queues >> timer;
+    if (state == "01" && timer.starts_with("02:")) return true;
+  }
+  return false;
+}
+
+// What comes of it is seen between two machines: tests/faults/network_test.py.
+TEST_F(FaultsTest, TheKernelAsksForTheSchedulerWhetherAWorkerIsStillThere) {
+  bind();
+  const auto worker = link();
+  send(*worker, encoder_.hello(hello("w1")));
+  serve_until({worker.get()}, [&] { return is_kept_alive(port_of(port_->endpoint())); });
 }
 
 /// A signal every 50 microseconds, as long as it lives.

@@ -100,6 +100,13 @@ TEST_F(ConfigFileTest, SaysWhereAMistakeIsAndWhatWasMeant) {
   EXPECT_THAT(parse("worker: {gpus: many}\n", {"worker"}), HasSubstr(at + ":1: "));
 }
 
+TEST_F(ConfigFileTest, WhatItSaysOfAFileIsALineOfBoundedLength) {
+  const std::string at = file_.string();
+  EXPECT_THAT(parse("\"a\\nb\\u001b[31m\": 1\n"), HasSubstr(at + ":1:1: there is no setting 'a\\x0ab\\x1b[31m'"));
+  EXPECT_LT(parse(std::string(100'000, 'k') + ": 1\n").size(), 1'200);
+  EXPECT_LT(parse("worker: {gpus: \"" + std::string(100'000, 'v') + "\"}\n", {"worker"}).size(), 1'200);
+}
+
 TEST_F(ConfigFileTest, IsReadAnewForWhatWasNotGivenOtherwise) {
   ASSERT_EQ(parse("scheduler: {pool: {p: 1}, listen: a}", {"scheduler"}), "");
   std::ofstream(file_) << "object_store: o\nscheduler: {pool: {p: 2}, listen: b}";
