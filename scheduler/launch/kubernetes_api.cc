@@ -22,8 +22,9 @@ Failure refused(const ApiAnswer& answer) { return fail(ErrorCode::kUnavailable, 
 
 }  // namespace
 
-KubernetesApi::KubernetesApi(ApiConfig config)
+KubernetesApi::KubernetesApi(ApiConfig config, Busy on_busy)
     : config_(std::move(config)),
+      on_busy_(std::move(on_busy)),
       pods_(fmt::format("{}/api/v1/namespaces/{}/pods", config_.url, http::percent_encode(config_.namespace_name))),
       client_({.ca_file = config_.ca_file, .idle_max = 16}) {}
 
@@ -46,7 +47,14 @@ Result<http::Request> KubernetesApi::request(const std::string& method, const st
 Result<ApiAnswer> KubernetesApi::send(const http::Request& request) {
   const auto response = client_.send(request);
   if (!response) return fail(response.error());
-  return answer_of(*response);
+  return heed(*response);
+}
+
+ApiAnswer KubernetesApi::heed(const http::Response& response) const {
+  constexpr int kTooMany = 429;
+  ApiAnswer answer = answer_of(response);
+  if (answer.status == kTooMany && on_busy_) on_busy_(answer.retry_after.value_or(1s));
+  return answer;
 }
 
 Result<ApiAnswer> KubernetesApi::ask(const std::string& method, const std::string& path, const Value& body) {
@@ -129,7 +137,7 @@ Result<WatchEnd> KubernetesApi::watch(const std::string& selector, std::string& 
   });
   if (!response) return fail(response.error());
   if (response->status == kGone) return WatchEnd::kExpired;
-  if (response->status != 200) return refused(answer_of(*response));
+  if (response->status != 200) return refused(heed(*response));
   return reader.end();
 }
 

@@ -29,7 +29,10 @@ struct ApiConfig {
 
 class KubernetesApi {
  public:
-  explicit KubernetesApi(ApiConfig config);
+  using Busy = std::function<void(Duration)>;  ///< Called on the thread of a request, before its answer is handed on.
+
+  /// `on_busy`: told, at each 429, for how long the server wants to be left alone.
+  explicit KubernetesApi(ApiConfig config, Busy on_busy = {});
 
   /// Any request: `path` from the server's root, such as "/apis/apps/v1/..."; null: no body. A PATCH is a merge patch.
   Result<ApiAnswer> ask(const std::string& method, const std::string& path, const Value& body = {});
@@ -53,8 +56,10 @@ class KubernetesApi {
  private:
   Result<http::Request> request(const std::string& method, const std::string& url) const;
   Result<ApiAnswer> send(const http::Request& request);
+  ApiAnswer heed(const http::Response& response) const;
 
   ApiConfig config_;
+  Busy on_busy_;
   std::string pods_;  ///< URL of the namespace's pods.
   http::Client client_;
 };

@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 constexpr Duration kListEvery = 5min;  ///< Whatever the watch says.
 constexpr Duration kComplainEvery = 60s;
-constexpr Duration kRestMax = 30s;
-constexpr int kConflict = 409, kNotFound = 404, kInvalid = 422, kBadRequest = 400, kTooMany = 429;
+constexpr Duration kRestMin = 500ms, kRestMax = 30s;
+constexpr int kConflict = 409, kNotFound = 404, kInvalid = 422, kBadRequest = 400;
 
 PodOutcome later(std::string message, std::optional<Duration> after = {}) {
   return {.what = PodOutcome::What::kLater, .message = std::move(message), .after = after};
@@ -24,7 +24,7 @@ PodOutcome later(std::string message, std::optional<Duration> after = {}) {
 }  // namespace
 
 Launcher::Launcher(ApiConfig api, PodSettings settings, Report report)
-    : api_(std::move(api)),
+    : api_(std::move(api), [this](Duration time) { leave_alone(time); }),
       settings_(std::move(settings)),
       selector_(fmt::format("{}={}", kInstallationLabel, settings_.installation)),
       report_(std::move(report)),
@@ -122,10 +122,6 @@ PodOutcome Launcher::carry_out(const PodRequest& request) {
   const bool goes = request.what == What::kRemove && (answer->is_success() || answer->status == kConflict);
   if (goes) return {.what = PodOutcome::What::kAbsent};
   if (answer->is_success()) return {.what = PodOutcome::What::kShown, .pod = answer->body};
-  if (answer->status == kTooMany) {
-    const std::lock_guard lock(mutex_);
-    not_before_ = std::max(not_before_, now() + answer->retry_after.value_or(1s));
-  }
   complain(answer->message);
   return later(answer->message, answer->retry_after);
 }
@@ -140,10 +136,6 @@ PodOutcome Launcher::make(const PodRequest& request) {
   if (answer->status == kInvalid || answer->status == kBadRequest) {
     return {.what = PodOutcome::What::kRefused, .message = answer->message};
   }
-  if (answer->status == kTooMany) {
-    const std::lock_guard lock(mutex_);
-    not_before_ = std::max(not_before_, now() + answer->retry_after.value_or(1s));
-  }
   complain(answer->message);
   return later(answer->message, answer->retry_after);
 }
@@ -155,16 +147,12 @@ void Launcher::keep_watch(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [&] { return begun_; });
   }
-  Duration pause = 500ms;
+  Duration pause = kRestMin;
   while (!stop.stop_requested()) {
     std::string version;
-    if (!list_all(version)) {
-      rest(pause, stop);
-      pause = std::min<Duration>(pause * 2, kRestMax);
-      continue;
-    }
-    pause = 500ms;
-    watch_on(std::move(version), stop);
+    const bool listened = list_all(version) && watch_on(std::move(version), stop);
+    if (!listened) rest(pause, stop);
+    pause = listened ? kRestMin : std::min<Duration>(pause * 2, kRestMax);
   }
 }
 
@@ -180,8 +168,8 @@ bool Launcher::list_all(std::string& version) {
   return true;
 }
 
-/// Until it is time for another list.
-void Launcher::watch_on(std::string version, const std::stop_token& stop) {
+/// Until it is time for another list. False: it came to nothing, and so may the next one.
+bool Launcher::watch_on(std::string version, const std::stop_token& stop) {
   constexpr int kFailuresMax = 3;
   const MonoTime until = now() + kListEvery;
   const auto take = [&](const WatchEvent& event) {
@@ -194,19 +182,33 @@ void Launcher::watch_on(std::string version, const std::stop_token& stop) {
       }
     });
   };
+  bool listened = false;
   for (int failures = 0; failures < kFailuresMax && now() < until && !stop.stop_requested();) {
+    const MonoTime began = now();
     const auto ended = api_.watch(selector_, version, take, stops_);
-    if (ended && *ended == WatchEnd::kExpired) return;
-    if (ended) continue;
+    if (ended && *ended == WatchEnd::kExpired) return listened;
+    if (ended) {
+      listened = true;
+      if (now() < began + kRestMin) rest(kRestMin, stop);  // A proxy that closes them at once.
+      continue;
+    }
     ++failures;
     if (!stop.stop_requested()) complain(ended.error().message);
-    rest(500ms * failures, stop);
+    rest(kRestMin * failures, stop);
   }
+  return listened;
 }
 
+/// At least so long, and for as long as the server wants to be left alone.
 void Launcher::rest(Duration time, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, stop, time, [] { return false; });
+  const MonoTime until = std::max(now() + time, not_before_);
+  changed_.wait_for(lock, stop, until - now(), [] { return false; });
+}
+
+void Launcher::leave_alone(Duration time) {
+  const std::lock_guard lock(mutex_);
+  not_before_ = std::max(not_before_, now() + time);
 }
 
 /// The same once a minute.

@@ -47,9 +47,10 @@ class Launcher {
   PodOutcome make(const PodRequest& request);
   void keep_watch(const std::stop_token& stop);
   bool list_all(std::string& version);
-  void watch_on(std::string version, const std::stop_token& stop);
+  bool watch_on(std::string version, const std::stop_token& stop);
   void complain(const std::string& what);
   void rest(Duration time, const std::stop_token& stop);
+  void leave_alone(Duration time);
   /// The books, changed by `change`, and what it is news of.
   void update(const std::function<void(PodBook&, MonoTime)>& change);
 

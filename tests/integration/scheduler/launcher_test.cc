@@ -135,6 +135,28 @@ TEST_F(LauncherTest, RestsAsLongAsABusyServerAsks) {
   EXPECT_GE(std::chrono::steady_clock::now() - began, 2s) << "by itself it would have rested half a second";
 }
 
+TEST_F(LauncherTest, ListsAndWatchesNoSoonerThanABusyServerAsks) {
+  serve("none");
+  fake_->ask("fail", R"({"verb": "list", "status": 429, "count": 1, "retry_after": 2})");
+  fake_->ask("fail", R"({"verb": "watch", "status": 429, "count": 1, "retry_after": 2})");
+  const auto began = std::chrono::steady_clock::now();
+  launcher_->begin();
+  const PodOrder pod = order(1);
+  expect_pods(1);
+  set_status(pod, kRunning);
+  expect(What::kStarted);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 2s) << "by itself it would have rested half a second";
+}
+
+TEST_F(LauncherTest, AsksSeldomWhereNoWatchEverGoesOn) {
+  serve("none");
+  fake_->ask("fail", R"({"verb": "watch", "status": 410, "count": 1000})");
+  launcher_->begin();
+  const auto began = std::chrono::steady_clock::now();
+  while (count("list") < 3 && std::chrono::steady_clock::now() < began + 60s) std::this_thread::sleep_for(5ms);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 500ms + 1s) << "each rest is twice as long";
+}
+
 TEST_F(LauncherTest, TellsWhatTheServerRefuses) {
   serve("none");
   fake_->ask("fail", R"({"verb": "create", "status": 422, "count": 1, "message": "spec: Invalid value"})");
