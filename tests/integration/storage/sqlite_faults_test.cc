@@ -1,9 +1,7 @@
 // Each write and each fsync fails once, at its first, second, third ... call, until a whole story passes without one.
 #include <cstdint>
-#include <cstring>
-#include <map>
-#include <utility>
 
+#include "tests/integration/storage/disk.h"
 #include "tests/integration/storage/sqlite_fixture.h"
 
 namespace chappe {
@@ -13,65 +11,26 @@ using testing::HasSubstr;
 
 enum class Fault { kWrite, kSync, kSyncDoneButFailed };
 
-/// The default file system of SQLite with a call that fails. One at a time; in force while it lives.
-class FaultyDisk {
+/// A disk of which one call fails.
+class FaultyDisk : public Disk {
  public:
-  FaultyDisk() : real_(sqlite3_vfs_find(nullptr)), vfs_(*real_) {
-    vfs_.zName = "faulty";
-    vfs_.pNext = nullptr;
-    vfs_.xOpen = [](sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
-      const int code = here->real_->xOpen(here->real_, name, file, flags, out);
-      if (code == SQLITE_OK) here->take_over(file);
-      return code;
-    };
-    here = this;
-    sqlite3_vfs_register(&vfs_, 1);
-  }
-  ~FaultyDisk() {
-    sqlite3_vfs_unregister(&vfs_);
-    sqlite3_vfs_register(real_, 1);
-    here = nullptr;
-  }
-  FaultyDisk(const FaultyDisk&) = delete;
-  FaultyDisk& operator=(const FaultyDisk&) = delete;
-
   /// The `nth` call of this kind from now on fails, and only that one.
   void fail(Fault fault, int nth) { fault_ = fault, left_ = nth; }
   bool has_failed() const { return left_ == 0; }
 
  private:
-  struct Methods {
-    const sqlite3_io_methods* real;
-    sqlite3_io_methods faulty;
-  };
-
-  void take_over(sqlite3_file* file) {
-    const auto [found, is_new] = methods_.try_emplace(file->pMethods, Methods{file->pMethods, *file->pMethods});
-    Methods& methods = found->second;
-    if (is_new) {
-      methods.faulty.xWrite = &FaultyDisk::write;
-      methods.faulty.xSync = &FaultyDisk::sync;
-      real_of_[&methods.faulty] = methods.real;
-    }
-    file->pMethods = &methods.faulty;
-  }
   bool is_due(bool kind) { return kind && left_ > 0 && --left_ == 0; }
-  static int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 offset) {
-    if (here->is_due(here->fault_ == Fault::kWrite)) return SQLITE_IOERR_WRITE;
-    return here->real_of_.at(file->pMethods)->xWrite(file, bytes, size, offset);
+  int write(const File& file, const void* bytes, int size, sqlite3_int64 offset) override {
+    if (is_due(fault_ == Fault::kWrite)) return SQLITE_IOERR_WRITE;
+    return Disk::write(file, bytes, size, offset);
   }
-  static int sync(sqlite3_file* file, int flags) {
-    const bool fails = here->is_due(here->fault_ != Fault::kWrite);
-    if (fails && here->fault_ == Fault::kSync) return SQLITE_IOERR_FSYNC;
-    const int code = here->real_of_.at(file->pMethods)->xSync(file, flags);
+  int sync(const File& file, int flags) override {
+    const bool fails = is_due(fault_ != Fault::kWrite);
+    if (fails && fault_ == Fault::kSync) return SQLITE_IOERR_FSYNC;
+    const int code = Disk::sync(file, flags);
     return fails ? SQLITE_IOERR_FSYNC : code;
   }
 
-  static inline FaultyDisk* here = nullptr;
-  sqlite3_vfs* real_;
-  sqlite3_vfs vfs_;
-  std::map<const sqlite3_io_methods*, Methods> methods_;
-  std::map<const sqlite3_io_methods*, const sqlite3_io_methods*> real_of_;
   Fault fault_ = Fault::kWrite;
   int left_ = -1;
 };
