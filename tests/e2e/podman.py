@@ -204,5 +204,5 @@ class Podman:
         self.stop()
         self.log.close()
         # Layers may still be mounted beneath it.
-        subprocess.run([*self.words, "system", "reset", "--force"], capture_output=True, timeout=DEADLINE)
+        subprocess.run([*self.words, "system", "reset", "--force"], capture_output=True, timeout=5 * DEADLINE)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -141,7 +141,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(NewVersionIsNoNews, "an object that is written anew starts nothing", Law::kRunsEnd),
     BUG(SightingsAreNotKept, "what was seen of objects is not remembered", Law::kEvents),
     BUG(RestoreForgetsSightings, "after a restart one has seen no objects", Law::kRestore, Law::kFence, Law::kEvents),
-    BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kRestore),
+    BUG(RestoreForgetsEvents, "after a restart events that waited are forgotten", Law::kEvents, Law::kFence,
+        Law::kRestore),
     // Values that outlive runs.
     BUG(StatesAreNotFenced, "who knows an earlier value of a state may move it", Law::kStates, Law::kFence),
     BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
