@@ -282,9 +282,12 @@ inline constexpr Foreign kCacheForeign[] = {
     {"max_age", "ttl"}, {"maxAge", "ttl"}, {"expires", "ttl"}, {"policy", "key"}};
 inline constexpr KeySet kCache{"'cache'", kCacheKnown, {}, kCacheForeign};
 
-inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker"};
-inline constexpr Word kRetryLater[] = {"scale"};
-inline constexpr KeySet kRetry{"'retry'", kRetryKnown, kRetryLater};
+inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker",
+                                       "scale"};
+inline constexpr KeySet kRetry{"'retry'", kRetryKnown};
+inline constexpr Word kScaleKnown[] = {"cpu", "memory"};
+inline constexpr Foreign kScaleForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}};
+inline constexpr KeySet kScale{"'scale'", kScaleKnown, {}, kScaleForeign};
 inline constexpr Word kInfraRetryKnown[] = {"limit", "backoff"};
 inline constexpr KeySet kInfraRetry{"'infra_retry'", kInfraRetryKnown};
 inline constexpr Word kBackoffKnown[] = {"initial", "factor", "max", "jitter"};

@@ -121,6 +121,10 @@ RetryPolicy read_retry(Reader& reader, const Node& node) {
   if (const Node* backoff = node.find("backoff")) out.backoff = read_backoff(reader, *backoff, out.backoff);
   reader.take_duration(node, "max_elapsed", out.max_elapsed);
   reader.take_boolean(node, "avoid_same_worker", out.avoid_same_worker);
+  if (const Node* scale = node.find("scale"); scale != nullptr && reader.check_keys(*scale, keys::kScale)) {
+    reader.take_number(*scale, "cpu", 1, kRetryScaleMax, out.scale.cpu);
+    reader.take_number(*scale, "memory", 1, kRetryScaleMax, out.scale.memory);
+  }
   if (node.find("limit") == nullptr) reader.complaints().error(node, "'retry' needs a 'limit': how many extra tries");
   return out;
 }

@@ -75,6 +75,18 @@ std::string_view name_of_kind(unsigned kind) {
   return "";
 }
 
+/// Of the task's own: defaults are for tasks of all kinds. `first`: what the first try asks for, if it asks at all.
+void check_scale(Complaints& complaints, const Node& task, const Resources* first) {
+  const Node* retry = task.find("retry");
+  const Node* scale = retry == nullptr || !retry->is_map() ? nullptr : retry->find("scale");
+  if (scale == nullptr || !scale->is_map()) return;
+  if (first == nullptr) {
+    complaints.error(*scale, "'scale' multiplies 'resources', which only a task with 'run' or 'command' asks for");
+  } else if (const Node* memory = scale->find("memory"); memory != nullptr && first->memory_bytes == 0) {
+    complaints.error(*memory, "'memory' multiplies what the task asks for; give it 'resources: {memory: ...}', too");
+  }
+}
+
 }  // namespace
 
 TaskReader::TaskReader(Reader& reader, Names& names, yaml::Tree& tree, Dag& dag, const Node* defaults)
@@ -242,6 +254,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   }
   if (const Node* state = all.find("state")) check_states(task, work, *state);
   const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
+  check_scale(complaints_, node, task.kind == TaskKind::kRun ? &work.resources : nullptr);
   if (has_work) task.work = work_specs_.share(std::move(work));
 }
 

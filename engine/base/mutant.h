@@ -27,6 +27,8 @@ enum class Mutant : std::uint8_t {
   kAttemptNumberStays,
   kForgetsInputs,
   kForgetsTakenRoom,
+  kForgetsScale,
+  kPlacesAsIfItWereTheFirst,
   kKeepsSlots,
   // What workers report.
   kTrustsForeignReports,

@@ -60,4 +60,31 @@ Duration backoff_after(std::uint32_t tries, const Backoff& backoff, double chanc
   return Duration(static_cast<std::int64_t>(rest * (1 + backoff.jitter * (2 * chance - 1))));
 }
 
+Resources& Resources::operator+=(const Resources& more) {
+  cpu_milli += more.cpu_milli;
+  memory_bytes += more.memory_bytes;
+  gpus += more.gpus;
+  return *this;
+}
+
+Resources& Resources::operator-=(const Resources& less) {
+  cpu_milli -= less.cpu_milli;
+  memory_bytes -= less.memory_bytes;
+  gpus -= less.gpus;
+  return *this;
+}
+
+Resources scaled(const Resources& first, const RetryScale& scale, std::uint32_t tries) {
+  const auto growth = [tries](double factor) {
+    return std::min(std::pow(factor, static_cast<double>(tries)), kRetryScaleMax);
+  };
+  Resources out = first;
+  if (scale.cpu > 1) out.cpu_milli = static_cast<std::uint32_t>(std::llround(first.cpu_milli * growth(scale.cpu)));
+  if (scale.memory > 1) {
+    const double bytes = static_cast<double>(first.memory_bytes) * growth(scale.memory);
+    out.memory_bytes = static_cast<std::uint64_t>(std::llround(bytes));
+  }
+  return out;
+}
+
 }  // namespace chappe

@@ -99,6 +99,15 @@ struct Backoff {
   bool operator==(const Backoff&) const = default;
 };
 
+/// By how much each further try multiplies what the task asks for: factors from 1 to kRetryScaleMax.
+struct RetryScale {
+  double cpu = 1;
+  double memory = 1;
+  bool is_set() const { return cpu > 1 || memory > 1; }
+  bool operator==(const RetryScale&) const = default;
+};
+inline constexpr double kRetryScaleMax = 16;  ///< So many times what the first try asked for, and no more.
+
 /// The user's retries. `limit` counts extra tries.
 struct RetryPolicy {
   std::uint16_t limit = 0;               ///< Extra tries after the first; at most 1,000.
@@ -107,6 +116,7 @@ struct RetryPolicy {
   Backoff backoff;
   std::optional<Duration> max_elapsed;  ///< No new try later than this after the first one was queued.
   bool avoid_same_worker = false;
+  RetryScale scale;
   bool operator==(const RetryPolicy&) const = default;
 };
 
@@ -148,7 +158,12 @@ struct Resources {
   std::uint64_t memory_bytes = 0;  ///< 0: not asked for, not limited.
   std::uint32_t gpus = 0;
   auto operator<=>(const Resources&) const = default;
+  Resources& operator+=(const Resources& more);
+  Resources& operator-=(const Resources& less);  ///< Requires: it was added before.
 };
+
+/// What a task whose first try needs `first` needs after so many failed ones. What is 0 stays so. Pure.
+Resources scaled(const Resources& first, const RetryScale& scale, std::uint32_t tries);
 
 /// Which workers may have a task: those with all of these labels, and no taint that it does not tolerate; for one in a
 /// container, those that run containers.

@@ -40,18 +40,23 @@ std::uint32_t EngineState::whereabouts_id(const Whereabouts& where) {
   return place->second;
 }
 
-ReadyClass EngineState::class_of(const Task& task) {
+ReadyClass EngineState::class_of(const LiveRun& run, std::uint32_t index) {
+  const Task& task = run.task(run.instances->task_of(index));
   ReadyClass which{.rank = -task.priority, .pool = pool_id(task.pool), .slots = task.slots};
   which.noop = task.kind == TaskKind::kNoop;
   which.where = whereabouts_id(task.where);
-  if (!which.noop) which.resources = task.work->resources;
   which.in_pods = runs_in_pod(task);
+  if (which.noop) return which;
+  which.resources = CHAPPE_MUTANT(kPlacesAsIfItWereTheFirst) ? task.work->resources : run.resources_of(index);
   return which;
 }
 
 void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
   more_ready = true;
-  ready[class_of(run.task(task))].push(run.row.seq, run.share, range, run.is_depth_first(task));
+  for (ReadyRange alike; range.next < range.end; range.next = alike.end) {
+    alike = run.alike(range);
+    ready[class_of(run, alike.next)].push(run.row.seq, run.share, alike, run.is_depth_first(task));
+  }
 }
 
 void EngineState::dispatch() {
@@ -88,12 +93,13 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     LiveRun* run = find_run(key->run);
     if (run == nullptr || !run->started()) continue;
     const std::uint32_t position = run->instances->task_of(key->index);
-    if (run->states[key->index].state != TaskState::kScheduled) {
+    const Task& task = run->task(position);
+    const bool asks_for_more = task.retry.scale.is_set() && class_of(*run, key->index).resources != which.resources;
+    if (run->states[key->index].state != TaskState::kScheduled || asks_for_more) {
       unpark(*run, position);  // It gave up since it was its turn: that of the next one.
       continue;
     }
     if (park(*run, key->index)) continue;
-    const Task& task = run->task(position);
     if (task.is_gated() && stopped_at_gate(*run, key->index)) {
       unpark(*run, position);
       continue;
@@ -229,11 +235,9 @@ void EngineState::take_room(LiveRun& run, std::uint32_t index, WorkerState& work
   WorkerRoom& room = rooms[worker.room];
   if (task.kind == TaskKind::kNoop) {
     ++room.noops;
-    return;
+  } else if (!CHAPPE_MUTANT(kForgetsTakenRoom)) {
+    room.taken += run.resources_of(index);
   }
-  if (!CHAPPE_MUTANT(kForgetsTakenRoom)) room.taken.cpu_milli += task.work->resources.cpu_milli;
-  room.taken.memory_bytes += task.work->resources.memory_bytes;
-  room.taken.gpus += task.work->resources.gpus;
 }
 
 /// The attempt's worker, slots and counters are free again; what it was leased as is handed back.
@@ -258,11 +262,9 @@ LeasedAttempt EngineState::release(LiveRun& run, std::uint32_t index) {
   WorkerRoom& room = rooms[worker.room];
   if (task.kind == TaskKind::kNoop) {
     --room.noops;
-    return leased;
+  } else {
+    room.taken -= run.resources_of(index);
   }
-  room.taken.cpu_milli -= task.work->resources.cpu_milli;
-  room.taken.memory_bytes -= task.work->resources.memory_bytes;
-  room.taken.gpus -= task.work->resources.gpus;
   return leased;
 }
 
@@ -382,8 +384,7 @@ void EngineState::on(const AttemptReturned& event) {
   if (!is_allowed_still(run, index)) return wait_again(run, index, std::move(row));
   row.state = TaskState::kScheduled;
   store_row(run, index, std::move(row));
-  if (CHAPPE_MUTANT(kForgetsReturned)) return;
-  enqueue(run, run.instances->task_of(index), {index, index + 1});
+  if (!CHAPPE_MUTANT(kForgetsReturned)) enqueue(run, run.instances->task_of(index), {index, index + 1});
 }
 
 void EngineState::on(const AttemptFinished& event) {
@@ -479,16 +480,15 @@ void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint6
   const Task& task = run.task(run.instances->task_of(index));
   const std::uint32_t attempt_no = static_cast<std::uint32_t>(token);
   if (token >> 32 != run.row.generation && !CHAPPE_MUTANT(kQueueTimeoutOfAnotherGeneration)) return;
+  const std::string message = fmt::format("no attempt started within {}", to_text(*task.queue_timeout));
   if (instance.state == TaskState::kScheduled && instance.attempt_no == attempt_no) {
-    settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout,
-                           fmt::format("no attempt started within {}", to_text(*task.queue_timeout)));
+    settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout, message);
     return judge_due(run);
   }
   if (instance.state != TaskState::kQueued || instance.attempt_no != attempt_no + 1) return;
   WorkerState& worker = workers.at(instance.worker);
   if (worker.is_expected()) {
-    end_pod(worker, {.reason = Reason::kQueueTimeout,
-                     .message = fmt::format("no attempt started within {}", to_text(*task.queue_timeout))});
+    end_pod(worker, {.reason = Reason::kQueueTimeout, .message = message});
     return judge_due(run);
   }
   LeasedAttempt& leased = worker.leased.at(instance.attempt);

@@ -153,13 +153,14 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
   if (rooms.empty()) return "a worker: none is connected";
   Need need{.noop = task.kind == TaskKind::kNoop};
   need.where = &task.where;
-  if (!need.noop) need.resources = task.work->resources;
+  if (!need.noop) need.resources = run.resources_of(index);
   std::string why;
   for (const WorkerRoom& room : rooms) {
     if (refusal_of(room, need) == Refusal::kNone) return "the next pass of the scheduler";
     why += fmt::format("{}{}", why.empty() ? "" : "; ", explain_refusal(room, workers.at(room.worker).row.name, need));
   }
-  return "a worker with room: " + why;
+  const bool asks_for_more = !need.noop && need.resources != task.work->resources;
+  return fmt::format("a worker with room{}: {}", asks_for_more ? ", more than before by retry.scale" : "", why);
 }
 
 namespace {

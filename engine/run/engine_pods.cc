@@ -60,6 +60,7 @@ void EngineState::order_pod(LiveRun& run, std::uint32_t index, const WorkerState
   order.attempt_no = run.states[index].attempt_no;
   if (run.instances->mapped(position)) order.map_key = run.instances->key_of(index);
   order.pod = worker.row.pod;
+  order.resources = run.resources_of(index);
   order.joined = !worker.is_expected();
   // Where it comes to nothing any more, the worker is told so when it joins.
   if (const auto work = resolve_work(run, index, *this); work && !order.joined) order.image = (*work)->image;

@@ -356,7 +356,7 @@ struct EngineState {
   AttemptId newest_attempt() const;
   bool has_lost(const LiveRun& run, const HeldAttempt& what);
   Need need_of(const LiveRun& run, const ReadyClass& which) const;
-  ReadyClass class_of(const Task& task);
+  ReadyClass class_of(const LiveRun& run, std::uint32_t index);
   std::uint32_t pool_id(const std::string& name);
   std::uint32_t whereabouts_id(const Whereabouts& where);
   TaskRow row_of(const LiveRun& run, std::uint32_t index) const;

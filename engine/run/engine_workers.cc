@@ -134,9 +134,7 @@ void EngineState::open_room(WorkerState& worker, const WorkerHello& hello) {
     if (task.kind == TaskKind::kNoop) {
       ++room.noops;
     } else {
-      room.taken.cpu_milli += task.work->resources.cpu_milli;
-      room.taken.memory_bytes += task.work->resources.memory_bytes;
-      room.taken.gpus += task.work->resources.gpus;
+      room.taken += run.resources_of(leased.key.index);
     }
   }
   worker.room = rooms.size();

@@ -371,6 +371,7 @@ struct PodOrder {
   std::string map_key;  ///< As in Assignment.
   std::string pod;      ///< Its name.
   std::string image;    ///< Of its main container; "": whatever there is.
+  Resources resources;
   bool joined = false;  ///< Its worker has: it must not be made again.
 };
 

@@ -144,6 +144,18 @@ ReadyRange LiveRun::awaited(std::uint32_t index, std::uint32_t upstream) const {
   return {first, first + instances->count(upstream)};
 }
 
+Resources LiveRun::resources_of(std::uint32_t index) const {
+  const Task& of = task(instances->task_of(index));
+  return scaled(of.work->resources, of.retry.scale, states[index].user_tries);
+}
+
+ReadyRange LiveRun::alike(ReadyRange range) const {
+  if (!task(instances->task_of(range.next)).retry.scale.is_set()) return range;
+  ReadyRange out{range.next, range.next + 1};
+  while (out.end < range.end && states[out.end].user_tries == states[out.next].user_tries) ++out.end;
+  return out;
+}
+
 WallTime LiveRun::ready_at(std::uint32_t index) const {
   const std::uint32_t position = instances->task_of(index);
   if (!is_depth_first(position)) return tasks[position].ready_at;

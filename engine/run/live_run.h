@@ -131,6 +131,12 @@ struct LiveRun {
   ReadyRange awaited(std::uint32_t index, std::uint32_t upstream) const;
   /// When its rule said run; not set: it has not.
   WallTime ready_at(std::uint32_t index) const;
+  /// What the instance's attempt takes, and the next one needs: more after each failure that `retry` is charged with.
+  /// Requires: it is run by a worker.
+  Resources resources_of(std::uint32_t index) const;
+  /// The first of them, as far as they need the same: after a restart some may have failed more often than others.
+  /// Requires: not empty; of one task.
+  ReadyRange alike(ReadyRange range) const;
   void set_state(std::uint32_t index, TaskState state) {
     const TaskState before = states[index].state;
     --counts[static_cast<std::size_t>(before)];

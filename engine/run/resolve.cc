@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
 #include "engine/run/states.h"
@@ -248,7 +249,10 @@ Result<void> check_fits(std::span<const ResolvedInput> inputs) {
                           objects, kInputTextMax >> 20));
 }
 
-Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
+namespace {
+
+/// With what the first try needs.
+Result<std::shared_ptr<const ResolvedWork>> resolve_first(LiveRun& run, std::uint32_t index, const EngineState& state) {
   const WorkSpec& spec = *run.task(run.instances->task_of(index)).work;
   if (const auto known = run.constant_work.find(&spec); known != run.constant_work.end()) return known->second;
   auto resolved = resolve(run, index, spec, state);
@@ -256,6 +260,18 @@ Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint
   auto work = std::make_shared<const ResolvedWork>(std::move(*resolved));
   if (is_constant(spec)) run.constant_work[&spec] = work;
   return work;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
+  auto work = resolve_first(run, index, state);
+  if (!work || CHAPPE_MUTANT(kForgetsScale)) return work;
+  const Resources needs = run.resources_of(index);
+  if ((*work)->resources == needs) return work;
+  auto larger = std::make_shared<ResolvedWork>(**work);
+  larger->resources = needs;
+  return std::shared_ptr<const ResolvedWork>(std::move(larger));
 }
 
 }  // namespace chappe

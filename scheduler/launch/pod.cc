@@ -133,7 +133,7 @@ class PodMaker {
     }
     const Value gpus = ValueMap{{"key", kGpuResource}, {"operator", "Exists"}};
     const bool is_there = std::find(tolerations.begin(), tolerations.end(), gpus) != tolerations.end();
-    if (task_.work->resources.gpus > 0 && !is_there) tolerations.push_back(gpus);
+    if (order_.resources.gpus > 0 && !is_there) tolerations.push_back(gpus);
     if (!asked().service_account.empty()) put(spec_, "serviceAccountName", asked().service_account);
     return {};
   }
@@ -175,7 +175,7 @@ class PodMaker {
 
   /// What the task asks for; of what it leaves open, the template's.
   void set_resources() {
-    const Resources& need = task_.work->resources;
+    const Resources& need = order_.resources;
     ValueMap& resources = object(main_, "resources");
     put(object(resources, "requests"), "cpu", fmt::format("{}m", need.cpu_milli));
     if (need.memory_bytes > 0) {

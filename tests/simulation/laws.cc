@@ -132,6 +132,7 @@ void Laws::told(const WorkerSend& send, bool newest) {
       broken(Law::kSaveThenTell, fmt::format("attempt {} is told, but not durable", to_text(each.attempt)));
     }
     note_state_told(each, newest);
+    check_scale(each);
     if (draining_.contains(send.to)) broken(Law::kRoom, "a worker that drains is given an attempt");
   }
   for (const AttemptId attempt : send.acknowledged) {

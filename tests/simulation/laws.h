@@ -219,6 +219,7 @@ class Laws {
   // laws_states.cc
   std::uint64_t state_version() const;
   void note_state_told(const Assignment& what, bool newest);
+  void check_scale(const Assignment& what);
   void check_states(const Persist& persist);
   void check_state(const Persist& persist, const StateRow& row, std::uint64_t version);
   bool is_promised(const Persist& persist) const;

@@ -488,6 +488,28 @@ void Laws::check_tolerance(InstanceKey key) {
     broken(Law::kRunVerdict, name(key) + " fails its task, and others might have failed");
 }
 
+namespace {
+
+/// random_dag() makes nothing that grows but by doubling.
+std::int64_t cpu_needed(const Task& task, std::uint32_t tries) {
+  const bool grows = task.retry.scale.cpu > 1;
+  return std::int64_t{task.work->resources.cpu_milli} << (grows ? tries : 0);
+}
+
+}  // namespace
+
+void Laws::check_scale(const Assignment& what) {
+  const auto row = rows_.find(what.key);
+  const auto run = runs_.find(what.key.run);
+  if (row == rows_.end() || run == runs_.end() || row->second.attempt != what.attempt) return;  // Told elsewhere.
+  const Task& task = task_of(run->second, what.key);
+  if (task.kind != TaskKind::kRun) return;
+  if (what.work->resources.cpu_milli != cpu_needed(task, row->second.user_tries)) {
+    broken(Law::kRoom, name(what.key) + " is told to take another share of its worker than its try needs");
+  }
+  if (what.work->resources.cpu_milli > task.work->resources.cpu_milli) world_.saw(Sight::kAskedForMore);
+}
+
 /// What an attempt takes while it is assigned: a pool's slots, room at a worker, a place among its run's and task's.
 void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
   const Task& task = task_of(run, row.key);
@@ -499,7 +521,7 @@ void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
   std::int64_t& pool = pool_taken_[task.pool];
   pool += sign * task.slots;
   std::int64_t& cpu = cpu_taken_[row.worker];
-  const std::int64_t need = task.kind == TaskKind::kRun ? task.work->resources.cpu_milli : 0;
+  const std::int64_t need = task.kind == TaskKind::kRun ? cpu_needed(task, row.user_tries) : 0;
   cpu += sign * need;
   for (const LockUse& lock : task.locks) {
     auto& held = locks_held_[lock.name.text()];

@@ -34,6 +34,7 @@ enum class Sight : std::uint8_t {
   kWinnerAcknowledgedAgain,
   kAttemptLost,
   kAttemptReturned,
+  kAskedForMore,
   kLateResult,  ///< A result of an attempt that was over already.
   kOutputsDropped,
   kValueInObject,

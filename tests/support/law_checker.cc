@@ -114,7 +114,7 @@ void LawChecker::check_rooms() const {
     if (task.kind == TaskKind::kNoop) {
       ++noops[row.worker];
     } else {
-      cpu[row.worker] += task.work->resources.cpu_milli;
+      cpu[row.worker] += scaled(task.work->resources, task.retry.scale, row.user_tries).cpu_milli;
     }
   }
   constexpr std::uint64_t kCpuMax = 2000;  // Of one task of random_dag().

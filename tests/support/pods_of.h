@@ -41,6 +41,7 @@ inline PodOrder order_of(Task task, std::uint64_t attempt = 7) {
   run->dag = "nightly";
   PodOrder order;
   order.what = {{{1}, 0}, {attempt}};
+  order.resources = dag->tasks.front().work ? dag->tasks.front().work->resources : Resources{};
   order.dag = std::move(dag);
   order.run = std::move(run);
   order.pod = "chappe-01234567-" + to_text(AttemptId{attempt});

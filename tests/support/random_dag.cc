@@ -64,6 +64,10 @@ void add_output(Chance& chance, Task& task) {
 void add_work(Chance& chance, Task& task) {
   constexpr std::uint32_t kCpu[] = {500, 1000, 2000};
   if (!chance.one_in(3)) process(kCpu[chance.number(3)])(task);
+  // Where even the last try fits the smallest worker.
+  if (task.kind == TaskKind::kRun && task.work->resources.cpu_milli << task.retry.limit <= kCpu[2]) {
+    task.retry.scale.cpu = 2;
+  }
   if (task.work != nullptr && chance.one_in(2)) add_output(chance, task);
   if (chance.one_in(4)) task.pool = chance.one_in(2) ? "a" : "b";
   task.priority = static_cast<std::int32_t>(chance.number(3));

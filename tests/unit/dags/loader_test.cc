@@ -141,6 +141,7 @@ TEST_F(Everything, MergesPoliciesWithTheDefaults) {
   EXPECT_EQ(extract.retry.backoff, (Backoff{.initial = 1s, .factor = 3, .max = 1min, .jitter = 0.1}));
   EXPECT_EQ(extract.retry.max_elapsed, 1h);
   EXPECT_TRUE(extract.retry.avoid_same_worker);
+  EXPECT_EQ(extract.retry.scale, (RetryScale{.cpu = 2, .memory = 1.5}));
   EXPECT_EQ(extract.infra_retry.limit, 9);
   EXPECT_EQ(extract.infra_retry.backoff.initial, 2s);
   EXPECT_EQ(extract.work->timeout, 90min);

@@ -49,6 +49,7 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "state"}), known(keys::kState));
   EXPECT_EQ(properties({"$defs", "subdag"}), known(keys::kSubDag));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
+  EXPECT_EQ(properties({"$defs", "retry", "properties", "scale"}), known(keys::kScale));
   EXPECT_EQ(properties({"$defs", "rate"}), known(keys::kRate));
   EXPECT_EQ(properties({"$defs", "backoff"}), known(keys::kBackoff));
   EXPECT_EQ(properties({"$defs", "resources"}), known(keys::kResources));
@@ -75,8 +76,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
 }
 
 TEST(SchemaKeys, NoKeyIsBothHereAndForLater) {
-  for (const KeySet* keys : {&keys::kDag, &keys::kTask, &keys::kInput, &keys::kOutput, &keys::kForEach, &keys::kRetry,
-                             &keys::kCheck, &keys::kPromote, &keys::kConcurrency, &keys::kInputs, &keys::kHandlers}) {
+  for (const KeySet* keys : {&keys::kDag, &keys::kTask, &keys::kInput, &keys::kOutput, &keys::kForEach, &keys::kCheck,
+                             &keys::kPromote, &keys::kConcurrency, &keys::kInputs, &keys::kHandlers}) {
     for (const std::string_view later : keys->later) EXPECT_FALSE(known(*keys).contains(std::string(later))) << later;
   }
 }
