@@ -148,9 +148,9 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "secrets",      "store_credentials",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
-                                      "on_skipped"};
-inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight", "service",
-                                      "latest_only", "depends_on_past", "sidecars", "lineage"};
+                                      "on_skipped",   "latest_only"};
+inline constexpr Word kTaskLater[] = {"http",    "params",          "deadline", "weight",
+                                      "service", "depends_on_past", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},

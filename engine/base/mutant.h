@@ -110,6 +110,8 @@ enum class Mutant : std::uint8_t {
   kScheduleForgetsTimes,
   kScheduleForgetsJitter,
   kScheduleSkipsMissedTimes,
+  kForgetsLatestOnly,
+  kLatestIsAskedAgain,
   kRestoreLeasesForEver,
   // Runs that events start.
   kEventsTellNobody,

@@ -309,7 +309,8 @@ struct Task {
   std::vector<std::uint32_t> followers;  ///< Those that fan out depth-first over its items; hooks are not among them.
   std::vector<Dependency> depends_on;    ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
-  expr::Expression when;  ///< Empty: always.
+  expr::Expression when;     ///< Empty: always.
+  bool latest_only = false;  ///< Skipped in a run that is for no longer the latest time of its schedule.
   std::optional<ForEach> foreach;
   std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
   std::vector<CheckCondition> checks;      ///< kCheck

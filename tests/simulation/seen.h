@@ -91,6 +91,7 @@ enum class Sight : std::uint8_t {
   kTornDownThoughStopped,
   kTimeMade,
   kTimeMissed,  ///< It makes no run.
+  kTaskTooOld,  ///< It is for the latest time only, and skipped.
   kDeliveryRepeated,
   kObjectTold,
   kObjectWasThere,

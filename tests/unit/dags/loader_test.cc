@@ -239,6 +239,8 @@ TEST_F(Everything, ReadsDependenciesAndInputs) {
   EXPECT_EQ(edges[0], (Dependency{extract, false, true, true, true}));
   EXPECT_EQ(edges[1], (Dependency{train, false, true, true, true}));
   EXPECT_EQ(task("regional").trigger_rule, TriggerRule::kAllDone);
+  EXPECT_TRUE(task("later").latest_only);
+  EXPECT_FALSE(task("nested").latest_only);
   const auto& inputs = task("train").work->inputs;
   ASSERT_EQ(inputs.size(), 3U);
   EXPECT_EQ(inputs[0].from_task, extract);
