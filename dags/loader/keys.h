@@ -326,9 +326,8 @@ inline constexpr Word kCheckLater[] = {"drift",     "nulls",   "unique",    "ran
 inline constexpr KeySet kCheck{"'check'", kCheckKnown, kCheckLater};
 inline constexpr Word kConditionKnown[] = {"name", "expr", "message"};
 inline constexpr KeySet kCondition{"a condition", kConditionKnown};
-inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select"};
-inline constexpr Word kPromoteLater[] = {"keep_previous"};
-inline constexpr KeySet kPromote{"'promote'", kPromoteKnown, kPromoteLater};
+inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select", "keep_previous"};
+inline constexpr KeySet kPromote{"'promote'", kPromoteKnown};
 
 // "timeout", "on_timeout" and "late_after" are both kinds'.
 inline constexpr Word kWaitKnown[] = {"until", "for",   "asset",   "newer_than", "s3",        "file",

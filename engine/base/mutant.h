@@ -86,6 +86,7 @@ enum class Mutant : std::uint8_t {
   kRetryForgetsWhatIsReady,
   kRunsAgainWhatAnotherRuns,
   kAliasesStayInMemory,
+  kPreviousIsForgotten,
   // Waits.
   kAnyVersionEndsWait,
   kPublicationWakesNobody,

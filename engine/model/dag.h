@@ -183,12 +183,16 @@ struct CheckCondition {
   bool operator==(const CheckCondition&) const = default;
 };
 
+/// What `keep_previous` adds to the alias, to name where that stood before.
+inline constexpr std::string_view kPreviousSuffix = "_previous";
+
 struct PromoteSpec {
   std::string model;  ///< Name the alias belongs to: `model@alias`.
   std::string alias;
   std::uint32_t from_task = 0;
   std::string from_artifact;  ///< An output with an asset.
   std::optional<Select> select;
+  bool keep_previous = false;  ///< Where the alias stood before gets an alias of its own, see kPreviousSuffix.
   bool operator==(const PromoteSpec&) const = default;
 };
 

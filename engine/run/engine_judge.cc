@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
@@ -307,6 +308,15 @@ Result<AliasRow> EngineState::promote(LiveRun& run, const PromoteSpec& spec, Att
   row.by_attempt = attempt;
   row.by = "run " + run.row.id.text();
   row.at = now.wall;
+  const bool moves = row.previous && row.previous != row.version;
+  if (spec.keep_previous && moves && !CHAPPE_MUTANT(kPreviousIsForgotten)) {
+    AliasRow kept = row;
+    kept.alias += kPreviousSuffix;
+    kept.version = row.previous;
+    AssetVersion& stands = aliases[fmt::format("{}@{}", kept.model, kept.alias)];
+    kept.previous = std::exchange(stands, before->second).id;
+    if (kept.previous != kept.version) out.persist.aliases.push_back(std::move(kept));
+  }
   aliases[name] = version_of(*artifact);
   return row;
 }

@@ -591,8 +591,14 @@ void Laws::commit_alias(const AliasRow& row) {
   if (row.previous != stands) broken(Law::kAliases, "an alias moves from where it does not stand");
   stands = row.version;
   if (!row.by_attempt) return;
-  world_.saw(Sight::kAliasMovedByTask);
   if (!won_.contains(row.by_attempt)) broken(Law::kAliases, "an alias moves, and its task did not succeed");
+  const PromoteSpec& promote = *task_of(runs_.at(row.by_task.run), row.by_task).promote;
+  if (row.alias != promote.alias) return world_.saw(Sight::kPreviousKept);
+  world_.saw(Sight::kAliasMovedByTask);
+  const bool keeps = promote.keep_previous && row.previous && row.previous != row.version;
+  if (keeps && aliases_[row.model + "@" + row.alias + "_previous"] != row.previous) {
+    broken(Law::kAliases, "an alias moves, and where it stood before has no name");
+  }
 }
 
 }  // namespace chappe::simulation

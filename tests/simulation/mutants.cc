@@ -105,6 +105,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
     RARE(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion,
          Fault::kSecondScheduler, Fault::kRetryRun, Fault::kPauseScheduler),
+    BUG(PreviousIsForgotten, "where an alias stood before gets no name, though keep_previous is on", Law::kAliases),
     BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
     // Waits.
     BUG(AnyVersionEndsWait, "a wait ends with a version that is too old", Law::kWaits),

@@ -64,6 +64,7 @@ enum class Sight : std::uint8_t {
   kOracleCompared,
   kRestoredCompared,
   kAliasMovedByTask,
+  kPreviousKept,
   kAliasMovedByPerson,
   kCheckPassed,
   kCheckFailed,

@@ -272,6 +272,7 @@ TEST_F(Everything, ReadsChecksAndPromotions) {
   EXPECT_EQ(task("gate").work, nullptr);
   EXPECT_EQ(task("deploy").promote->model, "model");
   EXPECT_EQ(task("deploy").promote->from_task, dag().find("best"));
+  EXPECT_TRUE(task("deploy").promote->keep_previous);
 }
 
 TEST(Loader, ReadsEveryExample) {
