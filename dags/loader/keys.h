@@ -21,7 +21,7 @@ inline constexpr Word kDagKnown[] = {
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
     "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "outputs"};
+inline constexpr Word kDagLater[] = {"deadline", "artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -43,7 +43,9 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"notifications", "notify"},
                                           {"on_failure_callback", "handlers: {failure: ...}"},
                                           {"email_on_failure", "notify"},
-                                          {"worker_selector", "defaults: {worker_selector: ...}"}};
+                                          {"worker_selector", "defaults: {worker_selector: ...}"},
+                                          {"resources", "defaults: {resources: ...}"},
+                                          {"service_account", "defaults: {service_account: ...}"}};
 inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 
 inline constexpr Word kIncludedKnown[] = {"params",    "env",   "secrets",  "labels", "image",  "defaults",
