@@ -367,7 +367,8 @@ class CommandLine {
 
     CLI::App* aliases = add("aliases", "List aliases, show one's history, or move one");
     aliases->add_option("alias", alias_.alias, "MODEL, or MODEL@ALIAS for its history");
-    CLI::Option* set = aliases->add_option("--set", alias_.move_to, "Move MODEL@ALIAS to this version");
+    CLI::Option* set =
+        aliases->add_option("--set", alias_.move_to, "Move MODEL@ALIAS to this version: its number, or NAME@ALIAS");
     aliases->add_flag("--remove", alias_.remove, "Remove MODEL@ALIAS")->excludes(set);
     does(aliases, [this] { return show_aliases(session_, alias_); });
   }

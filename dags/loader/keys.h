@@ -21,7 +21,7 @@ inline constexpr Word kDagKnown[] = {
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
     "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "resources", "service_account", "artifacts", "outputs"};
+inline constexpr Word kDagLater[] = {"deadline", "artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -43,7 +43,9 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"notifications", "notify"},
                                           {"on_failure_callback", "handlers: {failure: ...}"},
                                           {"email_on_failure", "notify"},
-                                          {"worker_selector", "defaults: {worker_selector: ...}"}};
+                                          {"worker_selector", "defaults: {worker_selector: ...}"},
+                                          {"resources", "defaults: {resources: ...}"},
+                                          {"service_account", "defaults: {service_account: ...}"}};
 inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
 
 inline constexpr Word kIncludedKnown[] = {"params",    "env",   "secrets",  "labels", "image",  "defaults",
@@ -148,9 +150,9 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "secrets",      "store_credentials",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
-                                      "on_skipped"};
-inline constexpr Word kTaskLater[] = {"http",        "params",          "deadline", "weight", "service",
-                                      "latest_only", "depends_on_past", "sidecars", "lineage"};
+                                      "on_skipped",   "latest_only"};
+inline constexpr Word kTaskLater[] = {"http",    "params",          "deadline", "weight",
+                                      "service", "depends_on_past", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -329,9 +331,8 @@ inline constexpr Word kCheckLater[] = {"drift",     "nulls",   "unique",    "ran
 inline constexpr KeySet kCheck{"'check'", kCheckKnown, kCheckLater};
 inline constexpr Word kConditionKnown[] = {"name", "expr", "message"};
 inline constexpr KeySet kCondition{"a condition", kConditionKnown};
-inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select"};
-inline constexpr Word kPromoteLater[] = {"keep_previous"};
-inline constexpr KeySet kPromote{"'promote'", kPromoteKnown, kPromoteLater};
+inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select", "keep_previous"};
+inline constexpr KeySet kPromote{"'promote'", kPromoteKnown};
 
 // "timeout", "on_timeout" and "late_after" are both kinds'.
 inline constexpr Word kWaitKnown[] = {"until", "for",   "asset",   "newer_than", "s3",        "file",

@@ -192,7 +192,7 @@ const Node& TaskReader::with_defaults(const Node& node, Kind kind) {
 void TaskReader::check_handler(const Node& node, std::string_view what) {
   for (std::size_t i = 0; i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
-    const bool placed = key == "depends_on" || key == "trigger_rule" || key == "foreach";
+    const bool placed = key == "depends_on" || key == "trigger_rule" || key == "foreach" || key == "latest_only";
     const bool hooked =
         std::any_of(kHookKeys.begin(), kHookKeys.end(), [&](const auto& each) { return each.key == key; });
     if (placed || hooked) complaints_.error(node.key(i), fmt::format("a {} takes no '{}'", what, key));
@@ -269,6 +269,7 @@ void TaskReader::read_general(Task& task, const Node& node) {
   if (const Node* when = node.find("when")) {
     if (auto condition = names_.parse_expression(*when, site::kWhen, "when")) task.when = std::move(*condition);
   }
+  reader_.take_boolean(node, "latest_only", task.latest_only);
   if (const Node* allow = node.find("allow_failure")) task.allow_failure = read_allow_failure(reader_, *allow);
 }
 

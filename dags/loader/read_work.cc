@@ -384,6 +384,7 @@ void TaskReader::read_promote(Task& task, const Node& node) {
   }
   reader_.take_identifier(node, "model", out.model);
   reader_.take_identifier(node, "alias", out.alias);
+  reader_.take_boolean(node, "keep_previous", out.keep_previous);
   if (const Node* select = node.find("select")) out.select = read_select(*select);
   if (const Node* from = node.find("from")) {
     if (auto source = read_source(task, *from)) {

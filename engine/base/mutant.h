@@ -88,6 +88,7 @@ enum class Mutant : std::uint8_t {
   kRetryForgetsWhatIsReady,
   kRunsAgainWhatAnotherRuns,
   kAliasesStayInMemory,
+  kPreviousIsForgotten,
   // Waits.
   kAnyVersionEndsWait,
   kPublicationWakesNobody,
@@ -112,6 +113,8 @@ enum class Mutant : std::uint8_t {
   kScheduleForgetsTimes,
   kScheduleForgetsJitter,
   kScheduleSkipsMissedTimes,
+  kForgetsLatestOnly,
+  kLatestIsAskedAgain,
   kRestoreLeasesForEver,
   // Runs that events start.
   kEventsTellNobody,

@@ -183,12 +183,16 @@ struct CheckCondition {
   bool operator==(const CheckCondition&) const = default;
 };
 
+/// What `keep_previous` adds to the alias, to name where that stood before.
+inline constexpr std::string_view kPreviousSuffix = "_previous";
+
 struct PromoteSpec {
   std::string model;  ///< Name the alias belongs to: `model@alias`.
   std::string alias;
   std::uint32_t from_task = 0;
   std::string from_artifact;  ///< An output with an asset.
   std::optional<Select> select;
+  bool keep_previous = false;  ///< Where the alias stood before gets an alias of its own, see kPreviousSuffix.
   bool operator==(const PromoteSpec&) const = default;
 };
 
@@ -309,7 +313,8 @@ struct Task {
   std::vector<std::uint32_t> followers;  ///< Those that fan out depth-first over its items; hooks are not among them.
   std::vector<Dependency> depends_on;    ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
-  expr::Expression when;  ///< Empty: always.
+  expr::Expression when;     ///< Empty: always.
+  bool latest_only = false;  ///< Skipped in a run that is for no longer the latest time of its schedule.
   std::optional<ForEach> foreach;
   std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
   std::vector<CheckCondition> checks;      ///< kCheck

@@ -379,6 +379,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
       if (!CHAPPE_MUTANT(kRetryKeepsOldTries)) row.user_tries = 0;
       row.infra_tries = 0;
       row.iteration = 0;
+      row.ready_at = {};
       store_row(run, index, std::move(row));
     }
     run.forget_outputs(index);

@@ -39,7 +39,8 @@ bool EngineState::find_items(LiveRun& run, std::uint32_t position) {
   const std::uint32_t own = run.instances->own(position);
   if (run.states[own].state != TaskState::kNone) return run.instances->mapped(position);
   const auto none = std::make_shared<const FanOut>();
-  if (!task.when.empty() && !is_about_item(task) && !decide_when(run, own)) {
+  const bool asks_all = !task.when.empty() && !is_about_item(task);
+  if (!decide_latest(run, own) || (asks_all && !decide_when(run, own))) {
     give_items(run, position, none);
     return false;
   }

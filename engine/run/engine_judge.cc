@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
@@ -9,6 +10,13 @@
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+namespace {
+
+/// Its logical time is one of its schedule.
+bool is_of_schedule(const RunRow& row) { return row.trigger == "schedule" || row.trigger == "backfill"; }
+
+}  // namespace
+
 /// Counts all ends anew; every task that has not spoken is up for judgement.
 void EngineState::recount(LiveRun& run) {
   run.to_judge.clear();
@@ -162,7 +170,8 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange wh
     range = {next, next};
   };
   for (std::uint32_t i = which.next; i < which.end; ++i) {
-    const bool waits = run.states[i].state == TaskState::kNone && (!asks_each(task) || decide_when(run, i));
+    const bool waits =
+        run.states[i].state == TaskState::kNone && decide_latest(run, i) && (!asks_each(task) || decide_when(run, i));
     const bool empty = task.foreach && !run.instances->mapped(position);
     if (waits && empty) decide_empty(run, i);
     if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
@@ -174,10 +183,27 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange wh
       continue;
     }
     run.set_state(i, TaskState::kScheduled);
+    // One row says when they became ready, so that they are as late after a restart as they were before.
+    const bool tells = task.latest_only && is_of_schedule(run.row) && i == which.next;
+    const bool told = run.states[i].stored == TaskState::kScheduled || CHAPPE_MUTANT(kLatestIsAskedAgain);
+    if (tells && !told) store_row(run, i, row_of(run, i));
     range.end = i + 1;
     add_queue_timer(run, i, since(run.ready_at(i)));
   }
   flush(0);
+}
+
+/// True: go on. False: the instance is settled. What counts is when the task became ready; runs that a person, an event
+/// or another run asked for are never late.
+bool EngineState::decide_latest(LiveRun& run, std::uint32_t index) {
+  if (!run.task(run.instances->task_of(index)).latest_only || !is_of_schedule(run.row)) return true;
+  const SchedulePlan& plan = run.dag->schedule;
+  const auto later = plan.next(run.row.logical_time);
+  const bool has_come = later && *later + plan.delay(run.row.dag, *later) <= run.ready_at(index);
+  if (!has_come || CHAPPE_MUTANT(kForgetsLatestOnly)) return true;
+  settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone,
+                         fmt::format("latest_only: the next time, {}, has come", to_iso8601(*later)));
+  return false;
 }
 
 /// True: go on. False: the instance is settled.
@@ -282,6 +308,15 @@ Result<AliasRow> EngineState::promote(LiveRun& run, const PromoteSpec& spec, Att
   row.by_attempt = attempt;
   row.by = "run " + run.row.id.text();
   row.at = now.wall;
+  const bool moves = row.previous && row.previous != row.version;
+  if (spec.keep_previous && moves && !CHAPPE_MUTANT(kPreviousIsForgotten)) {
+    AliasRow kept = row;
+    kept.alias += kPreviousSuffix;
+    kept.version = row.previous;
+    AssetVersion& stands = aliases[fmt::format("{}@{}", kept.model, kept.alias)];
+    kept.previous = std::exchange(stands, before->second).id;
+    if (kept.previous != kept.version) out.persist.aliases.push_back(std::move(kept));
+  }
   aliases[name] = version_of(*artifact);
   return row;
 }

@@ -155,7 +155,6 @@ struct EngineState {
   void add_run_timer(const LiveRun& run, Duration left);
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
-
   LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
                    std::uint32_t depth = 0);
 
@@ -260,6 +259,7 @@ struct EngineState {
   void wait_again(LiveRun& run, std::uint32_t index, TaskRow row);
   void make_ready(LiveRun& run, std::uint32_t task, ReadyRange which);
   bool decide_when(LiveRun& run, std::uint32_t index);
+  bool decide_latest(LiveRun& run, std::uint32_t index);
   void decide_check(LiveRun& run, std::uint32_t index);
   void decide_promote(LiveRun& run, std::uint32_t index);
   Result<AliasRow> promote(LiveRun& run, const PromoteSpec& spec, AttemptId attempt, std::uint32_t index);

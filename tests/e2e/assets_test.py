@@ -18,7 +18,7 @@ tasks:
     inputs: {artifacts: [{name: raw, from: raw.raw, path: raw}]}
     run: sed 's/^/model of /' raw > model
     outputs: {artifacts: [{name: model, path: model, asset: {uri: demo/model, name: demo}}]}
-  - {id: deploy, depends_on: [train], promote: {model: demo, from: train.model, alias: champion}}
+  - {id: deploy, depends_on: [train], promote: {model: demo, from: train.model, alias: champion, keep_previous: true}}
   - id: predict
     depends_on: [deploy]
     inputs: {artifacts: [{name: model, asset: demo@champion, path: model}]}
@@ -38,6 +38,9 @@ class Assets(unittest.TestCase):
         run = self.cluster.submit(MODEL, content=content)
         self.cluster.wait_for_run(run, "success")
         return run
+
+    def stands(self, alias: str) -> int:
+        return self.cluster.get(f"/api/v1/aliases/demo/{alias}")["history"][0]["version"]
 
     def shown_at(self, uri: str) -> str:
         found = [path for path in (self.cluster.directory / "store").rglob(uri) if path.is_file()]
@@ -61,6 +64,15 @@ class Assets(unittest.TestCase):
         moves = alias["history"]
         self.assertEqual([move["version"] for move in moves], [newest["id"], oldest["id"]])
         self.assertEqual(moves[0]["previous"], oldest["id"])
+
+    def test_where_an_alias_stood_before_has_a_name_that_leads_back(self) -> None:
+        self.run_model("first")
+        self.run_model("second")
+        newest, oldest = sorted(self.cluster.assets("demo"), key=lambda version: -version["id"])
+        self.assertEqual(self.stands("champion"), newest["id"])
+        self.assertEqual(self.stands("champion_previous"), oldest["id"])
+        self.cluster.chappe("aliases", "demo@champion", "--set", "demo@champion_previous")
+        self.assertEqual(self.stands("champion"), oldest["id"])
 
     def test_lineage_goes_from_the_raw_data_to_the_predictions(self) -> None:
         run = self.run_model("first")

@@ -231,6 +231,7 @@ class Laws {
   void check_ends_with_run(const RunView& run, const TaskRow& old, const TaskRow& row);
   // laws_schedules.cc
   void check_scheduled(const RunRow& row, const Persist& persist);
+  void check_latest(const RunView& run, const TaskRow& old, const TaskRow& row);
   void check_schedules(const Persist& persist);
   void check_done_with(const Dag& dag, const DeploymentRow& row);
   WallTime done_before(const Dag& dag, const DeploymentRow& row) const;

@@ -233,6 +233,7 @@ void Laws::commit_task(const TaskChange& change) {
   check_attempt(run->second, old, row);
   check_budgets(run->second, old, row);
   check_ends_with_run(run->second, old, row);
+  check_latest(run->second, old, row);
   if (has_won(row.state) && !has_won(old.state)) check_won(run->second, old, row);
   if (is_final(old.state) && row.state == TaskState::kNone) winner_.erase(row.key);
   if (old.state == TaskState::kCommitting && row.state == TaskState::kFailed) forget_winner(row);
@@ -283,7 +284,10 @@ void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row
   // A task that starts runs needs nobody for its next try.
   const bool starts_again = task_of(run, row.key).kind == TaskKind::kDag && old.state == TaskState::kUpForRetry &&
                             row.state == TaskState::kWaiting;
-  if (reset || known || starts_again || fails_with_run(run, old, row)) return;
+  // When it became ready in time is durable.
+  const bool latest =
+      task_of(run, row.key).latest_only && old.state == TaskState::kNone && row.state == TaskState::kScheduled;
+  if (reset || known || starts_again || latest || fails_with_run(run, old, row)) return;
   broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
 }
 
@@ -609,8 +613,14 @@ void Laws::commit_alias(const AliasRow& row) {
   if (row.previous != stands) broken(Law::kAliases, "an alias moves from where it does not stand");
   stands = row.version;
   if (!row.by_attempt) return;
-  world_.saw(Sight::kAliasMovedByTask);
   if (!won_.contains(row.by_attempt)) broken(Law::kAliases, "an alias moves, and its task did not succeed");
+  const PromoteSpec& promote = *task_of(runs_.at(row.by_task.run), row.by_task).promote;
+  if (row.alias != promote.alias) return world_.saw(Sight::kPreviousKept);
+  world_.saw(Sight::kAliasMovedByTask);
+  const bool keeps = promote.keep_previous && row.previous && row.previous != row.version;
+  if (keeps && aliases_[row.model + "@" + row.alias + "_previous"] != row.previous) {
+    broken(Law::kAliases, "an alias moves, and where it stood before has no name");
+  }
 }
 
 }  // namespace chappe::simulation

@@ -50,6 +50,20 @@ void Laws::check_scheduled(const RunRow& row, const Persist& persist) {
   world_.saw(Sight::kTimeMade);
 }
 
+/// A task for the latest time is skipped in a run for an earlier one, and nowhere else.
+void Laws::check_latest(const RunView& run, const TaskRow& old, const TaskRow& row) {
+  if (!task_of(run, row.key).latest_only || !row.ready_at.is_set()) return;
+  const Dag& dag = *run.story->dag;
+  const bool of_time = run.row.backfill || run.row.trigger == "schedule";
+  const auto later = of_time ? dag.schedule.next(run.row.logical_time) : std::nullopt;
+  const bool has_come = later && *later + dag.schedule.delay(dag.name, *later) <= row.ready_at;
+  const bool too_old = row.state == TaskState::kSkipped && row.end.message.starts_with("latest_only");
+  if (too_old) world_.saw(Sight::kTaskTooOld);
+  if (too_old && !has_come) broken(Law::kSchedules, name(row.key) + " is skipped, and is for the latest time");
+  const bool begins = row.attempt && row.attempt != old.attempt && old.attempt_no == 0;
+  if (begins && has_come) broken(Law::kSchedules, name(row.key) + " has an attempt, and a later time has come");
+}
+
 void Laws::check_schedules(const Persist& persist) {
   for (const Story& story : world_.listeners) {
     const Dag& dag = *story.dag;

@@ -107,6 +107,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
     RARE(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion,
          Fault::kSecondScheduler, Fault::kRetryRun, Fault::kPauseScheduler),
+    BUG(PreviousIsForgotten, "where an alias stood before gets no name, though keep_previous is on", Law::kAliases),
     BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
     // Waits.
     BUG(AnyVersionEndsWait, "a wait ends with a version that is too old", Law::kWaits),
@@ -129,6 +130,9 @@ const std::vector<PlantedBug> kBugs{
     BUG(ScheduleForgetsTimes, "a schedule's time is not stored as done with", Law::kSchedules),
     BUG(ScheduleForgetsJitter, "a run begins at its time, though jitter makes it due later", Law::kSchedules),
     BUG(ScheduleSkipsMissedTimes, "only the latest missed time makes a run, though catchup is all", Law::kSchedules),
+    BUG(ForgetsLatestOnly, "a task for the latest time runs for an earlier one", Law::kSchedules),
+    RARE(LatestIsAskedAgain, "a task for the latest time that was ready in time is skipped after a restart",
+         Law::kRestore, Fault::kCrashScheduler),
     BUG(RestoreForgetsOutputs, "after a restart outputs are not handed on", Law::kForetold, Law::kVisibleOnce),
     RARE(RestoreReadsNoValues, "after a restart values in objects are not read again", Law::kRunsEnd,
          Fault::kCrashScheduler, Fault::kCrashAfterCommit),

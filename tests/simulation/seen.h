@@ -65,6 +65,7 @@ enum class Sight : std::uint8_t {
   kOracleCompared,
   kRestoredCompared,
   kAliasMovedByTask,
+  kPreviousKept,
   kAliasMovedByPerson,
   kCheckPassed,
   kCheckFailed,
@@ -92,6 +93,7 @@ enum class Sight : std::uint8_t {
   kTornDownThoughStopped,
   kTimeMade,
   kTimeMissed,  ///< It makes no run.
+  kTaskTooOld,  ///< It is for the latest time only, and skipped.
   kDeliveryRepeated,
   kObjectTold,
   kObjectWasThere,

@@ -88,6 +88,7 @@ void decide_in_engine(support::Chance& chance, const Dag& dag, Task& task) {
     if (!support::waits_for_all(task.trigger_rule)) continue;
     task.kind = TaskKind::kPromote;
     task.promote = PromoteSpec{.model = "m0", .alias = "best", .from_task = edge.task, .from_artifact = output->name};
+    task.promote->keep_previous = edge.task % 2 == 0;
     task.work = nullptr;
     return;
   }

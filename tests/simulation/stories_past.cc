@@ -47,6 +47,7 @@ std::optional<Past> make_past(const Plan& plan, std::uint32_t number) {
                             .text = "every 1h"};
   dag.schedule.lines.push_back({.when = std::move(hourly)});
   for (Task& task : dag.tasks) make_plain(task);
+  dag.tasks[0].latest_only = support::Chance(plan.seed * 0x9E3779B97F4A7C15U + 84).one_in(3);
   const std::uint32_t specs = 1 + chance.number(2);
   for (std::uint32_t i = 0; i < specs; ++i) past.specs.push_back(random_spec(chance, dag));
   past.by_hand = {(kFirstHour + chance.number(6)) * kHourUs};

@@ -26,6 +26,16 @@ SchedulePlan some_schedule(Chance& chance, const Plan& plan) {
   return out;
 }
 
+/// A task that waits for a worker, and is for the latest time only.
+void add_latest(Dag& dag) {
+  Task task;
+  task.id = "latest";
+  task.work = std::make_shared<const WorkSpec>();
+  task.latest_only = true;
+  task.depends_on.push_back({.task = 0});
+  dag.tasks.push_back(std::move(task));
+}
+
 }  // namespace
 
 void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
@@ -33,6 +43,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
   constexpr OnLimit kOnLimit[] = {OnLimit::kQueue, OnLimit::kQueue, OnLimit::kSkip, OnLimit::kReplace};
   Chance chance(plan.seed * 0x9E3779B97F4A7C15U + 82);
   if (!chance.one_in(4)) return;
+  Chance latest(plan.seed * 0x9E3779B97F4A7C15U + 83);
   for (std::uint32_t left = 1 + chance.number(2); left > 0; --left) {
     Dag dag;
     dag.name = fmt::format("clock{}", left);
@@ -41,6 +52,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
     dag.on_limit = kOnLimit[chance.number(4)];
     dag.schedule = some_schedule(chance, plan);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
+    if (latest.one_in(2)) add_latest(dag);
     dag.index_tasks();
     const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
     Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number});

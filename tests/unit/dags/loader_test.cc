@@ -240,6 +240,8 @@ TEST_F(Everything, ReadsDependenciesAndInputs) {
   EXPECT_EQ(edges[0], (Dependency{extract, false, true, true, true}));
   EXPECT_EQ(edges[1], (Dependency{train, false, true, true, true}));
   EXPECT_EQ(task("regional").trigger_rule, TriggerRule::kAllDone);
+  EXPECT_TRUE(task("later").latest_only);
+  EXPECT_FALSE(task("nested").latest_only);
   const auto& inputs = task("train").work->inputs;
   ASSERT_EQ(inputs.size(), 3U);
   EXPECT_EQ(inputs[0].from_task, extract);
@@ -271,6 +273,7 @@ TEST_F(Everything, ReadsChecksAndPromotions) {
   EXPECT_EQ(task("gate").work, nullptr);
   EXPECT_EQ(task("deploy").promote->model, "model");
   EXPECT_EQ(task("deploy").promote->from_task, dag().find("best"));
+  EXPECT_TRUE(task("deploy").promote->keep_previous);
 }
 
 TEST(Loader, ReadsEveryExample) {

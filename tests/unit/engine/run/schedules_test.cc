@@ -64,6 +64,47 @@ TEST(Schedules, EachTimeMakesOneRunThatKnowsItsInterval) {
   EXPECT_EQ(run.state, RunState::kRunning);
 }
 
+TEST(Schedules, ATaskForTheLatestTimeIsNotSkippedInARunThatSomebodyAskedFor) {
+  EngineWorld world;
+  const DagPtr only =
+      dag_of("{name: d, schedule: '@hourly', tasks: [{id: t, noop: true}, {id: late, noop: true, latest_only: true}]}");
+  const auto ends_in = [&](const std::string& trigger, WallTime time) {
+    RunRequested run = world.request(only);
+    run.trigger = trigger;
+    run.logical_time = time;
+    world.step({run});
+    const std::string state = world.state(run.id, "late");
+    world.step({CancelRequested{.ticket = {1}, .run = run.id, .requested_by = "ann"}});
+    return state;
+  };
+  const WallTime now = world.now.wall;
+  for (const std::string trigger : {"manual", "rerun", "dag", "asset"}) {
+    EXPECT_EQ(ends_in(trigger, now + -hours(9)), "none") << trigger;
+  }
+  EXPECT_EQ(ends_in("schedule", now + -hours(1)), "skipped") << "the time that comes next is this very moment";
+  EXPECT_EQ(ends_in("schedule", now), "scheduled");
+  EXPECT_EQ(ends_in("backfill", now + -hours(9)), "skipped");
+}
+
+TEST(Schedules, ATaskForTheLatestTimeWaitsAsLongAsTheRunOfTheNextOneDoes) {
+  EngineWorld world;
+  const DagPtr only =
+      dag_of("{name: d, schedule: {cron: '@hourly', jitter: 50m}, tasks: [{id: t, noop: true, latest_only: true}]}");
+  const Duration delay = only->schedule.delay("d", world.now.wall);
+  ASSERT_GT(delay, minutes(1));
+  const auto state_after = [&](Duration passed) {
+    EngineWorld other;
+    other.now.wall = other.now.wall + passed;
+    RunRequested run = other.request(only);
+    run.trigger = "schedule";
+    run.logical_time = world.now.wall + -hours(1);
+    other.step({run});
+    return other.state(run.id, "t");
+  };
+  EXPECT_EQ(state_after(delay - seconds(1)), "scheduled");
+  EXPECT_EQ(state_after(delay), "skipped");
+}
+
 TEST(Schedules, MakeNoTimeTwiceWhereverTheProcessDies) {
   EngineWorld world;
   world.step({world.deployed(dag("schedule: '* * * * *', concurrency: {max_runs: 9}"))});
