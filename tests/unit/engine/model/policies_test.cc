@@ -5,14 +5,14 @@
 namespace chappe {
 namespace {
 
-constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
-constexpr Resources kFirst{.cpu_milli = 1000, .memory_bytes = 4 * kGiB, .gpus = 2};
+constexpr std::uint64_t kGibibyte = std::uint64_t{1} << 30;
+constexpr Resources kFirst{.cpu_milli = 1000, .memory_bytes = 4 * kGibibyte, .gpus = 2};
 
 TEST(Scaled, MultipliesWithEachFailedTry) {
   const RetryScale scale{.cpu = 2, .memory = 1.5};
   EXPECT_EQ(scaled(kFirst, scale, 0), kFirst);
-  EXPECT_EQ(scaled(kFirst, scale, 1), (Resources{.cpu_milli = 2000, .memory_bytes = 6 * kGiB, .gpus = 2}));
-  EXPECT_EQ(scaled(kFirst, scale, 2), (Resources{.cpu_milli = 4000, .memory_bytes = 9 * kGiB, .gpus = 2}));
+  EXPECT_EQ(scaled(kFirst, scale, 1), (Resources{.cpu_milli = 2000, .memory_bytes = 6 * kGibibyte, .gpus = 2}));
+  EXPECT_EQ(scaled(kFirst, scale, 2), (Resources{.cpu_milli = 4000, .memory_bytes = 9 * kGibibyte, .gpus = 2}));
 }
 
 TEST(Scaled, LeavesAloneWhatHasNoFactorAndWhatWasNotAskedFor) {
@@ -26,8 +26,8 @@ TEST(Scaled, EndsAtSoManyTimesTheFirst) {
   EXPECT_EQ(scaled(kFirst, scale, 3).cpu_milli, 8000U);
   EXPECT_EQ(scaled(kFirst, scale, 4).cpu_milli, 16'000U);
   EXPECT_EQ(scaled(kFirst, scale, 5).cpu_milli, 16'000U);
-  EXPECT_EQ(scaled(kFirst, scale, 2).memory_bytes, 36 * kGiB);
-  EXPECT_EQ(scaled(kFirst, scale, 3).memory_bytes, 64 * kGiB);
+  EXPECT_EQ(scaled(kFirst, scale, 2).memory_bytes, 36 * kGibibyte);
+  EXPECT_EQ(scaled(kFirst, scale, 3).memory_bytes, 64 * kGibibyte);
   EXPECT_EQ(scaled(kFirst, {.cpu = kRetryScaleMax}, 65'535).cpu_milli, 16'000U);
 }
 

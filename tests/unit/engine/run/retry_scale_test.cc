@@ -12,7 +12,7 @@ using support::dag_of;
 using support::EngineWorld;
 using support::WorkerSide;
 
-constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+constexpr std::uint64_t kOneGiB = std::uint64_t{1} << 30;
 
 class RetryScaleOfWorkers : public testing::Test {
  protected:
@@ -39,7 +39,7 @@ class RetryScaleOfWorkers : public testing::Test {
 };
 
 TEST_F(RetryScaleOfWorkers, TellsEachTryWhatItNeedsAndOthersWhatTheyDo) {
-  add_worker("w", 64 * kGiB);
+  add_worker("w", 64 * kOneGiB);
   const RunId run = submit(R"(
 name: d
 tasks:
@@ -47,30 +47,30 @@ tasks:
   - {id: b, run: x, resources: {memory: 1Gi}}
   - {id: c, run: x, resources: {memory: 1Gi}, depends_on: [b]}
 )");
-  EXPECT_EQ(told(run, "a"), kGiB);
+  EXPECT_EQ(told(run, "a"), kOneGiB);
   run_out_of_memory(run, "a");
-  EXPECT_EQ(told(run, "a"), 2 * kGiB);
+  EXPECT_EQ(told(run, "a"), 2 * kOneGiB);
   run_out_of_memory(run, "a");
-  EXPECT_EQ(told(run, "a"), 4 * kGiB);
-  EXPECT_EQ(told(run, "b"), kGiB) << "its work is the same, its tries are not";
+  EXPECT_EQ(told(run, "a"), 4 * kOneGiB);
+  EXPECT_EQ(told(run, "b"), kOneGiB) << "its work is the same, its tries are not";
 }
 
 TEST_F(RetryScaleOfWorkers, GivesBackAsMuchRoomAsTheTryTook) {
-  WorkerSide& worker = add_worker("w", 4 * kGiB);
+  WorkerSide& worker = add_worker("w", 4 * kOneGiB);
   const RunId run = submit(R"(
 name: d
 tasks: [{id: a, run: x, resources: {memory: 1Gi}, retry: {limit: 2, scale: {memory: 2}}}]
 )");
   for (int i = 0; i < 2; ++i) run_out_of_memory(run, "a");
   const Assignment what = *world.newest(run, "a");
-  EXPECT_EQ(what.work->resources.memory_bytes, 4 * kGiB);
+  EXPECT_EQ(what.work->resources.memory_bytes, 4 * kOneGiB);
   world.step({world.finished(worker, what, {})});
   world.step({world.request(dag_of("{name: e, tasks: [{id: all, run: x, resources: {memory: 4Gi}}]}"))});
   EXPECT_EQ(worker.held.size(), 1U) << "all of its memory is free again";
 }
 
 TEST_F(RetryScaleOfWorkers, KnowsAfterARestartWhichItemsFailedMoreOften) {
-  add_worker("w", 2 * kGiB);
+  add_worker("w", 2 * kOneGiB);
   const RunId run = submit(R"(
 name: d
 tasks:
@@ -82,9 +82,9 @@ tasks:
 )");
   run_out_of_memory(run, "a[i]");  // It waits for 2 GiB; k has its place.
   world.restart();
-  add_worker("large", 4 * kGiB);
-  EXPECT_EQ(told(run, "a[i]"), 2 * kGiB);
-  EXPECT_EQ(told(run, "a[k]"), kGiB);
+  add_worker("large", 4 * kOneGiB);
+  EXPECT_EQ(told(run, "a[i]"), 2 * kOneGiB);
+  EXPECT_EQ(told(run, "a[k]"), kOneGiB);
 }
 
 TEST(RetryScaleOfPods, OrdersAPodForWhatTheTryNeeds) {
@@ -98,10 +98,10 @@ name: d
 tasks: [{id: a, run: x, executor: kubernetes, resources: {memory: 1Gi}, retry: {limit: 2, scale: {memory: 2}}}]
 )"))}));
   ASSERT_EQ(orders.size(), 1U);
-  EXPECT_EQ(orders[0].resources.memory_bytes, kGiB);
+  EXPECT_EQ(orders[0].resources.memory_bytes, kOneGiB);
   note(world.step({PodSeen{orders[0].what.attempt, PodSeen::What::kEnded, Reason::kOom, "out of memory"}}));
   ASSERT_EQ(orders.back().attempt_no, 2);
-  EXPECT_EQ(orders.back().resources.memory_bytes, 2 * kGiB);
+  EXPECT_EQ(orders.back().resources.memory_bytes, 2 * kOneGiB);
 }
 
 }  // namespace
