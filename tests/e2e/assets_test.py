@@ -71,7 +71,8 @@ class Assets(unittest.TestCase):
         newest, oldest = sorted(self.cluster.assets("demo"), key=lambda version: -version["id"])
         self.assertEqual(self.stands("champion"), newest["id"])
         self.assertEqual(self.stands("champion_previous"), oldest["id"])
-        self.cluster.chappe("aliases", "demo@champion", "--set", "demo@champion_previous")
+        back = ("aliases", "demo@champion", "--set", "demo@champion_previous")
+        self.cluster.chappe(*back, "--state-dir", str(self.cluster.state))
         self.assertEqual(self.stands("champion"), oldest["id"])
 
     def test_lineage_goes_from_the_raw_data_to_the_predictions(self) -> None:
