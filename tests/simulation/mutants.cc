@@ -183,7 +183,8 @@ const std::vector<PlantedBug> kBugs{
     BUG(BusyWorkersLeave, "workers go that hold attempts", Law::kCalm),
     HIDDEN(WorkersLeaveUntold, "workers go at once that the engine was told of just then"),
     // Publishing.
-    BUG(ErrandGivesUp, "an object store that is out of reach fails the task", Law::kForetold),
+    RARE(ErrandGivesUp, "an object store that is out of reach fails the task", Law::kForetold,
+         Fault::kObjectUnavailable, Fault::kObjectTimeout, Fault::kObjectOutage),
     RARE(ErrandNeverStagesAgain, "an upload that was swept fails the task", Law::kForetold, Fault::kSweepUploads,
          Fault::kObjectTimeout, Fault::kCrashAmongObjects),
     BUG(ErrandClaimsWhatItDidNot, "an upload that failed is reported as published", Law::kVisibleOnce),
