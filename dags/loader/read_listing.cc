@@ -38,9 +38,11 @@ void TaskReader::attach_listing(Task& task, const Node& listed) {
   });
   if (!of_item) listing.when = std::exchange(task.when, {});
   const std::string objects = fmt::format("${{{{ tasks.{}.outputs.objects }}}}", listing.id);
-  task.foreach->expression = expr::Template::parse(objects).value();
+  // What cannot be parsed has the name of a task or an item in it that is none, and was complained about.
+  if (auto expression = expr::Template::parse(objects)) task.foreach->expression = std::move(*expression);
   if (!task.foreach->key.text().empty()) return;
-  task.foreach->key = expr::Template::parse(fmt::format("${{{{ {}.key }}}}", task.foreach->as)).value();
+  auto key = expr::Template::parse(fmt::format("${{{{ {}.key }}}}", task.foreach->as));
+  if (key) task.foreach->key = std::move(*key);
 }
 
 }  // namespace chappe
