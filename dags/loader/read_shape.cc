@@ -91,6 +91,7 @@ void TaskReader::find_leader(std::uint32_t at) {
     const auto& foreach = dag_.tasks[edge.task].foreach;
     if (!foreach) continue;
     const std::uint32_t own = foreach->depth_first ? foreach->leader : edge.task;
+    if (!dag_.tasks[own].foreach) return;  // The one above has none to go with, and was complained about.
     if (leader && *leader != own) {
       complaints_.error(
           *nodes_[at]->find("foreach"),
