@@ -1,7 +1,7 @@
 """Run after run for as long as one likes, with kill -9 of daemons in between: nothing is lost, and memory stays flat.
 
-One worker is never killed; of it and of the scheduler the growth of resident memory is printed, as the slope of a line
-through what each life showed after it had warmed up. `scripts/soak` starts this.
+One worker is never killed; of it and of the scheduler the growth of resident memory is printed, as the slope of lines
+through what each life showed after it had warmed up, and of one line through all of them. `scripts/soak` starts this.
 """
 
 import argparse
@@ -20,30 +20,41 @@ KILLED_WORKERS = ("w1", "w2")
 STEADY = "steady"
 
 
+def slope(lines: list[list[tuple[float, int]]]) -> float | None:
+    """The common slope, a second, of a line through each list of points (seconds, bytes)."""
+    over = under = 0.0
+    for points in lines:
+        mean_time = sum(when for when, _ in points) / len(points)
+        mean_size = sum(size for _, size in points) / len(points)
+        over += sum((when - mean_time) * (size - mean_size) for when, size in points)
+        under += sum((when - mean_time) ** 2 for when, _ in points)
+    return over / under if under else None
+
+
+def shown(bytes_a_second: float) -> str:
+    return f"{bytes_a_second * 3600 / processes.MIB:+.1f} MiB/h"
+
+
 class Growth:
-    """Of resident memory, over several lives of one daemon: the common slope of one line for each life."""
+    """Of resident memory, over several lives of one daemon: within them, and from each to the next."""
 
     def __init__(self) -> None:
         self.life = 0
         self.seen: dict[int, list[tuple[float, int]]] = {}
 
     def look(self, daemon: Daemon, begun: float) -> None:
-        age = time.monotonic() - begun
-        if age > WARM_UP and daemon.running():
-            self.seen.setdefault(self.life, []).append((age, processes.memory_of(daemon.process.pid)))
+        now = time.monotonic()
+        if now - begun > WARM_UP and daemon.running():
+            self.seen.setdefault(self.life, []).append((now, processes.memory_of(daemon.process.pid)))
 
     def __str__(self) -> str:
-        over = under = 0.0
-        for points in self.seen.values():
-            mean_age = sum(age for age, _ in points) / len(points)
-            mean_size = sum(size for _, size in points) / len(points)
-            over += sum((age - mean_age) * (size - mean_size) for age, size in points)
-            under += sum((age - mean_age) ** 2 for age, _ in points)
-        sizes = [size for points in self.seen.values() for _, size in points]
-        if not under:
+        lives = list(self.seen.values())
+        within, over_all = slope(lives), slope([[point for points in lives for point in points]] if lives else [])
+        if within is None or over_all is None:
             return "no life was long enough to tell"
-        slope = over / under * 3600 / processes.MIB
-        return f"{slope:+.1f} MiB/h, at most {max(sizes) / processes.MIB:.0f} MiB, {len(sizes)} looks at {len(self.seen)} lives"
+        sizes = [size for points in lives for _, size in points]
+        return (f"{shown(within)} within a life, {shown(over_all)} over all of them, at most "
+                f"{max(sizes) / processes.MIB:.0f} MiB, {len(sizes)} looks at {len(lives)} lives")
 
 
 class Soak:
@@ -64,9 +75,10 @@ class Soak:
             self.daemons[name] = self.cluster.start_worker(name, "--cpus", "1")
         self.begun[name] = time.monotonic()
 
-    def kill_one(self) -> None:
-        """A worker three times in four."""
-        name = "scheduler" if self.chance.random() < 0.25 else self.chance.choice(KILLED_WORKERS)
+    def kill_one(self, share: float) -> None:
+        """A worker three times in four. In every other tenth the scheduler lives, to show what it grows to."""
+        scheduler = int(10 * share) % 2 == 0 and self.chance.random() < 0.5
+        name = "scheduler" if scheduler else self.chance.choice(KILLED_WORKERS)
         self.daemons[name].kill()
         self.cluster.daemons.remove(self.daemons[name])
         if name in self.growth:
@@ -84,17 +96,16 @@ class Soak:
             number = len(self.runs) + 1
             ledger = str(self.cluster.directory / "ledger")
             self.runs.append(self.cluster.submit(dag_of(self.instances), round=number, ledger=ledger))
-            self.wait_for(self.runs[-1], done, due)
+            self.wait_for(self.runs[-1], done, tasks, due)
             done += self.instances
 
-    def wait_for(self, run: str, done: int, due: list[float]) -> None:
+    def wait_for(self, run: str, done: int, tasks: int, due: list[float]) -> None:
         end = time.monotonic() + 5 * DEADLINE
         while (state := self.look_at(run)) != "success":
             if state not in ("", "queued", "running") or time.monotonic() > end:
                 raise AssertionError(f"run {run} is {state or 'not to be seen'} after {self.kills} kills")
             if due and due[0] <= done + self.successes:
-                due.pop(0)
-                self.kill_one()
+                self.kill_one(due.pop(0) / tasks)
             for name, growth in self.growth.items():
                 growth.look(self.daemons[name], self.begun[name])
             time.sleep(LOOK_EVERY)
