@@ -24,6 +24,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.now = now;
   for (const Event& event : events) state.apply(event);
   state.run_timers();
+  InHand::put_down(state.config.in_hand);
   state.run_schedules();
   // Only now: a run whose last task has just ended may have got new work by a retry in the same batch.
   state.finish_touched();
@@ -31,6 +32,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   state.answer_webhooks();
   state.finish_touched();
   state.run_backfills();
+  InHand::put_down(state.config.in_hand);
   state.begin_lookups();
   state.dispatch();
   if (!state.touched.empty() || !state.hooks_due.empty()) {  // Placing found tasks that cannot start.
@@ -38,6 +40,7 @@ Effects Engine::step(std::span<const Event> events, Now now) {
     state.out.wake_at = now.mono;
   }
   state.seal_effects();
+  InHand::put_down(state.config.in_hand);
   return std::exchange(state.out, {});
 }
 
@@ -65,6 +68,7 @@ bool Engine::leased(ConnectionId connection, AttemptId attempt) const {
 
 void EngineState::apply(const Event& event) {
   std::visit([this](const auto& each) { on(each); }, event);
+  InHand::put_down(config.in_hand);
 }
 
 void EngineState::run_timers() {
@@ -150,7 +154,9 @@ void EngineState::confirm_ownership() {
 
 LiveRun* EngineState::find_run(RunSeq seq) {
   const auto found = runs.find(seq);
-  return found == runs.end() ? nullptr : found->second.get();
+  if (found == runs.end()) return nullptr;
+  InHand::take(config.in_hand, seq);
+  return found->second.get();
 }
 
 LiveRun* EngineState::find_run(const RunId& id) {

@@ -31,6 +31,7 @@
 #include "engine/base/result.h"
 #include "engine/placement/fleet.h"
 #include "engine/run/events.h"
+#include "engine/run/in_hand.h"
 #include "engine/run/records.h"
 
 namespace chappe {
@@ -62,6 +63,7 @@ struct EngineConfig {
   /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`, or reads
   /// a value as a file.
   std::function<std::string(std::string_view)> sha256;
+  InHand* in_hand = nullptr;  ///< Where not null it says at every moment of a step what the engine is at.
 };
 
 /// A fleet as it is at a moment.

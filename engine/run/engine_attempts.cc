@@ -356,7 +356,7 @@ void EngineState::on(const AttemptStarted& event) {
     }
     return;
   }
-  LiveRun& run = *runs.at(leased->key.run);
+  LiveRun& run = *find_run(leased->key.run);
   if (run.states[leased->key.index].state != TaskState::kQueued) return;
   leased->started_at = event.at;
   TaskRow row = row_of(run, leased->key.index);
@@ -370,7 +370,7 @@ void EngineState::on(const AttemptReturned& event) {
   LeasedAttempt* leased = leased_by(event.connection, event.what);
   if (leased == nullptr) return;
   const std::uint32_t index = leased->key.index;
-  LiveRun& run = *runs.at(leased->key.run);
+  LiveRun& run = *find_run(leased->key.run);
   if (run.states[index].state != TaskState::kQueued) return;
   (void)release(run, index);  // It never started: there is nothing of it to record.
   TaskRow row = row_of(run, index);
@@ -400,7 +400,7 @@ void EngineState::on(const AttemptFinished& event) {
     return;
   }
   const std::uint32_t index = known->key.index;
-  LiveRun& run = *runs.at(known->key.run);
+  LiveRun& run = *find_run(known->key.run);
   const LeasedAttempt leased = release(run, index);
   const double seconds = static_cast<double>((event.end.ended_at - event.end.started_at).count()) / 1e6;
   if (event.end.started_at.is_set()) {

@@ -129,6 +129,7 @@ void EngineState::run_backfills() {
     if (runs.size() >= config.runs_max) return;
     const BackfillId id = *backfills_due.begin();
     backfills_due.erase(backfills_due.begin());
+    InHand::take(config.in_hand, backfills.at(id).row.dag);
     go_on(backfills.at(id));
   }
 }

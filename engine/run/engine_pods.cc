@@ -46,7 +46,7 @@ void EngineState::order_pods() {
   for (const auto& [attempt, seq] : pods) {
     const WorkerState& worker = workers.at(seq);
     const InstanceKey key = worker.leased.at(attempt).key;
-    order_pod(*runs.at(key.run), key.index, worker);
+    order_pod(*find_run(key.run), key.index, worker);
   }
 }
 
@@ -128,7 +128,7 @@ void EngineState::begin_in_pods() {
 
 void EngineState::begin_in_pod(WorkerState& worker) {
   const InstanceKey key = worker.leased.at(worker.pod->attempt).key;
-  LiveRun& run = *runs.at(key.run);
+  LiveRun& run = *find_run(key.run);
   auto work = resolve_work(run, key.index, *this);
   if (work && !(*work)->image.empty()) {  // It is in a container of that image already.
     auto bare = std::make_shared<ResolvedWork>(**work);
@@ -151,7 +151,7 @@ void EngineState::on(const PodSeen& event) {
   const auto found = pods.find(event.attempt);
   if (found == pods.end()) return;  // Told late: the attempt has ended.
   WorkerState& worker = workers.at(found->second);
-  LiveRun& run = *runs.at(worker.leased.at(event.attempt).key.run);
+  LiveRun& run = *find_run(worker.leased.at(event.attempt).key.run);
   switch (event.what) {
     case PodSeen::What::kWaiting:
       worker.pod->told = event.message;
@@ -187,7 +187,7 @@ void EngineState::on_pod_timer(WorkerSeq seq) {
   const auto found = workers.find(seq);
   if (found == workers.end() || !found->second.is_expected() || found->second.pod->deadline > now.mono) return;
   WorkerState& worker = found->second;
-  LiveRun& run = *runs.at(worker.leased.begin()->second.key.run);
+  LiveRun& run = *find_run(worker.leased.begin()->second.key.run);
   const std::string told = worker.pod->told.empty() ? "" : ": " + worker.pod->told;
   const std::string message = worker.pod->started ? fmt::format("pod {} started, and its worker did not join within {}",
                                                                 worker.row.pod, to_text(config.pod_join_max))
@@ -207,7 +207,7 @@ void EngineState::end_pod(WorkerState& worker, AttemptEnd end) {
     end.message += "; its pod waits: " + worker.pod->told;
   }
   disconnect(worker);
-  LiveRun& run = *runs.at(key.run);
+  LiveRun& run = *find_run(key.run);
   const LeasedAttempt leased = release(run, key.index);
   if (is_known) forget_worker(worker);
   end.started_at = leased.started_at;

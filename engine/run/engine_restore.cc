@@ -63,6 +63,10 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     const std::string id = run.row.id.text();
     if (auto adopted = state->adopt(std::move(run)); !adopted) return fail(std::move(adopted.error()).in("run " + id));
   }
+  std::vector<std::string> queued;
+  for (const auto& [dag, line] : state->queued_by_dag) queued.push_back(dag);
+  for (const std::string& dag : queued) state->start_next(dag);  // Who held the place may have been left alone.
+  InHand::put_down(state->config.in_hand);
   state->link_runs();
   state->order_pods();
   return Engine(std::move(state));
@@ -84,6 +88,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   });
   if (run.row.generation > 1) run.before_generation = newest_attempt();  // When it began was not recorded.
   const RunSeq seq = run.row.seq;
+  InHand::take(config.in_hand, seq);
   runs[seq] = std::move(owned);
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};

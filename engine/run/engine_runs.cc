@@ -174,7 +174,7 @@ void EngineState::start_next(const std::string& dag) {
   const auto queue = queued_by_dag.find(dag);
   if (queue == queued_by_dag.end()) return;
   while (!queue->second.empty()) {
-    LiveRun& run = *runs.at(queue->second.front());
+    LiveRun& run = *find_run(queue->second.front());
     if (running_of(dag).size() >= run.dag->max_runs) return;
     queue->second.pop_front();
     change_run(run, [&](RunRow& row) {

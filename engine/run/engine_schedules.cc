@@ -238,6 +238,7 @@ void EngineState::run_schedules() {
     if (runs.size() >= config.runs_max) return;
     Deployment& deployment = deployments.at(due_line.front());
     due_line.pop_front();
+    InHand::take(config.in_hand, deployment.row.dag);
     if (deployment.turn != Deployment::Turn::kInLine) continue;
     if (hold(deployment)) {
       deployment.turn = Deployment::Turn::kHeld;

@@ -291,6 +291,7 @@ void EngineState::run_triggers() {
     if (runs.size() >= config.runs_max) return;
     Deployment& deployment = deployments.at(event_line.front());
     event_line.pop_front();
+    InHand::take(config.in_hand, deployment.row.dag);
     deployment.events_in_line = false;
     if (fire_trigger(deployment)) line_up(deployment);
   }

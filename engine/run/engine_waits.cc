@@ -345,7 +345,7 @@ void EngineState::tell_asset_waiters() {
     if (found == asset_waiters.end() || CHAPPE_MUTANT(kPublicationWakesNobody)) continue;
     const std::set<InstanceKey> waiters = found->second;  // Those whose wait ends leave it.
     for (const InstanceKey key : waiters) {
-      LiveRun& run = *runs.at(key.run);
+      LiveRun& run = *find_run(key.run);
       const auto waiting = run.waiting.find(key.index);
       if (waiting == run.waiting.end()) continue;  // The end of another one has stopped its run.
       const AssetVersion* version = awaited_version(waiting->second);
@@ -369,7 +369,7 @@ void EngineState::on(const LookReported& event) {
   }
   const std::set<InstanceKey> waiters = found->second.waiters;
   for (const InstanceKey key : waiters) {
-    LiveRun& run = *runs.at(key.run);
+    LiveRun& run = *find_run(key.run);
     const auto waiting = run.waiting.find(key.index);
     if (waiting == run.waiting.end()) continue;
     if (event.what == LookReported::What::kThere) {

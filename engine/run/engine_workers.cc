@@ -206,7 +206,7 @@ void EngineState::reconcile(WorkerState& worker, std::span<const HeldAttempt> he
 void EngineState::lose_attempts(std::vector<InstanceKey> lost, const std::string& why) {
   std::sort(lost.begin(), lost.end());  // A hash map's order must not decide what happens first.
   for (const InstanceKey& key : lost) {
-    LiveRun& run = *runs.at(key.run);
+    LiveRun& run = *find_run(key.run);
     const LeasedAttempt leased = release(run, key.index);
     AttemptEnd end{.reason = Reason::kLostWorker, .started_at = leased.started_at, .ended_at = now.wall};
     end.message = why;

@@ -43,7 +43,7 @@ void retry_run(Context& context, const Request& request, Respond respond) {
   if (tasks.empty() && body->as_map()->size() > (body->find("tasks") == nullptr ? 0U : 1U)) {
     return respond(problem(400, "'upstream', 'downstream' and 'only_failed' are about tasks: name some in 'tasks'"));
   }
-  const auto run = find_run(context, request);
+  const auto run = find_run_in_hand(context, request);
   if (!run) return respond(problem(run.error()));
   auto stored = stored_if_over(context, *run);
   if (!stored) return respond(problem(stored.error()));
@@ -64,7 +64,7 @@ void mark_task(Context& context, const Request& request, Respond respond) {
   if (state != TaskState::kSuccess && state != TaskState::kFailed && state != TaskState::kSkipped) {
     return respond(problem(400, fmt::format("a task is marked success, failed or skipped, not '{}'", text)));
   }
-  const auto run = find_run(context, request);
+  const auto run = find_run_in_hand(context, request);
   if (!run) return respond(problem(run.error()));
   auto stored = stored_if_over(context, *run);
   if (!stored) return respond(problem(stored.error()));

@@ -74,7 +74,7 @@ Answer with_cache(const Result<Value>& told, ValueList cache) {
 }  // namespace
 
 void explain_run(Context& context, const Request& request, Respond respond) {
-  const auto run = find_run(context, request);
+  const auto run = find_run_in_hand(context, request);
   if (!run) return respond(problem(run.error()));
   const auto limit = request.number("limit", 100, 1, 10'000);
   if (!limit) return respond(problem(400, limit.error().message));

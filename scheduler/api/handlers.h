@@ -13,6 +13,8 @@ namespace chappe::api {
 /// The run of `{run}`: an id, a unique prefix of at least four characters, or "latest". Errors: kNotFound,
 /// kInvalidInput.
 Result<RunRow> find_run(Context& context, const Request& request);
+/// For what the engine is asked about. Errors: kConflict, too: it is left alone.
+Result<RunRow> find_run_in_hand(Context& context, const Request& request);
 /// The instance of `{task}` in a run: "train", "train[KEY]" or "#INDEX". Errors: kNotFound with the nearest right name.
 struct FoundTask {
   RunRow run;

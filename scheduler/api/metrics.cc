@@ -2,6 +2,7 @@
 
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
+#include "scheduler/quarantine/quarantine.h"
 
 namespace chappe::api {
 namespace {
@@ -87,6 +88,9 @@ void show_metrics(Context& context, const Request&, Respond respond) {
   context.backend.workers([&backend = context.backend, respond = std::move(respond)](const Result<Value>& load) {
     if (!load) return respond(problem(load.error()));
     set_load(backend.metrics(), *load);
+    backend.metrics()
+        .gauge("chappe_left_alone", "Runs, DAGs and DAG files that are left alone, as they brought the scheduler down.")
+        .set(static_cast<double>(quarantine::count()));
     respond({.content_type = kContentType, .body = backend.metrics().text()});
   });
 }

@@ -6,6 +6,8 @@
 
 #include "dags/loader/loader.h"
 #include "proto/json/json.h"
+#include "scheduler/quarantine/quarantine.h"
+#include "storage/digest/digest.h"
 
 namespace chappe::api {
 namespace {
@@ -13,6 +15,11 @@ namespace {
 Result<DagPtr> load_version(MetaReader& reader, const std::string& version) {
   const auto row = reader.dag_version(version);
   if (!row) return fail(row.error());
+  const std::string hash = to_hex(sha256(row->source));
+  if (quarantine::is_left_alone(quarantine::Kind::kText, hash)) {
+    return fail(ErrorCode::kConflict, fmt::format("DAG version {} is {}", version, quarantine::complaint()));
+  }
+  const quarantine::Hold hold(quarantine::Kind::kText, hash);
   LoadedDag loaded = load_dag(row->source, row->dag);
   if (loaded.dag != nullptr) return loaded.dag;
   return fail(ErrorCode::kCorrupt, fmt::format("DAG version {} does not load any more: {}", version,

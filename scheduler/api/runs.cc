@@ -7,6 +7,7 @@
 #include "scheduler/api/handlers.h"
 #include "scheduler/api/render.h"
 #include "scheduler/api/sent_dag.h"
+#include "scheduler/quarantine/quarantine.h"
 
 namespace chappe::api {
 namespace {
@@ -177,6 +178,14 @@ Result<RunRow> find_run(Context& context, const Request& request) {
   return run;
 }
 
+Result<RunRow> find_run_in_hand(Context& context, const Request& request) {
+  auto run = find_run(context, request);
+  if (run && quarantine::is_left_alone(quarantine::Kind::kRun, std::to_string(run->seq.value))) {
+    return fail(ErrorCode::kConflict, fmt::format("run {} is {}", run->id.text(), quarantine::complaint()));
+  }
+  return run;
+}
+
 void submit_run(Context& context, const Request& request, Respond respond) {
   auto body = read_body(request.body, {{"dag_yaml", "string"},
                                        {"file", "string"},
@@ -209,7 +218,7 @@ void trigger_dag(Context& context, const Request& request, Respond respond) {
 }
 
 void cancel_run(Context& context, const Request& request, Respond respond) {
-  const auto run = find_run(context, request);
+  const auto run = find_run_in_hand(context, request);
   if (!run) return respond(problem(run.error()));
   context.backend.request(CancelRequested{.run = run->id, .requested_by = request.principal, .source = request.source},
                           answer_with(std::move(respond)));

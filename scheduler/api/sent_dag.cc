@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "dags/loader/loader.h"
+#include "scheduler/quarantine/quarantine.h"
+#include "storage/digest/digest.h"
 
 namespace chappe::api {
 namespace {
@@ -22,6 +24,11 @@ std::variant<SentDag, Answer> load_sent_dag(const Value& body) {
     return problem(400, "the body needs 'dag_yaml', the text of a DAG file");
   }
   const std::string file = text_member(body, "file");
+  const std::string hash = to_hex(sha256(*text->as_string()));
+  if (quarantine::is_left_alone(quarantine::Kind::kText, hash)) {
+    return problem(422, "this DAG file is " + quarantine::complaint());
+  }
+  const quarantine::Hold hold(quarantine::Kind::kText, hash);
   const LoadedDag loaded = load_dag(*text->as_string(), file.empty() ? "dag.yaml" : file);
   if (loaded.dag == nullptr) return invalid_dag(loaded);
   return SentDag{loaded.dag, diagnostics_json(loaded.diagnostics)};

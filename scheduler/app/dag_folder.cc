@@ -19,6 +19,8 @@
 #include "engine/ports/log.h"
 #include "scheduler/app/git_checkout.h"
 #include "scheduler/app/include_file.h"
+#include "scheduler/quarantine/quarantine.h"
+#include "storage/digest/digest.h"
 
 namespace chappe {
 namespace {
@@ -167,6 +169,11 @@ void DagFolder::hold(const std::string& name, File& file, const std::string& dag
 void DagFolder::read(const std::string& name, File& file) {
   const auto text = read_file(name);
   if (!text) return complain(name, "it cannot be read");
+  const std::string hash = to_hex(sha256(*text));
+  if (quarantine::is_left_alone(quarantine::Kind::kText, hash)) {
+    return complain(name, fmt::format("{} is {}; it is read again when it changes", name, quarantine::complaint()));
+  }
+  const quarantine::Hold hold(quarantine::Kind::kText, hash);
   // Before they are read: what changes meanwhile is read once more.
   Signatures included;
   const fs::path folder = fs::path(name).parent_path();

@@ -30,6 +30,7 @@
 #include "scheduler/app/loop_backend.h"
 #include "scheduler/app/outside.h"
 #include "scheduler/app/state_dir.h"
+#include "scheduler/quarantine/quarantine.h"
 #include "storage/digest/digest.h"
 #include "storage/open/measured_object_store.h"
 #include "storage/open/object_stores.h"
@@ -80,6 +81,11 @@ void keep_memory_private() {
 void complete_deployments(StoredState& state) {
   for (StoredDeployment& deployment : state.deployments) {
     if (deployment.row.removed) continue;
+    if (quarantine::is_left_alone(quarantine::Kind::kDag, deployment.row.dag)) {
+      log::error("DAG {} starts no runs; {}", deployment.row.dag, quarantine::complaint());
+      continue;
+    }
+    const quarantine::Hold hold(quarantine::Kind::kDag, deployment.row.dag);
     LoadedDag loaded = load_dag(deployment.dag_source, deployment.row.dag);
     deployment.dag = std::move(loaded.dag);
     if (deployment.dag != nullptr) continue;
@@ -90,15 +96,24 @@ void complete_deployments(StoredState& state) {
 
 void complete_backfills(StoredState& state) {
   for (StoredBackfill& backfill : state.backfills) {
+    if (quarantine::is_left_alone(quarantine::Kind::kDag, backfill.row.dag)) continue;
+    const quarantine::Hold hold(quarantine::Kind::kDag, backfill.row.dag);
     backfill.dag = load_dag(backfill.dag_source, backfill.row.dag).dag;
     backfill.params = parse_json(backfill.row.params_json).value_or(Value(ValueMap{}));
     if (backfill.dag == nullptr) log::error("backfill {} rests: its DAG does not load any more", backfill.row.id.value);
   }
 }
 
-/// Runs whose stored text does not load any more must not keep the others from going on.
+/// Runs whose stored text does not load any more, or that brought the scheduler down, must not keep the others from
+/// going on.
 void complete_stored_runs(StoredState& state) {
   std::erase_if(state.runs, [](StoredRun& run) {
+    const std::string seq = std::to_string(run.row.seq.value);
+    if (quarantine::is_left_alone(quarantine::Kind::kRun, seq)) {
+      log::error("run {} is {}", run.row.id.text(), quarantine::complaint());
+      return true;
+    }
+    const quarantine::Hold hold(quarantine::Kind::kRun, seq);
     const auto completed = complete_stored_run(run);
     if (completed) return false;
     log::error("run {} is left alone: {}", run.row.id.text(), completed.error().message);
@@ -106,12 +121,7 @@ void complete_stored_runs(StoredState& state) {
   });
 }
 
-Result<Engine> restore_engine(const SchedulerConfig& config, const StateDir& state, MetaStore& store) {
-  auto stored = store.load();
-  if (!stored) return fail(std::move(stored.error()));
-  complete_stored_runs(*stored);
-  complete_deployments(*stored);
-  complete_backfills(*stored);
+EngineConfig engine_config(const SchedulerConfig& config, const StateDir& state) {
   EngineConfig engine;
   engine.lease = config.lease;
   engine.heartbeat = config.lease / 12;
@@ -125,7 +135,26 @@ Result<Engine> restore_engine(const SchedulerConfig& config, const StateDir& sta
   std::array<std::uint8_t, sizeof engine.seed> random{};
   random_bytes(random);
   for (const std::uint8_t byte : random) engine.seed = engine.seed << 8 | byte;
-  return Engine::restore(std::move(*stored), std::move(engine), read_clocks());
+  engine.in_hand = &quarantine::engine_hand();
+  return engine;
+}
+
+/// A run whose rows contradict each other is left alone, and all else goes on.
+Result<Engine> restore_engine(const EngineConfig& config, MetaStore& store) {
+  constexpr int kLeftAloneMax = 20;  // With more of them it is the store that is not sound.
+  for (int left_alone = 0;; ++left_alone) {
+    auto stored = store.load();
+    if (!stored) return fail(std::move(stored.error()));
+    complete_stored_runs(*stored);
+    complete_deployments(*stored);
+    complete_backfills(*stored);
+    InHand::put_down(config.in_hand);
+    auto engine = Engine::restore(std::move(*stored), config, read_clocks());
+    const RunSeq run = config.in_hand->run;
+    if (engine || !run || left_alone == kLeftAloneMax) return engine;
+    log::error("{}: it is left alone", engine.error().message);
+    quarantine::leave_alone(quarantine::Kind::kRun, std::to_string(run.value));
+  }
 }
 
 /// Where a daemon that was killed could be reached: "api" and "workers", as announce() wrote them; null if none was.
@@ -262,7 +291,11 @@ Result<void> serve(const SchedulerConfig& config, int stop_fd, int reload_fd, bo
   space.wait_for_some(stop_fd);
   auto store = SqliteMetaStore::open(state->database());
   if (!store) return fail(std::move(store.error()));
-  auto engine = restore_engine(config, *state, **store);
+  const auto save = [](const std::filesystem::path& file, const std::string& text) {
+    return write_file_atomically(file, text, S_IRUSR | S_IWUSR);
+  };
+  if (auto opened = quarantine::open(state->root, save); !opened) return opened;
+  auto engine = restore_engine(engine_config(config, *state), **store);
   if (!engine) return fail(std::move(engine.error()));
   const std::string objects_uri =
       config.object_store.empty() ? "file://" + (state->root / "objects").string() : config.object_store;
