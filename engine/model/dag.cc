@@ -24,7 +24,7 @@ bool Dag::in_step(std::uint32_t task, std::uint32_t upstream) const {
 }
 
 void Dag::index_tasks() {
-  CHAPPE_ASSERT(by_id_.empty());
+  by_id_.clear();
   for (std::uint32_t i = 0; i < tasks.size(); ++i) CHAPPE_ASSERT(by_id_.emplace(tasks[i].id, i).second);
 }
 

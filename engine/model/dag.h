@@ -383,7 +383,7 @@ struct Dag {
   bool in_step(std::uint32_t task, std::uint32_t upstream) const;
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
-  /// Fills what find() needs. Call once, after `tasks` is complete.
+  /// Fills what find() needs. Call it whenever `tasks` has changed.
   void index_tasks();
 
  private:

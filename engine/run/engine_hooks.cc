@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -46,7 +47,7 @@ std::optional<std::uint16_t> news(const LiveRun& run, HookEvent hook, std::uint3
     case HookEvent::kSuccess:
       return where(of.state == TaskState::kSuccess && !stands_for_items(run, task, index));
     case HookEvent::kFailure:
-      return where(of.state == TaskState::kFailed);
+      return where(of.state == TaskState::kFailed || (is_final(of.state) && CHAPPE_MUTANT(kHooksHearOfAnyEnd)));
     case HookEvent::kSkipped:
       return where(of.state == TaskState::kSkipped && !of.allowed);
     case HookEvent::kNone:
@@ -123,9 +124,9 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   const bool idle = instance.state == TaskState::kNone;
   const bool cut_short = run.is_stopped(hook);
   // It was called, and had not begun when the scheduler ended: what came since is told when it has.
-  if (idle && instance.iteration > 0 && !cut_short) return call_hook(run, index, instance.iteration);
+  if (idle && instance.stored == TaskState::kScheduled && !cut_short) return call_hook(run, index, instance.iteration);
   const auto told = news(run, task.hook, task.hook_of, of);
-  const bool unheard = told && (idle || instance.iteration != *told);
+  const bool unheard = told && (idle || instance.iteration != *told || CHAPPE_MUTANT(kHooksHearTwice));
   if (unheard && !cut_short) return call_hook(run, index, *told);
   const TaskState end = run.states[of].state;
   if (!idle || !is_final(end)) return;

@@ -149,7 +149,8 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.allowed = row.allowed;
   instance.stored = row.state;
   instance.has_row = true;
-  if (!run.task(run.instances->task_of(index)).hooks.empty()) remember_end(run, index, row);
+  const bool has_hooks = !run.task(run.instances->task_of(index)).hooks.empty();
+  if (has_hooks && !CHAPPE_MUTANT(kRestoreForgetsStarts)) remember_end(run, index, row);
   // A scheduled instance is scheduled anew when its task is judged.
   run.set_state(index, row.state == TaskState::kScheduled ? TaskState::kNone : row.state);
   TaskProgress& progress = run.tasks[run.instances->task_of(index)];

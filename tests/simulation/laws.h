@@ -59,6 +59,7 @@ enum class Law : std::uint8_t {
   kBackfills = 34,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
   kTold = 35,       ///< Who is to be told of a run's end is, in the same commit, once; and in the end it was sent.
   kStates = 36,     ///< A state moves with a success, by an attempt that knew it; and no success leaves it behind.
+  kHooks = 37,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -197,6 +198,11 @@ class Laws {
   bool stopped(const RunView& run, InstanceKey key) const;
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);
+  // laws_hooks.cc
+  InstanceKey heard_by(const RunView& run, InstanceKey key) const;
+  bool is_called(const RunView& run, const TaskRow& old, const TaskRow& row) const;
+  void check_hook(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_hooks_heard(const RunView& run);
 
   // laws_events.cc
   struct Heard {

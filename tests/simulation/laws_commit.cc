@@ -149,6 +149,7 @@ void Laws::check_run_verdict(const RunView& run) {
   }
   world_.saw(cancelled ? Sight::kRunCancelled : failed ? Sight::kRunFailed : Sight::kRunSucceeded);
   check_handlers(run);
+  check_hooks_heard(run);
 }
 
 /// Each had its turn if the run's end concerns it, and was skipped if not.
@@ -176,7 +177,8 @@ bool Laws::tears_down(const RunView& run, InstanceKey key) const { return !task_
 
 /// How it ends is no matter of the run's.
 bool Laws::is_aside(const RunView& run, InstanceKey key) const {
-  return handles(run, key) || (tears_down(run, key) && task_of(run, key).allow_failure.always);
+  return handles(run, key) || task_of(run, key).is_hook() ||
+         (tears_down(run, key) && task_of(run, key).allow_failure.always);
 }
 
 bool Laws::some_setup_succeeded(const RunView& run, InstanceKey key) const {
@@ -189,7 +191,8 @@ bool Laws::some_setup_succeeded(const RunView& run, InstanceKey key) const {
 
 /// Nothing of it may start any more.
 bool Laws::stopped(const RunView& run, InstanceKey key) const {
-  return handles(run, key) || tears_down(run, key) ? run.row.stop >= Stop::kCutShort : run.row.stop != Stop::kNone;
+  const bool outlives = handles(run, key) || task_of(run, key).is_hook() || tears_down(run, key);
+  return outlives ? run.row.stop >= Stop::kCutShort : run.row.stop != Stop::kNone;
 }
 
 /// A handler does not begin before everything else has ended.
@@ -229,6 +232,7 @@ void Laws::commit_task(const TaskChange& change) {
   if (change.expect_row == fresh || change.expect_state != old.state || change.expect_attempt != old.attempt) {
     return broken(Law::kFence, fmt::format("{} is changed by who does not know how it stands", name(row.key)));
   }
+  check_hook(run->second, old, row);
   check_edge(run->second, old, row);
   check_attempt(run->second, old, row);
   check_budgets(run->second, old, row);
@@ -287,7 +291,7 @@ void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row
   // When it became ready in time is durable.
   const bool latest =
       task_of(run, row.key).latest_only && old.state == TaskState::kNone && row.state == TaskState::kScheduled;
-  if (reset || known || starts_again || latest || fails_with_run(run, old, row)) return;
+  if (reset || known || starts_again || latest || is_called(run, old, row) || fails_with_run(run, old, row)) return;
   broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
 }
 
@@ -342,6 +346,7 @@ void Laws::check_budgets(const RunView& run, const TaskRow& old, const TaskRow& 
       broken(Law::kBudgets, name(row.key) + " begins anew with old tries");
     return;
   }
+  if (is_called(run, old, row)) return;
   if (row.iteration != old.iteration) return check_iteration(run, old, row);
   const bool failed = row.state == TaskState::kUpForRetry || row.state == TaskState::kFailed;
   const bool ends = holds_attempt(old.state) && failed;

@@ -23,6 +23,8 @@ enum class Sight : std::uint8_t {
   kRunStoppedByTimeout,
   kRunTriedAgain,
   kHandlerRan,
+  kHookCalled,
+  kHookCalledAgain,
   kLockShared,
   kHandlersCutShort,
   kRequestRepeated,

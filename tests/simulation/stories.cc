@@ -179,6 +179,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
+  if (!add_hooks(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
@@ -260,6 +261,7 @@ class Foretelling {
       out_[story_.instances->first(position)].state = TaskState::kSkipped;
       return;
     }
+    if (task.is_hook()) return tell_hook(task, position);
     if (!task.teardown_of.empty()) return tell_teardown(task, position);
     if (task.foreach && task.foreach->depth_first) return tell_items(task, position);
     const Verdict verdict = support::read_rule(task.trigger_rule, ends_of(position, story_.instances->own(position)));
@@ -291,6 +293,21 @@ class Foretelling {
     }
   }
 
+  /// Each by how its own instance of the task ended.
+  void tell_hook(const Task& task, std::uint32_t position) {
+    const Instances& instances = *story_.instances;
+    const std::uint32_t first = instances.first(position);
+    for (std::uint32_t i = first; i < first + instances.count(position); ++i) {
+      const TaskState end = out_[instances.in_step(position, i, task.hook_of)].state;
+      const bool is_for_it = (task.hook == HookEvent::kSuccess && end == TaskState::kSuccess) ||
+                             (task.hook == HookEvent::kFailure && end == TaskState::kFailed) ||
+                             (task.hook == HookEvent::kSkipped && end == TaskState::kSkipped);
+      out_[i].state = is_for_it && task.when.empty() ? TaskState::kSuccess : TaskState::kSkipped;
+      if (out_[i].state == TaskState::kSuccess && task.kind == TaskKind::kRun) tell_program(task, i);
+      out_[i].allowed = out_[i].state == TaskState::kFailed;
+    }
+  }
+
   void tell_teardown(const Task& task, std::uint32_t position) {
     const std::uint32_t index = story_.instances->first(position);
     const TaskState setup = out_[story_.instances->first(task.teardown_of[0])].state;
@@ -311,7 +328,7 @@ class Foretelling {
   RunState outcome() const {
     for (std::uint32_t i = 0; i < out_.size(); ++i) {
       const std::uint32_t task = story_.instances->task_of(i);
-      const bool tears_down = !story_.dag->tasks[task].teardown_of.empty();
+      const bool tears_down = !story_.dag->tasks[task].teardown_of.empty() || story_.dag->tasks[task].is_hook();
       if (story_.dag->is_handler(task) || (tears_down && story_.dag->tasks[task].allow_failure.always)) continue;
       const bool failed = out_[i].state == TaskState::kFailed && !out_[i].allowed;
       if (failed || out_[i].state == TaskState::kUpstreamFailed) return RunState::kFailed;

@@ -88,6 +88,8 @@ void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag);
 bool add_shapes(std::uint64_t seed, Dag& dag);
 /// Lets some fan-outs go item by item with one above them. False: how the run ends depends on when things happen.
 bool add_depth_first(std::uint64_t seed, Dag& dag);
+/// Lets some of its tasks have hooks. False: how often they run depends on when things happen.
+bool add_hooks(std::uint64_t seed, Dag& dag);
 /// Makes its last task tear down what one that it waits for has set up.
 void add_teardown(std::uint64_t seed, Dag& dag);
 /// Lets some of its tasks read and write a state that all stories share. True: some do, and may be refused it.
