@@ -20,8 +20,8 @@ inline constexpr Word kDagKnown[] = {
     "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
-    "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "artifacts", "outputs"};
+    "tests",      "deadline"};
+inline constexpr Word kDagLater[] = {"artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -111,6 +111,11 @@ inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};
 inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
 
+inline constexpr Word kDeadlineKnown[] = {"reference", "after", "action"};
+inline constexpr Foreign kDeadlineForeign[] = {
+    {"interval", "after"}, {"offset", "after"}, {"callback", "action"}, {"from", "reference"}};
+inline constexpr KeySet kDeadline{"'deadline'", kDeadlineKnown, {}, kDeadlineForeign};
+
 inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
     {"on_success", "success"}, {"on_failure", "failure"}, {"errors", "failure"}, {"abort", "cancel"},
@@ -150,9 +155,9 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "secrets",      "store_credentials",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
-                                      "on_skipped",   "latest_only"};
-inline constexpr Word kTaskLater[] = {"http",    "params",          "deadline", "weight",
-                                      "service", "depends_on_past", "sidecars", "lineage"};
+                                      "on_skipped",   "latest_only",
+                                      "deadline",     "depends_on_past"};
+inline constexpr Word kTaskLater[] = {"http", "params", "weight", "service", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -222,7 +227,9 @@ inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "on_retry",
                                           "on_success",
                                           "on_failure",
-                                          "on_skipped"};
+                                          "on_skipped",
+                                          "deadline",
+                                          "depends_on_past"};
 inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};

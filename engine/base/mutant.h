@@ -115,6 +115,16 @@ enum class Mutant : std::uint8_t {
   kScheduleSkipsMissedTimes,
   kForgetsLatestOnly,
   kLatestIsAskedAgain,
+  // What tasks depend on in their past, and deadlines.
+  kForgetsThePast,
+  kPastWakesNobody,
+  kNewerPastIsNoNews,
+  kAwaitedRunsGetNoPlace,
+  kRunsAreNeverLate,
+  kLateIsToldTwice,
+  kTasksAreNeverLate,
+  kRetriesPassTheirDeadline,
+  kRestoreForgetsDeadlines,
   kRestoreLeasesForEver,
   // Runs that events start.
   kEventsTellNobody,
