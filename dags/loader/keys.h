@@ -157,7 +157,11 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_success",   "on_failure",
                                       "on_skipped",   "latest_only",
                                       "deadline",     "depends_on_past"};
-inline constexpr Word kTaskLater[] = {"http", "params", "weight", "service", "sidecars", "lineage"};
+inline constexpr Word kTaskLater[] = {"http", "service", "sidecars", "lineage"};
+inline constexpr Foreign kTaskElsewhere[] = {
+    {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
+    {"params",
+     "it gets them by 'env: {NAME: \"${{ params.name }}\"}', and a DAG that it runs by 'dag: {params: ...}'"}};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -192,7 +196,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
-inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
+inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "env",
@@ -234,14 +238,17 @@ inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
 inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
-inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
+inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
 inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};
 
 inline constexpr Word kInputsKnown[] = {"artifacts"};
-inline constexpr Word kInputsLater[] = {"params", "values"};
-inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, kInputsLater};
+inline constexpr Foreign kInputsElsewhere[] = {
+    {"params", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
+    {"parameters", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
+    {"values", "values of other tasks reach a task by 'env: {NAME: \"${{ tasks.other.outputs.name }}\"}'"}};
+inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, {}, {}, kInputsElsewhere};
 inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional"};
 inline constexpr Word kInputLater[] = {"s3", "mode", "unpack"};
 inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater};
