@@ -93,6 +93,7 @@ void print_run_head(const Value& run, const Output& output) {
       {"logical time", local_time(run.find("logical_time"))},
       {"created", local_time(run.find("created_at"))},
       {"took", duration_between(run.find("created_at"), run.find("ended_at"), wall_now())},
+      {"late since", local_time(run.find("late_at"))},
       {"tasks", counts_line(run, output)}};
   for (const auto& [name, value] : lines) {
     if (!value.empty()) print(fmt::format("{:<13} {}\n", name, value));
@@ -329,10 +330,16 @@ int explain_run(const Session& session, const std::string& run, const std::strin
     }
     print(fmt::format("run {} is {}\n", text_of(*told, "run"),
                       coloured_state(text_of(*told, "state"), session.output.colour_out)));
-    for (const char* name : {"waits_for", "stopping"}) {
+    constexpr std::pair<const char*, const char*> kHeads[] = {{"waits_for", "it waits for"},
+                                                              {"stopping", "it is being stopped"}};
+    for (const auto& [name, head] : kHeads) {
       if (const std::string text = text_of(*told, name); !text.empty())
-        print(fmt::format("{}: {}\n", name == std::string("waits_for") ? "it waits for" : "it is being stopped",
-                          printable(text)));
+        print(fmt::format("{}: {}\n", head, printable(text)));
+    }
+    const std::string late = local_time(told->find("late_at"));
+    const std::string due = local_time(told->find("deadline"));
+    if (!due.empty() || !late.empty()) {
+      print(late.empty() ? fmt::format("its deadline is {}\n", due) : fmt::format("it is late since {}\n", late));
     }
     std::vector<std::vector<std::string>> rows;
     for (const Value& one : list_of(*told, "tasks")) {

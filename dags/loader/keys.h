@@ -20,8 +20,8 @@ inline constexpr Word kDagKnown[] = {
     "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
-    "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "artifacts", "outputs"};
+    "tests",      "deadline"};
+inline constexpr Word kDagLater[] = {"artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -111,6 +111,11 @@ inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
 inline constexpr Word kConcurrencyLater[] = {"group"};
 inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
 
+inline constexpr Word kDeadlineKnown[] = {"reference", "after", "action"};
+inline constexpr Foreign kDeadlineForeign[] = {
+    {"interval", "after"}, {"offset", "after"}, {"callback", "action"}, {"from", "reference"}};
+inline constexpr KeySet kDeadline{"'deadline'", kDeadlineKnown, {}, kDeadlineForeign};
+
 inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
     {"on_success", "success"}, {"on_failure", "failure"}, {"errors", "failure"}, {"abort", "cancel"},
@@ -150,9 +155,13 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "secrets",      "store_credentials",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
-                                      "on_skipped",   "latest_only"};
-inline constexpr Word kTaskLater[] = {"http",    "params",          "deadline", "weight",
-                                      "service", "depends_on_past", "sidecars", "lineage"};
+                                      "on_skipped",   "latest_only",
+                                      "deadline",     "depends_on_past"};
+inline constexpr Word kTaskLater[] = {"http", "service", "sidecars", "lineage"};
+inline constexpr Foreign kTaskElsewhere[] = {
+    {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
+    {"params",
+     "it gets them by 'env: {NAME: \"${{ params.name }}\"}', and a DAG that it runs by 'dag: {params: ...}'"}};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -187,7 +196,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
-inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign};
+inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "env",
@@ -222,19 +231,24 @@ inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "on_retry",
                                           "on_success",
                                           "on_failure",
-                                          "on_skipped"};
+                                          "on_skipped",
+                                          "deadline",
+                                          "depends_on_past"};
 inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
 inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
-inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign};
+inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
 inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};
 
 inline constexpr Word kInputsKnown[] = {"artifacts"};
-inline constexpr Word kInputsLater[] = {"params", "values"};
-inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, kInputsLater};
+inline constexpr Foreign kInputsElsewhere[] = {
+    {"params", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
+    {"parameters", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
+    {"values", "values of other tasks reach a task by 'env: {NAME: \"${{ tasks.other.outputs.name }}\"}'"}};
+inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, {}, {}, kInputsElsewhere};
 inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional"};
 inline constexpr Word kInputLater[] = {"s3", "mode", "unpack"};
 inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater};

@@ -55,6 +55,7 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   tasks.finish_teardowns();
   tasks.finish_fan_outs();
   join_handlers(list, dag);
+  check_limit(reader, root, dag);
   check_references(complaints, dag, names, tasks);
   // What is said of tasks that did not load would mislead.
   if (const Node* written = root.find("tests"); written != nullptr && !complaints.failed()) {

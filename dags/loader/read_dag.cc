@@ -34,6 +34,26 @@ void read_concurrency(Reader& reader, const Node& node, Dag& dag) {
   }
 }
 
+/// "2h", or more about it.
+std::optional<Deadline> read_deadline(Reader& reader, const Node& node) {
+  Deadline out;
+  if (node.is_scalar()) {
+    const auto after = reader.duration(node, "deadline");
+    out.after = after.value_or(out.after);
+    return after ? std::optional(out) : std::nullopt;
+  }
+  if (!reader.check_keys(node, keys::kDeadline)) return std::nullopt;
+  reader.take_duration(node, "after", out.after);
+  if (node.find("after") == nullptr) reader.complaints().error(node, "'deadline' needs 'after', as in {after: 2h}");
+  const std::vector<std::string> references = {"queued", "started", "logical_time"};
+  if (const Node* reference = node.find("reference")) {
+    out.from = static_cast<Deadline::From>(reader.choice(*reference, "reference", references).value_or(0));
+  }
+  const std::vector<std::string> actions = {"notify", "cancel"};
+  if (const Node* action = node.find("action")) out.cancels = reader.choice(*action, "action", actions) == 1U;
+  return out;
+}
+
 }  // namespace
 
 void read_general(Reader& reader, const Node& root, Dag& dag) {
@@ -45,6 +65,7 @@ void read_general(Reader& reader, const Node& root, Dag& dag) {
   reader.take_duration(root, "timeout", dag.timeout);
   reader.take_integer(root, "max_active_tasks", 1, static_cast<std::int64_t>(kInstancesMax), dag.max_active_tasks);
   reader.take_integer(root, "weight", 1, kWeightMax, dag.weight);
+  if (const Node* deadline = root.find("deadline")) dag.deadline = read_deadline(reader, *deadline);
   if (const Node* labels = root.find("labels")) read_labels(reader, *labels, dag);
   if (const Node* concurrency = root.find("concurrency")) read_concurrency(reader, *concurrency, dag);
   if (const Node* notify = root.find("notify")) read_notify(reader, dag, *notify);
@@ -191,6 +212,19 @@ TaskList read_task_ids(Reader& reader, const Node& root, Dag& dag) {
   }
   dag.index_tasks();
   return out;
+}
+
+void check_limit(Reader& reader, const Node& root, const Dag& dag) {
+  const Node* concurrency = root.find("concurrency");
+  const Node* on_limit = concurrency == nullptr || !concurrency->is_map() ? nullptr : concurrency->find("on_limit");
+  if (on_limit == nullptr || (dag.on_limit != OnLimit::kReplace && dag.on_limit != OnLimit::kLatest)) return;
+  for (const Task& task : dag.tasks) {
+    if (!task.depends_on_past) continue;
+    return reader.complaints().error(
+        *on_limit, fmt::format("'on_limit: {}' cancels runs that task '{}' would wait on (depends_on_past); "
+                               "use queue or skip",
+                               on_limit->text, task.id));
+  }
 }
 
 void join_handlers(const TaskList& list, Dag& dag) {

@@ -26,6 +26,8 @@ struct TaskList {
 };
 /// Fills dag.tasks with ids, from the list or the map form, and indexes them; `init` comes first, other handlers last.
 TaskList read_task_ids(Reader& reader, const yaml::Node& root, Dag& dag);
+/// Complains where runs that others depend on would be cancelled for them. Requires: all tasks are read.
+void check_limit(Reader& reader, const yaml::Node& root, const Dag& dag);
 /// Lets everything wait for `init`, and `exit` for the other handlers. Requires: all tasks are read.
 void join_handlers(const TaskList& list, Dag& dag);
 

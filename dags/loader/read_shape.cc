@@ -47,7 +47,7 @@ void TaskReader::read_teardown(Task& task, const Node& node) {
   reader_.take_boolean(node, "setup", is_setup_[index_]);
   const Node* of = node.find("teardown_of");
   if (of == nullptr) return;
-  for (const std::string_view key : {"trigger_rule", "latest_only", "foreach"}) {
+  for (const std::string_view key : {"trigger_rule", "latest_only", "depends_on_past", "foreach"}) {
     const Node* other = node.find(key);
     if (other == nullptr) continue;
     complaints_.error(*other, key == "foreach" ? std::string("a teardown runs once: it takes no 'foreach'")

@@ -41,6 +41,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"infra_retry", kScript | kCommand | kNoop},
     {"timeout", kScript | kCommand | kNoop},
     {"queue_timeout", kScript | kCommand | kNoop},
+    {"deadline", kScript | kCommand | kNoop | kDagRun},
     {"pool", kScript | kCommand | kNoop},
     {"slots", kScript | kCommand | kNoop},
     {"priority", kScript | kCommand | kNoop},
@@ -192,7 +193,8 @@ const Node& TaskReader::with_defaults(const Node& node, Kind kind) {
 void TaskReader::check_handler(const Node& node, std::string_view what) {
   for (std::size_t i = 0; i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
-    const bool placed = key == "depends_on" || key == "trigger_rule" || key == "foreach" || key == "latest_only";
+    const bool placed = key == "depends_on" || key == "trigger_rule" || key == "foreach" || key == "latest_only" ||
+                        key == "depends_on_past";
     const bool hooked =
         std::any_of(kHookKeys.begin(), kHookKeys.end(), [&](const auto& each) { return each.key == key; });
     if (placed || hooked) complaints_.error(node.key(i), fmt::format("a {} takes no '{}'", what, key));
@@ -231,6 +233,9 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (listed != nullptr && !handles && !task.is_hook()) attach_listing(task, *listed);
   if (task.is_hook()) attach_hook(task, node.find("allow_failure") != nullptr);
   read_policies(task, all);
+  // By default it is for those that do the work.
+  const bool beside = handles || task.is_hook() || node.find("teardown_of") != nullptr;
+  if (!beside) reader_.take_boolean(all, "depends_on_past", task.depends_on_past);
   if (!kind) return;
   task.kind = *kind == kNoop      ? TaskKind::kNoop
               : *kind == kCheck   ? TaskKind::kCheck
@@ -279,6 +284,7 @@ void TaskReader::read_policies(Task& task, const Node& node) {
   if (const Node* retry = node.find("retry")) task.retry = read_retry(reader_, *retry);
   if (const Node* retry = node.find("infra_retry")) task.infra_retry = read_infra_retry(reader_, *retry);
   reader_.take_duration(node, "queue_timeout", task.queue_timeout);
+  reader_.take_duration(node, "deadline", task.deadline);
   reader_.take_integer(node, "slots", 1, kSlotsMax, task.slots);
   reader_.take_integer(node, "priority", -kPriorityMax, kPriorityMax, task.priority);
   read_gates(task, node);

@@ -53,6 +53,9 @@ std::string Reader::unknown_key(const std::string& key, const KeySet& keys) cons
   for (const auto& [foreign, ours] : keys.foreign) {
     if (key == foreign) return fmt::format("unknown key '{}' in {}; did you mean '{}'?", key, keys.what, ours);
   }
+  for (const auto& [elsewhere, where] : keys.elsewhere) {
+    if (key == elsewhere) return fmt::format("there is no '{}' in {}: {}", key, keys.what, where);
+  }
   std::vector<std::string> known(keys.known.begin(), keys.known.end());
   if (const std::string near = suggestion(key, known); !near.empty()) {
     return fmt::format("unknown key '{}' in {}{}", key.substr(0, 100), keys.what, near);

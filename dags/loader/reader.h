@@ -24,6 +24,8 @@ struct KeySet {
   std::span<const std::string_view> later = {};  ///< Part of the language, but not of this version.
   /// What other systems call it, and what it is here.
   std::span<const std::pair<std::string_view, std::string_view>> foreign = {};
+  /// What is said elsewhere, and where: "it gets them by ...".
+  std::span<const std::pair<std::string_view, std::string_view>> elsewhere = {};
 };
 
 class Reader {

@@ -118,6 +118,16 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsStarts,
   kForgetsLatestOnly,
   kLatestIsAskedAgain,
+  // What tasks depend on in their past, and deadlines.
+  kForgetsThePast,
+  kPastWakesNobody,
+  kNewerPastIsNoNews,
+  kAwaitedRunsGetNoPlace,
+  kRunsAreNeverLate,
+  kLateIsToldTwice,
+  kTasksAreNeverLate,
+  kRetriesPassTheirDeadline,
+  kRestoreForgetsDeadlines,
   kRestoreLeasesForEver,
   // Runs that events start.
   kEventsTellNobody,

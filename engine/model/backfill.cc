@@ -121,6 +121,12 @@ Result<std::uint32_t> check_backfill(const Dag& dag, const BackfillSpec& spec) {
     return wrong(fmt::format("max_active is 1 to {}, not {}", kBackfillActiveMax, spec.max_active));
   }
   if (auto out = left_out(dag, spec.tasks); !out) return fail(std::move(out.error()));
+  const auto on_past =
+      std::find_if(dag.tasks.begin(), dag.tasks.end(), [](const Task& task) { return task.depends_on_past; });
+  if (spec.newest_first && on_past != dag.tasks.end()) {
+    return wrong(fmt::format(
+        "newest first each date would wait for one that comes later: task '{}' has depends_on_past", on_past->id));
+  }
   BackfillSpec forward = spec;
   forward.newest_first = false;  // The cheaper way to count.
   std::uint32_t count = 0;

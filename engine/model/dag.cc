@@ -16,6 +16,11 @@ std::string_view name_of(ContainerOptions::Network network) {
   return kNames[static_cast<std::size_t>(network)];
 }
 
+std::string_view name_of(Deadline::From from) {
+  constexpr std::array<std::string_view, 3> kNames{"queued", "started", "logical_time"};
+  return kNames[static_cast<std::size_t>(from)];
+}
+
 bool Dag::in_step(std::uint32_t task, std::uint32_t upstream) const {
   const auto& own = tasks[task].foreach;
   if (!own || !own->depth_first) return false;

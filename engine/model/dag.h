@@ -313,8 +313,9 @@ struct Task {
   std::vector<std::uint32_t> followers;  ///< Those that fan out depth-first over its items; hooks are not among them.
   std::vector<Dependency> depends_on;    ///< Unique by task.
   TriggerRule trigger_rule = TriggerRule::kAllSuccess;
-  expr::Expression when;     ///< Empty: always.
-  bool latest_only = false;  ///< Skipped in a run that is for no longer the latest time of its schedule.
+  expr::Expression when;         ///< Empty: always.
+  bool latest_only = false;      ///< Skipped in a run that is for no longer the latest time of its schedule.
+  bool depends_on_past = false;  ///< Waits until it has ended well in the newest run for an earlier logical time.
   std::optional<ForEach> foreach;
   std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
   std::vector<CheckCondition> checks;      ///< kCheck
@@ -329,6 +330,7 @@ struct Task {
   RetryPolicy retry;
   InfraRetryPolicy infra_retry;
   std::optional<Duration> queue_timeout;  ///< From ready to started.
+  std::optional<Duration> deadline;       ///< From ready to its end, whatever the attempts and rests.
   AllowFailure allow_failure;
   std::string pool = "default";
   std::uint16_t slots = 1;
@@ -352,6 +354,20 @@ enum class OnLimit : std::uint8_t {
   kLatest,   ///< It waits, and those that waited before it are cancelled.
 };
 
+/// By when a run should be over.
+struct Deadline {
+  enum class From : std::uint8_t {
+    kQueued,  ///< When it was asked for.
+    kStarted,
+    kLogicalTime,
+  };
+  From from = From::kQueued;
+  Duration after{};
+  bool cancels = false;  ///< The run that misses it; else its owner is told, and it goes on.
+  bool operator==(const Deadline&) const = default;
+};
+std::string_view name_of(Deadline::From from);  ///< "logical_time"
+
 struct Dag {
   std::string name;
   std::string description;
@@ -366,6 +382,7 @@ struct Dag {
   std::vector<std::uint32_t> hooks;                         ///< All tasks that are some task's hooks.
   std::vector<std::uint32_t> watchers;  ///< Hooks of the run: kWait and kLate. Each has one instance.
   std::optional<Duration> timeout;      ///< Of a whole run.
+  std::optional<Deadline> deadline;
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
   std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.

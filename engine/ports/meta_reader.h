@@ -134,6 +134,11 @@ class MetaReader {
   /// nullopt: there is none. Cost: a few microseconds each.
   virtual Result<std::vector<std::optional<RunState>>> newest_of_dates(const std::string& dag,
                                                                        const std::vector<WallTime>& times) = 0;
+  /// The run of the DAG with the newest logical time before this one, and of those the newest; nullopt: there is none.
+  virtual Result<std::optional<RunRow>> newest_before(const std::string& dag, WallTime before) = 0;
+  /// Of a run that is over: how an instance in this range of positions ended that ended neither well nor was allowed
+  /// to; without a row it was cancelled. nullopt: all did.
+  virtual Result<std::optional<TaskState>> unwell(RunSeq run, std::uint32_t first, std::uint32_t count) = 0;
   /// The newest run of each DAG, by its name.
   virtual Result<std::vector<RunRow>> newest_runs() = 0;
   /// The newest version of each DAG.

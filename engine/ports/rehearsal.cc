@@ -50,6 +50,7 @@ class Rehearsal {
       }
       note(effects.persist);
       for (const CacheLookup& lookup : effects.lookups) events.emplace_back(look_up(lookup));
+      for (const WantedPast& wanted : effects.past) events.emplace_back(allowed(wanted));
     }
     return {};
   }
@@ -96,6 +97,13 @@ class Rehearsal {
     }
     CacheLooked out{.key = lookup.key, .serial = lookup.serial};
     out.told = fmt::format("not looked up: a plan looks {} results up", kRehearsedLookupsMax);
+    return out;
+  }
+
+  /// What other runs come to until then is nobody's to say.
+  static PastLooked allowed(const WantedPast& wanted) {
+    PastLooked out{.run = wanted.run};
+    for (const std::string& task : wanted.tasks) out.tasks.push_back({task});
     return out;
   }
 

@@ -35,7 +35,9 @@ Effects Engine::step(std::span<const Event> events, Now now) {
   InHand::put_down(state.config.in_hand);
   state.begin_lookups();
   state.dispatch();
-  if (!state.touched.empty() || !state.hooks_due.empty()) {  // Placing found tasks that cannot start.
+  state.past.ask();
+  if (!state.touched.empty() || !state.hooks_due.empty() ||
+      state.past.has_ends()) {  // Placing found tasks that cannot start.
     state.finish_touched();
     state.out.wake_at = now.mono;
   }
@@ -96,12 +98,19 @@ void EngineState::run_timers() {
       }
       continue;
     }
+    if (timer.kind == Timer::Kind::kRunDeadline) {
+      deadlines.on_timer(*run);
+      continue;
+    }
+    if (!run->started()) continue;
     const InstanceState& instance = run->states[key.index];
     if (timer.kind == Timer::Kind::kWait) {
       on_wait_timer(*run, key.index, timer.token);
     } else if (timer.kind == Timer::Kind::kQueueTimeout) {
       on_queue_timeout(*run, key.index, timer.token);
-    } else if (instance.attempt_no == timer.token && rests(*run, key.index)) {
+    } else if (timer.kind == Timer::Kind::kDeadline) {
+      deadlines.on_timer(*run, key.index);
+    } else if (instance.attempt_no == timer.token && run->rests(key.index)) {
       if (!is_allowed_still(*run, key.index)) {
         wait_again(*run, key.index, row_of(*run, key.index));
         continue;
@@ -112,6 +121,7 @@ void EngineState::run_timers() {
       }
       run->set_state(key.index, TaskState::kScheduled);
       add_queue_timer(*run, key.index, Duration(0));
+      deadlines.watch(*run, key.index);
       enqueue(*run, run->instances->task_of(key.index), {key.index, key.index + 1});
     }
   }
@@ -119,11 +129,14 @@ void EngineState::run_timers() {
 
 void EngineState::finish_touched() {
   tell_hooks();
-  while (!touched.empty()) {  // The end of one is the beginning of another, which may be over at once.
+  past.tell_ends();
+  while (!touched.empty() ||
+         past.has_ends()) {  // The end of one is the beginning of another, which may be over at once.
     for (const RunSeq seq : std::exchange(touched, {})) {
       if (LiveRun* run = find_run(seq)) finish_if_over(*run);
     }
     tell_hooks();
+    past.tell_ends();
   }
 }
 
@@ -139,6 +152,7 @@ void EngineState::seal_effects() {
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();
   wake_for_backfills();
+  if (const auto again = past.wake_at()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *again) : *again;
   confirm_ownership();
 }
 

@@ -97,7 +97,44 @@ bool is_left_out(const InstanceState& instance) { return instance.state == TaskS
 
 /// It waits for the end of another run.
 bool is_in_other_run(const LiveRun& run, std::uint32_t index) {
-  return run.states[index].state == TaskState::kWaiting && run.task(run.instances->task_of(index)).subdag.has_value();
+  const InstanceState& instance = run.states[index];
+  return instance.state == TaskState::kWaiting && instance.attempt &&
+         run.task(run.instances->task_of(index)).subdag.has_value();
+}
+
+/// What ended as it did because of these instances, and for no reason of its own: it is judged anew. So is what a run
+/// that was stopped after a failure did not get to.
+std::vector<std::uint32_t> judged_by(const LiveRun& run, const std::vector<std::uint32_t>& indexes) {
+  std::vector<std::uint32_t> found;
+  std::vector<bool> known(run.states.size());
+  for (const std::uint32_t index : indexes) known[index] = true;
+  const auto add = [&](std::uint32_t index) {
+    const InstanceState& instance = run.states[index];
+    const bool follows = instance.state == TaskState::kUpstreamFailed || instance.state == TaskState::kSkipped;
+    if (known[index] || !follows || is_left_out(instance)) return false;
+    known[index] = true;
+    found.push_back(index);
+    return true;
+  };
+  std::vector<std::uint32_t> to_visit;
+  for (const std::uint32_t index : indexes) to_visit.push_back(run.instances->task_of(index));
+  std::vector<bool> visited(run.tasks.size());
+  while (!to_visit.empty()) {
+    const std::uint32_t task = to_visit.back();
+    to_visit.pop_back();
+    if (visited[task]) continue;
+    visited[task] = true;
+    for (const ChildEdge& edge : run.graph->children(task)) {
+      bool some = add(run.instances->own(edge.child));
+      const std::uint32_t first = run.instances->first(edge.child);
+      for (std::uint32_t i = first; i < first + run.instances->count(edge.child); ++i) some = add(i) || some;
+      if (some) to_visit.push_back(edge.child);
+    }
+  }
+  for (std::uint32_t i = 0; i < run.states.size() && run.row.stop != Stop::kNone; ++i) {
+    if (run.states[i].state == TaskState::kCancelled && !known[i] && !run.instances->is_retired(i)) found.push_back(i);
+  }
+  return found;
 }
 
 }  // namespace
@@ -122,7 +159,7 @@ Result<LiveRun*> EngineState::open_run(const RunId& id, const StoredRun* stored)
 
 /// A new generation. A run that had ended is queued where its DAG has no place for it now.
 void EngineState::reopen(LiveRun& run, bool was_over, const std::string& message) {
-  const bool has_room = !was_over || has_own_place(run.row) || has_place(*run.dag);
+  const bool has_room = !was_over || has_own_place(run.row) || has_place(*run.dag) || past.is_awaited(run.row.seq);
   change_run(run, [&](RunRow& row) {
     row.state = has_room ? RunState::kRunning : RunState::kQueued;
     row.stop = Stop::kNone;
@@ -222,7 +259,7 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
   if (CHAPPE_MUTANT(kRetryForgetsWhatIsReady)) return;
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
-    const bool waits = state == TaskState::kScheduled || rests(run, i) ||
+    const bool waits = state == TaskState::kScheduled || run.rests(i) || run.waits_for_past(i) ||
                        (state == TaskState::kWaiting && run.task(run.instances->task_of(i)).waits());
     if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
   }
@@ -313,41 +350,6 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_mark(const LiveRun& r
   return all;
 }
 
-/// What ended as it did because of these instances, and for no reason of its own: it is judged anew. So is what a run
-/// that was stopped after a failure did not get to.
-std::vector<std::uint32_t> EngineState::judged_by(const LiveRun& run, const std::vector<std::uint32_t>& indexes) {
-  std::vector<std::uint32_t> found;
-  std::vector<bool> known(run.states.size());
-  for (const std::uint32_t index : indexes) known[index] = true;
-  const auto add = [&](std::uint32_t index) {
-    const InstanceState& instance = run.states[index];
-    const bool follows = instance.state == TaskState::kUpstreamFailed || instance.state == TaskState::kSkipped;
-    if (known[index] || !follows || is_left_out(instance)) return false;
-    known[index] = true;
-    found.push_back(index);
-    return true;
-  };
-  std::vector<std::uint32_t> to_visit;
-  for (const std::uint32_t index : indexes) to_visit.push_back(run.instances->task_of(index));
-  std::vector<bool> visited(run.tasks.size());
-  while (!to_visit.empty()) {
-    const std::uint32_t task = to_visit.back();
-    to_visit.pop_back();
-    if (visited[task]) continue;
-    visited[task] = true;
-    for (const ChildEdge& edge : run.graph->children(task)) {
-      bool some = add(run.instances->own(edge.child));
-      const std::uint32_t first = run.instances->first(edge.child);
-      for (std::uint32_t i = first; i < first + run.instances->count(edge.child); ++i) some = add(i) || some;
-      if (some) to_visit.push_back(edge.child);
-    }
-  }
-  for (std::uint32_t i = 0; i < run.states.size() && run.row.stop != Stop::kNone; ++i) {
-    if (run.states[i].state == TaskState::kCancelled && !known[i] && !run.instances->is_retired(i)) found.push_back(i);
-  }
-  return found;
-}
-
 /// An attempt under way counts for nothing any more: its worker kills it, and what it reports is not heard.
 void EngineState::supersede(LiveRun& run, std::uint32_t index, const std::string& message) {
   const TaskState state = run.states[index].state;
@@ -386,6 +388,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
     TaskProgress& progress = run.tasks[run.instances->task_of(index)];
     progress.judged = false;
     progress.ready_at = {};
+    progress.past_allows = false;
     run.items_ready_at.erase(index);
   }
   run.before_generation = newest_attempt();

@@ -290,18 +290,18 @@ void EngineState::store_row(LiveRun& run, std::uint32_t index, TaskRow row) {
   change.expect_row = instance.has_row;
   change.expect_state = instance.stored;
   change.expect_attempt = instance.attempt;
-  run.set_state(index, row.state);
+  run.set_state(index, row.state, row.attempt);
   if (!run.cached.empty() && !holds_attempt(row.state)) run.cached.erase(index);
   instance.stored = row.state;
   instance.has_row = true;
   instance.allowed = row.allowed;
-  instance.attempt = row.attempt;
   instance.attempt_no = row.attempt_no;
   instance.user_tries = row.user_tries;
   instance.infra_tries = row.infra_tries;
   instance.iteration = row.iteration;
   instance.worker = row.worker;
   if (!run.dag->hooks.empty() || !run.dag->watchers.empty()) note_for_hooks(run, index, row);
+  if (is_final(row.state)) past.note_end(run, index);
   change.row = std::move(row);
 }
 
@@ -384,6 +384,7 @@ void EngineState::on(const AttemptReturned& event) {
   if (!is_allowed_still(run, index)) return wait_again(run, index, std::move(row));
   row.state = TaskState::kScheduled;
   store_row(run, index, std::move(row));
+  deadlines.watch(run, index);
   if (!CHAPPE_MUTANT(kForgetsReturned)) enqueue(run, run.instances->task_of(index), {index, index + 1});
 }
 
@@ -429,6 +430,7 @@ void EngineState::on(const AttemptFinished& event) {
 /// A failure: rest and try again, or fail for good.
 void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at) {
   const bool stopped = run.is_stopped(run.instances->task_of(index));
+  deadlines.tell(run, index, end);
   TaskRow row = row_of(run, index);
   row.queued_at = queued_at;
   row.end = std::move(end);
@@ -442,20 +444,9 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
   settle(run, index, std::move(row));
 }
 
-/// `passed`: how long the instance has been ready already; below 0 where the clock was set back.
-void EngineState::add_queue_timer(const LiveRun& run, std::uint32_t index, Duration passed) {
-  const auto& queue_timeout = run.task(run.instances->task_of(index)).queue_timeout;
-  if (!queue_timeout) return;
-  const InstanceState& instance = run.states[index];
-  // An attempt that is assigned, but has not started, has been waiting since before it had its number.
-  const std::uint32_t attempt_no = instance.attempt_no - (instance.state == TaskState::kQueued ? 1U : 0U);
-  add_timer(std::max(*queue_timeout - std::max(passed, Duration(0)), Duration(0)), Timer::Kind::kQueueTimeout,
-            static_cast<std::uint64_t>(InstanceKey{run.row.seq, index}.row()),
-            std::uint64_t{run.row.generation} << 32 | attempt_no);
-}
-
 bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
   const Task& task = run.task(run.instances->task_of(index));
+  if (deadlines.has_passed(run, index) && !CHAPPE_MUTANT(kRetriesPassTheirDeadline)) return false;
   Duration rest{};
   if (is_infrastructure(row.end.reason) && !CHAPPE_MUTANT(kLossIsChargedToUser)) {
     if (++row.infra_tries > task.infra_retry.limit && !CHAPPE_MUTANT(kInfraBudgetIsEndless)) return false;
@@ -473,28 +464,6 @@ bool EngineState::retry_later(LiveRun& run, std::uint32_t index, TaskRow& row) {
   if (CHAPPE_MUTANT(kRestsForEver)) return true;
   add_timer(rest, Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
   return true;
-}
-
-void EngineState::on_queue_timeout(LiveRun& run, std::uint32_t index, std::uint64_t token) {
-  const InstanceState& instance = run.states[index];
-  const Task& task = run.task(run.instances->task_of(index));
-  const std::uint32_t attempt_no = static_cast<std::uint32_t>(token);
-  if (token >> 32 != run.row.generation && !CHAPPE_MUTANT(kQueueTimeoutOfAnotherGeneration)) return;
-  const std::string message = fmt::format("no attempt started within {}", to_text(*task.queue_timeout));
-  if (instance.state == TaskState::kScheduled && instance.attempt_no == attempt_no) {
-    settle_without_attempt(run, index, TaskState::kFailed, Reason::kQueueTimeout, message);
-    return judge_due(run);
-  }
-  if (instance.state != TaskState::kQueued || instance.attempt_no != attempt_no + 1) return;
-  WorkerState& worker = workers.at(instance.worker);
-  if (worker.is_expected()) {
-    end_pod(worker, {.reason = Reason::kQueueTimeout, .message = message});
-    return judge_due(run);
-  }
-  LeasedAttempt& leased = worker.leased.at(instance.attempt);
-  if (std::exchange(leased.cancel_sent, true) || !worker.connection) return;  // Told when it is back.
-  send_to(worker.connection)
-      .cancel.push_back({.what = {leased.key, instance.attempt}, .reason = Reason::kQueueTimeout});
 }
 
 }  // namespace chappe

@@ -7,8 +7,15 @@ namespace {
 
 Value number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
+/// It is ready, and asks for its past: after a restart anew.
+bool asks_for_past(const EngineState& state, const LiveRun& run, std::uint32_t index) {
+  return run.states[index].state == TaskState::kNone && run.past.contains(run.instances->task_of(index)) &&
+         state.is_allowed_still(run, index);
+}
+
 /// As its row has it, where only its values are read again.
-std::string_view told_state(const LiveRun& run, std::uint32_t index) {
+std::string_view told_state(const EngineState& state, const LiveRun& run, std::uint32_t index) {
+  if (asks_for_past(state, run, index)) return name_of(TaskState::kScheduled);
   return name_of(run.reading.contains(index) ? run.states[index].stored : run.states[index].state);
 }
 
@@ -20,6 +27,8 @@ Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_
   if (run == nullptr) return fail(ErrorCode::kNotFound, fmt::format("run {} is not queued or running", id.text()));
   state.now = now;
   ValueMap out{{"run", id.text()}, {"state", name_of(run->row.state)}};
+  if (const auto due = EngineDeadlines::due(*run)) out.emplace_back("deadline", to_iso8601(*due));
+  if (run->row.late_at.is_set()) out.emplace_back("late_at", to_iso8601(run->row.late_at));
   ValueList tasks;
   if (run->row.state == RunState::kQueued) {
     out.emplace_back("waits_for", fmt::format("its turn: {} runs of {} are running, max_runs is {}",
@@ -51,7 +60,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
   std::string waits_for;
   switch (instance.state) {
     case TaskState::kNone:
-      waits_for = explain_upstream(run, index);
+      waits_for = asks_for_past(*this, run, index) ? past.explain(run, run.instances->task_of(index))
+                                                   : explain_upstream(run, index);
       break;
     case TaskState::kScheduled:
       waits_for = explain_ready(run, index);
@@ -73,8 +83,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
       waits_for = fmt::format("its rest before attempt {} to pass", instance.attempt_no + 1);
       break;
     case TaskState::kWaiting:
-      waits_for =
-          run.task(run.instances->task_of(index)).waits() ? explain_wait(run, index) : explain_waiting(run, index);
+      waits_for = run.waits_for_past(index)     ? past.explain(run, run.instances->task_of(index))
+                  : run.waiting.contains(index) ? explain_wait(run, index)
+                                                : explain_waiting(run, index);
       break;
     default:
       break;
@@ -258,7 +269,7 @@ std::string Engine::dump_json() const {
     ValueList tasks;
     for (std::uint32_t i = 0; i < run->states.size(); ++i) {
       const InstanceState& instance = run->states[i];
-      ValueMap task{{"task", run->instances->name_of(i)},        {"state", told_state(*run, i)},
+      ValueMap task{{"task", run->instances->name_of(i)},        {"state", told_state(state, *run, i)},
                     {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
                     {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
                     {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};

@@ -60,7 +60,7 @@ void EngineState::cut_short(LiveRun& run, const std::string& message) {
   for (std::uint32_t index = 0; index < run.states.size(); ++index) {
     if (!run.outlives_stop(index)) continue;
     const TaskState state = run.states[index].state;
-    if (is_final(state) || holds_attempt(state) || waits_for_run(run, index)) continue;
+    if (is_final(state) || holds_attempt(state) || run.waits_for_run(index)) continue;
     settle_without_attempt(run, index, TaskState::kCancelled, Reason::kCancelled, message);
   }
   cancel_attempts(run);

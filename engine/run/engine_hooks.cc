@@ -155,6 +155,7 @@ void EngineState::call_hook(LiveRun& run, std::uint32_t index, std::uint16_t abo
   row.state = TaskState::kScheduled;
   store_row(run, index, std::move(row));
   add_queue_timer(run, index, Duration(0));
+  deadlines.watch(run, index);
   enqueue(run, position, {index, index + 1});
 }
 
@@ -190,7 +191,8 @@ void EngineState::adopt_watchers(LiveRun& run) {
       const WallTime came = late ? each.second.late_at : each.second.began;
       return came.is_set() && came >= leased->second.queued_at;
     });
-    if (news) run.watch_again.insert(index);
+    const bool run_is_late = late && run.row.late_at.is_set() && run.row.late_at > leased->second.queued_at;
+    if (news || run_is_late) run.watch_again.insert(index);
   }
 }
 

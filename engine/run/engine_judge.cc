@@ -161,6 +161,7 @@ void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
 
 /// Instances of one task, whose items are known.
 void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange which) {
+  if (past.holds(run, position, which)) return;
   const Task& task = run.task(position);
   ReadyRange range{which.next, which.next};
   const auto flush = [&](std::uint32_t next) {
@@ -184,11 +185,12 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange wh
     }
     run.set_state(i, TaskState::kScheduled);
     // One row says when they became ready, so that they are as late after a restart as they were before.
-    const bool tells = task.latest_only && is_of_schedule(run.row) && i == which.next;
+    const bool tells = ((task.latest_only && is_of_schedule(run.row)) || task.deadline) && i == which.next;
     const bool told = run.states[i].stored == TaskState::kScheduled || CHAPPE_MUTANT(kLatestIsAskedAgain);
     if (tells && !told) store_row(run, i, row_of(run, i));
     range.end = i + 1;
     add_queue_timer(run, i, since(run.ready_at(i)));
+    deadlines.watch(run, i);
   }
   flush(0);
 }

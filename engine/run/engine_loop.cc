@@ -45,12 +45,6 @@ std::string large_value_in(const expr::Expression& until, const AttemptOutputs& 
 
 }  // namespace
 
-bool EngineState::rests(const LiveRun& run, std::uint32_t index) {
-  const TaskState state = run.states[index].state;
-  return state == TaskState::kUpForRetry ||
-         (state == TaskState::kWaiting && run.task(run.instances->task_of(index)).loop.has_value());
-}
-
 /// An attempt ended well. True: its loop goes on, or has failed; the outputs are not the task's.
 bool EngineState::loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, const AttemptOutputs* outputs) {
   const auto& loop = run.task(run.instances->task_of(index)).loop;

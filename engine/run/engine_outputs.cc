@@ -5,6 +5,17 @@
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+namespace {
+
+/// True: it was about values of an instance that had succeeded before.
+bool end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt) {
+  const auto reading = run.reading.find(index);
+  if (reading == run.reading.end() || reading->second != attempt) return false;
+  run.reading.erase(reading);
+  return true;
+}
+
+}  // namespace
 
 /// An attempt's objects lie under its own prefix. A report that names others must neither publish nor remove them.
 bool EngineState::owns_all(const LiveRun& run, const HeldAttempt& what, std::span<const OutputObject> objects) const {
@@ -135,14 +146,6 @@ void EngineState::read_values_again(LiveRun& run) {
     out.publish.push_back(
         {.key = {run.row.seq, index}, .attempt = attempt, .uploads = {}, .values = std::move(values)});
   }
-}
-
-/// True: it was about values of an instance that had succeeded before.
-bool EngineState::end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt) {
-  const auto reading = run.reading.find(index);
-  if (reading == run.reading.end() || reading->second != attempt) return false;
-  run.reading.erase(reading);
-  return true;
 }
 
 /// The instance is what it was; who waits in the run is woken when the last one is known.

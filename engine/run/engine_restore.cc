@@ -93,6 +93,7 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   run_ids[run.row.id] = seq;
   if (!run.row.request_id.empty()) by_request[run.row.request_id] = {run.row.id};
   enter_backfill(run.row);
+  if (run.row.state == RunState::kQueued) deadlines.watch(run);
   if (run.row.state == RunState::kQueued && !CHAPPE_MUTANT(kRestoreForgetsQueuedRuns)) queue_up(run);
   if (run.row.state == RunState::kQueued && run.row.generation == 1) return &run;
   if (auto prepared = prepare(run); !prepared) return fail(std::move(prepared.error()));
@@ -151,13 +152,17 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.has_row = true;
   const bool has_hooks = !run.task(run.instances->task_of(index)).hooks.empty();
   if (has_hooks && !CHAPPE_MUTANT(kRestoreForgetsStarts)) remember_end(run, index, row);
-  // A scheduled instance is scheduled anew when its task is judged.
-  run.set_state(index, row.state == TaskState::kScheduled ? TaskState::kNone : row.state);
+  // A scheduled instance is scheduled anew when its task is judged, and so asks one that waits on its past for that.
+  const bool again = row.state == TaskState::kScheduled;
+  const bool on_past = row.state == TaskState::kWaiting && !row.attempt && !row.queued_at.is_set();
+  run.set_state(index, again ? TaskState::kNone : row.state);
   TaskProgress& progress = run.tasks[run.instances->task_of(index)];
   if (row.ready_at.is_set()) progress.ready_at = row.ready_at;
   if (row.ready_at.is_set() && !is_final(row.state) && run.is_depth_first(run.instances->task_of(index))) {
     run.items_ready_at[index] = row.ready_at;
   }
+  const bool goes_on = !is_final(row.state) && !again && !CHAPPE_MUTANT(kRestoreForgetsDeadlines);
+  if (goes_on && row.ready_at.is_set()) deadlines.watch(run, index);
   switch (row.state) {
     case TaskState::kQueued:
     case TaskState::kRunning:
@@ -170,6 +175,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
       add_timer(rest_left(run, row), Timer::Kind::kRetry, static_cast<std::uint64_t>(row.key.row()), row.attempt_no);
       break;
     case TaskState::kWaiting:
+      if (on_past) break;
       if (run.task(run.instances->task_of(index)).waits()) {
         run.waiting[index] = {.began = row.queued_at, .late_at = row.retry_at};
       } else {

@@ -112,6 +112,8 @@ LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances
     queue_up(run);
     make_place(run);
   }
+  past.note_run(row);
+  if (row.state == RunState::kQueued) deadlines.watch(run);
   return run;
 }
 
@@ -151,6 +153,7 @@ Result<void> EngineState::prepare(LiveRun& run) {
 void EngineState::enter(LiveRun& run) {
   if (!has_own_place(run.row)) running_by_dag[run.row.dag].insert(run.row.seq);
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
+  deadlines.watch(run);
 }
 
 void EngineState::add_run_timer(const LiveRun& run, Duration left) {
@@ -167,6 +170,7 @@ void EngineState::begin(LiveRun& run) {
   read_values_again(run);
   recount(run);
   judge_due(run);
+  deadlines.tell_watchers(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
 }
 
@@ -177,13 +181,18 @@ void EngineState::start_next(const std::string& dag) {
     LiveRun& run = *find_run(queue->second.front());
     if (running_of(dag).size() >= run.dag->max_runs) return;
     queue->second.pop_front();
-    change_run(run, [&](RunRow& row) {
-      row.state = RunState::kRunning;
-      row.started_at = now.wall;
-    });
-    begin(run);
+    start(run);
   }
   queued_by_dag.erase(queue);
+}
+
+/// A run that waited for its turn.
+void EngineState::start(LiveRun& run) {
+  change_run(run, [&](RunRow& row) {
+    row.state = RunState::kRunning;
+    row.started_at = now.wall;
+  });
+  begin(run);
 }
 
 // ---- Instances and runs end ----
@@ -224,7 +233,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const InstanceState& instance = run.states[i];
     if (is_final(instance.state) || holds_attempt(instance.state) || CHAPPE_MUTANT(kStoppedRunsGoOn)) continue;
-    if (run.outlives_stop(i) || waits_for_run(run, i)) continue;
+    if (run.outlives_stop(i) || run.waits_for_run(i)) continue;
     forget_wait(run, i);
     if (!instance.has_row) {
       run.set_state(i, TaskState::kCancelled);
@@ -323,6 +332,7 @@ void EngineState::forget_run(RunSeq seq) {
   run_ids.erase(row.id);
   remember_request(row);
   const DagPtr dag = found->second->dag;
+  past.forget(*found->second);
   unhold(row.dag);
   leave_backfill(row);
   runs.erase(found);

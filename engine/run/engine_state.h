@@ -31,6 +31,8 @@
 
 #include "engine/placement/placement.h"
 #include "engine/run/engine.h"
+#include "engine/run/engine_deadlines.h"
+#include "engine/run/engine_past.h"
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
 #include "engine/run/live_run.h"
@@ -98,6 +100,8 @@ struct EngineState {
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   std::uint32_t lookups_under_way = 0;
   std::uint64_t lookups_made = 0;
+  EnginePast past{*this};
+  EngineDeadlines deadlines{*this};
 
   // Of the step under way.
   Now now;
@@ -155,6 +159,7 @@ struct EngineState {
   void add_run_timer(const LiveRun& run, Duration left);
   void begin(LiveRun& run);
   void start_next(const std::string& dag);
+  void start(LiveRun& run);
   LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
                    std::uint32_t depth = 0);
 
@@ -236,6 +241,7 @@ struct EngineState {
   void on(const BackfillRequested& event);
   void on(const BackfillChangeRequested& event);
   void on(const DatesLooked& event);
+  void on(const PastLooked& event) { past.take_in(event); }
   void save(const Backfill& backfill);
   void adopt_backfills(std::vector<StoredBackfill> stored);
   void run_backfills();
@@ -276,8 +282,6 @@ struct EngineState {
   static std::vector<bool> past_tolerance(const LiveRun& run);
 
   // ---- engine_loop.cc ----
-  /// It has an attempt behind it, and rests before the next one.
-  static bool rests(const LiveRun& run, std::uint32_t index);
   bool loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, const AttemptOutputs* outputs);
   void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
   void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
@@ -310,14 +314,12 @@ struct EngineState {
   // ---- engine_subdag.cc ----
   void on(const DagBrought& event);
   void begin_dag(LiveRun& run, std::uint32_t index);
-  static bool is_full(const LiveRun& run, std::uint32_t task);
   void begin_next_dag(LiveRun& run, std::uint32_t task);
   void decide_dag(LiveRun& run, std::uint32_t index);
   void want_dag(const LiveRun& run, std::uint32_t index, AttemptId attempt);
   Result<void> begin_subrun(LiveRun& run, const DagBrought& event);
   void tell_parent(const LiveRun& child);
   void take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end);
-  static bool waits_for_run(const LiveRun& run, std::uint32_t index);
   void cancel_started_runs(LiveRun& run);
   bool has_place_of_ancestor(const LiveRun& run);
   void link_runs();
@@ -427,7 +429,6 @@ struct EngineState {
   void drop_outputs(const LiveRun& run, const HeldAttempt& what, const AttemptOutputs& outputs);
   void record_outputs(LiveRun& run, std::uint32_t index, const AttemptOutputs& outputs, PublishAssets& publish);
   void read_values_again(LiveRun& run);
-  static bool end_reading(LiveRun& run, std::uint32_t index, AttemptId attempt);
   void adopt_values(LiveRun& run, std::uint32_t index, std::span<const NamedValue> values);
   void fail_reading(LiveRun& run, std::uint32_t index, const std::string& message);
   void go_on_with_values(LiveRun& run, std::uint32_t index);
@@ -451,7 +452,6 @@ struct EngineState {
   Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const RetryRequested& event) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   Result<std::vector<std::uint32_t>> chosen_for_mark(const LiveRun& run, const MarkRequested& event) const;
-  static std::vector<std::uint32_t> judged_by(const LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void supersede(LiveRun& run, std::uint32_t index, const std::string& message);
   void reset(LiveRun& run, const std::vector<std::uint32_t>& indexes);
   void resume(LiveRun& run);

@@ -31,15 +31,11 @@ const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output&
 /// As soon as fewer than `max_parallel` items wait for their runs.
 void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
-  if (!is_full(run, task)) return decide_dag(run, index);
+  deadlines.watch(run, index);
+  if (!run.is_full(task)) return decide_dag(run, index);
   run.set_state(index, TaskState::kScheduled);
   add_queue_timer(run, index, since(run.ready_at(index)));
   run.parked_by_task[task].push_back({index, index + 1});
-}
-
-bool EngineState::is_full(const LiveRun& run, std::uint32_t task) {
-  const auto& foreach = run.task(task).foreach;
-  return foreach && foreach->max_parallel > 0 && run.tasks[task].active >= foreach->max_parallel;
 }
 
 /// One of its items waits for no run any more.
@@ -47,7 +43,7 @@ void EngineState::begin_next_dag(LiveRun& run, std::uint32_t task) {
   if (!run.task(task).subdag) return;
   const auto parked = run.parked_by_task.find(task);
   if (parked == run.parked_by_task.end()) return;
-  while (!parked->second.empty() && !is_full(run, task)) {
+  while (!parked->second.empty() && !run.is_full(task)) {
     const std::uint32_t index = parked->second.front().next;
     parked->second.pop_front();
     if (run.states[index].state == TaskState::kScheduled) decide_dag(run, index);
@@ -218,10 +214,6 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
     if (!in_object) out.persist.values.push_back({key, attempt, value, now.wall});
     kept.values.push_back(std::move(value));
   }
-}
-
-bool EngineState::waits_for_run(const LiveRun& run, std::uint32_t index) {
-  return run.states[index].state == TaskState::kWaiting && run.started_runs.contains(index);
 }
 
 /// Those that wait for them end when these have ended.

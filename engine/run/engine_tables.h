@@ -55,7 +55,16 @@ struct WorkerState {
 
 struct Timer {
   MonoTime at;
-  enum class Kind : std::uint8_t { kRetry, kQueueTimeout, kRunTimeout, kLease, kWait, kPod } kind = Kind::kRetry;
+  enum class Kind : std::uint8_t {
+    kRetry,
+    kQueueTimeout,
+    kRunTimeout,
+    kLease,
+    kWait,
+    kPod,
+    kDeadline,
+    kRunDeadline
+  } kind = Kind::kRetry;
   std::uint64_t what = 0;   ///< Instance row, run or worker.
   std::uint64_t token = 0;  ///< Attempt number and generation: a timer whose token is behind does nothing.
   bool operator>(const Timer& other) const { return at > other.at; }

@@ -88,7 +88,8 @@ void EngineState::cancel_again(WorkerState& worker) {
   std::vector<AttemptId> doomed;
   for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);
-    const bool late = leased.cancel_sent && run.states[leased.key.index].state == TaskState::kQueued;
+    const bool waits = run.states[leased.key.index].state == TaskState::kQueued;
+    const bool late = leased.cancel_sent && (waits || deadlines.has_passed(run, leased.key.index));
     const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index));
     if (late || (stopped && cancels_attempts(run))) doomed.push_back(attempt);
   }
@@ -97,8 +98,9 @@ void EngineState::cancel_again(WorkerState& worker) {
     LeasedAttempt& leased = worker.leased.at(attempt);
     leased.cancel_sent = true;
     const LiveRun& run = *runs.at(leased.key.run);
-    const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index));
-    const Reason reason = stopped ? Reason::kCancelled : Reason::kQueueTimeout;
+    const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index)) && cancels_attempts(run);
+    const bool overdue = deadlines.has_passed(run, leased.key.index);
+    const Reason reason = stopped ? Reason::kCancelled : overdue ? Reason::kTimeout : Reason::kQueueTimeout;
     send_to(worker.connection).cancel.push_back({.what = {leased.key, attempt}, .reason = reason});
   }
 }

@@ -140,6 +140,21 @@ struct DatesLooked {
   std::vector<Date> dates;
 };
 
+/// What tasks of a run depend on in their past (WantedPast) was looked up: after the commit that asked for it, and
+/// before anything else was decided.
+struct PastLooked {
+  RunSeq run;
+  RunSeq on;    ///< The newest run of the DAG for an earlier logical time; 0: there is none.
+  RunId on_id;  ///< Its name.
+  struct Task {
+    std::string id;
+    std::optional<TaskState> unwell = std::nullopt;  ///< Of a run that is over: how an instance ended that did not end
+                                                     ///< well; nullopt: all did, or there is no such task.
+  };
+  std::vector<Task> tasks;
+  std::string error;  ///< Not "": it cannot be said, and why.
+};
+
 /// Something outside that a task may wait for, or that may start a run, and that nobody tells of: it is looked at from
 /// time to time.
 struct LookTarget {
@@ -236,8 +251,8 @@ using Event =
                  AttemptReturned, AssetsPublished, PublishFailed, RunRequested, CancelRequested, RetryRequested,
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
                  DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, FleetResting,
-                 MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked, PodSeen, NotificationsTold,
-                 WebhookCalled, StateSetRequested>;
+                 MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked, PastLooked, PodSeen,
+                 NotificationsTold, WebhookCalled, StateSetRequested>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -382,6 +397,15 @@ struct WantedDates {
   std::vector<WallTime> times;
 };
 
+/// Look up the newest run of the DAG for a logical time before this one, and how these of its tasks ended, then report
+/// PastLooked. Idempotent.
+struct WantedPast {
+  RunSeq run;  ///< Who wants to know.
+  std::string dag;
+  WallTime before;
+  std::vector<std::string> tasks;
+};
+
 /// Look whether there is such a result and all its objects, then report CacheLooked. Idempotent.
 struct CacheLookup {
   InstanceKey key;
@@ -406,6 +430,7 @@ struct Effects {
   std::vector<LookOrder> looks;         ///< ... look at what tasks wait for, ...
   std::vector<WantedDag> wanted;        ///< ... bring DAGs, ...
   std::vector<WantedDates> dates;       ///< ... look up runs, ...
+  std::vector<WantedPast> past;         ///< ... and what depends on them, ...
   std::vector<CacheLookup> lookups;     ///< ... look up results, ...
   std::vector<PodOrder> pods;           ///< ... make and remove pods, ...
   std::vector<NotificationRow> notify;  ///< ... tell people, ...

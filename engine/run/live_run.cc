@@ -72,14 +72,35 @@ std::uint64_t value_bytes_of(const OutputObject& object) { return value_in_objec
 
 }  // namespace
 
-void LiveRun::note_waiting(std::uint32_t index) {
+void LiveRun::note_waiting(std::uint32_t index, bool waits) {
   const std::uint32_t position = instances->task_of(index);
   if (!task(position).subdag) return;
-  if (states[index].state == TaskState::kWaiting) {
+  if (waits) {
     ++tasks[position].active;
   } else {
     --tasks[position].active;
   }
+}
+
+bool LiveRun::waits_for_past(std::uint32_t index) const {
+  const InstanceState& instance = states[index];
+  return instance.state == TaskState::kWaiting && !instance.attempt && !waiting.contains(index) &&
+         task(instances->task_of(index)).depends_on_past;
+}
+
+bool LiveRun::rests(std::uint32_t index) const {
+  const InstanceState& instance = states[index];
+  return instance.state == TaskState::kUpForRetry || (instance.state == TaskState::kWaiting && instance.attempt &&
+                                                      task(instances->task_of(index)).loop.has_value());
+}
+
+bool LiveRun::waits_for_run(std::uint32_t index) const {
+  return states[index].state == TaskState::kWaiting && started_runs.contains(index);
+}
+
+bool LiveRun::is_full(std::uint32_t position) const {
+  const auto& foreach = task(position).foreach;
+  return foreach && foreach->max_parallel > 0 && tasks[position].active >= foreach->max_parallel;
 }
 
 InstanceOutputs& LiveRun::fresh_outputs(std::uint32_t index) {

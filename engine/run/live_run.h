@@ -43,6 +43,7 @@ struct TaskProgress {
   std::uint32_t tolerated = 0;  ///< Items that failed, and `min_success` leaves room for it.
   bool judged = false;          ///< Its trigger rule has spoken. Of a depth-first fan-out it speaks of each item.
   WallTime ready_at;            ///< When it said run.
+  bool past_allows = false;     ///< With `depends_on_past`: it was seen to have ended well.
 };
 
 /// Instances side by side that are ready; handed out from the front.
@@ -71,6 +72,20 @@ struct Waiting {
   std::optional<LookTarget> look;
 };
 
+/// What a task with `depends_on_past` waits on.
+struct PastWait {
+  enum class Stand : std::uint8_t {
+    kInLine,  ///< Which run that is is to be looked up.
+    kAsked,
+    kWaits,
+  } stand = Stand::kInLine;
+  RunSeq on;  ///< 0: not known.
+  RunId on_id;
+  TaskState told{};              ///< How the task stood there when it was looked at last.
+  std::string error;             ///< Why it is not known.
+  std::vector<ReadyRange> held;  ///< Instances that are ready but for this; some are so no more.
+};
+
 /// As what a DAG shares with others what all of them wait for.
 struct DagShare {
   std::uint32_t id = 0;      ///< The same for all versions and runs of the DAG.
@@ -97,7 +112,8 @@ struct LiveRun {
   /// Instances that had succeeded before this process began, while their values are read from objects: attempts. They
   /// are kCommitting meanwhile, so that nobody downstream begins; their rows stay as they are.
   std::map<std::uint32_t, AttemptId> reading;
-  std::unordered_map<std::uint32_t, Waiting> waiting;  ///< All instances in state kWaiting.
+  std::unordered_map<std::uint32_t, Waiting> waiting;  ///< Instances that wait for a time, for data or for a person.
+  std::map<std::uint32_t, PastWait> past;              ///< By task: those that wait on their past, or ask for it.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.
@@ -137,15 +153,27 @@ struct LiveRun {
   /// The first of them, as far as they need the same: after a restart some may have failed more often than others.
   /// Requires: not empty; of one task.
   ReadyRange alike(ReadyRange range) const;
-  void set_state(std::uint32_t index, TaskState state) {
-    const TaskState before = states[index].state;
-    --counts[static_cast<std::size_t>(before)];
-    states[index].state = state;
+  void set_state(std::uint32_t index, TaskState state) { set_state(index, state, states[index].attempt); }
+  void set_state(std::uint32_t index, TaskState state, AttemptId attempt) {
+    InstanceState& instance = states[index];
+    const bool waited = instance.state == TaskState::kWaiting && instance.attempt;
+    --counts[static_cast<std::size_t>(instance.state)];
+    instance.state = state;
+    instance.attempt = attempt;
     ++counts[static_cast<std::size_t>(state)];
-    if ((before == TaskState::kWaiting) != (state == TaskState::kWaiting)) note_waiting(index);
+    const bool waits = state == TaskState::kWaiting && attempt;
+    if (waits != waited) note_waiting(index, waits);
   }
-  /// A task that starts runs is active as long as it waits for one.
-  void note_waiting(std::uint32_t index);
+  /// A task that starts runs is active as long as an attempt of it waits for one.
+  void note_waiting(std::uint32_t index, bool waits);
+  /// It is ready, but for `depends_on_past`.
+  bool waits_for_past(std::uint32_t index) const;
+  /// It has an attempt behind it, and rests before the next one.
+  bool rests(std::uint32_t index) const;
+  /// It waits for the end of a run that it started.
+  bool waits_for_run(std::uint32_t index) const;
+  /// As many items of the task as may wait for runs that they started.
+  bool is_full(std::uint32_t position) const;
   /// Those of the instance, emptied.
   InstanceOutputs& fresh_outputs(std::uint32_t index);
   void keep(std::uint32_t index, ArtifactRow artifact);

@@ -143,6 +143,7 @@ struct RunRow {
   BackfillId backfill;      ///< That made it; 0: none did.
   RunSeq rerun_of;          ///< The run that a person wanted once more; 0: it is no rerun.
   bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
+  WallTime late_at;         ///< When its owner was told that it missed its deadline; not set: it has not.
   bool operator==(const RunRow&) const = default;
 };
 

@@ -65,7 +65,8 @@ Value run_json(const RunRow& run) {
                   {"task_count", std::int64_t{run.instances}},
                   {"created_at", time_json(run.created_at)},
                   {"started_at", time_json(run.started_at)},
-                  {"ended_at", time_json(run.ended_at)}};
+                  {"ended_at", time_json(run.ended_at)},
+                  {"late_at", time_json(run.late_at)}};
 }
 
 Value event_json(const TriggerEventRow& event) {

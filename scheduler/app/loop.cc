@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/ports/log.h"
+#include "engine/ports/past_lookup.h"
 
 namespace chappe {
 namespace {
@@ -55,6 +56,7 @@ bool Loop::take_in() {
     leave_out_what_needs_space();
   } else {
     look_up_dates();
+    look_up_past();
     for (Event& event : std::exchange(kept_, {})) inbox_.events.push_back(std::move(event));
   }
   std::vector<Mail> mails = parts_.mailbox.take();
@@ -153,6 +155,19 @@ void Loop::look_up_dates() {
   }
 }
 
+/// As the dates are, and before them.
+void Loop::look_up_past() {
+  const PastTools tools{
+      [&](const std::string& dag, WallTime before) { return parts_.reader.newest_before(dag, before); },
+      [&](const RunRow& run) { return views_.instances(parts_.reader, run); },
+      [&](RunSeq run, std::uint32_t first, std::uint32_t count) { return parts_.reader.unwell(run, first, count); }};
+  for (const WantedPast& wanted : std::exchange(past_, {})) {
+    PastLooked looked = chappe::look_up_past(tools, wanted);
+    if (!looked.error.empty()) log::error("what run {} depends on: {}", wanted.run.value, looked.error);
+    inbox_.events.insert(inbox_.events.begin(), std::move(looked));
+  }
+}
+
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request) || answer_delivery(request)) return;
@@ -232,10 +247,11 @@ void Loop::carry_out(Effects& effects) {
   for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
   for (const LookOrder& order : effects.looks) parts_.looker.order(order);
   for (const AuditRow& row : effects.persist.audit) {
-    if (row.verb == "task.late") log::warn("{} is late: {}", row.object, row.detail);
+    if (row.verb == "task.late" || row.verb == "run.late") log::warn("{} is late: {}", row.object, row.detail);
   }
   for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   if (!effects.notify.empty()) parts_.notifier.take(std::move(effects.notify));
   if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
   if (parts_.pods != nullptr) parts_.pods->carry_out(std::move(effects.pods));

@@ -420,6 +420,10 @@ constexpr char kSchema16[] = R"sql(
 ALTER TABLE dag_versions ADD COLUMN git_commit TEXT NOT NULL DEFAULT '';
 )sql";
 
+constexpr char kSchema17[] = R"sql(
+ALTER TABLE runs ADD COLUMN late_at_us INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -435,7 +439,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{13, "objects that triggers have seen", kSchema13},
                                  Migration{14, "values that outlive runs", kSchema14},
                                  Migration{15, "images of pods", kSchema15},
-                                 Migration{16, "commits of DAG versions", kSchema16}};
+                                 Migration{16, "commits of DAG versions", kSchema16},
+                                 Migration{17, "deadlines of runs", kSchema17}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -9,6 +9,7 @@
 #include "storage/sqlite/loader.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/tables.h"
+#include "storage/sqlite/unwell.h"
 
 namespace chappe::sqlite {
 namespace {
@@ -393,6 +394,17 @@ Result<std::vector<std::optional<RunState>>> SqliteMetaReader::newest_of_dates(c
     }
     return newest;
   });
+}
+
+Result<std::optional<RunRow>> SqliteMetaReader::newest_before(const std::string& dag, WallTime before) {
+  return call("find the run before", [&] {
+    return first<RunRow>(
+        "WHERE t.dag = ?1 AND t.logical_time_us < ?2 ORDER BY t.logical_time_us DESC, t.seq DESC LIMIT 1", dag, before);
+  });
+}
+
+Result<std::optional<TaskState>> SqliteMetaReader::unwell(RunSeq run, std::uint32_t first, std::uint32_t count) {
+  return call("look how a task ended", [&] { return find_unwell(connection_, run, first, count); });
 }
 
 Result<std::vector<RunRow>> SqliteMetaReader::newest_runs() {

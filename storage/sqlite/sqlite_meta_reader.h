@@ -58,6 +58,8 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::array<std::uint64_t, kRunStates>> run_counts(BackfillId backfill) override;
   Result<std::vector<std::optional<RunState>>> newest_of_dates(const std::string& dag,
                                                                const std::vector<WallTime>& times) override;
+  Result<std::optional<RunRow>> newest_before(const std::string& dag, WallTime before) override;
+  Result<std::optional<TaskState>> unwell(RunSeq run, std::uint32_t first, std::uint32_t count) override;
   Result<std::vector<RunRow>> newest_runs() override;
   Result<std::vector<DagVersionRow>> dags() override;
   Result<DagVersionRow> dag_version(const std::string& version) override;

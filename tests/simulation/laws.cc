@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 38> kNames{
+  constexpr std::array<std::string_view, 40> kNames{
       "assertion",      "one_winner",  "manifest_exists", "dependencies_first",
       "save_then_tell", "edges",       "budgets",         "fence",
       "epoch",          "overlap",     "reads_committed", "lineage",
@@ -18,7 +18,7 @@ std::string_view name_of(Law law) {
       "foretold",       "calm",        "rests",           "aliases",
       "visible_once",   "run_verdict", "keeps_results",   "waits",
       "cached",         "events",      "backfills",       "told",
-      "states",         "hooks"};
+      "states",         "past",        "deadlines",       "hooks"};
   return kNames[static_cast<std::size_t>(law)];
 }
 

@@ -59,7 +59,9 @@ enum class Law : std::uint8_t {
   kBackfills = 34,  ///< Each date of a backfill gets the runs that it should, and none beside one that is under way.
   kTold = 35,       ///< Who is to be told of a run's end is, in the same commit, once; and in the end it was sent.
   kStates = 36,     ///< A state moves with a success, by an attempt that knew it; and no success leaves it behind.
-  kHooks = 37,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
+  kPast = 37,       ///< A task that depends on its past begins when that has ended well.
+  kDeadlines = 38,  ///< A run that is late is told of once, when it is; nothing of a task begins behind its deadline.
+  kHooks = 39,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -118,6 +120,15 @@ class Laws {
   std::string unfinished() const;
   bool ended(const RunId& run) const;
   bool waits(const RunId& run, const std::string& instance) const;
+  /// Of an instance that waits on its past: that run, once it is over, and the task there.
+  struct Stuck {
+    bool waits = false;  ///< Else it does not any more.
+    RunId on;            ///< Not set: it goes on.
+    std::string task;
+    bool cancelled = false;
+    std::uint32_t story = 0;
+  };
+  Stuck stuck(InstanceKey key) const;
   bool all_backfills_ended() const;
   bool all_times_done() const;
   std::optional<BackfillId> paused_backfill() const;
@@ -241,6 +252,14 @@ class Laws {
   void check_schedules(const Persist& persist);
   void check_done_with(const Dag& dag, const DeploymentRow& row);
   WallTime done_before(const Dag& dag, const DeploymentRow& row) const;
+  // laws_past.cc
+  const RunView* newest_before(const RunRow& row) const;
+  bool has_ended_well(const RunView& run, const std::string& task) const;
+  void check_past(const RunView& run, const TaskRow& old, const TaskRow& row);
+  static bool has_tasks_on_past(const Dag& dag);
+  // laws_deadlines.cc
+  void check_deadline(const RunView& run, const RunRow& row);
+  void check_deadline(const RunView& run, const TaskRow& old, const TaskRow& row);
   // laws_backfills.cc
   void check_backfill_run(const RunRow& row);
   void commit_backfill(const BackfillRow& row);

@@ -83,13 +83,14 @@ void Laws::commit_run(const RunRow& row, const Persist& persist) {
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
   if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
   if (row.backfill) return;
-  const bool too_many = ++running_by_dag_[row.dag] > run.story->dag->max_runs;
+  const bool bounded = !has_tasks_on_past(*run.story->dag);  // What others wait on begins at once.
+  const bool too_many = ++running_by_dag_[row.dag] > run.story->dag->max_runs && bounded;
   if (too_many && listens == nullptr) broken(Law::kRoom, "more runs of a DAG than max_runs");
 }
 
 /// A run that events start may begin in the commit in which another one ends.
 void Laws::check_places(const Story& listener) {
-  if (running_by_dag_[listener.dag->name] > listener.dag->max_runs) {
+  if (running_by_dag_[listener.dag->name] > listener.dag->max_runs && !has_tasks_on_past(*listener.dag)) {
     broken(Law::kRoom, "more runs of a DAG that listens than max_runs");
   }
 }
@@ -115,9 +116,11 @@ void Laws::commit_run_change(const RunChange& change) {
   const bool runs = row.state == RunState::kRunning && !row.backfill;
   if (ran && !runs) --running_by_dag_[row.dag];
   // A person who runs a finished run again does not stand in line.
-  if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && !again) {
+  const bool bounded = !again && !has_tasks_on_past(*run.story->dag);
+  if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && bounded) {
     broken(Law::kRoom, "more runs of a DAG than max_runs");
   }
+  check_deadline(run, row);
   run.row = row;
 }
 
@@ -238,6 +241,8 @@ void Laws::commit_task(const TaskChange& change) {
   check_budgets(run->second, old, row);
   check_ends_with_run(run->second, old, row);
   check_latest(run->second, old, row);
+  check_past(run->second, old, row);
+  check_deadline(run->second, old, row);
   if (has_won(row.state) && !has_won(old.state)) check_won(run->second, old, row);
   if (is_final(old.state) && row.state == TaskState::kNone) winner_.erase(row.key);
   if (old.state == TaskState::kCommitting && row.state == TaskState::kFailed) forget_winner(row);
@@ -289,9 +294,13 @@ void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row
   const bool starts_again = task_of(run, row.key).kind == TaskKind::kDag && old.state == TaskState::kUpForRetry &&
                             row.state == TaskState::kWaiting;
   // When it became ready in time is durable.
-  const bool latest =
-      task_of(run, row.key).latest_only && old.state == TaskState::kNone && row.state == TaskState::kScheduled;
-  if (reset || known || starts_again || latest || is_called(run, old, row) || fails_with_run(run, old, row)) return;
+  const Task& task = task_of(run, row.key);
+  const bool ready =
+      (task.latest_only || task.deadline) && old.state == TaskState::kNone && row.state == TaskState::kScheduled;
+  const bool on_past = task.depends_on_past && !old.attempt && !row.attempt &&
+                       (old.state == TaskState::kWaiting || row.state == TaskState::kWaiting);
+  if (reset || known || starts_again || ready || on_past || is_called(run, old, row)) return;
+  if (fails_with_run(run, old, row)) return;
   broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
 }
 

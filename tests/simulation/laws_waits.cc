@@ -31,7 +31,9 @@ void Laws::check_wait(const Persist& persist, const TaskChange& change) {
   const Task& task = task_of(run->second, row.key);
   const bool waits = task.wait != nullptr || task.human != nullptr;
   const bool rests = task.loop.has_value() || task.subdag.has_value();  // Between iterations; for another run.
-  if (row.state == TaskState::kWaiting && !waits && !rests)
+  const bool on_past = task.depends_on_past && !row.attempt;
+  if (row.state == TaskState::kWaiting && on_past) world_.people.see_stuck(row.key);
+  if (row.state == TaskState::kWaiting && !waits && !rests && !on_past)
     broken(Law::kWaits, name(row.key) + " waits, and has nothing to wait for");
   if (!waits) return;
   if (row.worker || holds_attempt(row.state)) broken(Law::kWaits, name(row.key) + " waits with a worker");

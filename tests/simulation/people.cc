@@ -115,9 +115,9 @@ Event People::event_of(const Request& request) {
                          .requested_by = "webhook",
                          .source = ""};
   }
-  const Story& story = world_.story(request.story);
   switch (request.kind) {
     case Request::Kind::kSubmit: {
+      const Story& story = world_.story(request.story);
       std::array<std::uint8_t, 10> random{};
       ++ids_;
       for (std::size_t i = 0; i < 4; ++i) random[9 - i] = static_cast<std::uint8_t>(ids_ >> (8 * i));
@@ -130,7 +130,7 @@ Event People::event_of(const Request& request) {
     case Request::Kind::kCancel:
       return CancelRequested{.run = *runs_[request.story], .requested_by = "ann"};
     case Request::Kind::kRetry:
-      return RetryRequested{.run = *runs_[request.story], .tasks = request.tasks, .requested_by = "ann"};
+      return RetryRequested{.run = run_meant(request), .tasks = request.tasks, .requested_by = "ann"};
     case Request::Kind::kAnswer:
       return AnswerRequested{.run = request.run,
                              .task = request.tasks.front(),
@@ -138,7 +138,7 @@ Event People::event_of(const Request& request) {
                              .requested_by = "ann"};
     case Request::Kind::kMark:
       return MarkRequested{
-          .run = *runs_[request.story], .task = request.tasks.front(), .state = request.mark, .requested_by = "ann"};
+          .run = run_meant(request), .task = request.tasks.front(), .state = request.mark, .requested_by = "ann"};
     case Request::Kind::kBackfill:
     case Request::Kind::kChangeBackfill:
       return backfill_event(request);
@@ -149,6 +149,10 @@ Event People::event_of(const Request& request) {
   }
   return AliasMoveRequested{
       .model = "m0", .alias = "best", .version = world_.laws.some_published_version(), .requested_by = "ann"};
+}
+
+RunId People::run_meant(const Request& request) const {
+  return request.run == RunId{} ? *runs_[request.story] : request.run;
 }
 
 std::optional<std::uint32_t> People::some_story() const {
@@ -209,6 +213,23 @@ void People::see_question(std::uint32_t story, const RunId& run, const std::stri
       ask({.kind = Request::Kind::kAnswer, .story = story, .tasks = {task}, .run = run, .answer = answer});
     });
   }
+}
+
+void People::see_stuck(InstanceKey key) {
+  world_.time.after(2s + world_.up_to(20s), [this, key] {
+    const Laws::Stuck stuck = world_.laws.stuck(key);
+    if (!stuck.waits) return;
+    if (stuck.on != RunId{}) {
+      const bool retries = stuck.cancelled || world_.chance.one_in(3);
+      const auto kind = retries ? Request::Kind::kRetry : Request::Kind::kMark;
+      if (stuck.story < meddled_.size()) meddled_[stuck.story] = true;
+      world_.saw(Sight::kPastMended);
+      std::vector<std::string> tasks;
+      if (!retries) tasks.push_back(stuck.task);
+      ask({.kind = kind, .story = stuck.story, .tasks = std::move(tasks), .run = stuck.on});
+    }
+    see_stuck(key);
+  });
 }
 
 void People::move_some_alias() { ask({.kind = Request::Kind::kMoveAlias}); }

@@ -29,7 +29,7 @@ struct Request {
   } kind = Kind::kSubmit;
   std::uint32_t story = 0;         ///< Or the listener that is deployed, or called.
   std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
-  RunId run;                       ///< Of an answer.
+  RunId run;                       ///< Of an answer; of a mark or a retry, where it is no story's own.
   std::string answer;              ///< Or the delivery's id.
   TaskState mark = TaskState::kSuccess;
   std::uint32_t spec = 0;                            ///< Which of the backfills.
@@ -55,6 +55,9 @@ class People {
   /// A task of the run asks something: somebody answers after a while, and another one now and then.
   void see_question(std::uint32_t story, const RunId& run, const std::string& task);
 
+  /// An instance waits on its past: somebody sees to that, if it has ended as it should not.
+  void see_stuck(InstanceKey key);
+
   void answered(std::uint32_t request, const RunId& run);
   void refused(std::uint32_t request);
 
@@ -73,6 +76,7 @@ class People {
   void ask_again(Request request);
   void send(std::uint32_t number);
   Event event_of(const Request& request);
+  RunId run_meant(const Request& request) const;
   std::optional<std::uint32_t> some_story() const;
 
   World& world_;

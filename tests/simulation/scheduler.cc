@@ -70,6 +70,7 @@ void Scheduler::die() {
   errands_.clear();
   looks_.clear();
   dates_.clear();
+  past_.clear();
   lookups_.clear();
   notices_.clear();
   engine_.reset();
@@ -151,6 +152,9 @@ void Scheduler::look_up_dates(std::vector<Event>& events) {
     const auto newest = world_.store.newest_of_dates(wanted);
     for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
     events.push_back(std::move(looked));
+  }
+  for (const WantedPast& wanted : std::exchange(past_, {})) {
+    events.insert(events.begin(), world_.store.look_up_past(wanted));
   }
 }
 
@@ -303,6 +307,7 @@ void Scheduler::carry_out(Effects& effects) {
   }
   if (world_.plan.pods) world_.pods.begin(number_);
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;
     look_up(std::move(lookup));

@@ -110,6 +110,7 @@ class Scheduler {
   std::map<std::uint64_t, std::uint32_t> notices_;  ///< Tries of what is to be sent, by id.
   std::uint64_t look_orders_ = 0;
   std::vector<WantedDates> dates_;
+  std::vector<WantedPast> past_;
   std::optional<MonoTime> pass_at_;
 };
 

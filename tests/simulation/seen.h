@@ -94,8 +94,12 @@ enum class Sight : std::uint8_t {
   kTornDown,
   kTornDownThoughStopped,
   kTimeMade,
-  kTimeMissed,  ///< It makes no run.
-  kTaskTooOld,  ///< It is for the latest time only, and skipped.
+  kTimeMissed,   ///< It makes no run.
+  kPastAllowed,  ///< A task that depends on its past has begun.
+  kPastMended,   ///< Somebody saw to a past that others waited on.
+  kRunLate,      ///< It missed its deadline, and its owner was told.
+  kTaskLate,     ///< Likewise a task, which failed.
+  kTaskTooOld,   ///< It is for the latest time only, and skipped.
   kDeliveryRepeated,
   kObjectTold,
   kObjectWasThere,

@@ -181,6 +181,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   if (!add_hooks(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
+  if (!plan.timeless && add_deadlines(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;
@@ -219,7 +220,8 @@ Behaviour Story::behaviour(std::uint32_t index, std::uint32_t tries, std::uint32
   constexpr int kLong = 50;  // Among short programs a worker takes more than it has room for: some turn out long.
   if (program_max < 100ms && mix(luck, 5) % 6 == 0) out.length *= kLong;
   const bool broken = character % 12 == 0;
-  if (endless && character % 3 == 0) {
+  const bool hangs = task.deadline && mix(luck, 6) % 3 == 0;  // Somebody stops it.
+  if ((endless && character % 3 == 0) || hangs) {
     out.endless = true;
     return out;
   }

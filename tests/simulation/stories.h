@@ -83,6 +83,8 @@ std::optional<Past> make_past(const Plan& plan, std::uint32_t number);
 /// when things happen.
 /// Lets people be told of some of what comes to its runs.
 void add_notices(std::uint64_t seed, Dag& dag);
+/// Lets some of its tasks, and itself, have deadlines. True: how it ends may depend on when things happen.
+bool add_deadlines(std::uint64_t seed, Dag& dag);
 /// Makes results of some of its tasks be used again.
 void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag);
 bool add_shapes(std::uint64_t seed, Dag& dag);

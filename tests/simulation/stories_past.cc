@@ -50,6 +50,15 @@ std::optional<Past> make_past(const Plan& plan, std::uint32_t number) {
   dag.tasks[0].latest_only = support::Chance(plan.seed * 0x9E3779B97F4A7C15U + 84).one_in(3);
   const std::uint32_t specs = 1 + chance.number(2);
   for (std::uint32_t i = 0; i < specs; ++i) past.specs.push_back(random_spec(chance, dag));
+  support::Chance order(plan.seed * 0x9E3779B97F4A7C15U + 85);
+  if (order.one_in(2)) {
+    dag.on_limit = OnLimit::kQueue;
+    for (BackfillSpec& spec : past.specs) spec.newest_first = false;
+    for (std::size_t i = 0; i < dag.tasks.size() - dag.handlers; ++i) {
+      Task& task = dag.tasks[i];
+      task.depends_on_past = task.teardown_of.empty() && !task.is_hook() && order.one_in(2);
+    }
+  }
   past.by_hand = {(kFirstHour + chance.number(6)) * kHourUs};
   Story& story = past.story;
   story = {.seed = plan.seed, .number = number, .program_max = plan.program_max};

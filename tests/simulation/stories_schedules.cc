@@ -36,6 +36,17 @@ void add_latest(Dag& dag) {
   dag.tasks.push_back(std::move(task));
 }
 
+/// A task that begins when the one of the time before has ended well, which not all do.
+void add_in_order(Dag& dag) {
+  Task task;
+  task.id = "in_order";
+  task.kind = TaskKind::kRun;
+  task.work = std::make_shared<const WorkSpec>(WorkSpec{.kind = TaskKind::kRun});
+  task.depends_on_past = true;
+  task.depends_on.push_back({.task = 0});
+  dag.tasks.push_back(std::move(task));
+}
+
 }  // namespace
 
 void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
@@ -44,6 +55,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
   Chance chance(plan.seed * 0x9E3779B97F4A7C15U + 82);
   if (!chance.one_in(4)) return;
   Chance latest(plan.seed * 0x9E3779B97F4A7C15U + 83);
+  Chance past(plan.seed * 0x9E3779B97F4A7C15U + 86);
   for (std::uint32_t left = 1 + chance.number(2); left > 0; --left) {
     Dag dag;
     dag.name = fmt::format("clock{}", left);
@@ -53,9 +65,10 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
     dag.schedule = some_schedule(chance, plan);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     if (latest.one_in(2)) add_latest(dag);
+    if (past.one_in(2) && dag.on_limit == OnLimit::kQueue) add_in_order(dag);
     dag.index_tasks();
     const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
-    Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number});
+    Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number, .program_max = plan.program_max});
     story.dag = std::make_shared<const Dag>(std::move(dag));
     story.instances = Instances::expand(story.dag, {}).value();
   }

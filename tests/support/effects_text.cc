@@ -85,6 +85,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
     out.push_back(fmt::format("look up {} dates of {} from {}", wanted.times.size(), wanted.dag,
                               to_iso8601(wanted.times.front()).substr(0, 16)));
   }
+  for (const WantedPast& wanted : effects.past) {
+    out.push_back(fmt::format("look up the past of {} {}", run(wanted.run), fmt::join(wanted.tasks, ", ")));
+  }
   for (const CacheLookup& lookup : effects.lookups) {
     out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));
   }
@@ -163,6 +166,7 @@ std::string EffectsText::line(const RunRow& row, const char* verb) const {
   std::string text = fmt::format("{} {} {}", verb, run(row.seq), name_of(row.state));
   if (row.generation > 1) text += fmt::format(" generation {}", row.generation);
   if (row.stop != Stop::kNone && !is_final(row.state)) text += ", stopping";
+  if (row.late_at.is_set() && !is_final(row.state)) text += ", late";
   if (!row.message.empty()) text += ": " + row.message;
   return text;
 }

@@ -33,6 +33,7 @@ void EngineWorld::begin() {
 
 void EngineWorld::restart() {
   dates_.clear();
+  past_.clear();
   for (auto& [name, worker] : workers_) worker.connection = {};
   begin();
 }
@@ -55,6 +56,7 @@ Effects EngineWorld::step(std::vector<Event> events) {
     for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
     events.insert(events.begin(), std::move(looked));
   }
+  for (const WantedPast& wanted : std::exchange(past_, {})) events.insert(events.begin(), store_.look_up_past(wanted));
   auto effects = decide(events);
   if (!effects) return {};
   deliver(*effects);
@@ -74,6 +76,7 @@ void EngineWorld::die_before_committing(std::vector<Event> events) {
 void EngineWorld::deliver(const Effects& effects) {
   wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }

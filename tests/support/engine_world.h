@@ -67,6 +67,8 @@ class EngineWorld {
   MarkRequested mark(const RunId& run, const std::string& task, TaskState state);
   /// Dates of backfills are to be looked up: the next step begins with that.
   bool has_dates_to_look_up() const { return !dates_.empty(); }
+  /// So is what tasks depend on in their past.
+  bool has_past_to_look_up() const { return !past_.empty(); }
 
   // ---- Who and what there is ----
   WorkerSide& worker(const std::string& name);  ///< Made at the first mention: 2 cores, 8 GiB, no prefetch.
@@ -114,6 +116,7 @@ class EngineWorld {
   std::map<std::string, WorkerSide> workers_;
   std::vector<Assignment> assigned_;
   std::vector<WantedDates> dates_;
+  std::vector<WantedPast> past_;
   std::vector<WantedDag> wanted_;     ///< All, in the order of their asking.
   std::vector<CacheLookup> lookups_;  ///< Likewise.
   std::optional<MonoTime> wake_at_;

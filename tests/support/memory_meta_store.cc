@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/ports/past_lookup.h"
 #include "proto/json/json.h"
 
 namespace chappe::support {
@@ -303,6 +304,37 @@ std::vector<std::optional<RunState>> MemoryMetaStore::newest_of_dates(const std:
     }
   }
   return newest;
+}
+
+PastLooked MemoryMetaStore::look_up_past(const WantedPast& wanted) {
+  const auto newest_before = [&](const std::string& dag, WallTime before) -> Result<std::optional<RunRow>> {
+    std::optional<RunRow> newest;
+    for (const auto& [seq, row] : tables_.runs) {
+      const bool earlier = row.dag == dag && row.logical_time < before;
+      if (earlier && (!newest || newest->logical_time <= row.logical_time)) newest = row;
+    }
+    return newest;
+  };
+  const auto instances = [&](const RunRow& row) -> Result<std::shared_ptr<const Instances>> {
+    const StoredRun run = stored(row);
+    auto out = Instances::expand(run.dag, *run.params.as_map());
+    if (!out) return fail(out.error());
+    for (const FanOutRow& each : run.fan_outs) {
+      if (auto given = out->fan_out(each.task, each.items, run.params); !given) return fail(given.error());
+    }
+    return std::make_shared<const Instances>(*std::move(out));
+  };
+  const auto unwell = [&](RunSeq run, std::uint32_t first, std::uint32_t count) -> Result<std::optional<TaskState>> {
+    for (std::uint32_t i = first; i < first + count; ++i) {
+      const auto row = tables_.tasks.find({run, i});
+      if (row == tables_.tasks.end()) return TaskState::kCancelled;
+      const TaskState state = row->second.state;
+      const bool well = state == TaskState::kSuccess || state == TaskState::kSkipped || row->second.allowed;
+      if (!well) return state;
+    }
+    return std::nullopt;
+  };
+  return chappe::look_up_past({newest_before, instances, unwell}, wanted);
 }
 
 Result<StoredState> MemoryMetaStore::load() const {

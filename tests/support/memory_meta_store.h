@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/ports/meta_store.h"
+#include "engine/run/events.h"
 
 namespace chappe::support {
 
@@ -51,6 +52,8 @@ class MemoryMetaStore final : public MetaStore {
   /// As MetaReader::newest_of_dates().
   std::vector<std::optional<RunState>> newest_of_dates(const std::string& dag,
                                                        const std::vector<WallTime>& times) const;
+  /// As the scheduler does.
+  PastLooked look_up_past(const WantedPast& wanted);
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 

@@ -138,7 +138,7 @@ void Story::command(const std::string& line) {
 
 void Story::step(std::vector<Event> events) {
   tell(world().step(std::move(events)));
-  while (world().has_dates_to_look_up()) tell(world().step());
+  while (world().has_dates_to_look_up() || world().has_past_to_look_up()) tell(world().step());
 }
 
 void Story::crash(const std::string& line) {
@@ -247,13 +247,16 @@ Event Story::submit(const Words& words) {
   ValueMap given;
   const bool no_cache = std::find(said.plain.begin(), said.plain.end(), "no_cache") != said.plain.end();
   for (const auto& [param, value] : said.named) {
-    if (param != "key") given.emplace_back(param, json_of(value));
+    if (param != "key" && param != "logical_time") given.emplace_back(param, json_of(value));
   }
   auto params = resolve_params(dag->params, Value(given));
   if (!params) complain(params.error().message);
   RunRequested event = world().request(dag, std::move(*params), said.get("key", ""));
   event.ticket = {1};
   event.no_cache = no_cache;
+  if (const std::string time = said.get("logical_time", ""); !time.empty()) {
+    event.logical_time = calendar::parse_local_time(time, *calendar::Zone::utc()).value();
+  }
   runs_[name] = event.id;
   text_->call(event.id, name);
   return event;

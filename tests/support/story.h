@@ -5,7 +5,7 @@
 ///
 ///   dag NAME                              then the DAG file, each line indented by two spaces
 ///   config pool=NAME:SLOTS lease=60s pods=2 executor=kubernetes      before everything else
-///   submit DAG as RUN [key=REQUEST] [PARAM=JSON ...]
+///   submit DAG as RUN [key=REQUEST] [logical_time=TIME] [PARAM=JSON ...]
 ///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
 ///   [containers=yes]
 ///                                         joins; again: the same process, reconnected
@@ -101,7 +101,7 @@ class Story {
   const Assignment& attempt_of(const Words& words);
   RunId run_called(const std::string& name) const;
   void tell(const Effects& effects);
-  /// A step, and what follows from it at once: what backfills look up.
+  /// A step, and what follows from it at once: what backfills and those that depend on their past look up.
   void step(std::vector<Event> events = {});
   void complain(const std::string& what) const;
 

@@ -96,6 +96,31 @@ TEST_F(SqliteBackfills, KnowTheRunsOfTheirDates) {
   EXPECT_THAT(*reader()->runs({.dag = "", .backfill = {3}}), IsEmpty());
 }
 
+TEST_F(SqliteBackfills, KnowTheRunBeforeATimeAndHowATaskEndedThere) {
+  open();
+  using enum TaskState;
+  RunRow elsewhere = run(9, RunState::kSuccess, 25);
+  elsewhere.dag = "weekly";
+  const auto task = [](std::uint32_t index, TaskState state, bool allowed = false) {
+    return insertion({.key = {{2}, index}, .state = state, .allowed = allowed});
+  };
+  commit({.dag_versions = {some_dag()},
+          .runs = {run(1, RunState::kSuccess, 20), run(2, RunState::kFailed, 20), run(3, RunState::kRunning, 10),
+                   run(4, RunState::kSuccess, 30), elsewhere},
+          .tasks = {task(0, kSuccess), task(1, kSkipped), task(2, kFailed, true), task(3, kFailed),
+                    task(4, kUpstreamFailed), task(6, kSuccess)}});
+  EXPECT_EQ((*reader()->newest_before("nightly", {30}))->seq, RunSeq{2}) << "of two for one time the last one made";
+  EXPECT_EQ((*reader()->newest_before("nightly", {20}))->seq, RunSeq{3});
+  EXPECT_EQ((*reader()->newest_before("nightly", {99}))->seq, RunSeq{4});
+  EXPECT_FALSE(reader()->newest_before("nightly", {10})->has_value());
+  EXPECT_EQ(*reader()->unwell({2}, 0, 3), std::nullopt);
+  EXPECT_EQ(*reader()->unwell({2}, 0, 0), std::nullopt);
+  EXPECT_EQ(*reader()->unwell({2}, 0, 5), kFailed);
+  EXPECT_EQ(*reader()->unwell({2}, 4, 1), kUpstreamFailed);
+  EXPECT_EQ(*reader()->unwell({2}, 5, 2), kCancelled) << "it has no row";
+  EXPECT_EQ(*reader()->unwell({2}, 6, 1), std::nullopt);
+}
+
 TEST_F(SqliteBackfills, AVersionIsFoundByABeginningThatIsUnique) {
   open();
   commit({.dag_versions = {some_dag("aaaaaaaa11"), some_dag("aaaaaaaa22"), some_dag("bbbbbbbb33")}});

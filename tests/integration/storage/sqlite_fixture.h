@@ -81,6 +81,7 @@ inline RunRow some_run(std::uint32_t seq = 1) {
   run.created_at = {14};
   run.started_at = {15};
   run.rerun_of = {16};
+  run.late_at = {17};
   return run;
 }
 

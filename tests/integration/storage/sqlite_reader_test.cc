@@ -254,6 +254,7 @@ TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {
   (void)read.backfill({1});
   (void)read.run_counts({1});
   (void)read.newest_of_dates("nightly", {{1}});
+  (void)read.newest_before("nightly", {1});
   (void)read.runs({.backfill = {1}});
   (void)read.newest_dag_version("nightly");
   const auto plans = read.plans();
@@ -268,6 +269,7 @@ TEST_F(SqliteReader, OrdersPagesByTheirKeyWithoutSorting) {
   (void)read.tasks({1}, {.state = TaskState::kFailed});
   (void)read.consumers("k", 10);
   (void)read.newest_of_dates("nightly", {{1}});
+  (void)read.newest_before("nightly", {1});
   (void)read.cache_entries("dag a", "t", "", 10);
   (void)read.assets({.uri = "model", .newest_only = false});
   for (const auto& [sql, plan] : read.plans()) EXPECT_THAT(plan, Not(HasSubstr("TEMP B-TREE"))) << sql;

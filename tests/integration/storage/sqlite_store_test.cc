@@ -159,6 +159,7 @@ TEST_F(SqliteStore, UpdatesTheChangingFieldsOfRunsTasksAndWorkers) {
   run.generation = 2;
   run.message = "again";
   run.started_at = {16};
+  run.late_at = {18};
   run.ended_at = {17};
   TaskRow task = some_task();
   task.state = TaskState::kRunning;

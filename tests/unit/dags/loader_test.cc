@@ -59,7 +59,7 @@ class Everything : public testing::Test {
 TEST_F(Everything, LoadsWithoutAComplaint) {
   for (const Diagnostic& diagnostic : loaded.diagnostics) ADD_FAILURE() << diagnostic.text();
   ASSERT_NE(loaded.dag, nullptr);
-  EXPECT_EQ(dag().tasks.size(), 18U);
+  EXPECT_EQ(dag().tasks.size(), 19U);
 }
 
 TEST_F(Everything, KeepsWhatIsSaidOfTheWhole) {
@@ -242,6 +242,10 @@ TEST_F(Everything, ReadsDependenciesAndInputs) {
   EXPECT_EQ(task("regional").trigger_rule, TriggerRule::kAllDone);
   EXPECT_TRUE(task("later").latest_only);
   EXPECT_FALSE(task("nested").latest_only);
+  EXPECT_TRUE(task("in_order").depends_on_past);
+  EXPECT_FALSE(task("later").depends_on_past);
+  EXPECT_EQ(task("later").deadline, std::chrono::hours(2));
+  EXPECT_EQ(dag().deadline, (Deadline{Deadline::From::kLogicalTime, std::chrono::hours(5), true}));
   const auto& inputs = task("train").work->inputs;
   ASSERT_EQ(inputs.size(), 3U);
   EXPECT_EQ(inputs[0].from_task, extract);
