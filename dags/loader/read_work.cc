@@ -255,7 +255,12 @@ void TaskReader::read_output(Task& task, WorkSpec& work, const Node& node) {
     const std::vector<std::string> packs = {"auto", "none", "tar.zst"};
     if (const auto found = reader_.choice(*pack, "pack", packs)) output.pack = static_cast<Pack>(*found);
   }
-  if (const Node* asset = node.find("asset")) read_asset(task, output, *asset);
+  const Node* asset = node.find("asset");
+  if (asset != nullptr) read_asset(task, output, *asset);
+  if (const Node* retention = node.find("retention")) {
+    if (asset != nullptr) complaints_.error(*retention, "versions of an asset are kept: take 'retention' out");
+    output.retention = reader_.retention(*retention, "retention").value_or(Duration(0));
+  }
   work.outputs.push_back(std::move(output));
 }
 
@@ -420,6 +425,7 @@ class SpecHash {
   void output(const OutputArtifact& output) {
     text(output.name), text(output.path), text(output.asset.text()), text(output.asset_name);
     number((output.required ? 1 : 0) + (output.non_empty ? 2 : 0) + (output.immutable ? 4 : 0)), number(output.pack);
+    number(output.retention.count());
   }
   void value(const OutputValue& value) {
     text(value.name), text(value.file), text(value.json_path), number(value.metric ? 1 : 2);

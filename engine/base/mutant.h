@@ -156,6 +156,15 @@ enum class Mutant : std::uint8_t {
   kFeedsRestingWorkers,
   kBusyWorkersLeave,
   kWorkersLeaveUntold,
+  // Retention.
+  kCollectsAssets,
+  kCollectsTooSoon,
+  kCollectsNewestRuns,
+  kCollectsWhatOthersHold,
+  kForgetsDoomedObjects,
+  kUsesCollectedResults,
+  kRunsAgainWhatIsCollected,
+  kHandsOutCollectedArtifacts,
   // Publishing.
   kErrandGivesUp,
   kErrandNeverStagesAgain,

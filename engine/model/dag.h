@@ -19,6 +19,7 @@
 #include "engine/model/notify.h"
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
+#include "engine/model/retention.h"
 #include "engine/model/schedule_plan.h"
 #include "engine/model/secret_ref.h"
 #include "engine/model/triggers.h"
@@ -105,6 +106,7 @@ struct OutputArtifact {
   expr::Template asset;     ///< URI of the asset this publishes; empty: an artifact of the run only.
   std::string asset_name;   ///< Short name that aliases use ("section_coder"); "" for none.
   bool immutable = false;   ///< Publishing where something exists already is an error.
+  Duration retention{};     ///< From the end of its run; 0: as the DAG says.
   bool operator==(const OutputArtifact&) const = default;
 };
 
@@ -371,6 +373,7 @@ struct Dag {
   std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
+  RetentionPolicy retention;           ///< Of its runs' artifacts.
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.

@@ -135,6 +135,7 @@ void EngineState::seal_effects() {
   if (!timers.empty()) out.wake_at = out.wake_at ? std::min(*out.wake_at, timers.top().at) : timers.top().at;
   wake_for_schedules();
   wake_for_backfills();
+  collector.ask(now, out);
   confirm_ownership();
 }
 

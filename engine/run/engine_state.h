@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "engine/placement/placement.h"
+#include "engine/run/collector.h"
 #include "engine/run/engine.h"
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
@@ -98,6 +99,7 @@ struct EngineState {
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   std::uint32_t lookups_under_way = 0;
   std::uint64_t lookups_made = 0;
+  Collector collector;
 
   // Of the step under way.
   Now now;
@@ -157,11 +159,21 @@ struct EngineState {
   void start_next(const std::string& dag);
   LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
                    std::uint32_t depth = 0);
+  void settle(LiveRun& run, std::uint32_t index, TaskRow row);
+  void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
+  void stop(LiveRun& run, Stop why, const std::string& message);
+  bool cancels_attempts(const LiveRun& run) const;
+  void cancel_attempts(LiveRun& run);
+  void finish_if_over(LiveRun& run);
+  void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
+  void remember_request(const RunRow& row);
+  void forget_run(RunSeq seq);
+  void on(const ExpiredLooked& event);
+  void on(const ObjectsRemoved& event) { collector.take(event, out); }
 
   // ---- engine_limits.cc ----
   bool has_place(const Dag& dag) const;
-  /// `max_runs` is not about it.
-  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }
+  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }  ///< Beside `max_runs`.
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -276,8 +288,7 @@ struct EngineState {
   static std::vector<bool> past_tolerance(const LiveRun& run);
 
   // ---- engine_loop.cc ----
-  /// It has an attempt behind it, and rests before the next one.
-  static bool rests(const LiveRun& run, std::uint32_t index);
+  static bool rests(const LiveRun& run, std::uint32_t index);  ///< Between an attempt and the next one.
   bool loops_on(LiveRun& run, std::uint32_t index, TaskRow& row, const AttemptOutputs* outputs);
   void end_loop(LiveRun& run, std::uint32_t index, TaskRow& row, std::string message);
   void rest_before_iteration(LiveRun& run, std::uint32_t index, TaskRow& row);
@@ -321,17 +332,6 @@ struct EngineState {
   void cancel_started_runs(LiveRun& run);
   bool has_place_of_ancestor(const LiveRun& run);
   void link_runs();
-
-  // ---- engine_runs.cc, ends ----
-  void settle(LiveRun& run, std::uint32_t index, TaskRow row);
-  void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
-  void stop(LiveRun& run, Stop why, const std::string& message);
-  bool cancels_attempts(const LiveRun& run) const;
-  void cancel_attempts(LiveRun& run);
-  void finish_if_over(LiveRun& run);
-  void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
-  void remember_request(const RunRow& row);
-  void forget_run(RunSeq seq);
 
   // ---- engine_attempts.cc ----
   void on(const AttemptStarted& event);

@@ -75,6 +75,16 @@ Result<std::vector<std::uint32_t>> sources_of(const LiveRun& run, std::uint32_t 
   return std::vector<std::uint32_t>{of_item};
 }
 
+/// What was collected is not absent: an optional input that the task has had before does not vanish.
+Result<void> check_kept(const LiveRun& run, std::uint32_t index, const InputArtifact& input) {
+  const ArtifactRow* artifact = output_artifact(run, index, input.from_artifact);
+  if (artifact == nullptr || !artifact->collected_at.is_set() || CHAPPE_MUTANT(kHandsOutCollectedArtifacts)) return {};
+  const std::string name = run.instances->name_of(index);
+  return fail(ErrorCode::kNotFound,
+              fmt::format("input '{}': {}.{} was collected at {}, when its retention had passed; run '{}' again, too",
+                          input.name, name, input.from_artifact, to_iso8601(artifact->collected_at), name));
+}
+
 Result<ResolvedInput> resolve_from_task(const LiveRun& run, std::uint32_t reader, const InputArtifact& input,
                                         const Sha256Hex& sha256) {
   ResolvedInput out{.name = input.name, .path = input.path};
@@ -87,6 +97,7 @@ Result<ResolvedInput> resolve_from_task(const LiveRun& run, std::uint32_t reader
   for (const std::uint32_t index : chosen.value_or(std::vector<std::uint32_t>{})) {
     auto object = object_of_output(run, index, input, sha256);
     if (!object) continue;
+    if (auto there = check_kept(run, index, input); !there) return fail(std::move(there.error()));
     if (out.collection) object->path += "/" + path_segment(run.instances->key_of(index));
     out.objects.push_back(std::move(*object));
   }

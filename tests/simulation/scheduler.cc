@@ -70,6 +70,7 @@ void Scheduler::die() {
   errands_.clear();
   looks_.clear();
   dates_.clear();
+  expired_.reset();
   lookups_.clear();
   notices_.clear();
   engine_.reset();
@@ -130,6 +131,7 @@ void Scheduler::pass_soon(MonoTime at) {
 std::vector<Event> Scheduler::take_in() {
   std::vector<Event> events;
   look_up_dates(events);
+  look_up_expired(events);
   for (std::uint32_t i = 0; i < world_.plan.batch_max && !mail_.empty(); ++i) {
     Mail mail = std::move(mail_.front());
     mail_.pop_front();
@@ -152,6 +154,10 @@ void Scheduler::look_up_dates(std::vector<Event>& events) {
     for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
     events.push_back(std::move(looked));
   }
+}
+
+void Scheduler::look_up_expired(std::vector<Event>& events) {
+  if (expired_) events.emplace_back(world_.store.expired(*std::exchange(expired_, std::nullopt)));
 }
 
 /// As the port does: events have the connection that they came by.
@@ -290,6 +296,11 @@ void Scheduler::carry_out(Effects& effects) {
     world_.laws.drops(drop);
     begin({.work = std::move(drop)}, {});
   }
+  if (effects.remove) {
+    if (!goes_on()) return;
+    world_.laws.removes(*effects.remove);
+    begin({.work = *std::move(effects.remove)}, {});
+  }
   for (const LookOrder& order : effects.looks) {
     if (!goes_on()) return;
     looks_.erase(order.target);
@@ -303,6 +314,7 @@ void Scheduler::carry_out(Effects& effects) {
   }
   if (world_.plan.pods) world_.pods.begin(number_);
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  if (effects.expired) expired_ = effects.expired;
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;
     look_up(std::move(lookup));

@@ -57,6 +57,7 @@ class Store {
   void know(const DagPtr& dag);
   Result<StoredState> load() { return tables_.load(); }
   Result<StoredRun> load_run(const RunId& run) { return tables_.load_run(run); }
+  ExpiredLooked expired(const ExpiredQuery& query) const { return tables_.expired(query); }
   std::vector<std::optional<RunState>> newest_of_dates(const WantedDates& wanted) const {
     return tables_.newest_of_dates(wanted.dag, wanted.times);
   }

@@ -33,6 +33,7 @@ void EngineWorld::begin() {
 
 void EngineWorld::restart() {
   dates_.clear();
+  expired_.reset();
   for (auto& [name, worker] : workers_) worker.connection = {};
   begin();
 }
@@ -55,6 +56,7 @@ Effects EngineWorld::step(std::vector<Event> events) {
     for (std::size_t i = 0; i < newest.size(); ++i) looked.dates.push_back({wanted.times[i], newest[i]});
     events.insert(events.begin(), std::move(looked));
   }
+  if (expired_) events.insert(events.begin(), store_.expired(*std::exchange(expired_, std::nullopt)));
   auto effects = decide(events);
   if (!effects) return {};
   deliver(*effects);
@@ -74,6 +76,8 @@ void EngineWorld::die_before_committing(std::vector<Event> events) {
 void EngineWorld::deliver(const Effects& effects) {
   wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
+  if (effects.expired) expired_ = effects.expired;
+  if (effects.remove) to_remove = *effects.remove;
   lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }

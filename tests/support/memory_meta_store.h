@@ -4,12 +4,14 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "engine/ports/meta_store.h"
+#include "engine/run/expired.h"
 
 namespace chappe::support {
 
@@ -24,6 +26,7 @@ struct StoredTables {
   std::vector<InputRow> inputs;
   std::map<AssetVersionId, AssetVersion> asset_versions;
   std::vector<ArtifactRow> artifacts;
+  std::set<std::string> doomed;
   std::vector<ValueRow> values;
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
@@ -51,6 +54,8 @@ class MemoryMetaStore final : public MetaStore {
   /// As MetaReader::newest_of_dates().
   std::vector<std::optional<RunState>> newest_of_dates(const std::string& dag,
                                                        const std::vector<WallTime>& times) const;
+  /// As MetaReader::expired().
+  ExpiredLooked expired(const ExpiredQuery& query) const;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 
@@ -67,6 +72,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const WorkerRow& row);
   void apply(const TaskChange& change);
   void apply(const AssetPublished& published);
+  void apply(const ArtifactCollected& collected);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
   void apply(const TriggerEventRow& row);
