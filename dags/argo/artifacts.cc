@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "dags/argo/workflow.h"
 #include "engine/base/text.h"
+#include "engine/model/dag.h"
 
 namespace chappe::argo {
 
@@ -38,6 +40,16 @@ bool is_of_the_image(std::string_view directory) {
   constexpr std::array<std::string_view, 12> kDirectories = {"",     "/",     "/tmp", "/mnt", "/var", "/var/tmp",
                                                              "/opt", "/home", "/srv", "/usr", "/etc", "/root"};
   return std::find(kDirectories.begin(), kDirectories.end(), directory) != kDirectories.end();
+}
+
+/// Kubernetes reads YAML 1.1, where a number with a leading 0 is octal.
+std::optional<std::uint32_t> mode_of(const std::string& text) {
+  const bool octal = text.starts_with('0');
+  const std::size_t prefix = text.starts_with("0o") ? 2 : 0;
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data() + prefix, text.data() + text.size(), mode, octal ? 8 : 10);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && mode <= kModeMax ? std::optional(mode) : std::nullopt;
 }
 
 std::string_view last_component(std::string_view path) {
@@ -156,6 +168,7 @@ std::optional<Yaml> Importer::write_input(std::size_t task, const Node& input, c
     return std::nullopt;
   }
   if (text_of(input, "optional") == "true" && !out.has("optional")) out.set("optional", Yaml::raw("true"));
+  if (const auto mode = mode_of(text_of(input, "mode"))) out.set("mode", Yaml::raw(fmt::format("0o{:03o}", *mode)));
   return out;
 }
 

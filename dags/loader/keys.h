@@ -248,22 +248,22 @@ inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown}
 inline constexpr Word kInputsKnown[] = {"artifacts"};
 inline constexpr Word kInputsLater[] = {"params", "values"};
 inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, kInputsLater};
-inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional"};
-inline constexpr Word kInputLater[] = {"s3", "mode", "unpack"};
-inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater};
+inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional", "mode", "unpack"};
+inline constexpr Word kInputLater[] = {"s3"};
+inline constexpr Foreign kInputForeign[] = {{"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
+inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater, kInputForeign};
 inline constexpr Word kSelectKnown[] = {"max", "min"};
 inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 
 inline constexpr Word kOutputsKnown[] = {"artifacts", "values", "metrics"};
 inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}};
 inline constexpr KeySet kOutputs{"'outputs'", kOutputsKnown, {}, kOutputsForeign};
-inline constexpr Word kOutputKnown[] = {"name", "path", "required", "non_empty", "pack", "asset", "retention"};
-inline constexpr Word kOutputLater[] = {"sha256", "schema"};
-inline constexpr Foreign kOutputForeign[] = {{"optional", "required: false"},
-                                             {"uri", "asset"},
-                                             {"archive", "pack"},
-                                             {"artifactGC", "retention"},
-                                             {"ttl", "retention"}};
+inline constexpr Word kOutputKnown[] = {"name", "path",  "required",  "non_empty",
+                                        "pack", "asset", "retention", "sha256"};
+inline constexpr Word kOutputLater[] = {"schema"};
+inline constexpr Foreign kOutputForeign[] = {
+    {"optional", "required: false"}, {"uri", "asset"},    {"archive", "pack"}, {"checksum", "sha256"},
+    {"artifactGC", "retention"},     {"ttl", "retention"}};
 inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, kOutputLater, kOutputForeign};
 inline constexpr Word kAssetKnown[] = {"uri", "name", "immutable"};
 inline constexpr KeySet kAsset{"'asset'", kAssetKnown};

@@ -52,6 +52,17 @@ std::string_view uri_problem(std::string_view uri) {
   return "";
 }
 
+/// "0755", "0o755"
+std::optional<std::uint32_t> read_mode(std::string_view text) {
+  constexpr std::size_t kDigits = 3;
+  if (!text.starts_with('0')) return std::nullopt;
+  text.remove_prefix(text.starts_with("0o") ? 2 : 1);
+  if (text.size() != kDigits || text.find_first_not_of("01234567") != std::string_view::npos) return std::nullopt;
+  std::uint32_t mode = 0;
+  for (const char digit : text) mode = mode * 8 + static_cast<std::uint32_t>(digit - '0');
+  return mode;
+}
+
 }  // namespace
 
 void read_env_into(Reader& reader, Names& names, const Site& site, const Node& node,
@@ -161,6 +172,7 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
     complaints_.error(node, "an input artifact needs a 'path' in the work directory");
   }
   reader_.take_boolean(node, "optional", input.optional);
+  read_form(input, node);
   if (const Node* select = node.find("select")) input.select = read_select(*select);
   const Node* from = node.find("from");
   const Node* asset = node.find("asset");
@@ -181,6 +193,26 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
     check_asset_source(input.asset, *asset);
   }
   work.inputs.push_back(std::move(input));
+}
+
+/// How it lies in the work directory.
+void TaskReader::read_form(InputArtifact& input, const Node& node) {
+  if (const Node* mode = node.find("mode")) {
+    input.mode = mode->is_scalar() ? read_mode(mode->text) : std::nullopt;
+    if (!input.mode) {
+      complaints_.error(*mode,
+                        fmt::format("'mode' is the permissions of a file in octal, such as 0o755, at most 0o777, "
+                                    "not {}",
+                                    Reader::shown(*mode)));
+    }
+  }
+  const Node* unpack = node.find("unpack");
+  if (unpack == nullptr) return;
+  const std::vector<std::string> choices = {"auto", "false", "true"};
+  if (const auto found = reader_.choice(*unpack, "unpack", choices)) input.unpack = static_cast<Unpack>(*found);
+  if (input.mode && input.unpack == Unpack::kAlways) {
+    complaints_.error(*unpack, "'mode' is of a file, and with 'unpack: true' there is a directory");
+  }
 }
 
 /// "URI", "URI@ALIAS" or "NAME@ALIAS".
@@ -255,6 +287,7 @@ void TaskReader::read_output(Task& task, WorkSpec& work, const Node& node) {
     const std::vector<std::string> packs = {"auto", "none", "tar.zst"};
     if (const auto found = reader_.choice(*pack, "pack", packs)) output.pack = static_cast<Pack>(*found);
   }
+  if (const Node* sha256 = node.find("sha256")) read_hash(output, *sha256);
   const Node* asset = node.find("asset");
   if (asset != nullptr) read_asset(task, output, *asset);
   if (const Node* retention = node.find("retention")) {
@@ -262,6 +295,16 @@ void TaskReader::read_output(Task& task, WorkSpec& work, const Node& node) {
     output.retention = reader_.retention(*retention, "retention").value_or(Duration(0));
   }
   work.outputs.push_back(std::move(output));
+}
+
+void TaskReader::read_hash(OutputArtifact& output, const Node& node) {
+  auto text = names_.parse_template(node, site::kHash, "sha256");
+  if (!text) return;
+  if (text->text().empty() || (text->is_literal() && !is_sha256(text->literal_text()))) {
+    complaints_.error(node, fmt::format("'sha256' is 64 hexadecimal digits, or an expression that gives them, not {}",
+                                        Reader::shown(node)));
+  }
+  output.sha256 = std::move(*text);
 }
 
 void TaskReader::read_asset(const Task& task, OutputArtifact& output, const Node& node) {

@@ -18,11 +18,12 @@ class SpecHash {
     text(input.name), text(input.path), text(input.from_artifact), text(input.asset.text());
     number(input.from_task.value_or(0)), number(input.optional ? 1 : 2);
     if (input.select) text(input.select->output), number(input.select->by);
+    number(input.mode.value_or(kModeMax + 1)), number(input.unpack);
   }
   void output(const OutputArtifact& output) {
     text(output.name), text(output.path), text(output.asset.text()), text(output.asset_name);
     number((output.required ? 1 : 0) + (output.non_empty ? 2 : 0) + (output.immutable ? 4 : 0)), number(output.pack);
-    number(output.retention.count());
+    number(output.retention.count()), text(output.sha256.text());
   }
   void value(const OutputValue& value) {
     text(value.name), text(value.file), text(value.json_path), number(value.metric ? 1 : 2);

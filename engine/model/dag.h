@@ -81,6 +81,15 @@ struct Select {
   bool operator==(const Select&) const = default;
 };
 
+/// What becomes of an input that is an archive.
+enum class Unpack : std::uint8_t {
+  kAuto,    ///< A directory that was packed by an output is one again.
+  kNever,   ///< It is placed as the file that it is stored as.
+  kAlways,  ///< As kAuto, but anything else is an error.
+};
+
+inline constexpr std::uint32_t kModeMax = 0777;  ///< Permissions of a file: no set-user-ID, no sticky bit.
+
 /// Something a task reads before it starts. Exactly one source: another task's artifact, or an asset.
 struct InputArtifact {
   std::string name;
@@ -90,7 +99,9 @@ struct InputArtifact {
   std::string from_artifact;
   std::optional<Select> select;
   expr::Template asset;  ///< "URI", "URI@ALIAS" or "NAME@ALIAS": newest published version, or the alias's. Empty: none.
-  bool optional = false;  ///< Absent is no error: nothing is placed at `path`.
+  bool optional = false;              ///< Absent is no error: nothing is placed at `path`.
+  std::optional<std::uint32_t> mode;  ///< Permissions of the file that is placed: at most kModeMax.
+  Unpack unpack = Unpack::kAuto;
   bool operator==(const InputArtifact&) const = default;
 };
 
@@ -107,6 +118,7 @@ struct OutputArtifact {
   std::string asset_name;   ///< Short name that aliases use ("section_coder"); "" for none.
   bool immutable = false;   ///< Publishing where something exists already is an error.
   Duration retention{};     ///< From the end of its run; 0: as the DAG says.
+  expr::Template sha256;    ///< What it must be, as 64 hex digits; empty: anything.
   bool operator==(const OutputArtifact&) const = default;
 };
 

@@ -261,6 +261,8 @@ struct ResolvedInput {
   std::string path;
   bool collection = false;           ///< `path` is a directory; each object has its own path in it.
   std::vector<InputObject> objects;  ///< None: an optional input that is absent.
+  std::optional<std::uint32_t> mode = {};
+  Unpack unpack = Unpack::kAuto;
 };
 
 struct ResolvedOutput {
@@ -272,6 +274,7 @@ struct ResolvedOutput {
   std::string asset_uri;
   std::string asset_name;
   bool immutable = false;
+  std::string sha256;  ///< What it must be; "": anything.
 };
 
 /// A WorkSpec with every expression evaluated for one instance, or for all where none depends on it.

@@ -129,10 +129,19 @@ TEST_F(Everything, ReadsOutputs) {
   EXPECT_EQ(work.outputs[1].asset.text(), "extras/extra");
   EXPECT_EQ(work.outputs[1].retention, Duration(0));
   EXPECT_EQ(work.outputs[2].retention, Duration(std::chrono::hours(12)));
+  EXPECT_EQ(work.outputs[2].sha256.text(), "${{ params.date }}");
   ASSERT_EQ(work.values.size(), 2U);
   EXPECT_EQ(work.values[0], (OutputValue{"rows", "rows.txt", "", Value(0), false}));
   EXPECT_EQ(work.values[1], (OutputValue{"share", "metrics.json", "$.a[0].share", std::nullopt, true}));
   EXPECT_EQ(task("train").work->values[0].json_path, "$");
+}
+
+TEST_F(Everything, ReadsHowInputsLie) {
+  const std::vector<InputArtifact>& inputs = task("train").work->inputs;
+  EXPECT_EQ(inputs[0].mode, 0440U);
+  EXPECT_EQ(inputs[0].unpack, Unpack::kNever);
+  EXPECT_EQ(inputs[1].mode, std::nullopt);
+  EXPECT_EQ(inputs[1].unpack, Unpack::kAuto);
 }
 
 TEST_F(Everything, ReadsHowLongArtifactsAreKept) {
