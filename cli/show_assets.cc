@@ -106,6 +106,7 @@ class LineageTree {
         asset ? fmt::format("{} version {}", printable(text_of(node, "uri")), text_of(node, "asset_version"))
               : "artifact " + printable(text_of(node, "name"));
     if (!aliases.empty()) line += " [" + aliases + "]";
+    if (!text_of(node, "collected_at").empty()) line += " collected " + local_time(node.find("collected_at"));
     return line + "  " +
            faint(fmt::format("{} sha256:{}", short_size(number_of(node, "size_bytes")),
                              text_of(node, "sha256").substr(0, 12)),

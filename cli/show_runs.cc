@@ -153,9 +153,11 @@ void print_objects(std::string_view title, const ValueList& objects, const Outpu
   for (const Value& object : objects) {
     if (rows.size() == kItemsShownMax) break;
     const std::string asset = text_of(object, "asset");
+    const bool collected = !text_of(object, "collected_at").empty();
     rows.push_back({"  " + printable(text_of(object, "name")), short_size(number_of(object, "size_bytes")),
                     text_of(object, "sha256").substr(0, 12),
-                    printable(asset.empty() ? text_of(object, "object") : asset)});
+                    collected ? "collected " + local_time(object.find("collected_at"))
+                              : printable(asset.empty() ? text_of(object, "object") : asset)});
   }
   print(table({"  NAME", "SIZE", "SHA-256", "WHERE"}, rows));
   if (objects.size() > rows.size()) print(fmt::format("  ... and {} more\n", objects.size() - rows.size()));

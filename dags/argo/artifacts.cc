@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "dags/argo/workflow.h"
 #include "engine/base/text.h"
+#include "engine/model/dag.h"
 
 namespace chappe::argo {
 
@@ -38,6 +40,16 @@ bool is_of_the_image(std::string_view directory) {
   constexpr std::array<std::string_view, 12> kDirectories = {"",     "/",     "/tmp", "/mnt", "/var", "/var/tmp",
                                                              "/opt", "/home", "/srv", "/usr", "/etc", "/root"};
   return std::find(kDirectories.begin(), kDirectories.end(), directory) != kDirectories.end();
+}
+
+/// Kubernetes reads YAML 1.1, where a number with a leading 0 is octal.
+std::optional<std::uint32_t> mode_of(const std::string& text) {
+  const bool octal = text.starts_with('0');
+  const std::size_t prefix = text.starts_with("0o") ? 2 : 0;
+  std::uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data() + prefix, text.data() + text.size(), mode, octal ? 8 : 10);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && mode <= kModeMax ? std::optional(mode) : std::nullopt;
 }
 
 std::string_view last_component(std::string_view path) {
@@ -156,6 +168,7 @@ std::optional<Yaml> Importer::write_input(std::size_t task, const Node& input, c
     return std::nullopt;
   }
   if (text_of(input, "optional") == "true" && !out.has("optional")) out.set("optional", Yaml::raw("true"));
+  if (const auto mode = mode_of(text_of(input, "mode"))) out.set("mode", Yaml::raw(fmt::format("0o{:03o}", *mode)));
   return out;
 }
 
@@ -275,20 +288,51 @@ void Importer::write_outputs(Yaml& out, std::size_t task, const Site& site) {
   out.set("outputs", std::move(whole));
 }
 
+/// Artifacts go with the workflow, which goes when its 'ttlStrategy' says; or at its end.
+void Importer::write_retention(Yaml& out) {
+  const Node* collects = spec_->find("artifactGC");
+  if (collects == nullptr || text_of(*collects, "strategy") == "Never") return;
+  const bool at_once = text_of(*collects, "strategy") == "OnWorkflowCompletion";
+  const Node* ttl = spec_->find("ttlStrategy");
+  Yaml retention = Yaml::map();
+  for (const auto& [key, seconds] :
+       {std::pair("on_success", "secondsAfterSuccess"), std::pair("on_failure", "secondsAfterFailure")}) {
+    const Node* after = ttl == nullptr ? nullptr : ttl->find(seconds);
+    if (after == nullptr && ttl != nullptr) after = ttl->find("secondsAfterCompletion");
+    if (at_once || (after != nullptr && after->text == "0")) {
+      retention.set(key, Yaml::text("1s"));
+    } else if (after != nullptr) {
+      if (const auto length = duration_of(*after, std::nullopt)) retention.set(key, Yaml::text(*length));
+    }
+  }
+  if (retention.empty()) {
+    return note(*collects, "when artifacts go is not said in the file: say it with 'artifacts: {retention: ...}'");
+  }
+  out.set("artifacts", Yaml::map().set("retention", std::move(retention)));
+}
+
 Yaml Importer::write_output(std::size_t task, const Node& artifact, const Site& site) {
   const std::string name = identifier_from(text_of(artifact, "name"));
   const std::string path(without_slash(change_paths_in(text_of(artifact, "path"), *site.paths)));
   Yaml out = Yaml::map();
   out.set("name", Yaml::text(name)).set("path", Yaml::text(path.empty() ? name : path));
   if (text_of(artifact, "optional") == "true") out.set("required", Yaml::raw("false"));
-  for (const std::string_view key :
-       {"gcs", "azure", "oss", "hdfs", "artifactory", "http", "git", "globalName", "artifactGC"}) {
+  for (const std::string_view key : {"gcs", "azure", "oss", "hdfs", "artifactory", "http", "git", "globalName"}) {
     if (artifact.find(key) != nullptr) {
       note(*artifact.find(key), fmt::format("'{}' of an artifact is not taken over", key), task);
     }
   }
   const Node* s3 = artifact.find("s3");
   std::string key = s3 == nullptr ? "" : key_of(*s3, task, site);
+  const Node* collects = artifact.find("artifactGC");
+  const bool is_kept = collects != nullptr && text_of(*collects, "strategy") == "Never";
+  if (is_kept && key.empty()) out.set("retention", Yaml::text("forever"));
+  if (collects != nullptr && !is_kept) {
+    note(*collects,
+         key.empty() ? "when this artifact goes is not taken over: say it with 'retention'"
+                     : "an artifact with a key becomes an asset, whose versions stay",
+         task);
+  }
   if (key.empty()) return out;
   if (tasks_[task].fans_out && key.find("item") == std::string::npos) {
     note(*s3, "each item needs an object of its own: its key was put behind", task);

@@ -116,6 +116,7 @@ Result<ImportedDag> Importer::run() {
   write_head(out);
   write_params(out);
   write_schedule(out);
+  write_retention(out);
   write_defaults(out);
   if (tasks.empty()) note(*spec_, "there are no tasks");
   out.set("tasks", std::move(tasks.block()));
@@ -198,7 +199,7 @@ void Importer::write_head(Yaml& out) {
   }
   note_keys(*spec_,
             {"entrypoint", "templates", "arguments", "activeDeadlineSeconds", "parallelism", "onExit", "hooks",
-             "retryStrategy", "ttlStrategy", "podGC", "archiveLogs"},
+             "retryStrategy", "ttlStrategy", "podGC", "archiveLogs", "artifactGC"},
             "the workflow's");
 }
 

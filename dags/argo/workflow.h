@@ -130,6 +130,7 @@ class Importer {
   void write_head(Yaml& out);
   void write_params(Yaml& out);
   Yaml write_param(const yaml::Node& param, const std::string& name);
+  void write_retention(Yaml& out);
   void write_schedule(Yaml& out);
   void write_shell(Yaml& out);
   void write_defaults(Yaml& out);

@@ -20,8 +20,8 @@ inline constexpr Word kDagKnown[] = {
     "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
-    "tests",      "deadline"};
-inline constexpr Word kDagLater[] = {"artifacts", "outputs"};
+    "tests",      "deadline",    "artifacts"};
+inline constexpr Word kDagLater[] = {"outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -37,6 +37,8 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"environment", "env"},
                                           {"default_args", "defaults"},
                                           {"tags", "labels"},
+                                          {"artifactGC", "artifacts: {retention: ...}"},
+                                          {"retention", "artifacts: {retention: ...}"},
                                           {"dagrun_timeout", "timeout"},
                                           {"max_active_runs", "concurrency: {max_runs: N}"},
                                           {"parallelism", "max_active_tasks"},
@@ -115,6 +117,16 @@ inline constexpr Word kDeadlineKnown[] = {"reference", "after", "action"};
 inline constexpr Foreign kDeadlineForeign[] = {
     {"interval", "after"}, {"offset", "after"}, {"callback", "action"}, {"from", "reference"}};
 inline constexpr KeySet kDeadline{"'deadline'", kDeadlineKnown, {}, kDeadlineForeign};
+inline constexpr Word kArtifactsKnown[] = {"retention"};
+inline constexpr Foreign kArtifactsForeign[] = {{"store", "object_store (in the scheduler's configuration)"},
+                                                {"repository", "object_store (in the scheduler's configuration)"},
+                                                {"prefix", "object_store (in the scheduler's configuration)"},
+                                                {"gc", "retention"}};
+inline constexpr KeySet kArtifacts{"'artifacts'", kArtifactsKnown, {}, kArtifactsForeign};
+inline constexpr Word kRetentionKnown[] = {"on_success", "on_failure", "keep_last"};
+inline constexpr Foreign kRetentionForeign[] = {
+    {"success", "on_success"}, {"failure", "on_failure"}, {"keep", "keep_last"}, {"ttl", "on_success"}};
+inline constexpr KeySet kRetention{"'retention'", kRetentionKnown, {}, kRetentionForeign};
 
 inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
@@ -249,18 +261,22 @@ inline constexpr Foreign kInputsElsewhere[] = {
     {"parameters", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
     {"values", "values of other tasks reach a task by 'env: {NAME: \"${{ tasks.other.outputs.name }}\"}'"}};
 inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, {}, {}, kInputsElsewhere};
-inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional"};
-inline constexpr Word kInputLater[] = {"s3", "mode", "unpack"};
-inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater};
+inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional", "mode", "unpack"};
+inline constexpr Word kInputLater[] = {"s3"};
+inline constexpr Foreign kInputForeign[] = {{"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
+inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater, kInputForeign};
 inline constexpr Word kSelectKnown[] = {"max", "min"};
 inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 
 inline constexpr Word kOutputsKnown[] = {"artifacts", "values", "metrics"};
 inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}};
 inline constexpr KeySet kOutputs{"'outputs'", kOutputsKnown, {}, kOutputsForeign};
-inline constexpr Word kOutputKnown[] = {"name", "path", "required", "non_empty", "pack", "asset"};
-inline constexpr Word kOutputLater[] = {"sha256", "schema", "retention"};
-inline constexpr Foreign kOutputForeign[] = {{"optional", "required: false"}, {"uri", "asset"}, {"archive", "pack"}};
+inline constexpr Word kOutputKnown[] = {"name", "path",  "required",  "non_empty",
+                                        "pack", "asset", "retention", "sha256"};
+inline constexpr Word kOutputLater[] = {"schema"};
+inline constexpr Foreign kOutputForeign[] = {
+    {"optional", "required: false"}, {"uri", "asset"},    {"archive", "pack"}, {"checksum", "sha256"},
+    {"artifactGC", "retention"},     {"ttl", "retention"}};
 inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, kOutputLater, kOutputForeign};
 inline constexpr Word kAssetKnown[] = {"uri", "name", "immutable"};
 inline constexpr KeySet kAsset{"'asset'", kAssetKnown};

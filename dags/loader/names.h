@@ -48,6 +48,7 @@ inline constexpr Site kTrigger{.where = "in 'params' of a trigger",
 inline constexpr Site kUntil{.where = "in 'until'", .iteration = true, .secrets = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
+inline constexpr Site kHash{.where = "in 'sha256'"};
 inline constexpr Site kWait{.where = "in 'wait'"};
 inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};

@@ -54,6 +54,20 @@ std::optional<Deadline> read_deadline(Reader& reader, const Node& node) {
   return out;
 }
 
+void read_retention(Reader& reader, const Node& node, Dag& dag) {
+  if (!reader.check_keys(node, keys::kArtifacts)) return;
+  const Node* retention = node.find("retention");
+  if (retention == nullptr) return reader.complaints().error(node, "'artifacts' needs 'retention'");
+  if (!reader.check_keys(*retention, keys::kRetention)) return;
+  const auto take = [&](std::string_view key, Duration& into) {
+    const Node* kept = retention->find(key);
+    if (kept != nullptr) into = reader.retention(*kept, key).value_or(into);
+  };
+  take("on_success", dag.retention.on_success);
+  take("on_failure", dag.retention.on_failure);
+  reader.take_integer(*retention, "keep_last", 1, kKeepLastMax, dag.retention.keep_last);
+}
+
 }  // namespace
 
 void read_general(Reader& reader, const Node& root, Dag& dag) {
@@ -68,6 +82,7 @@ void read_general(Reader& reader, const Node& root, Dag& dag) {
   if (const Node* deadline = root.find("deadline")) dag.deadline = read_deadline(reader, *deadline);
   if (const Node* labels = root.find("labels")) read_labels(reader, *labels, dag);
   if (const Node* concurrency = root.find("concurrency")) read_concurrency(reader, *concurrency, dag);
+  if (const Node* artifacts = root.find("artifacts")) read_retention(reader, *artifacts, dag);
   if (const Node* notify = root.find("notify")) read_notify(reader, dag, *notify);
   if (const Node* fail_fast = root.find("fail_fast")) {
     const std::vector<std::string> choices = {"off", "finish", "cancel"};

@@ -52,6 +52,17 @@ std::string_view uri_problem(std::string_view uri) {
   return "";
 }
 
+/// "0755", "0o755"
+std::optional<std::uint32_t> read_mode(std::string_view text) {
+  constexpr std::size_t kDigits = 3;
+  if (!text.starts_with('0')) return std::nullopt;
+  text.remove_prefix(text.starts_with("0o") ? 2 : 1);
+  if (text.size() != kDigits || text.find_first_not_of("01234567") != std::string_view::npos) return std::nullopt;
+  std::uint32_t mode = 0;
+  for (const char digit : text) mode = mode * 8 + static_cast<std::uint32_t>(digit - '0');
+  return mode;
+}
+
 }  // namespace
 
 void read_env_into(Reader& reader, Names& names, const Site& site, const Node& node,
@@ -161,6 +172,7 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
     complaints_.error(node, "an input artifact needs a 'path' in the work directory");
   }
   reader_.take_boolean(node, "optional", input.optional);
+  read_form(input, node);
   if (const Node* select = node.find("select")) input.select = read_select(*select);
   const Node* from = node.find("from");
   const Node* asset = node.find("asset");
@@ -181,6 +193,26 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
     check_asset_source(input.asset, *asset);
   }
   work.inputs.push_back(std::move(input));
+}
+
+/// How it lies in the work directory.
+void TaskReader::read_form(InputArtifact& input, const Node& node) {
+  if (const Node* mode = node.find("mode")) {
+    input.mode = mode->is_scalar() ? read_mode(mode->text) : std::nullopt;
+    if (!input.mode) {
+      complaints_.error(*mode,
+                        fmt::format("'mode' is the permissions of a file in octal, such as 0o755, at most 0o777, "
+                                    "not {}",
+                                    Reader::shown(*mode)));
+    }
+  }
+  const Node* unpack = node.find("unpack");
+  if (unpack == nullptr) return;
+  const std::vector<std::string> choices = {"auto", "false", "true"};
+  if (const auto found = reader_.choice(*unpack, "unpack", choices)) input.unpack = static_cast<Unpack>(*found);
+  if (input.mode && input.unpack == Unpack::kAlways) {
+    complaints_.error(*unpack, "'mode' is of a file, and with 'unpack: true' there is a directory");
+  }
 }
 
 /// "URI", "URI@ALIAS" or "NAME@ALIAS".
@@ -255,8 +287,24 @@ void TaskReader::read_output(Task& task, WorkSpec& work, const Node& node) {
     const std::vector<std::string> packs = {"auto", "none", "tar.zst"};
     if (const auto found = reader_.choice(*pack, "pack", packs)) output.pack = static_cast<Pack>(*found);
   }
-  if (const Node* asset = node.find("asset")) read_asset(task, output, *asset);
+  if (const Node* sha256 = node.find("sha256")) read_hash(output, *sha256);
+  const Node* asset = node.find("asset");
+  if (asset != nullptr) read_asset(task, output, *asset);
+  if (const Node* retention = node.find("retention")) {
+    if (asset != nullptr) complaints_.error(*retention, "versions of an asset are kept: take 'retention' out");
+    output.retention = reader_.retention(*retention, "retention").value_or(Duration(0));
+  }
   work.outputs.push_back(std::move(output));
+}
+
+void TaskReader::read_hash(OutputArtifact& output, const Node& node) {
+  auto text = names_.parse_template(node, site::kHash, "sha256");
+  if (!text) return;
+  if (text->text().empty() || (text->is_literal() && !is_sha256(text->literal_text()))) {
+    complaints_.error(node, fmt::format("'sha256' is 64 hexadecimal digits, or an expression that gives them, not {}",
+                                        Reader::shown(node)));
+  }
+  output.sha256 = std::move(*text);
 }
 
 void TaskReader::read_asset(const Task& task, OutputArtifact& output, const Node& node) {
@@ -398,70 +446,6 @@ void TaskReader::read_promote(Task& task, const Node& node) {
     }
   }
   task.promote = std::move(out);
-}
-
-// ---- Sharing ------------------------------------------------------------------------------------------------------
-
-namespace {
-
-/// Takes in everything that tells specs apart, so that few that differ share a hash.
-class SpecHash {
- public:
-  void text(std::string_view text) { mix(std::hash<std::string_view>{}(text)); }
-  template <typename Int>
-  void number(Int value) {
-    mix(static_cast<std::size_t>(value) * 0x9E3779B97F4A7C15U);
-  }
-  void input(const InputArtifact& input) {
-    text(input.name), text(input.path), text(input.from_artifact), text(input.asset.text());
-    number(input.from_task.value_or(0)), number(input.optional ? 1 : 2);
-    if (input.select) text(input.select->output), number(input.select->by);
-  }
-  void output(const OutputArtifact& output) {
-    text(output.name), text(output.path), text(output.asset.text()), text(output.asset_name);
-    number((output.required ? 1 : 0) + (output.non_empty ? 2 : 0) + (output.immutable ? 4 : 0)), number(output.pack);
-  }
-  void value(const OutputValue& value) {
-    text(value.name), text(value.file), text(value.json_path), number(value.metric ? 1 : 2);
-    if (value.default_value) text(to_json(*value.default_value));
-  }
-  std::size_t result() const { return hash_; }
-
- private:
-  void mix(std::size_t part) { hash_ = (hash_ ^ part) * 1099511628211U + (hash_ >> 29); }
-  std::size_t hash_ = 1469598103934665603U;
-};
-
-std::size_t hash_of(const WorkSpec& spec) {
-  SpecHash hash;
-  hash.number(spec.kind);
-  hash.text(spec.script.text());
-  hash.text(spec.shell);
-  for (const expr::Template& argument : spec.command) hash.text(argument.text());
-  for (const auto& [name, text] : spec.env) hash.text(name), hash.text(text.text());
-  for (const SecretRef& secret : spec.secrets) hash.text(secret.name), hash.text(where_is(secret));
-  hash.number(spec.store_credentials ? 1 : 2);
-  for (const InputArtifact& input : spec.inputs) hash.input(input);
-  for (const OutputArtifact& output : spec.outputs) hash.output(output);
-  for (const OutputValue& value : spec.values) hash.value(value);
-  for (const StateUse& use : spec.states) hash.text(use.name), hash.text(use.write), hash.number(use.scope);
-  hash.number(spec.timeout.value_or(Duration(-1)).count());
-  hash.number(spec.kill_grace.count());
-  hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);
-  hash.number(spec.container.pull), hash.number(spec.container.read_only ? 1 : 2);
-  hash.number(spec.resources.cpu_milli), hash.number(spec.resources.memory_bytes), hash.number(spec.resources.gpus);
-  return hash.result();
-}
-
-}  // namespace
-
-std::shared_ptr<const WorkSpec> WorkSpecs::share(WorkSpec spec) {
-  const std::size_t hash = hash_of(spec);
-  const auto [first, last] = by_hash_.equal_range(hash);
-  for (auto at = first; at != last; ++at) {
-    if (*at->second == spec) return at->second;
-  }
-  return by_hash_.emplace(hash, std::make_shared<const WorkSpec>(std::move(spec)))->second;
 }
 
 }  // namespace chappe

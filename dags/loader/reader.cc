@@ -158,6 +158,14 @@ void Reader::take_identifier(const Node& map, std::string_view key, std::string&
   if (auto found = identifier(*node, key)) into = std::move(*found);
 }
 
+std::optional<Duration> Reader::retention(const Node& node, std::string_view what) {
+  if (node.is_scalar() && node.text == "forever") return kForever;
+  if (node.is_scalar() && !node.is_null() && parse_duration(node.text)) return duration(node, what);
+  complaints_.error(
+      node, fmt::format("'{}' is how long artifacts are kept, such as 7d, or 'forever', not {}", what, shown(node)));
+  return std::nullopt;
+}
+
 std::optional<std::string> Reader::path(const Node& node, std::string_view what, std::string_view folder) {
   auto found = text(node, what);
   if (!found) return found;

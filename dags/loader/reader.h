@@ -14,6 +14,7 @@
 #include "dags/loader/yaml_tree.h"
 #include "engine/base/time.h"
 #include "engine/base/value.h"
+#include "engine/model/retention.h"
 
 namespace chappe {
 
@@ -45,6 +46,7 @@ class Reader {
   std::optional<bool> boolean(const yaml::Node& node, std::string_view what);
   std::optional<Duration> duration(const yaml::Node& node, std::string_view what);  ///< Above zero.
   std::optional<Duration> duration_or_zero(const yaml::Node& node, std::string_view what);
+  std::optional<Duration> retention(const yaml::Node& node, std::string_view what);  ///< Above zero, or kForever.
   /// A path in a folder: relative, beneath it, without `.` and `..`.
   std::optional<std::string> path(const yaml::Node& node, std::string_view what,
                                   std::string_view folder = "the work directory");

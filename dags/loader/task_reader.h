@@ -126,7 +126,9 @@ class TaskReader {
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_form(InputArtifact& input, const yaml::Node& node);
   void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_hash(OutputArtifact& output, const yaml::Node& node);
   void check_asset_source(const expr::Template& asset, const yaml::Node& node);
   void read_asset(const Task& task, OutputArtifact& output, const yaml::Node& node);
   void read_asset_uri(const Task& task, OutputArtifact& output, const yaml::Node& node);

@@ -169,6 +169,15 @@ enum class Mutant : std::uint8_t {
   kFeedsRestingWorkers,
   kBusyWorkersLeave,
   kWorkersLeaveUntold,
+  // Retention.
+  kCollectsAssets,
+  kCollectsTooSoon,
+  kCollectsNewestRuns,
+  kCollectsWhatOthersHold,
+  kForgetsDoomedObjects,
+  kUsesCollectedResults,
+  kRunsAgainWhatIsCollected,
+  kHandsOutCollectedArtifacts,
   // Publishing.
   kErrandGivesUp,
   kErrandNeverStagesAgain,

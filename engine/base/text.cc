@@ -53,6 +53,10 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   return best;
 }
 
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
 bool is_identifier(std::string_view text) {
   constexpr std::size_t kIdentifierMax = 200;
   if (text.empty() || text.size() > kIdentifierMax) return false;

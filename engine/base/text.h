@@ -17,6 +17,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 /// True for `[A-Za-z_][A-Za-z0-9_]*` up to 200 characters: what a task, a parameter or an artifact may be called.
 bool is_identifier(std::string_view text);
 
+bool is_sha256(std::string_view text);  ///< 64 hex digits, of either case.
+
 /// Bytes of the well-formed UTF-8 sequence (RFC 3629: no surrogates, shortest form) at the front; 0 where there is
 /// none. Requires: not empty.
 std::size_t character_length(std::string_view text);

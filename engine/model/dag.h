@@ -19,6 +19,7 @@
 #include "engine/model/notify.h"
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
+#include "engine/model/retention.h"
 #include "engine/model/schedule_plan.h"
 #include "engine/model/secret_ref.h"
 #include "engine/model/triggers.h"
@@ -80,6 +81,15 @@ struct Select {
   bool operator==(const Select&) const = default;
 };
 
+/// What becomes of an input that is an archive.
+enum class Unpack : std::uint8_t {
+  kAuto,    ///< A directory that was packed by an output is one again.
+  kNever,   ///< It is placed as the file that it is stored as.
+  kAlways,  ///< As kAuto, but anything else is an error.
+};
+
+inline constexpr std::uint32_t kModeMax = 0777;  ///< Permissions of a file: no set-user-ID, no sticky bit.
+
 /// Something a task reads before it starts. Exactly one source: another task's artifact, or an asset.
 struct InputArtifact {
   std::string name;
@@ -89,7 +99,9 @@ struct InputArtifact {
   std::string from_artifact;
   std::optional<Select> select;
   expr::Template asset;  ///< "URI", "URI@ALIAS" or "NAME@ALIAS": newest published version, or the alias's. Empty: none.
-  bool optional = false;  ///< Absent is no error: nothing is placed at `path`.
+  bool optional = false;              ///< Absent is no error: nothing is placed at `path`.
+  std::optional<std::uint32_t> mode;  ///< Permissions of the file that is placed: at most kModeMax.
+  Unpack unpack = Unpack::kAuto;
   bool operator==(const InputArtifact&) const = default;
 };
 
@@ -105,6 +117,8 @@ struct OutputArtifact {
   expr::Template asset;     ///< URI of the asset this publishes; empty: an artifact of the run only.
   std::string asset_name;   ///< Short name that aliases use ("section_coder"); "" for none.
   bool immutable = false;   ///< Publishing where something exists already is an error.
+  Duration retention{};     ///< From the end of its run; 0: as the DAG says.
+  expr::Template sha256;    ///< What it must be, as 64 hex digits; empty: anything.
   bool operator==(const OutputArtifact&) const = default;
 };
 
@@ -388,6 +402,7 @@ struct Dag {
   std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
   std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
+  RetentionPolicy retention;           ///< Of its runs' artifacts.
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/run/expired.h"
 #include "engine/run/records.h"
 
 namespace chappe {
@@ -88,6 +89,8 @@ class MetaReader {
   virtual Result<std::vector<AttemptRow>> earlier_attempts(RunSeq run, std::size_t limit) = 0;
   /// Rows of one instance, or of the whole run where `index` is not given.
   virtual Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  /// Artifacts whose retention may have passed; at most kCollectMax are looked at.
+  virtual Result<ExpiredLooked> expired(const ExpiredQuery& query) = 0;
   virtual Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) = 0;
   virtual Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) = 0;
 
@@ -100,7 +103,8 @@ class MetaReader {
 
   virtual Result<std::vector<AssetVersion>> assets(const AssetFilter& filter) = 0;
   virtual Result<AssetVersion> asset_version(AssetVersionId id) = 0;
-  /// The artifact (asset or not) with this immutable key. Errors: kNotFound.
+  /// The artifact (asset or not) with this immutable key: one that is not collected, where some run has it still.
+  /// Errors: kNotFound.
   virtual Result<ArtifactRow> artifact_by_key(const std::string& key) = 0;
   /// Attempts that were handed the object with this immutable key.
   virtual Result<std::vector<InputRow>> consumers(const std::string& key, std::size_t limit) = 0;

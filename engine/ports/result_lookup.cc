@@ -60,6 +60,13 @@ CacheLooked check_result(const HeadObject& head, const ReadValueObject& read, co
     return out;
   }
   for (const ArtifactRow& artifact : known->artifacts) {
+    if (artifact.collected_at.is_set()) {
+      out.lost = known->entry;
+      out.told = fmt::format("artifact '{}' of attempt {} of run {} was collected at {}, when its retention had passed",
+                             artifact.object.name, to_text(known->entry->attempt), known->entry->run.text(),
+                             to_iso8601(artifact.collected_at));
+      return out;
+    }
     bool lost = false;
     out.told = what_is_wrong(head, artifact.object, lost);
     if (lost) out.lost = known->entry;

@@ -45,7 +45,11 @@ Value input_value(const ResolvedInput& input) {
   for (const InputObject& object : input.objects) {
     objects.emplace_back(ValueList{object.path, object.sha256, number_value(object.size), object.packed});
   }
-  return ValueMap{{"path", input.path}, {"collection", input.collection}, {"objects", std::move(objects)}};
+  ValueMap value{{"path", input.path}, {"collection", input.collection}, {"objects", std::move(objects)}};
+  // What is as usual is left out: results from before there were these keys count.
+  if (input.mode) value.emplace_back("mode", std::int64_t{*input.mode});
+  if (input.unpack == Unpack::kNever) value.emplace_back("unpack", false);
+  return value;
 }
 
 Value outputs_value(const ResolvedWork& work) {
@@ -54,6 +58,7 @@ Value outputs_value(const ResolvedWork& work) {
     artifacts.emplace_back(ValueList{output.name, output.path, output.required, output.non_empty,
                                      static_cast<std::int64_t>(output.pack), output.asset_uri, output.asset_name,
                                      output.immutable});
+    if (!output.sha256.empty()) artifacts.back().as_list()->emplace_back(output.sha256);
   }
   ValueList values;
   for (const OutputValue& value : work.values) {

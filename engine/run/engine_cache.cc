@@ -52,7 +52,9 @@ Result<CacheKey> EngineState::key_of(const LiveRun& run, std::uint32_t index, co
 }
 
 void EngineState::on(const CacheLooked& event) {
+  const bool outdated = collector.outdates(event);
   if (lookups_under_way > 0) --lookups_under_way;
+  if (lookups_under_way == 0) collector.all_looked_up();
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
   const auto found = run->looked_up.find(event.key.index);
@@ -63,7 +65,8 @@ void EngineState::on(const CacheLooked& event) {
   const auto work = resolve_work(*run, event.key.index, *this);
   auto key = work ? key_of(*run, event.key.index, **work) : Result<CacheKey>(fail(work.error()));
   const bool same = key && (!event.hit || key->sha256 == event.hit->entry.cache.sha256);
-  if (!same) return line_up(*run, {event.key.index, event.key.index + 1});  // An asset that it reads has moved on.
+  // An asset that it reads has moved on, or the result has been collected.
+  if (!same || outdated) return line_up(*run, {event.key.index, event.key.index + 1});
   std::string why = event.hit ? why_not_again(*run, event.key.index, *event.hit) : event.told;
   if (!why.empty()) return go_without_result(*run, event.key.index, std::move(*key), std::move(why));
   use_again(*run, event.key.index, *event.hit, **work);
@@ -115,6 +118,7 @@ void EngineState::use_again(LiveRun& run, std::uint32_t index, const CacheHit& h
     artifact.key = row.key;
     artifact.attempt = row.attempt;
     artifact.object.upload.clear();
+    artifact.retention = retention_of(run.task(run.instances->task_of(index)), artifact.object.name);
     out.persist.artifacts.push_back(artifact);
     run.keep(index, std::move(artifact));
   }

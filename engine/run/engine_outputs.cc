@@ -111,6 +111,7 @@ void EngineState::record_outputs(LiveRun& run, std::uint32_t index, const Attemp
   run.forget_outputs(index);
   for (const OutputObject& object : outputs.objects) {
     ArtifactRow artifact{.key = publish.key, .attempt = publish.attempt, .object = object};
+    artifact.retention = retention_of(run.task(run.instances->task_of(index)), object.name);
     if (!object.asset_uri.empty()) {
       artifact.asset = {++last_asset_version.value};
       AssetVersion version = version_of(artifact);

@@ -307,11 +307,17 @@ void EngineState::finish_if_over(LiveRun& run) {
 void EngineState::change_run(LiveRun& run, const std::function<void(RunRow&)>& change) {
   const RunState before = run.row.state;
   change(run.row);
+  if (is_final(before) != is_final(run.row.state)) collector.plan(run.row, *run.dag);
   if (CHAPPE_MUTANT(kCancelsAreNotSaved) && before == RunState::kRunning && run.row.stop == Stop::kCancel &&
       run.row.state == before) {
     return;
   }
   out.persist.run_changes.push_back({run.row, before});
+}
+
+void EngineState::on(const ExpiredLooked& event) {
+  const bool live = event.run && find_run(event.run->seq) != nullptr;
+  collector.take(event, live, now.wall, lookups_made, lookups_under_way > 0, out);
 }
 
 /// Who asked looks into the store first; this is for requests that crossed on their way.

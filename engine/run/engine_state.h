@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "engine/placement/placement.h"
+#include "engine/run/collector.h"
 #include "engine/run/engine.h"
 #include "engine/run/engine_deadlines.h"
 #include "engine/run/engine_past.h"
@@ -102,6 +103,7 @@ struct EngineState {
   std::uint64_t lookups_made = 0;
   EnginePast past{*this};
   EngineDeadlines deadlines{*this};
+  Collector collector;
 
   // Of the step under way.
   Now now;
@@ -162,11 +164,21 @@ struct EngineState {
   void start(LiveRun& run);
   LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
                    std::uint32_t depth = 0);
+  void settle(LiveRun& run, std::uint32_t index, TaskRow row);
+  void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
+  void stop(LiveRun& run, Stop why, const std::string& message);
+  bool cancels_attempts(const LiveRun& run) const;
+  void cancel_attempts(LiveRun& run);
+  void finish_if_over(LiveRun& run);
+  void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
+  void remember_request(const RunRow& row);
+  void forget_run(RunSeq seq);
+  void on(const ExpiredLooked& event);
+  void on(const ObjectsRemoved& event) { collector.take(event, out); }
 
   // ---- engine_limits.cc ----
   bool has_place(const Dag& dag) const;
-  /// `max_runs` is not about it.
-  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }
+  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }  ///< Beside `max_runs`.
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -323,17 +335,6 @@ struct EngineState {
   void cancel_started_runs(LiveRun& run);
   bool has_place_of_ancestor(const LiveRun& run);
   void link_runs();
-
-  // ---- engine_runs.cc, ends ----
-  void settle(LiveRun& run, std::uint32_t index, TaskRow row);
-  void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
-  void stop(LiveRun& run, Stop why, const std::string& message);
-  bool cancels_attempts(const LiveRun& run) const;
-  void cancel_attempts(LiveRun& run);
-  void finish_if_over(LiveRun& run);
-  void change_run(LiveRun& run, const std::function<void(RunRow&)>& change);
-  void remember_request(const RunRow& row);
-  void forget_run(RunSeq seq);
 
   // ---- engine_attempts.cc ----
   void on(const AttemptStarted& event);

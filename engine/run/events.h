@@ -17,6 +17,7 @@
 #include "engine/base/result.h"
 #include "engine/base/value.h"
 #include "engine/lineage/objects.h"
+#include "engine/run/expired.h"
 #include "engine/run/records.h"
 #include "engine/run/requests.h"
 
@@ -252,7 +253,7 @@ using Event =
                  AliasMoveRequested, TokenRequested, TokenRevokeRequested, AnswerRequested, LookReported, AccessDenied,
                  DagDeployed, DagPauseRequested, DagRemoved, DagBrought, CacheLooked, BoundsSet, FleetResting,
                  MarkRequested, BackfillRequested, BackfillChangeRequested, DatesLooked, PastLooked, PodSeen,
-                 NotificationsTold, WebhookCalled, StateSetRequested>;
+                 NotificationsTold, WebhookCalled, StateSetRequested, ExpiredLooked, ObjectsRemoved>;
 
 // ---- Effects ------------------------------------------------------------------------------------------------------
 
@@ -275,6 +276,8 @@ struct ResolvedInput {
   std::string path;
   bool collection = false;           ///< `path` is a directory; each object has its own path in it.
   std::vector<InputObject> objects;  ///< None: an optional input that is absent.
+  std::optional<std::uint32_t> mode = {};
+  Unpack unpack = Unpack::kAuto;
 };
 
 struct ResolvedOutput {
@@ -286,6 +289,7 @@ struct ResolvedOutput {
   std::string asset_uri;
   std::string asset_name;
   bool immutable = false;
+  std::string sha256;  ///< What it must be; "": anything.
 };
 
 /// A WorkSpec with every expression evaluated for one instance, or for all where none depends on it.
@@ -427,10 +431,12 @@ struct Effects {
   std::vector<WorkerSend> send;         ///< Then, and only then, tell the workers, ...
   std::vector<PublishAssets> publish;   ///< ... start publishing, ...
   std::vector<DropOutputs> drop;        ///< ... clean up, ...
+  std::optional<RemoveObjects> remove;  ///< ... remove what nobody refers to, ...
   std::vector<LookOrder> looks;         ///< ... look at what tasks wait for, ...
   std::vector<WantedDag> wanted;        ///< ... bring DAGs, ...
   std::vector<WantedDates> dates;       ///< ... look up runs, ...
   std::vector<WantedPast> past;         ///< ... and what depends on them, ...
+  std::optional<ExpiredQuery> expired;  ///< ... look what may go, ...
   std::vector<CacheLookup> lookups;     ///< ... look up results, ...
   std::vector<PodOrder> pods;           ///< ... make and remove pods, ...
   std::vector<NotificationRow> notify;  ///< ... tell people, ...

@@ -313,6 +313,13 @@ AssetVersion version_of(const ArtifactRow& artifact) {
   return version;
 }
 
+Duration retention_of(const Task& task, std::string_view output) {
+  for (const OutputArtifact& each : task.work->outputs) {
+    if (each.name == output) return each.retention;
+  }
+  return {};
+}
+
 const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name) {
   const auto outputs = run.outputs.find(index);
   if (outputs == run.outputs.end()) return nullptr;

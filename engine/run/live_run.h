@@ -231,6 +231,9 @@ const Value* output_value(const LiveRun& run, std::uint32_t index, std::string_v
 AssetVersion version_of(const ArtifactRow& artifact);
 const ArtifactRow* output_artifact(const LiveRun& run, std::uint32_t index, std::string_view name);
 
+/// How long the output says that it is kept; 0: as its DAG says.
+Duration retention_of(const Task& task, std::string_view output);
+
 /// The instances of `task` that `select` means: the best by its value, or all that succeeded where there is none.
 /// Errors: kNotFound: none succeeded with such a value.
 Result<std::vector<std::uint32_t>> select_instances(const LiveRun& run, std::uint32_t task,

@@ -16,6 +16,7 @@
 #include "engine/lineage/objects.h"
 #include "engine/model/backfill.h"
 #include "engine/model/dag.h"
+#include "engine/model/retention.h"
 #include "engine/run/state_records.h"
 #include "engine/run/trigger_records.h"
 
@@ -144,6 +145,7 @@ struct RunRow {
   RunSeq rerun_of;          ///< The run that a person wanted once more; 0: it is no rerun.
   bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
   WallTime late_at;         ///< When its owner was told that it missed its deadline; not set: it has not.
+  RunRetention retention;
   bool operator==(const RunRow&) const = default;
 };
 
@@ -185,7 +187,18 @@ struct ArtifactRow {
   AssetVersionId asset;  ///< 0 unless the object is a version of an asset.
   InstanceKey made_by;   ///< Who wrote the object, where that is another: the result was used again.
   AttemptId made_by_attempt;
+  Duration retention{};   ///< From the end of the run; 0: as the run's.
+  WallTime collected_at;  ///< When its retention had passed: nobody may count on the object since. Not set: it has not.
   bool operator==(const ArtifactRow&) const = default;
+};
+
+/// "The retention of this artifact has passed": fills collected_at.
+struct ArtifactCollected {
+  InstanceKey key;
+  AttemptId attempt;
+  std::string name;
+  WallTime at;
+  bool operator==(const ArtifactCollected&) const = default;
 };
 
 /// What an attempt was handed: the other half of lineage.
@@ -397,6 +410,9 @@ struct Persist {
   std::vector<InputRow> inputs;                ///< Insert.
   std::vector<AssetVersion> asset_versions;    ///< Insert.
   std::vector<ArtifactRow> artifacts;          ///< Insert.
+  std::vector<ArtifactCollected> collected;    ///< Update by attempt and name: those that are not collected.
+  std::vector<std::string> doomed;             ///< Insert: keys of objects that nobody refers to any more.
+  std::vector<std::string> removed;            ///< Delete by key, of those, where they are.
   std::vector<ValueRow> values;                ///< Insert.
   std::vector<AssetPublished> published;       ///< Update by id.
   std::vector<AliasRow> aliases;               ///< Insert.
@@ -474,6 +490,8 @@ struct StoredState {
   std::vector<StoredBackfill> backfills;  ///< Not final, by id.
   std::uint64_t last_notification = 0;
   std::uint32_t notifications_pending = 0;
+  std::vector<std::string> doomed;   ///< Objects that nobody refers to any more, and that may not be gone yet.
+  std::optional<WallTime> next_due;  ///< When artifacts of some run may go; not set: of none.
   std::vector<std::pair<std::string, LastEnd>> failed_dags;  ///< DAGs whose newest run that ended had failed.
 };
 

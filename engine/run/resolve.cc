@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/base/text.h"
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
 #include "engine/run/states.h"
@@ -19,7 +20,8 @@ bool is_constant(const WorkSpec& spec) {
   return literal(spec.script) && literal(spec.image) && spec.inputs.empty() && spec.states.empty() &&
          std::all_of(spec.command.begin(), spec.command.end(), literal) &&
          std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
-         std::all_of(spec.outputs.begin(), spec.outputs.end(), [&](const auto& each) { return literal(each.asset); });
+         std::all_of(spec.outputs.begin(), spec.outputs.end(),
+                     [&](const auto& each) { return literal(each.asset) && literal(each.sha256); });
 }
 
 InputObject object_of(const ArtifactRow& artifact, const InputArtifact& input) {
@@ -75,6 +77,16 @@ Result<std::vector<std::uint32_t>> sources_of(const LiveRun& run, std::uint32_t 
   return std::vector<std::uint32_t>{of_item};
 }
 
+/// What was collected is not absent: an optional input that the task has had before does not vanish.
+Result<void> check_kept(const LiveRun& run, std::uint32_t index, const InputArtifact& input) {
+  const ArtifactRow* artifact = output_artifact(run, index, input.from_artifact);
+  if (artifact == nullptr || !artifact->collected_at.is_set() || CHAPPE_MUTANT(kHandsOutCollectedArtifacts)) return {};
+  const std::string name = run.instances->name_of(index);
+  return fail(ErrorCode::kNotFound,
+              fmt::format("input '{}': {}.{} was collected at {}, when its retention had passed; run '{}' again, too",
+                          input.name, name, input.from_artifact, to_iso8601(artifact->collected_at), name));
+}
+
 Result<ResolvedInput> resolve_from_task(const LiveRun& run, std::uint32_t reader, const InputArtifact& input,
                                         const Sha256Hex& sha256) {
   ResolvedInput out{.name = input.name, .path = input.path};
@@ -87,6 +99,7 @@ Result<ResolvedInput> resolve_from_task(const LiveRun& run, std::uint32_t reader
   for (const std::uint32_t index : chosen.value_or(std::vector<std::uint32_t>{})) {
     auto object = object_of_output(run, index, input, sha256);
     if (!object) continue;
+    if (auto there = check_kept(run, index, input); !there) return fail(std::move(there.error()));
     if (out.collection) object->path += "/" + path_segment(run.instances->key_of(index));
     out.objects.push_back(std::move(*object));
   }
@@ -112,6 +125,33 @@ Result<ResolvedInput> resolve_asset(const LiveRun& run, std::uint32_t index, con
   return out;
 }
 
+/// The objects are as `unpack` and `mode` want them.
+Result<void> check_form(const ResolvedInput& input) {
+  for (const InputObject& object : input.objects) {
+    if (input.unpack == Unpack::kAlways && !object.packed) {
+      return fail(ErrorCode::kInvalidInput,
+                  fmt::format("input '{}' is a file: what 'unpack: true' takes is a directory that an output packed",
+                              input.name));
+    }
+    if (input.mode && object.packed && input.unpack != Unpack::kNever) {
+      return fail(
+          ErrorCode::kInvalidInput,
+          fmt::format("input '{}' is a directory, and 'mode' is of a file; or say 'unpack: false'", input.name));
+    }
+  }
+  return {};
+}
+
+Result<std::string> resolve_hash(const RunScope& scope, const OutputArtifact& output) {
+  auto hash = output.sha256.expand(scope);
+  const std::string what = fmt::format("sha256 of output '{}'", output.name);
+  if (!hash) return fail(std::move(hash.error()).in(what));
+  if (output.sha256.text().empty()) return "";
+  if (!is_sha256(*hash)) return fail(ErrorCode::kInvalidInput, what + " is no 64 hexadecimal digits");
+  for (char& digit : *hash) digit = digit >= 'A' && digit <= 'F' ? static_cast<char>(digit - 'A' + 'a') : digit;
+  return hash;
+}
+
 Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifact& output) {
   ResolvedOutput out{.name = output.name, .path = output.path, .required = output.required};
   out.non_empty = output.non_empty;
@@ -121,6 +161,9 @@ Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifac
   auto uri = output.asset.expand(scope);
   if (!uri) return fail(std::move(uri.error()).in(fmt::format("asset of output '{}'", output.name)));
   out.asset_uri = std::move(*uri);
+  auto hash = resolve_hash(scope, output);
+  if (!hash) return fail(std::move(hash.error()));
+  out.sha256 = std::move(*hash);
   return out;
 }
 
@@ -210,6 +253,9 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
     auto resolved = input.from_task ? resolve_from_task(run, index, input, state.config.sha256)
                                     : resolve_asset(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));
+    resolved->mode = input.mode;
+    resolved->unpack = input.unpack;
+    if (auto fits = check_form(*resolved); !fits) return fail(std::move(fits.error()));
     out.inputs.push_back(std::move(*resolved));
   }
   if (auto fits = check_fits(out.inputs); !fits) return fail(std::move(fits.error()));

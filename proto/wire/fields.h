@@ -20,6 +20,7 @@ namespace chappe::wire {
 /// The largest numbers of the enumerations that travel as numbers.
 inline constexpr std::uint32_t kReasonMax = static_cast<std::uint32_t>(Reason::kUpstream);
 inline constexpr std::uint32_t kPackMax = static_cast<std::uint32_t>(Pack::kTarZst);
+inline constexpr std::uint32_t kUnpackMax = static_cast<std::uint32_t>(Unpack::kAlways);
 
 /// One message at a time in an arena whose first block is kept: no allocation in the steady state, and nothing that a
 /// large message needed stays behind.

@@ -42,6 +42,10 @@ Complaint read(const v1::Input& from, ResolvedInput& out) {
   out.name = from.name();
   out.path = from.path();
   out.collection = from.collection();
+  if (from.unpack() > kUnpackMax) return "what becomes of an input is unknown";
+  out.unpack = static_cast<Unpack>(from.unpack());
+  if (from.has_mode() && from.mode() > kModeMax) return "an input's mode is none";
+  if (from.has_mode()) out.mode = from.mode();
   out.objects.reserve(static_cast<std::size_t>(from.objects_size()));
   for (const v1::InputObject& object : from.objects()) {
     // Without its hash an object cannot be verified: fetching it fails, and only that attempt.
@@ -62,6 +66,7 @@ Complaint read(const v1::Input& from, ResolvedInput& out) {
 
 Complaint read(const v1::Output& from, ResolvedOutput& out) {
   if (from.pack() > kPackMax) return "an output's packing is unknown";
+  if (!from.sha256().empty() && from.sha256().size() != 32) return "an output's hash is none";
   out = {.name = from.name(),
          .path = from.path(),
          .required = from.required(),
@@ -69,7 +74,8 @@ Complaint read(const v1::Output& from, ResolvedOutput& out) {
          .pack = static_cast<Pack>(from.pack()),
          .asset_uri = from.asset_uri(),
          .asset_name = from.asset_name(),
-         .immutable = from.immutable()};
+         .immutable = from.immutable(),
+         .sha256 = from.sha256().empty() ? "" : sha256_hex(from.sha256())};
   return nullptr;
 }
 

@@ -27,6 +27,8 @@ void fill(v1::Input& out, const ResolvedInput& input) {
   out.set_name(input.name);
   out.set_path(input.path);
   out.set_collection(input.collection);
+  if (input.mode) out.set_mode(*input.mode);
+  out.set_unpack(static_cast<std::uint32_t>(input.unpack));
   for (const InputObject& object : input.objects) {
     v1::InputObject& one = *out.add_objects();
     one.set_path(object.path);
@@ -48,6 +50,7 @@ void fill(v1::Output& out, const ResolvedOutput& output) {
   out.set_asset_uri(output.asset_uri);
   out.set_asset_name(output.asset_name);
   out.set_immutable(output.immutable);
+  out.set_sha256(sha256_bytes(output.sha256));
 }
 
 void fill(v1::OutputValue& out, const OutputValue& value) {

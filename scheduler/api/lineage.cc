@@ -108,7 +108,8 @@ class Walk {
                        {"name", input.object.name},
                        {"object", input.object.key},
                        {"size_bytes", static_cast<std::int64_t>(input.object.size)},
-                       {"sha256", input.object.sha256}});
+                       {"sha256", input.object.sha256},
+                       {"collected_at", collected_at(input.object.key)}});
   }
 
   Result<void> add_output(const ArtifactRow& output) {
@@ -118,7 +119,14 @@ class Walk {
                        {"name", output.object.name},
                        {"object", output.object.key},
                        {"size_bytes", static_cast<std::int64_t>(output.object.size)},
-                       {"sha256", output.object.sha256}});
+                       {"sha256", output.object.sha256},
+                       {"collected_at", collected_at(output.object.key)}});
+  }
+
+  /// Null: some run has it still, and so has the store.
+  Value collected_at(const std::string& key) {
+    const auto artifact = context_.reader.artifact_by_key(key);
+    return artifact ? time_json(artifact->collected_at) : Value();
   }
 
   Result<void> add_asset_by_id(AssetVersionId id) {

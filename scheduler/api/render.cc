@@ -155,7 +155,8 @@ Value artifact_json(const ArtifactRow& row) {
                   {"asset", text_or_null(object.asset_uri)},
                   {"asset_name", text_or_null(object.asset_name)},
                   {"asset_version", id_json(row.asset)},
-                  {"made_by_attempt", row.made_by_attempt ? Value(to_text(row.made_by_attempt)) : Value()}};
+                  {"made_by_attempt", row.made_by_attempt ? Value(to_text(row.made_by_attempt)) : Value()},
+                  {"collected_at", time_json(row.collected_at)}};
 }
 
 Value value_json(const ValueRow& row) {

@@ -108,10 +108,29 @@ void drop(ObjectStore& store, const DropOutputs& work) {
   }
 }
 
+/// In pieces, so that whoever wants to publish waits for no long list.
+ErrandOutcome remove(ObjectStore& store, RemoveObjects& work, Errand& errand) {
+  constexpr std::size_t kPiece = 16;
+  for (std::size_t i = 0; i < kPiece && errand.done < work.keys.size(); ++i) {
+    const std::string& key = work.keys[errand.done];
+    const auto removed = store.remove(key);
+    if (!removed && may_pass(removed.error().code)) {
+      return {.again_after = rest_after("remove " + key + ": " + removed.error().message, errand)};
+    }
+    // Trying for ever would keep all that come after: it is an orphan.
+    if (!removed) log::error("object {} stays, though nobody refers to it: {}", key, removed.error().message);
+    errand.failures = 0;
+    ++errand.done;
+  }
+  if (errand.done < work.keys.size()) return {.again_after = Duration(0)};
+  return {.report = ObjectsRemoved{std::move(work.keys)}};
+}
+
 }  // namespace
 
 ErrandOutcome carry_out(ObjectStore& store, Errand& errand) {
   if (auto* work = std::get_if<PublishAssets>(&errand.work)) return publish(store, *work, errand);
+  if (auto* work = std::get_if<RemoveObjects>(&errand.work)) return remove(store, *work, errand);
   drop(store, std::get<DropOutputs>(errand.work));
   return {};
 }

@@ -57,6 +57,7 @@ bool Loop::take_in() {
   } else {
     look_up_dates();
     look_up_past();
+    look_up_expired();
     for (Event& event : std::exchange(kept_, {})) inbox_.events.push_back(std::move(event));
   }
   std::vector<Mail> mails = parts_.mailbox.take();
@@ -168,6 +169,15 @@ void Loop::look_up_past() {
   }
 }
 
+/// Likewise: whatever comes to refer to an object later on does so in the knowledge of what is collected now.
+void Loop::look_up_expired() {
+  if (!expired_) return;
+  auto looked = parts_.reader.expired(*expired_);
+  if (!looked) return log::error("nothing is collected for now: {}", looked.error().message);
+  expired_.reset();
+  inbox_.events.insert(inbox_.events.begin(), *std::move(looked));
+}
+
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request) || answer_delivery(request)) return;
@@ -245,6 +255,7 @@ void Loop::carry_out(Effects& effects) {
   for (const WorkerSend& send : effects.send) parts_.port.send(send);
   for (PublishAssets& publish : effects.publish) parts_.publisher.publish(std::move(publish));
   for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
+  if (effects.remove) parts_.publisher.remove(*std::move(effects.remove));
   for (const LookOrder& order : effects.looks) parts_.looker.order(order);
   for (const AuditRow& row : effects.persist.audit) {
     if (row.verb == "task.late" || row.verb == "run.late") log::warn("{} is late: {}", row.object, row.detail);
@@ -252,6 +263,7 @@ void Loop::carry_out(Effects& effects) {
   for (WantedDag& wanted : effects.wanted) parts_.dags.bring(std::move(wanted));
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
+  if (effects.expired) expired_ = *std::move(effects.expired);
   if (!effects.notify.empty()) parts_.notifier.take(std::move(effects.notify));
   if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
   if (parts_.pods != nullptr) parts_.pods->carry_out(std::move(effects.pods));

@@ -73,6 +73,7 @@ class Loop {
   bool is_out_of_date(const Event& event);
   void look_up_dates();
   void look_up_past();
+  void look_up_expired();
   Result<void> pass();
   std::size_t follow_results(Now now);
   /// `confirm`: there are no changes, and the store is asked all the same whether it is still ours.
@@ -90,6 +91,7 @@ class Loop {
   std::vector<WantedDates> dates_;  ///< To be looked up at the beginning of the next pass.
   std::vector<WantedPast> past_;    ///< Likewise.
   api::RunViews views_;             ///< Of what tasks depend on.
+  std::optional<ExpiredQuery> expired_;  ///< Likewise.
   bool low_on_space_ = false;
   MonoTime results_are_slow_until_;  ///< Looking some up took too long to wait for; longer each time that it does.
   Duration results_slow_for_ = std::chrono::milliseconds(10);

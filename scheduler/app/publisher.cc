@@ -15,6 +15,8 @@ void Publisher::publish(PublishAssets work) { add({.work = std::move(work)}, {})
 
 void Publisher::drop(DropOutputs work) { add({.work = std::move(work)}, {}); }
 
+void Publisher::remove(RemoveObjects work) { add({.work = std::move(work)}, {}); }
+
 void Publisher::add(Errand errand, Clock::duration after) {
   {
     const std::lock_guard lock(mutex_);

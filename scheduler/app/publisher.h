@@ -1,6 +1,6 @@
 /// \file
 /// Carries out what the engine wants done in the object store: completing the uploads of attempts that won, dropping
-/// those of attempts that did not.
+/// those of attempts that did not, removing objects that nobody refers to any more.
 ///
 /// Completing rolls forward: while the store is out of reach it is tried again for ever, with a growing rest, and an
 /// upload that is gone is staged again from the object that it was made of. Only an answer that no repetition can
@@ -32,6 +32,7 @@ class Publisher {
 
   void publish(PublishAssets work);
   void drop(DropOutputs work);
+  void remove(RemoveObjects work);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -141,6 +141,7 @@ class Statement {
   }
   void bind(int position, InstanceKey key, sqlite3_destructor_type) { bind_int(position, key.row()); }
   void bind(int position, WallTime time, sqlite3_destructor_type) { bind_int(position, time.us); }
+  void bind(int position, Duration time, sqlite3_destructor_type) { bind_int(position, time.count()); }
   void bind(int position, const RunId& id, sqlite3_destructor_type) { bind(position, id.text(), SQLITE_TRANSIENT); }
   /// Of words without commas.
   void bind(int position, const std::vector<std::string>& words, sqlite3_destructor_type) {
@@ -165,6 +166,7 @@ class Statement {
   }
   void read_next(InstanceKey& key) { key = InstanceKey::from_row(int_here()); }
   void read_next(WallTime& time) { time.us = int_here(); }
+  void read_next(Duration& time) { time = Duration(int_here()); }
   void read_next(TaskState& state) { read_enum(state, TaskState::kCancelled); }
   void read_next(RunState& state) { read_enum(state, RunState::kCancelled); }
   void read_next(Reason& reason) { read_enum(reason, Reason::kUpstream); }

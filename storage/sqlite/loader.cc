@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "storage/sqlite/expired.h"
 #include "storage/sqlite/tables.h"
 
 namespace chappe::sqlite {
@@ -144,6 +145,9 @@ StoredState load_state(Connection& connection) {
   state.notifications_pending =
       last_id<std::uint32_t>(connection, "SELECT count(*) FROM notifications WHERE state = 0");
   state.failed_dags = failed_dags(connection);
+  Statement doomed(connection, "SELECT object_key FROM doomed_objects ORDER BY object_key");
+  while (doomed.step()) state.doomed.push_back(doomed.next<std::string>());
+  state.next_due = next_due(connection);
   RunLoader loader(connection);
   for (RunRow& row : read_all<RunRow>(connection, "WHERE t.state IN (0, 1) ORDER BY t.seq")) {
     loader.load(state.runs.emplace_back(StoredRun{.row = std::move(row)}));

@@ -7,6 +7,7 @@
 
 #include "engine/base/assert.h"
 #include "storage/sqlite/schema_pods.h"
+#include "storage/sqlite/schema_retention.h"
 #include "storage/sqlite/schema_triggers.h"
 
 namespace chappe::sqlite {
@@ -440,7 +441,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{14, "values that outlive runs", kSchema14},
                                  Migration{15, "images of pods", kSchema15},
                                  Migration{16, "commits of DAG versions", kSchema16},
-                                 Migration{17, "deadlines of runs", kSchema17}};
+                                 Migration{17, "deadlines of runs", kSchema17},
+                                 Migration{18, "retention of artifacts", kSchema18}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "storage/sqlite/audit_chain.h"
+#include "storage/sqlite/expired.h"
 #include "storage/sqlite/loader.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/tables.h"
@@ -89,6 +90,10 @@ Result<std::vector<Row>> SqliteMetaReader::of_instances(std::string_view what, R
   if (index) range.first = range.last = InstanceKey{run, *index}.row();
   return call(
       what, [&] { return all<Row>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.row", range.first, range.last); });
+}
+
+Result<ExpiredLooked> SqliteMetaReader::expired(const ExpiredQuery& query) {
+  return call("find what may be collected", [&] { return find_expired(connection_, query); });
 }
 
 // ---- Runs and tasks -----------------------------------------------------------------------------------------------
@@ -280,7 +285,8 @@ Result<AssetVersion> SqliteMetaReader::asset_version(AssetVersionId id) {
 
 Result<ArtifactRow> SqliteMetaReader::artifact_by_key(const std::string& key) {
   return call("find artifact", [&] {
-    return found(first<ArtifactRow>("WHERE t.object_key = ?1 ORDER BY t.row LIMIT 1", key), "artifact " + key);
+    return found(first<ArtifactRow>("WHERE t.object_key = ?1 ORDER BY t.collected_at_us, t.row LIMIT 1", key),
+                 "artifact " + key);
   });
 }
 

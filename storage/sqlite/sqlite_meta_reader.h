@@ -30,6 +30,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<AttemptHistory> attempts(InstanceKey key) override;
   Result<std::vector<AttemptRow>> earlier_attempts(RunSeq run, std::size_t limit) override;
   Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) override;
+  Result<ExpiredLooked> expired(const ExpiredQuery& query) override;
   Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) override;
 

@@ -30,13 +30,14 @@ struct Table<RunRow> {
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
-      "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of, late_at_us";
+      "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of, late_at_us, retention_due_us, "
+      "retention_keep_us, retention_keep_last, collected";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
                     row.parent.key, row.parent.attempt, row.depth, row.no_cache, row.backfill, row.rerun_of,
-                    row.late_at);
+                    row.late_at, row.retention.due, row.retention.keep, row.retention.keep_last, row.retention.collected);
   }
 };
 
@@ -93,13 +94,12 @@ struct Table<ArtifactRow> {
   static constexpr std::string_view kName = "artifacts";
   static constexpr std::string_view kColumns =
       "task, attempt, name, object_key, size_bytes, sha256, packed, etag, asset_uri, asset_name, upload, "
-      "asset_version, "
-      "made_by, made_by_attempt";
+      "asset_version, made_by, made_by_attempt, retention_us, collected_at_us";
   static auto fields(auto& row) {
     auto& object = row.object;
     return std::tie(row.key, row.attempt, object.name, object.key, object.size, object.sha256, object.packed,
                     object.etag, object.asset_uri, object.asset_name, object.upload, row.asset, row.made_by,
-                    row.made_by_attempt);
+                    row.made_by_attempt, row.retention, row.collected_at);
   }
 };
 

@@ -51,7 +51,8 @@ Writer::Writer(const Connection& connection)
       run_(connection, insert_sql<RunRow>()),
       run_change_(connection,
                   "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
-                  "ended_at_us = ?8, message = ?9, late_at_us = ?11 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
+                  "ended_at_us = ?8, message = ?9, late_at_us = ?11, retention_due_us = ?12, retention_keep_us = ?13, "
+                  "retention_keep_last = ?14, collected = ?15 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
       worker_(connection,
               insert_sql<WorkerRow>() +
                   " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
@@ -67,6 +68,11 @@ Writer::Writer(const Connection& connection)
       fan_out_(connection, insert_sql<FanOutRow>()),
       asset_version_(connection, insert_sql<AssetVersion>()),
       artifact_(connection, insert_sql<ArtifactRow>()),
+      collected_(connection,
+                 "UPDATE artifacts SET collected_at_us = ?4 WHERE task = ?1 AND attempt = ?2 AND name = ?3 AND "
+                 "collected_at_us = 0"),
+      doomed_(connection, "INSERT INTO doomed_objects VALUES (?1) ON CONFLICT DO NOTHING"),
+      removed_(connection, "DELETE FROM doomed_objects WHERE object_key = ?1"),
       value_(connection, insert_sql<ValueRow>()),
       published_(connection,
                  "UPDATE asset_versions SET published_at_us = ?2, etag = ?3, store_version = ?4 WHERE id = ?1"),
@@ -137,6 +143,9 @@ void Writer::write(const Persist& changes) {
   for (const InputRow& row : changes.inputs) write_row(input_, row);
   for (const AssetVersion& row : changes.asset_versions) write(row);
   for (const ArtifactRow& row : changes.artifacts) write_row(artifact_, row);
+  for (const ArtifactCollected& collected : changes.collected) write(collected);
+  for (const std::string& key : changes.doomed) doomed_.run(key);
+  for (const std::string& key : changes.removed) removed_.run(key);
   for (const ValueRow& row : changes.values) write_row(value_, row);
   for (const AssetPublished& published : changes.published) write(published);
   for (const AliasRow& row : changes.aliases) write_row(alias_, row);
@@ -184,7 +193,8 @@ void Writer::write(const DagVersionRow& row) { write_row(dag_version_, row); }
 void Writer::write(const RunChange& change) {
   const RunRow& row = change.row;
   run_change_.run(row.seq, row.id, row.state, row.stop, row.generation, row.instances, row.started_at, row.ended_at,
-                  row.message, change.expect_state, row.late_at);
+                  row.message, change.expect_state, row.late_at, row.retention.due, row.retention.keep,
+                  row.retention.keep_last, row.retention.collected);
   if (connection_.changes() != 1) conflict(change);
 }
 
@@ -219,6 +229,13 @@ void Writer::write(const AssetPublished& published) {
     raise_conflict(fmt::format("asset version {}", published.id.value), "a row", "none");
   }
   newest_.run(published.id);
+}
+
+void Writer::write(const ArtifactCollected& collected) {
+  collected_.run(collected.key, collected.attempt, collected.name, collected.at);
+  if (connection_.changes() == 1) return;
+  raise_conflict(fmt::format("artifact '{}' of {}", collected.name, name_of_row(collected.key)),
+                 "one that is not collected", "none, or one that is");
 }
 
 void Writer::write(const TokenChange& change) {

@@ -21,6 +21,7 @@ class Writer {
   void write(const TaskChange& change);
   void write(const AssetVersion& row);
   void write(const AssetPublished& published);
+  void write(const ArtifactCollected& collected);
   void write(const TokenChange& change);
   void write(const DeploymentRow& row);
   void write(const TriggerEventTaken& taken);
@@ -47,6 +48,9 @@ class Writer {
   Statement fan_out_;
   Statement asset_version_;
   Statement artifact_;
+  Statement collected_;
+  Statement doomed_;
+  Statement removed_;
   Statement value_;
   Statement published_;
   Statement newest_;

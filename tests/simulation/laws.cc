@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 40> kNames{
+  constexpr std::array<std::string_view, 41> kNames{
       "assertion",      "one_winner",  "manifest_exists", "dependencies_first",
       "save_then_tell", "edges",       "budgets",         "fence",
       "epoch",          "overlap",     "reads_committed", "lineage",
@@ -18,7 +18,8 @@ std::string_view name_of(Law law) {
       "foretold",       "calm",        "rests",           "aliases",
       "visible_once",   "run_verdict", "keeps_results",   "waits",
       "cached",         "events",      "backfills",       "told",
-      "states",         "past",        "deadlines",       "hooks"};
+      "states",         "past",        "deadlines",       "hooks",
+      "retention"};
   return kNames[static_cast<std::size_t>(law)];
 }
 
@@ -241,6 +242,7 @@ void Laws::reads(const Assignment& what, const InputObject& object, const std::s
 
 void Laws::input_missing(const Assignment& what, const InputObject& object, const Error& error) {
   if (error.code != ErrorCode::kNotFound) return;
+  if (doomed_.contains(object.key) && !leased(what.attempt)) return;  // Nobody waits for it any more.
   broken(Law::kManifestExists, fmt::format("{} needs {}, which is not there", to_text(what.attempt), object.key));
 }
 
@@ -257,7 +259,8 @@ void Laws::object_stored(const std::string& key) {
 }
 
 void Laws::object_removed(const std::string& key) {
-  if (won_.contains(attempt_of(key))) broken(Law::kKeepsWinners, key + " is removed, though its attempt won");
+  if (won_.contains(attempt_of(key)) && !doomed_.contains(key))
+    broken(Law::kKeepsWinners, key + " is removed, though its attempt won");
 }
 
 void Laws::shown(const std::string& uri, const std::string& key) {

@@ -37,7 +37,7 @@ enum class Law : std::uint8_t {
   kRequests = 12,          ///< What a person was told stays true; a request takes effect once.
   kRoom = 13,              ///< Pools, workers, `max_active_tasks`, `max_parallel` and `max_runs` are never exceeded.
   kOneVersion = 14,        ///< A run keeps its DAG version.
-  kKeepsWinners = 15,      ///< No object of an attempt that won, or may yet win, is cleaned up.
+  kKeepsWinners = 15,      ///< No object of an attempt that won, or may yet win, is cleaned up, but by law 37.
   kRestore = 16,           ///< An engine made from the rows thinks what the one that wrote them thought.
   kSchedules = 17,         ///< A time makes one run, once it has come; none is left out that `catchup` keeps.
   kSelfFence = 18,         ///< A worker without word from the scheduler starts nothing.
@@ -62,6 +62,7 @@ enum class Law : std::uint8_t {
   kPast = 37,       ///< A task that depends on its past begins when that has ended well.
   kDeadlines = 38,  ///< A run that is late is told of once, when it is; nothing of a task begins behind its deadline.
   kHooks = 39,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
+  kRetention = 40,  ///< An artifact goes when its retention has passed, not before; its object with the last of them.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -91,6 +92,7 @@ class Laws {
   void told(const WorkerSend& send, bool newest);
   void publishes(const PublishAssets& publish);
   void drops(const DropOutputs& drop);
+  void removes(const RemoveObjects& remove);
   void notified(std::uint64_t id) { notified_.insert(id); }
   /// The worker is scaled away.
   void lets_go(const std::string& incarnation);
@@ -115,6 +117,7 @@ class Laws {
   void check_quiet();
   void check_answer(const Request& request);
   bool all_runs_ended() const;
+  bool all_collected() const;
   bool all_drops_seen() const;
   /// What has not come to its end, for people.
   std::string unfinished() const;
@@ -246,6 +249,12 @@ class Laws {
   void check_started(const RunRow& row, const Persist& persist);
   bool fails_with_run(const RunView& run, const TaskRow& old, const TaskRow& row) const;
   void check_ends_with_run(const RunView& run, const TaskRow& old, const TaskRow& row);
+  // laws_retention.cc
+  bool is_past_newest(const RunRow& run, std::uint32_t keep_last) const;
+  void check_collected(const Persist& persist);
+  void check_collected(const ArtifactCollected& what);
+  void check_doomed(const Persist& persist, const std::string& key);
+  void check_all_removed();
   // laws_schedules.cc
   void check_scheduled(const RunRow& row, const Persist& persist);
   void check_latest(const RunView& run, const TaskRow& old, const TaskRow& row);
@@ -315,6 +324,8 @@ class Laws {
   std::map<std::uint32_t, std::int64_t> cpu_running_;  ///< By worker.
   std::map<AttemptId, Truth> truth_;
   std::map<std::string, AttemptId> committed_objects_;  ///< By key.
+  std::set<std::string> doomed_;                        ///< Keys that nobody refers to any more.
+  std::set<std::string> removed_;                       ///< The first key of each removal that was asked for.
   std::set<std::pair<AttemptId, std::string>> inputs_;
   std::set<std::string> shown_;                ///< Keys.
   std::map<std::string, std::string> stands_;  ///< Key of what each URI shows.

@@ -48,13 +48,14 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   check_states(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
+  check_collected(persist);
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
   for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {
     RunView& run = runs_.at(change.row.seq);
     run.generation_rose = false;
     if (is_final(run.row.state)) check_run_verdict(run);
-    if (is_final(change.row.state)) check_told(persist, change);
+    if (is_final(change.row.state) && !is_final(change.expect_state)) check_told(persist, change);
   }
 }
 
@@ -104,7 +105,9 @@ void Laws::commit_run_change(const RunChange& change) {
   if (row.dag_version != old.dag_version) broken(Law::kOneVersion, "a run changes its DAG version");
   const bool again = row.generation == old.generation + 1;
   if (!again && row.generation != old.generation) broken(Law::kEdges, "a run's generation jumps");
-  if (is_final(old.state) && !again) broken(Law::kEdges, "a run changes that is over");
+  RunRow but_for_retention = row;
+  but_for_retention.retention = old.retention;
+  if (is_final(old.state) && !again && but_for_retention != old) broken(Law::kEdges, "a run changes that is over");
   const bool cancelled = row.stop == Stop::kCancel || row.stop == Stop::kCutShort;
   if (old.stop == Stop::kCancel && !cancelled && !again) broken(Law::kRequests, "a cancel is undone");
   if (old.stop != Stop::kNone && row.stop == Stop::kNone && !again) broken(Law::kEdges, "a stop is undone");

@@ -45,6 +45,7 @@ void Laws::check_quiet() {
   check_rows();
   check_processes();
   check_objects();
+  check_all_removed();
   check_no_event_waits();
   check_dates();
   check_notified();

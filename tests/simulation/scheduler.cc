@@ -71,6 +71,7 @@ void Scheduler::die() {
   looks_.clear();
   dates_.clear();
   past_.clear();
+  expired_.reset();
   lookups_.clear();
   notices_.clear();
   engine_.reset();
@@ -131,6 +132,7 @@ void Scheduler::pass_soon(MonoTime at) {
 std::vector<Event> Scheduler::take_in() {
   std::vector<Event> events;
   look_up_dates(events);
+  look_up_expired(events);
   for (std::uint32_t i = 0; i < world_.plan.batch_max && !mail_.empty(); ++i) {
     Mail mail = std::move(mail_.front());
     mail_.pop_front();
@@ -156,6 +158,10 @@ void Scheduler::look_up_dates(std::vector<Event>& events) {
   for (const WantedPast& wanted : std::exchange(past_, {})) {
     events.insert(events.begin(), world_.store.look_up_past(wanted));
   }
+}
+
+void Scheduler::look_up_expired(std::vector<Event>& events) {
+  if (expired_) events.emplace_back(world_.store.expired(*std::exchange(expired_, std::nullopt)));
 }
 
 /// As the port does: events have the connection that they came by.
@@ -294,6 +300,11 @@ void Scheduler::carry_out(Effects& effects) {
     world_.laws.drops(drop);
     begin({.work = std::move(drop)}, {});
   }
+  if (effects.remove) {
+    if (!goes_on()) return;
+    world_.laws.removes(*effects.remove);
+    begin({.work = *std::move(effects.remove)}, {});
+  }
   for (const LookOrder& order : effects.looks) {
     if (!goes_on()) return;
     looks_.erase(order.target);
@@ -308,6 +319,7 @@ void Scheduler::carry_out(Effects& effects) {
   if (world_.plan.pods) world_.pods.begin(number_);
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
+  if (effects.expired) expired_ = effects.expired;
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;
     look_up(std::move(lookup));

@@ -66,6 +66,7 @@ class Scheduler {
   void pass();
   std::vector<Event> take_in();
   void look_up_dates(std::vector<Event>& events);
+  void look_up_expired(std::vector<Event>& events);
   void take_in(Packet& packet, std::vector<Event>& events);
   void take_in(Asked& asked, std::vector<Event>& events);
   bool answer_repeated(const Asked& asked);
@@ -111,6 +112,7 @@ class Scheduler {
   std::uint64_t look_orders_ = 0;
   std::vector<WantedDates> dates_;
   std::vector<WantedPast> past_;
+  std::optional<ExpiredQuery> expired_;
   std::optional<MonoTime> pass_at_;
 };
 

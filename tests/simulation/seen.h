@@ -108,6 +108,8 @@ enum class Sight : std::uint8_t {
   kEventsCollapsed,
   kResultUsedAgain,
   kResultNotFound,
+  kArtifactCollected,
+  kRemovedAgain,
   kTaskMarked,
   kBackfillMadeRun,
   kBackfillSkipped,

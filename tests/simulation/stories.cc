@@ -178,6 +178,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (add_runs(mix(plan.seed, 13'000 + number), dag)) story.comparable = false;
   add_caches(mix(plan.seed, 7000 + number), number, dag);
   add_notices(mix(plan.seed, 8000 + number), dag);
+  add_retention(mix(plan.seed, 16'000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   if (!add_hooks(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);

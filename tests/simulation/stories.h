@@ -87,6 +87,10 @@ void add_notices(std::uint64_t seed, Dag& dag);
 bool add_deadlines(std::uint64_t seed, Dag& dag);
 /// Makes results of some of its tasks be used again.
 void add_caches(std::uint64_t seed, std::uint32_t story, Dag& dag);
+/// In some DAGs that have many runs: a task whose result the others use again, and that goes after a while.
+void add_leaver(std::uint64_t seed, Dag& dag);
+/// Lets artifacts of some of its runs go when they have been kept for a while.
+void add_retention(std::uint64_t seed, Dag& dag);
 bool add_shapes(std::uint64_t seed, Dag& dag);
 /// Lets some fan-outs go item by item with one above them. False: how the run ends depends on when things happen.
 bool add_depth_first(std::uint64_t seed, Dag& dag);

@@ -111,8 +111,10 @@ std::vector<Story> make_listeners(const Plan& plan) {
     add_hook(calls, dag);
     add_drop(drops, dag);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
+    add_leaver(plan.seed * 0x9E3779B97F4A7C15U + 86 + i, dag);
     dag.index_tasks();
-    Story& story = out.emplace_back(Story{.seed = plan.seed, .number = kListenerNumbers + i});
+    Story& story =
+        out.emplace_back(Story{.seed = plan.seed, .number = kListenerNumbers + i, .program_max = plan.program_max});
     story.dag = std::make_shared<const Dag>(std::move(dag));
     story.instances = Instances::expand(story.dag, {}).value();
   }

@@ -17,8 +17,9 @@ Story make_child(const Plan& plan) {
   checks.kind = TaskKind::kCheck;
   checks.depends_on.push_back({.task = 0});
   checks.checks.push_back({.expression = expr::Expression::parse(chance.one_in(3) ? "2 < 1" : "1 < 2").value()});
+  add_leaver(plan.seed * 0x9E3779B97F4A7C15U + 85, dag);
   dag.index_tasks();
-  Story child{.seed = plan.seed, .number = kChildNumber};
+  Story child{.seed = plan.seed, .number = kChildNumber, .program_max = plan.program_max};
   child.dag = std::make_shared<const Dag>(std::move(dag));
   child.instances = Instances::expand(child.dag, {}).value();
   return child;

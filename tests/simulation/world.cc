@@ -441,8 +441,9 @@ bool World::settled() {
   const auto& notifications = store.tables().notifications;
   if (std::any_of(notifications.begin(), notifications.end(), waits)) return false;
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && laws.all_drops_seen() && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
-         laws.all_backfills_ended() && laws.all_times_done() && std::all_of(workers.begin(), workers.end(), at_rest);
+  return cleaned_up && laws.all_collected() && store.tables().doomed.empty() && laws.all_drops_seen() &&
+         pods.left() == 0 && people.all_answered() && laws.all_runs_ended() && laws.all_backfills_ended() &&
+         laws.all_times_done() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation

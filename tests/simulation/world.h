@@ -58,6 +58,7 @@ class Store {
   Result<StoredState> load() { return tables_.load(); }
   Result<StoredRun> load_run(const RunId& run) { return tables_.load_run(run); }
   PastLooked look_up_past(const WantedPast& wanted) { return tables_.look_up_past(wanted); }
+  ExpiredLooked expired(const ExpiredQuery& query) const { return tables_.expired(query); }
   std::vector<std::optional<RunState>> newest_of_dates(const WantedDates& wanted) const {
     return tables_.newest_of_dates(wanted.dag, wanted.times);
   }

@@ -65,6 +65,9 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
       out.push_back(fmt::format("drop {} of {}", object.name, attempt(drop.what.key, drop.what.attempt)));
     }
   }
+  if (effects.remove) {
+    for (const std::string& key : effects.remove->keys) out.push_back("remove object " + readable(key));
+  }
   for (const LookOrder& order : effects.looks) {
     const bool listing = order.target.kind == LookTarget::Kind::kListing;
     out.push_back(fmt::format("{} {} {}", listing ? "list" : "look at", order.target.name,
@@ -88,6 +91,7 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   for (const WantedPast& wanted : effects.past) {
     out.push_back(fmt::format("look up the past of {} {}", run(wanted.run), fmt::join(wanted.tasks, ", ")));
   }
+  if (effects.expired) out.push_back("look what may be collected");
   for (const CacheLookup& lookup : effects.lookups) {
     out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));
   }
@@ -140,6 +144,11 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
   for (const ArtifactRow& row : persist.artifacts) {
     out.push_back(fmt::format("save artifact {} of {}", row.object.name, attempt(row.key, row.attempt)));
   }
+  for (const ArtifactCollected& row : persist.collected) {
+    out.push_back(fmt::format("save collected {} of {}", row.name, attempt(row.key, row.attempt)));
+  }
+  for (const std::string& key : persist.doomed) out.push_back("save doomed " + readable(key));
+  for (const std::string& key : persist.removed) out.push_back("save removed " + readable(key));
   for (const ValueRow& row : persist.values) {
     out.push_back(fmt::format("save value {}={} of {}", row.value.name, to_json(row.value.value), instance(row.key)));
   }

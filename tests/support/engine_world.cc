@@ -34,6 +34,7 @@ void EngineWorld::begin() {
 void EngineWorld::restart() {
   dates_.clear();
   past_.clear();
+  expired_.reset();
   for (auto& [name, worker] : workers_) worker.connection = {};
   begin();
 }
@@ -57,6 +58,7 @@ Effects EngineWorld::step(std::vector<Event> events) {
     events.insert(events.begin(), std::move(looked));
   }
   for (const WantedPast& wanted : std::exchange(past_, {})) events.insert(events.begin(), store_.look_up_past(wanted));
+  if (expired_) events.insert(events.begin(), store_.expired(*std::exchange(expired_, std::nullopt)));
   auto effects = decide(events);
   if (!effects) return {};
   deliver(*effects);
@@ -77,6 +79,8 @@ void EngineWorld::deliver(const Effects& effects) {
   wanted_.insert(wanted_.end(), effects.wanted.begin(), effects.wanted.end());
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
+  if (effects.expired) expired_ = effects.expired;
+  if (effects.remove) to_remove = *effects.remove;
   lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);
 }

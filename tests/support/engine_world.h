@@ -66,7 +66,7 @@ class EngineWorld {
   RetryRequested retry(const RunId& run, std::vector<std::string> tasks = {});
   MarkRequested mark(const RunId& run, const std::string& task, TaskState state);
   /// Dates of backfills are to be looked up: the next step begins with that.
-  bool has_dates_to_look_up() const { return !dates_.empty(); }
+  bool has_dates_to_look_up() const { return !dates_.empty() || expired_; }
   /// So is what tasks depend on in their past.
   bool has_past_to_look_up() const { return !past_.empty(); }
 
@@ -96,6 +96,7 @@ class EngineWorld {
   const MemoryMetaStore& store() const { return store_; }
   const EngineConfig& config() const { return config_; }
   std::map<std::string, Value> value_objects;  ///< What objects hold that are values, by key.
+  RemoveObjects to_remove;                     ///< What was to be removed last.
   Now now{{1'800'000'000'000'000}, {1'000'000'000}};
 
  private:
@@ -117,6 +118,7 @@ class EngineWorld {
   std::vector<Assignment> assigned_;
   std::vector<WantedDates> dates_;
   std::vector<WantedPast> past_;
+  std::optional<ExpiredQuery> expired_;
   std::vector<WantedDag> wanted_;     ///< All, in the order of their asking.
   std::vector<CacheLookup> lookups_;  ///< Likewise.
   std::optional<MonoTime> wake_at_;

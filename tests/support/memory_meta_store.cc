@@ -58,6 +58,9 @@ void MemoryMetaStore::apply(const Persist& changes) {
     }
   }
   append(tables_.artifacts, changes.artifacts);
+  for (const ArtifactCollected& collected : changes.collected) apply(collected);
+  tables_.doomed.insert(changes.doomed.begin(), changes.doomed.end());
+  for (const std::string& key : changes.removed) tables_.doomed.erase(key);
   append(tables_.values, changes.values);
   for (const AssetPublished& published : changes.published) apply(published);
   append(tables_.aliases, changes.aliases);
@@ -254,6 +257,15 @@ void MemoryMetaStore::apply(const AssetPublished& published) {
   found->second.store_version = published.store_version;
 }
 
+void MemoryMetaStore::apply(const ArtifactCollected& collected) {
+  const auto found = std::find_if(tables_.artifacts.begin(), tables_.artifacts.end(), [&](const ArtifactRow& row) {
+    return row.key == collected.key && row.attempt == collected.attempt && row.object.name == collected.name;
+  });
+  const bool right = found != tables_.artifacts.end() && !found->collected_at.is_set();
+  if (!right) return broken("artifact " + collected.name, "one that is not collected", "none, or one that is");
+  found->collected_at = collected.at;
+}
+
 Value MemoryMetaStore::params_of(const RunRow& row) { return parse_json(row.params_json).value(); }
 
 StoredRun MemoryMetaStore::stored(const RunRow& row) const {
@@ -337,6 +349,38 @@ PastLooked MemoryMetaStore::look_up_past(const WantedPast& wanted) {
   return chappe::look_up_past({newest_before, instances, unwell}, wanted);
 }
 
+ExpiredLooked MemoryMetaStore::expired(const ExpiredQuery& query) const {
+  ExpiredLooked looked;
+  for (const auto& [seq, row] : tables_.runs) {
+    const WallTime due = row.retention.due;
+    const bool meant = query.run ? seq == query.run : due.is_set() && due <= query.now;
+    if (meant && (!looked.run || due < looked.run->retention.due)) looked.run = row;
+    if (due.is_set()) looked.next = std::min(looked.next.value_or(due), due);
+  }
+  if (!looked.run) return looked;
+  const bool success = looked.run->state == RunState::kSuccess;
+  for (const auto& [seq, row] : tables_.runs) {
+    const bool same = row.dag == looked.run->dag && is_final(row.state) && (row.state == RunState::kSuccess) == success;
+    if (same && seq > looked.run->seq && looked.newer < looked.run->retention.keep_last) ++looked.newer;
+  }
+  std::map<ArtifactPlace, const ArtifactRow*> behind;
+  for (std::size_t i = 0; i < tables_.artifacts.size(); ++i) {
+    const ArtifactPlace place{tables_.artifacts[i].key, static_cast<std::int64_t>(i)};
+    if (place.key.run == looked.run->seq && query.after < place) behind.emplace(place, &tables_.artifacts[i]);
+  }
+  looked.last = behind.size() < kCollectMax;
+  for (const auto& [place, row] : behind) {
+    if (looked.artifacts.size() == kCollectMax) break;
+    looked.end = place;
+    const auto holds = [row = row](const ArtifactRow& other) {
+      return other.object.key == row->object.key && !other.collected_at.is_set();
+    };
+    const auto holders = std::count_if(tables_.artifacts.begin(), tables_.artifacts.end(), holds);
+    if (!row->collected_at.is_set()) looked.artifacts.push_back({*row, static_cast<std::uint32_t>(holders)});
+  }
+  return looked;
+}
+
 Result<StoredState> MemoryMetaStore::load() const {
   StoredState out{.epoch = epoch_};
   if (!tables_.runs.empty()) out.last_run = tables_.runs.rbegin()->first;
@@ -374,6 +418,11 @@ Result<StoredState> MemoryMetaStore::load() const {
   for (const auto& [id, row] : tables_.notifications) {
     out.last_notification = id;
     if (row.state == NotificationState::kPending) ++out.notifications_pending;
+  }
+  out.doomed.assign(tables_.doomed.begin(), tables_.doomed.end());
+  for (const auto& [seq, row] : tables_.runs) {
+    const WallTime due = row.retention.due;
+    if (due.is_set()) out.next_due = std::min(out.next_due.value_or(due), due);
   }
   std::map<std::string, LastEnd> ends;
   for (const auto& [seq, row] : tables_.runs) {

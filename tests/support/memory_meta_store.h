@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "engine/ports/meta_store.h"
 #include "engine/run/events.h"
+#include "engine/run/expired.h"
 
 namespace chappe::support {
 
@@ -25,6 +27,7 @@ struct StoredTables {
   std::vector<InputRow> inputs;
   std::map<AssetVersionId, AssetVersion> asset_versions;
   std::vector<ArtifactRow> artifacts;
+  std::set<std::string> doomed;
   std::vector<ValueRow> values;
   std::vector<AliasRow> aliases;
   std::map<std::string, TokenRow> tokens;
@@ -54,6 +57,8 @@ class MemoryMetaStore final : public MetaStore {
                                                        const std::vector<WallTime>& times) const;
   /// As the scheduler does.
   PastLooked look_up_past(const WantedPast& wanted);
+  /// As MetaReader::expired().
+  ExpiredLooked expired(const ExpiredQuery& query) const;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 
@@ -70,6 +75,7 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const WorkerRow& row);
   void apply(const TaskChange& change);
   void apply(const AssetPublished& published);
+  void apply(const ArtifactCollected& collected);
   void apply(const TokenChange& change);
   void apply(const DeploymentRow& row);
   void apply(const TriggerEventRow& row);

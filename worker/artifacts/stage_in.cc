@@ -1,9 +1,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <span>
 
 #include "storage/digest/digest.h"
@@ -56,10 +58,16 @@ Result<void> fetch(const StagingPlace& place, const InputObject& object, int fil
                           object.key, size, sha256, object.size, object.sha256));
 }
 
-Result<void> place_file(const StagingPlace& place, const Folder& folder, const InputObject& object) {
+/// A `mode` is what it says, whatever the worker's umask.
+Result<void> place_file(const StagingPlace& place, const Folder& folder, const InputObject& object,
+                        std::optional<std::uint32_t> mode) {
   const Result<File> file = folder.create_file(object.path, 0644);
   if (!file) return fail(file.error());
-  return fetch(place, object, file->fd());
+  if (auto fetched = fetch(place, object, file->fd()); !fetched) return fetched;
+  if (mode && ::fchmod(file->fd(), static_cast<mode_t>(*mode)) != 0) {
+    return fail(ErrorCode::kUnavailable, fmt::format("set the mode of '{}': {}", object.path, std::strerror(errno)));
+  }
+  return {};
 }
 
 /// The whole archive is fetched and verified before anything of it is unpacked.
@@ -90,7 +98,9 @@ Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<Reso
       if (auto made = folder->make_folder(input.path); !made) return failed(input, made.error());
     }
     for (const InputObject& object : input.objects) {
-      const auto placed = object.packed ? place_folder(place, *folder, object) : place_file(place, *folder, object);
+      const bool unpacks = object.packed && input.unpack != Unpack::kNever;
+      const auto placed =
+          unpacks ? place_folder(place, *folder, object) : place_file(place, *folder, object, input.mode);
       if (!placed) return failed(input, placed.error());
       bytes += object.size;
     }

@@ -156,7 +156,13 @@ class Staging {
       return written ? written : not_of_the_task(std::move(written.error()));
     };
     if (auto copied = found.packed ? pack_folder(found, sink) : copy_file(found, sink); !copied) return copied;
-    return keep(**writer, std::move(object));
+    if (auto kept = keep(**writer, std::move(object)); !kept) return kept;
+    return check_hash(*found.spec, staged_.outputs.objects.back().sha256);
+  }
+
+  static Result<void> check_hash(const ResolvedOutput& spec, const std::string& sha256) {
+    if (spec.sha256.empty() || spec.sha256 == sha256) return {};
+    return fail(ErrorCode::kInvalidInput, fmt::format("its SHA-256 is {}, and must be {}", sha256, spec.sha256));
   }
 
   Result<void> stage_once(const Found& found) {

@@ -1,6 +1,7 @@
 // Publishing rolls forward: against the store in a directory, with the faults that a store has on bad days.
 #include "scheduler/app/publisher.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 
 #include "storage/digest/digest.h"
@@ -16,12 +18,13 @@
 namespace chappe {
 namespace {
 
-/// The store, but for completions that answer what the test wants first.
+/// The store, but for completions and removals that answer what the test wants first.
 class FaultyStore final : public ObjectStore {
  public:
   explicit FaultyStore(ObjectStore& inner) : inner_(inner) {}
   std::deque<ErrorCode> faults;  ///< One a completion; filled before the publisher works.
   int completions = 0;
+  std::deque<ErrorCode> removal_faults;
 
   Result<std::unique_ptr<ObjectWriter>> create(const std::string& key, const PutOptions& options,
                                                std::uint64_t size_hint) override {
@@ -32,7 +35,12 @@ class FaultyStore final : public ObjectStore {
     return inner_.read(key, offset, length, sink);
   }
   Result<ObjectInfo> head(const std::string& key) override { return inner_.head(key); }
-  Result<void> remove(const std::string& key) override { return inner_.remove(key); }
+  Result<void> remove(const std::string& key) override {
+    if (removal_faults.empty()) return inner_.remove(key);
+    const ErrorCode fault = removal_faults.front();
+    removal_faults.pop_front();
+    return fail(fault, "a bad day");
+  }
   Result<void> list(const std::string& prefix, const std::function<bool(const ObjectInfo&)>& visit) override {
     return inner_.list(prefix, visit);
   }
@@ -95,6 +103,12 @@ class PublisherTest : public ::testing::Test {
 
   /// What the publisher reports of one attempt with these outputs.
   Event publish(const std::vector<OutputObject>& objects, const std::vector<OutputObject>& values = {}) {
+    PublishAssets work{.key = {.run = {}, .index = 3}, .attempt = {17}, .uploads = {}, .values = values};
+    for (const OutputObject& object : objects) work.uploads.push_back({{work.uploads.size() + 1}, object});
+    return report_of([&](Publisher& publisher) { publisher.publish(std::move(work)); });
+  }
+
+  Event report_of(const std::function<void(Publisher&)>& order) {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<Event> reports;
@@ -103,9 +117,7 @@ class PublisherTest : public ::testing::Test {
       reports.push_back(std::move(event));
       changed.notify_one();
     });
-    PublishAssets work{.key = {.run = {}, .index = 3}, .attempt = {17}, .uploads = {}, .values = values};
-    for (const OutputObject& object : objects) work.uploads.push_back({{work.uploads.size() + 1}, object});
-    publisher.publish(std::move(work));
+    order(publisher);
     std::unique_lock lock(mutex);
     EXPECT_TRUE(changed.wait_for(lock, std::chrono::seconds(30), [&] { return !reports.empty(); }));
     EXPECT_EQ(reports.size(), 1U);
@@ -162,6 +174,32 @@ TEST_F(PublisherTest, AValueThatIsNotWhatWasWrittenKeepsEverythingInvisible) {
   OutputObject gone = stored_value("v", "1");
   ASSERT_TRUE(store_->remove("v").has_value());
   EXPECT_NE(failure(publish({}, {gone})).find("read value 'v': "), std::string::npos);
+}
+
+TEST_F(PublisherTest, RemovesWhatNobodyRefersToAnyMore) {
+  RemoveObjects work;
+  for (int i = 0; i < 40; ++i) {
+    work.keys.push_back(fmt::format("runs/{}", i));
+    if (i % 2 == 0) (void)staged(work.keys.back(), "text", fmt::format("shown/{}", i));
+  }
+  const OutputObject other = staged("runs/other", "text", "shown/other");
+  faulty_->removal_faults = {ErrorCode::kUnavailable, ErrorCode::kPermissionDenied};
+  const Event event = report_of([&](Publisher& publisher) { publisher.remove(work); });
+  const auto* removed = std::get_if<ObjectsRemoved>(&event);
+  ASSERT_NE(removed, nullptr);
+  EXPECT_EQ(removed->keys, work.keys);
+  for (const std::string& key : work.keys) EXPECT_FALSE(store_->head(key)) << key;
+  EXPECT_TRUE(store_->head(other.key));
+}
+
+TEST_F(PublisherTest, GoesOnPastAnObjectThatCannotBeRemoved) {
+  (void)staged("runs/a", "text", "shown/a");
+  (void)staged("runs/b", "text", "shown/b");
+  faulty_->removal_faults = {ErrorCode::kInvalidInput};
+  const Event event = report_of([&](Publisher& publisher) { publisher.remove({{"runs/a", "runs/b"}}); });
+  EXPECT_NE(std::get_if<ObjectsRemoved>(&event), nullptr);
+  EXPECT_TRUE(store_->head("runs/a"));
+  EXPECT_FALSE(store_->head("runs/b"));
 }
 
 TEST_F(PublisherTest, StagesAgainWhatWasAborted) {

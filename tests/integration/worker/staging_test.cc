@@ -1,6 +1,7 @@
 // Inputs and outputs between a real directory and the local object store.
 #include "worker/artifacts/staging.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -174,6 +175,43 @@ TEST(Staging, PlacesACollectionInADirectoryEvenWhereItIsEmpty) {
   ResolvedInput input{.name = "parts", .path = "in/parts", .collection = true};
   ASSERT_TRUE(stage_in(desk.place(), {input}).has_value());
   EXPECT_TRUE(fs::is_directory(desk.work() / "in/parts"));
+}
+
+TEST(Staging, GivesAFileTheModeThatItsReaderWants) {
+  StagingDesk desk;
+  desk.write("run.sh", "#!/bin/sh\n");
+  desk.output("run", "run.sh");
+  ResolvedInput input = StagingDesk::input_of(desk.out()->outputs.objects.front());
+  input.mode = 0777;  // More than any umask leaves.
+  ASSERT_TRUE(stage_in(desk.place(), {input}).has_value());
+  EXPECT_EQ(fs::status(desk.work() / "in/run").permissions(), fs::perms(0777));
+}
+
+TEST(Staging, LeavesADirectoryPackedForWhoWantsItSo) {
+  StagingDesk desk;
+  desk.write("folder/a", "text");
+  desk.output("folder", "folder");
+  const auto staged = desk.out();
+  ResolvedInput input = StagingDesk::input_of(staged->outputs.objects.front());
+  input.unpack = Unpack::kNever;
+  input.mode = 0600;
+  ASSERT_TRUE(stage_in(desk.place(), {input}).has_value());
+  EXPECT_EQ(desk.read("in/folder"), desk.stored(staged->outputs.objects.front().key));
+  EXPECT_EQ(fs::status(desk.work() / "in/folder").permissions(), fs::perms(0600));
+}
+
+TEST(Staging, WantsTheContentThatWasAnnounced) {
+  StagingDesk desk;
+  desk.write("model", "text");
+  ResolvedOutput& output = desk.output("model", "model");
+  const std::string right = desk.out()->outputs.objects.front().sha256;
+  discard(*desk.store, desk.out()->outputs);
+  output.sha256 = std::string(64, 'a');
+  EXPECT_EQ(desk.complaint(),
+            fmt::format("store output 'model': its SHA-256 is {}, and must be {}", right, output.sha256));
+  EXPECT_EQ(desk.objects(), 0U);
+  output.sha256 = right;
+  EXPECT_EQ(desk.complaint(), "");
 }
 
 TEST(Staging, SaysWhatATaskForgot) {

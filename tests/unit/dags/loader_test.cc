@@ -120,17 +120,34 @@ TEST_F(Everything, TakesTheNearestOfSecretsWithTheSameName) {
 
 TEST_F(Everything, ReadsOutputs) {
   const WorkSpec& work = *task("extract").work;
-  ASSERT_EQ(work.outputs.size(), 2U);
+  ASSERT_EQ(work.outputs.size(), 3U);
   EXPECT_EQ(work.outputs[0].asset.text(), "s3://bronze/raw/${{ params.date }}.tsv");
   EXPECT_EQ(work.outputs[0].asset_name, "raw");
   EXPECT_TRUE(work.outputs[0].immutable && work.outputs[0].non_empty && work.outputs[0].required);
   EXPECT_EQ(work.outputs[0].pack, Pack::kNone);
   EXPECT_FALSE(work.outputs[1].required);
   EXPECT_EQ(work.outputs[1].asset.text(), "extras/extra");
+  EXPECT_EQ(work.outputs[1].retention, Duration(0));
+  EXPECT_EQ(work.outputs[2].retention, Duration(std::chrono::hours(12)));
+  EXPECT_EQ(work.outputs[2].sha256.text(), "${{ params.date }}");
   ASSERT_EQ(work.values.size(), 2U);
   EXPECT_EQ(work.values[0], (OutputValue{"rows", "rows.txt", "", Value(0), false}));
   EXPECT_EQ(work.values[1], (OutputValue{"share", "metrics.json", "$.a[0].share", std::nullopt, true}));
   EXPECT_EQ(task("train").work->values[0].json_path, "$");
+}
+
+TEST_F(Everything, ReadsHowInputsLie) {
+  const std::vector<InputArtifact>& inputs = task("train").work->inputs;
+  EXPECT_EQ(inputs[0].mode, 0440U);
+  EXPECT_EQ(inputs[0].unpack, Unpack::kNever);
+  EXPECT_EQ(inputs[1].mode, std::nullopt);
+  EXPECT_EQ(inputs[1].unpack, Unpack::kAuto);
+}
+
+TEST_F(Everything, ReadsHowLongArtifactsAreKept) {
+  EXPECT_EQ(dag().retention.on_success, Duration(std::chrono::hours(24 * 30)));
+  EXPECT_EQ(dag().retention.on_failure, kForever);
+  EXPECT_EQ(dag().retention.keep_last, 3U);
 }
 
 TEST_F(Everything, MergesPoliciesWithTheDefaults) {

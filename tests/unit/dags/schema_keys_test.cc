@@ -28,6 +28,8 @@ std::set<std::string> known(const KeySet& keys) { return {keys.known.begin(), ke
 
 TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({}), known(keys::kDag));
+  EXPECT_EQ(properties({"properties", "artifacts"}), known(keys::kArtifacts));
+  EXPECT_EQ(properties({"properties", "artifacts", "properties", "retention"}), known(keys::kRetention));
   EXPECT_EQ(properties({"properties", "concurrency"}), known(keys::kConcurrency));
   EXPECT_EQ(properties({"properties", "handlers"}), known(keys::kHandlers));
   EXPECT_EQ(properties({"properties", "dst"}), known(keys::kDst));

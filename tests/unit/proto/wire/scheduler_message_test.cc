@@ -56,6 +56,8 @@ std::shared_ptr<const ResolvedWork> full_work() {
                                     .producer_attempt = {}});
   work.inputs[0].objects.push_back({.name = "parts", .path = "1.json", .text = "[1]", .size = 3});
   work.inputs[0].objects.back().sha256 = std::string(64, 'd');
+  work.inputs[0].mode = 0750;
+  work.inputs[0].unpack = Unpack::kNever;
   work.outputs = {{.name = "o",
                    .path = "out",
                    .required = false,
@@ -63,7 +65,8 @@ std::shared_ptr<const ResolvedWork> full_work() {
                    .pack = Pack::kTarZst,
                    .asset_uri = "u",
                    .asset_name = "n",
-                   .immutable = true}};
+                   .immutable = true,
+                   .sha256 = std::string(64, 'e')}};
   work.values = {
       {.name = "v", .file = "f", .json_path = "$.a[0]", .default_value = Value(ValueList{1, "x"}), .metric = true},
       {.name = "w", .file = "g"}};
@@ -98,6 +101,8 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
     EXPECT_EQ(a.inputs[i].path, b.inputs[i].path);
     EXPECT_EQ(a.inputs[i].collection, b.inputs[i].collection);
     EXPECT_EQ(a.inputs[i].objects, b.inputs[i].objects);
+    EXPECT_EQ(a.inputs[i].mode, b.inputs[i].mode);
+    EXPECT_EQ(a.inputs[i].unpack, b.inputs[i].unpack);
   }
   ASSERT_EQ(a.outputs.size(), b.outputs.size());
   for (std::size_t i = 0; i < a.outputs.size(); ++i) {
@@ -109,6 +114,7 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
     EXPECT_EQ(a.outputs[i].asset_uri, b.outputs[i].asset_uri);
     EXPECT_EQ(a.outputs[i].asset_name, b.outputs[i].asset_name);
     EXPECT_EQ(a.outputs[i].immutable, b.outputs[i].immutable);
+    EXPECT_EQ(a.outputs[i].sha256, b.outputs[i].sha256);
   }
 }
 
