@@ -150,9 +150,10 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "secrets",      "store_credentials",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
-                                      "on_skipped",   "latest_only"};
-inline constexpr Word kTaskLater[] = {"http",    "params",          "deadline", "weight",
-                                      "service", "depends_on_past", "sidecars", "lineage"};
+                                      "on_skipped",   "latest_only",
+                                      "http"};
+inline constexpr Word kTaskLater[] = {"params",          "deadline", "weight", "service",
+                                      "depends_on_past", "sidecars", "lineage"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -178,6 +179,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"memoize", "cache"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
+                                           {"request", "http"},
                                            {"nodeSelector", "node_selector"},
                                            {"serviceAccountName", "service_account"},
                                            {"on_success_callback", "on_success"},
@@ -268,6 +270,19 @@ inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 
+inline constexpr Word kHttpKnown[] = {"url", "method", "headers", "body", "json", "success", "max_redirects"};
+inline constexpr Foreign kHttpForeign[] = {{"uri", "url"},
+                                           {"endpoint", "url"},
+                                           {"verb", "method"},
+                                           {"data", "body"},
+                                           {"content", "body"},
+                                           {"success_condition", "success"},
+                                           {"successCondition", "success"},
+                                           {"response_check", "success"},
+                                           {"timeout", "timeout (beside 'http')"},
+                                           {"timeoutSeconds", "timeout (beside 'http')"},
+                                           {"follow_redirects", "max_redirects"}};
+inline constexpr KeySet kHttp{"'http'", kHttpKnown, {}, kHttpForeign};
 inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
 inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
                                              {"conf", "params"},      {"parameters", "params"},

@@ -143,6 +143,7 @@ enum class Mutant : std::uint8_t {
   kAgentTellsResultsOnce,
   kAgentForgetsUnacknowledged,
   kAgentHidesResults,
+  kAgentLinesUpRequests,
   // Pods.
   kPodsAreKept,
   kPodKeysServeTwice,

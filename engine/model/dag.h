@@ -16,6 +16,7 @@
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
 #include "engine/model/given_params.h"
+#include "engine/model/http_spec.h"
 #include "engine/model/notify.h"
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
@@ -126,6 +127,7 @@ enum class TaskKind : std::uint8_t {
   kWait,     ///< Waits for a time or for data, without a slot.
   kHuman,    ///< Waits for a person's answer, likewise.
   kDag,      ///< Starts a run of another DAG; decided in the engine, in its transaction.
+  kHttp,     ///< A request; made by a worker.
 };
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
@@ -157,7 +159,7 @@ struct StateUse {
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
-  TaskKind kind = TaskKind::kNoop;                          ///< kRun or kNoop.
+  TaskKind kind = TaskKind::kNoop;                          ///< kRun, kNoop or kHttp.
   expr::Template script;                                    ///< `run:`; empty where `command:` is used.
   std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
   std::vector<expr::Template> command;                      ///< argv.
@@ -171,8 +173,9 @@ struct WorkSpec {
   std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;
-  expr::Template image;        ///< Runs in a container of it; empty: as a process of the worker.
-  ContainerOptions container;  ///< With `image`.
+  expr::Template image;                  ///< Runs in a container of it; empty: as a process of the worker.
+  ContainerOptions container;            ///< With `image`.
+  std::shared_ptr<const HttpSpec> http;  ///< Not null for kHttp.
   bool operator==(const WorkSpec&) const = default;
 };
 
@@ -316,12 +319,12 @@ struct Task {
   expr::Expression when;     ///< Empty: always.
   bool latest_only = false;  ///< Skipped in a run that is for no longer the latest time of its schedule.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
+  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun, kNoop and kHttp; of kDag the names of its values.
   std::vector<CheckCondition> checks;      ///< kCheck
   std::optional<PromoteSpec> promote;      ///< kPromote
   std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
   std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
-  std::optional<LoopSpec> loop;            ///< kRun
+  std::optional<LoopSpec> loop;            ///< kRun, kHttp
   std::optional<CacheSpec> cache;          ///< kRun
   std::optional<SubDagSpec> subdag;        ///< kDag
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
