@@ -151,9 +151,8 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
                                       "on_skipped",   "latest_only",
-                                      "http"};
-inline constexpr Word kTaskLater[] = {"params",          "deadline", "weight", "service",
-                                      "depends_on_past", "sidecars", "lineage"};
+                                      "http",         "lineage"};
+inline constexpr Word kTaskLater[] = {"params", "deadline", "weight", "service", "depends_on_past", "sidecars"};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"depends", "depends_on"},
                                            {"dependencies", "depends_on"},
@@ -180,6 +179,8 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
                                            {"request", "http"},
+                                           {"inlets", "lineage: {inputs: ...}"},
+                                           {"outlets", "lineage: {outputs: ...}"},
                                            {"nodeSelector", "node_selector"},
                                            {"serviceAccountName", "service_account"},
                                            {"on_success_callback", "on_success"},
@@ -334,6 +335,11 @@ inline constexpr Foreign kVaultSecretForeign[] = {{"field", "key"}, {"engine", "
 inline constexpr KeySet kVaultSecret{"'vault'", kVaultSecretKnown, {}, kVaultSecretForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
+
+inline constexpr Word kLineageKnown[] = {"inputs", "outputs"};
+inline constexpr Foreign kLineageForeign[] = {
+    {"inlets", "inputs"}, {"outlets", "outputs"}, {"reads", "inputs"}, {"writes", "outputs"}};
+inline constexpr KeySet kLineage{"'lineage'", kLineageKnown, {}, kLineageForeign};
 
 inline constexpr Word kLockKnown[] = {"name", "mode"};
 inline constexpr KeySet kLock{"a lock", kLockKnown};

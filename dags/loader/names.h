@@ -58,6 +58,7 @@ inline constexpr Site kSuccess{.where = "in 'success'",
                                .response = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
+inline constexpr Site kLineage{.where = "in 'lineage'"};
 inline constexpr Site kWait{.where = "in 'wait'"};
 inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};

@@ -54,6 +54,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"node_selector", kScript | kCommand},
     {"volumes", kScript | kCommand},
     {"service_account", kScript | kCommand},
+    {"lineage", kScript | kCommand | kNoop | kHttp},
     {"on_start", kScript | kCommand | kNoop | kHttp},
     {"on_retry", kScript | kCommand | kNoop | kHttp},
 };
@@ -252,6 +253,9 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
   if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
     read_cache(task, *cache, node.find("cache") != nullptr, handles || task.is_hook());
+  }
+  if (const Node* lineage = node.find("lineage"); lineage != nullptr && applies("lineage", *kind)) {
+    read_lineage(task, *lineage);
   }
   if (const Node* state = all.find("state")) check_states(task, work, *state);
   constexpr unsigned kWork = kScript | kCommand | kNoop | kDagRun | kHttp;

@@ -120,6 +120,7 @@ class TaskReader {
 
   // Work.
   void read_env(WorkSpec& work, const yaml::Node& node);
+  void read_lineage(Task& task, const yaml::Node& node);
   void read_http(WorkSpec& work, const yaml::Node& node);
   void read_http_headers(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
   void read_http_body(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);

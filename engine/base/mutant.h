@@ -129,6 +129,7 @@ enum class Mutant : std::uint8_t {
   kStatesAreNotFenced,
   kStatesAreNotWritten,
   kRestoreForgetsStates,
+  kForgetsDatasets,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

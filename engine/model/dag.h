@@ -264,6 +264,14 @@ struct SubDagSpec {
   std::vector<Output> outputs;  ///< With `wait`.
 };
 
+inline constexpr std::size_t kDatasetsMax = 100;  ///< That one task declares.
+
+/// Datasets outside that a task reads and writes by itself: URIs, for lineage. Its artifacts are known without.
+struct LineageSpec {
+  std::vector<expr::Template> inputs;
+  std::vector<expr::Template> outputs;
+};
+
 inline constexpr std::uint32_t kIterationsMax = 10'000;  ///< Of one loop.
 
 /// The task runs again and again, until what it left makes the condition true.
@@ -319,14 +327,15 @@ struct Task {
   expr::Expression when;     ///< Empty: always.
   bool latest_only = false;  ///< Skipped in a run that is for no longer the latest time of its schedule.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun, kNoop and kHttp; of kDag the names of its values.
-  std::vector<CheckCondition> checks;      ///< kCheck
-  std::optional<PromoteSpec> promote;      ///< kPromote
-  std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
-  std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
-  std::optional<LoopSpec> loop;            ///< kRun, kHttp
-  std::optional<CacheSpec> cache;          ///< kRun
-  std::optional<SubDagSpec> subdag;        ///< kDag
+  std::shared_ptr<const WorkSpec> work;        ///< Not null for kRun, kNoop and kHttp; of kDag the names of its values.
+  std::vector<CheckCondition> checks;          ///< kCheck
+  std::optional<PromoteSpec> promote;          ///< kPromote
+  std::shared_ptr<const WaitSpec> wait;        ///< Not null for kWait.
+  std::shared_ptr<const HumanSpec> human;      ///< Not null for kHuman.
+  std::optional<LoopSpec> loop;                ///< kRun, kHttp
+  std::optional<CacheSpec> cache;              ///< kRun
+  std::optional<SubDagSpec> subdag;            ///< kDag
+  std::shared_ptr<const LineageSpec> lineage;  ///< kRun, kNoop, kHttp; null: it declares nothing.
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
   std::vector<std::uint32_t> teardown_of;
   RetryPolicy retry;

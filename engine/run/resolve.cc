@@ -7,6 +7,7 @@
 #include "engine/base/mutant.h"
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
+#include "engine/run/datasets.h"
 #include "engine/run/resolve_http.h"
 #include "engine/run/states.h"
 
@@ -272,6 +273,7 @@ Result<std::shared_ptr<const ResolvedWork>> resolve_first(LiveRun& run, std::uin
 }  // namespace
 
 Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
+  if (auto declared = datasets_of(run, index); !declared) return fail(std::move(declared.error()));
   auto work = resolve_first(run, index, state);
   if (!work || CHAPPE_MUTANT(kForgetsScale)) return work;
   const Resources needs = run.resources_of(index);

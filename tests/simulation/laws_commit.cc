@@ -46,6 +46,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   check_schedules(persist);
   check_events(persist);
   check_states(persist);
+  check_datasets(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);

@@ -154,6 +154,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
     BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence, Law::kRestore),
     // The worker's agent.
+    BUG(ForgetsDatasets, "what a task declares that it reads and writes is not recorded", Law::kLineage),
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),
     BUG(AgentKeepsAcknowledged, "a worker keeps results that were acknowledged", Law::kKeepsResults),

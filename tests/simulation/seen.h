@@ -64,6 +64,7 @@ enum class Sight : std::uint8_t {
   kCalmSeed,
   kOracleCompared,
   kRestoredCompared,
+  kDatasetDeclared,
   kAliasMovedByTask,
   kPreviousKept,
   kAliasMovedByPerson,

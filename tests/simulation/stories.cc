@@ -180,6 +180,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   add_requests(mix(plan.seed, 16'000 + number), dag);
+  add_lineage(mix(plan.seed, 17'000 + number), dag);
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {

@@ -1,4 +1,4 @@
-// What the loader makes of a request.
+// What the loader makes of a request, and of what a task declares to read and write outside.
 #include <gtest/gtest.h>
 
 #include "dags/loader/loader.h"
@@ -75,6 +75,25 @@ TEST(Http, HasAtMost64Headers) {
   };
   EXPECT_NE(headers(kHttpHeadersMax).dag, nullptr);
   EXPECT_EQ(headers(kHttpHeadersMax + 1).dag, nullptr);
+}
+
+TEST(Lineage, IsReadAsTemplates) {
+  const LoadedDag loaded =
+      load("  - {id: a, run: x, lineage: {inputs: ['db://in'], outputs: ['db://${{ params.year }}']}}\n");
+  ASSERT_NE(loaded.dag, nullptr) << loaded.diagnostics.at(0).text();
+  const LineageSpec& lineage = *loaded.dag->tasks[0].lineage;
+  EXPECT_EQ(lineage.inputs.at(0).text(), "db://in");
+  EXPECT_EQ(lineage.outputs.at(0).text(), "db://${{ params.year }}");
+}
+
+TEST(Lineage, HasAtMost100Datasets) {
+  const auto datasets = [](std::size_t count) {
+    std::string all;
+    for (std::size_t i = 0; i < count; ++i) all += "'db://" + std::to_string(i) + "', ";
+    return load("  - {id: a, run: x, lineage: {inputs: [" + all + "]}}\n");
+  };
+  EXPECT_NE(datasets(kDatasetsMax).dag, nullptr);
+  EXPECT_EQ(datasets(kDatasetsMax + 1).dag, nullptr);
 }
 
 }  // namespace
