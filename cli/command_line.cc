@@ -360,7 +360,8 @@ class CommandLine {
     does(assets, [this] { return list_assets(session_, asset_, all_); });
 
     CLI::App* lineage = add("lineage", "Show what an asset was made from, and what was made with it");
-    lineage->add_option("asset", asset_, "A name, a URI, a version's number, or NAME@ALIAS")->required();
+    lineage->add_option("asset", asset_, "A name, a URI, a version's number, NAME@ALIAS, or a URI that tasks declare")
+        ->required();
     lineage->add_option("--direction", direction_, "up, down or both")->check(CLI::IsMember({"up", "down", "both"}));
     lineage->add_option("--depth", depth_, "Attempts to walk past")->check(CLI::Range(1U, 100U));
     does(lineage, [this] { return show_lineage(session_, asset_, direction_, depth_); });

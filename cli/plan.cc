@@ -57,6 +57,8 @@ std::string kind_of(const Task& task) {
       return "human";
     case TaskKind::kDag:
       return "dag";
+    case TaskKind::kHttp:
+      return "http";
   }
   return "?";
 }

@@ -100,6 +100,9 @@ class LineageTree {
   }
 
   std::string object_label(const Value& node) const {
+    if (text_of(node, "kind") == "dataset") {
+      return printable(text_of(node, "uri")) + "  " + faint("declared", output_.colour_out);
+    }
     const bool asset = text_of(node, "kind") == "asset";
     const std::string aliases = join(list_of(node, "aliases"), ", ");
     std::string line =

@@ -373,7 +373,8 @@ void Importer::write_values(Yaml& out, std::size_t task, const Site& site) {
     if (declared.contains(name)) continue;
     if (name != "result")
       note(*flat.place, fmt::format("others read '{}' of it, which it must leave in that file", name), task);
-    declare(name, name == "result" ? "stdout.txt" : name, nullptr);
+    const bool asks = flat.body != nullptr && flat.body->find("http") != nullptr;
+    declare(name, name != "result" ? name : asks ? "body" : "stdout.txt", nullptr);
   }
   if (values.empty()) return;
   if (flat.body == nullptr) {

@@ -327,10 +327,38 @@ class ExprReader {
       failed_ = true;
       return;
     }
+    if (site_.response && infix(path)) return;
+    operand_ = out_.size();
+    if (site_.response && path[0] == "response") return response(path);
     const Text value = importer_.resolve_name(path, at_, site_);
     for (const Piece& piece : value) failed_ |= piece.kind == Piece::Kind::kUnknown;
     std::string text = importer_.as_expression(value);
     out_ += text.find(" ? ") != std::string::npos && !text.starts_with('(') ? "(" + text + ")" : text;
+  }
+
+  /// Argo's body is always a text, and its headers are lists.
+  void response(const std::vector<std::string>& path) {
+    const bool known = path.size() == 2 && (path[1] == "statusCode" || path[1] == "body");
+    failed_ |= !known;
+    if (known) out_ += path[1] == "body" ? "string(response.body)" : "response.status";
+  }
+
+  /// `a contains 'b'`: a function here. True: it was one, or it is not understood.
+  bool infix(const std::vector<std::string>& path) {
+    constexpr std::pair<std::string_view, std::string_view> kInfix[] = {
+        {"contains", "contains"}, {"startsWith", "starts_with"}, {"endsWith", "ends_with"}};
+    for (const auto& [theirs, ours] : kInfix) {
+      if (path.size() != 1 || path[0] != theirs) continue;
+      while (position_ < text_.size() && text_[position_] == ' ') ++position_;
+      const bool quoted = position_ < text_.size() && (text_[position_] == '\'' || text_[position_] == '"');
+      failed_ |= !quoted || operand_ >= out_.size();
+      if (failed_) return true;
+      std::string left = out_.substr(operand_);
+      while (left.ends_with(' ')) left.pop_back();
+      out_.replace(operand_, std::string::npos, fmt::format("{}({}, {})", ours, left, quote(string())));
+      return true;
+    }
+    return false;
   }
 
   Importer& importer_;
@@ -338,6 +366,7 @@ class ExprReader {
   const Node& at_;
   const Importer::Site& site_;
   std::string out_;
+  std::size_t operand_ = 0;  ///< Where the last name stands in it.
   std::size_t position_ = 0;
   bool failed_ = false;
 };

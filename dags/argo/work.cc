@@ -141,11 +141,13 @@ void Importer::write_work(Yaml& out, std::size_t task) {
     write_container(out, task, *container, site);
   } else if (const Node* script = body.find("script")) {
     write_container(out, task, *script, site);
+  } else if (const Node* http = body.find("http"); http != nullptr && http->is_map()) {
+    write_http(out, task, *http, site);
   } else if (const Node* suspend = body.find("suspend")) {
     return write_suspend(out, task, *suspend, site);
   } else {
     std::string kind = is_nested(body) ? "a template that calls itself" : "a template of this kind";
-    for (const std::string_view key : {"resource", "http", "data", "containerSet", "plugin"}) {
+    for (const std::string_view key : {"resource", "data", "containerSet", "plugin"}) {
       if (body.find(key) != nullptr) kind = fmt::format("a template with '{}'", key);
     }
     note(*flat.place, fmt::format("{} is not taken over: the task fails until you write what it does", kind), task);

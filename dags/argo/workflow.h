@@ -116,6 +116,7 @@ class Importer {
     std::optional<std::size_t> call_task;
     const std::vector<PathChange>* paths = nullptr;
     std::size_t depth = 0;
+    bool response = false;  ///< What a request was answered may be named.
   };
   static Site inside_of(const Scope* scope);
 
@@ -218,6 +219,10 @@ class Importer {
   Site call_site(std::size_t task) const;                                        ///< Of what stands in the call.
   Site body_site(std::size_t task, const std::vector<PathChange>* paths) const;  ///< Of what stands in the template.
   bool keeps_result(std::size_t task) const;
+
+  // ---- requests.cc ----
+  void write_http(Yaml& out, std::size_t task, const yaml::Node& http, const Site& site);
+  Yaml write_http_headers(std::size_t task, const yaml::Node& http, const Site& site);
 
   // ---- fan_out.cc ----
   void write_foreach(Yaml& out, std::size_t task);

@@ -168,8 +168,9 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_start",     "on_retry",
                                       "on_success",   "on_failure",
                                       "on_skipped",   "latest_only",
-                                      "deadline",     "depends_on_past"};
-inline constexpr Word kTaskLater[] = {"http", "service", "sidecars", "lineage"};
+                                      "deadline",     "depends_on_past",
+                                      "http",         "lineage"};
+inline constexpr Word kTaskLater[] = {"service", "sidecars"};
 inline constexpr Foreign kTaskElsewhere[] = {
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
     {"params",
@@ -199,6 +200,9 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"memoize", "cache"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
+                                           {"request", "http"},
+                                           {"inlets", "lineage: {inputs: ...}"},
+                                           {"outlets", "lineage: {outputs: ...}"},
                                            {"nodeSelector", "node_selector"},
                                            {"serviceAccountName", "service_account"},
                                            {"on_success_callback", "on_success"},
@@ -298,6 +302,19 @@ inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 
+inline constexpr Word kHttpKnown[] = {"url", "method", "headers", "body", "json", "success", "max_redirects"};
+inline constexpr Foreign kHttpForeign[] = {{"uri", "url"},
+                                           {"endpoint", "url"},
+                                           {"verb", "method"},
+                                           {"data", "body"},
+                                           {"content", "body"},
+                                           {"success_condition", "success"},
+                                           {"successCondition", "success"},
+                                           {"response_check", "success"},
+                                           {"timeout", "timeout (beside 'http')"},
+                                           {"timeoutSeconds", "timeout (beside 'http')"},
+                                           {"follow_redirects", "max_redirects"}};
+inline constexpr KeySet kHttp{"'http'", kHttpKnown, {}, kHttpForeign};
 inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
 inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
                                              {"conf", "params"},      {"parameters", "params"},
@@ -349,6 +366,11 @@ inline constexpr Foreign kVaultSecretForeign[] = {{"field", "key"}, {"engine", "
 inline constexpr KeySet kVaultSecret{"'vault'", kVaultSecretKnown, {}, kVaultSecretForeign};
 inline constexpr Word kAllowFailureKnown[] = {"exit_codes"};
 inline constexpr KeySet kAllowFailure{"'allow_failure'", kAllowFailureKnown};
+
+inline constexpr Word kLineageKnown[] = {"inputs", "outputs"};
+inline constexpr Foreign kLineageForeign[] = {
+    {"inlets", "inputs"}, {"outlets", "outputs"}, {"reads", "inputs"}, {"writes", "outputs"}};
+inline constexpr KeySet kLineage{"'lineage'", kLineageKnown, {}, kLineageForeign};
 
 inline constexpr Word kLockKnown[] = {"name", "mode"};
 inline constexpr KeySet kLock{"a lock", kLockKnown};

@@ -138,9 +138,11 @@ std::string Names::problem_of(const Reference& reference, const Site& site) cons
                        root == "outputs" ? "; elsewhere it is tasks.ID.outputs" : "");
   }
   if (root == "task") return problem_of_hooked(reference, site);
-  if (root == "secrets") {
+  if (root == "response") return problem_of_response(reference, site);
+  if (root == "secrets" && !site.handed) {
     return "a secret has no value here: the task finds it in its environment, under the name that it has in 'secrets'";
   }
+  if (root == "secrets") return "";
   return problem_of_unknown(reference);
 }
 
@@ -242,6 +244,16 @@ std::string Names::problem_of_state(const Reference& reference, const Site& site
   const std::string near = Reader::suggestion(reference.path[1], states_);
   return fmt::format("the task has no state '{}'{}", reference.path[1],
                      near.empty() ? "; name it in its 'state'" : near);
+}
+
+std::string Names::problem_of_response(const Reference& reference, const Site& site) const {
+  if (!site.response) return "'response' is known in the 'success' of a request only; elsewhere it is tasks.ID.outputs";
+  if (reference.path.size() < 2) return "";
+  const std::vector<std::string> names(std::begin(kHttpValues), std::end(kHttpValues));
+  if (std::find(names.begin(), names.end(), reference.path[1]) != names.end()) return "";
+  const std::string near = Reader::suggestion(reference.path[1], names);
+  return fmt::format("a response has no '{}'{}", reference.path[1],
+                     near.empty() ? fmt::format("; it has {}", fmt::join(names, ", ")) : near);
 }
 
 std::string Names::problem_of_unknown(const Reference& reference) const {

@@ -28,6 +28,8 @@ struct Site {
   bool iteration = false;  ///< What an iteration of a loop left: `outputs`, and its number.
   bool secrets = false;    ///< Secret parameters: only where nothing is recorded or shown.
   bool state = false;      ///< Values that outlive runs.
+  bool handed = false;     ///< What `secrets` of the task name: known to the worker alone.
+  bool response = false;   ///< What a request was answered.
 };
 
 namespace site {
@@ -46,9 +48,18 @@ inline constexpr Site kTrigger{.where = "in 'params' of a trigger",
                                .instance = false,
                                .event = true};
 inline constexpr Site kUntil{.where = "in 'until'", .iteration = true, .secrets = true};
+inline constexpr Site kHttp{.where = "in 'http'", .secrets = true, .state = true, .handed = true};
+inline constexpr Site kSuccess{.where = "in 'success'",
+                               .params = false,
+                               .env = false,
+                               .run = false,
+                               .tasks = false,
+                               .instance = false,
+                               .response = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
 inline constexpr Site kAsset{.where = "in 'asset'"};
 inline constexpr Site kHash{.where = "in 'sha256'"};
+inline constexpr Site kLineage{.where = "in 'lineage'"};
 inline constexpr Site kWait{.where = "in 'wait'"};
 inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
@@ -100,6 +111,7 @@ class Names {
   std::string problem_of_hooked(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_item(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_state(const expr::Reference& reference, const Site& site) const;
+  std::string problem_of_response(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_unknown(const expr::Reference& reference) const;
   bool is_item(const std::string& root) const;
 

@@ -17,10 +17,10 @@ using yaml::Node;
 
 constexpr std::int64_t kExitCodeMax = 255;
 
-/// What a user's retry can do something about. Cancelling, a gate that says no and a failure upstream are final.
-constexpr std::array kRetryReasons = {Reason::kExitCode,     Reason::kSignal,        Reason::kTimeout,
-                                      Reason::kQueueTimeout, Reason::kOom,           Reason::kLostWorker,
-                                      Reason::kArtifactIo,   Reason::kInvalidOutput, Reason::kLaunchFailed};
+/// What a user's retry can do something about, an answer that is refused among it. Cancelling and upstream are final.
+constexpr std::array kRetryReasons = {
+    Reason::kExitCode,   Reason::kSignal,     Reason::kTimeout,       Reason::kQueueTimeout, Reason::kOom,
+    Reason::kLostWorker, Reason::kArtifactIo, Reason::kInvalidOutput, Reason::kLaunchFailed, Reason::kCheckFailed};
 
 std::vector<std::int32_t> read_exit_codes(Reader& reader, const Node& node) {
   std::vector<std::int32_t> out;

@@ -35,7 +35,7 @@ const Node* find_hooks(const Node& root, const Node& task, const HookKey& hook) 
   const Node* body = uses == nullptr ? nullptr : member(root.find("templates"), uses->text);
   if (const Node* of_template = member(body, hook.key)) return of_template;
   const auto does = [&](std::string_view key) { return member(&task, key) != nullptr || member(body, key) != nullptr; };
-  if (hook.of_attempts && !does("run") && !does("command") && !does("noop")) return nullptr;
+  if (hook.of_attempts && !does("run") && !does("command") && !does("noop") && !does("http")) return nullptr;
   return member(root.find("defaults"), hook.key);
 }
 
@@ -50,7 +50,8 @@ void TaskReader::check_hook(const Node& node) {
       complaints_.error(node.key(i), fmt::format("a hook takes no '{}'", key));
     }
     if (std::find(kOtherKinds.begin(), kOtherKinds.end(), key) != kOtherKinds.end()) {
-      complaints_.error(node.key(i), fmt::format("a hook is a script, a command or a noop: it takes no '{}'", key));
+      complaints_.error(node.key(i),
+                        fmt::format("a hook is a script, a command, a request or a noop: it takes no '{}'", key));
     }
   }
 }

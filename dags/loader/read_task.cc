@@ -23,40 +23,41 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"shell", kScript},
     {"args", kCommand},
     {"env", kScript | kCommand},
-    {"secrets", kScript | kCommand},
+    {"secrets", kScript | kCommand | kHttp},
     {"store_credentials", kScript | kCommand},
     {"image", kScript | kCommand},
     {"container", kScript | kCommand},
     {"inputs", kScript | kCommand},
-    {"outputs", kScript | kCommand},
+    {"outputs", kScript | kCommand | kHttp},
     {"kill_grace", kScript | kCommand},
-    {"foreach", kScript | kCommand | kNoop | kWait | kHuman | kDagRun},
-    {"loop", kScript | kCommand},
+    {"foreach", kScript | kCommand | kNoop | kHttp | kWait | kHuman | kDagRun},
+    {"loop", kScript | kCommand | kHttp},
     {"cache", kScript | kCommand},
-    {"state", kScript | kCommand},
-    {"setup", kScript | kCommand | kNoop | kDagRun},
-    {"teardown_of", kScript | kCommand | kNoop | kDagRun},
-    {"retry", kScript | kCommand | kNoop | kDagRun},
-    {"retries", kScript | kCommand | kNoop | kDagRun},
-    {"infra_retry", kScript | kCommand | kNoop},
-    {"timeout", kScript | kCommand | kNoop},
-    {"queue_timeout", kScript | kCommand | kNoop},
-    {"deadline", kScript | kCommand | kNoop | kDagRun},
-    {"pool", kScript | kCommand | kNoop},
-    {"slots", kScript | kCommand | kNoop},
-    {"priority", kScript | kCommand | kNoop},
-    {"resources", kScript | kCommand | kNoop},
-    {"locks", kScript | kCommand | kNoop},
-    {"max_active_per_dag", kScript | kCommand | kNoop},
-    {"rate", kScript | kCommand | kNoop},
-    {"worker_selector", kScript | kCommand | kNoop},
-    {"tolerations", kScript | kCommand | kNoop},
+    {"state", kScript | kCommand | kHttp},
+    {"setup", kScript | kCommand | kNoop | kHttp | kDagRun},
+    {"teardown_of", kScript | kCommand | kNoop | kHttp | kDagRun},
+    {"retry", kScript | kCommand | kNoop | kHttp | kDagRun},
+    {"retries", kScript | kCommand | kNoop | kHttp | kDagRun},
+    {"infra_retry", kScript | kCommand | kNoop | kHttp},
+    {"timeout", kScript | kCommand | kNoop | kHttp},
+    {"queue_timeout", kScript | kCommand | kNoop | kHttp},
+    {"deadline", kScript | kCommand | kNoop | kHttp | kDagRun},
+    {"pool", kScript | kCommand | kNoop | kHttp},
+    {"slots", kScript | kCommand | kNoop | kHttp},
+    {"priority", kScript | kCommand | kNoop | kHttp},
+    {"resources", kScript | kCommand | kNoop | kHttp},
+    {"locks", kScript | kCommand | kNoop | kHttp},
+    {"max_active_per_dag", kScript | kCommand | kNoop | kHttp},
+    {"rate", kScript | kCommand | kNoop | kHttp},
+    {"worker_selector", kScript | kCommand | kNoop | kHttp},
+    {"tolerations", kScript | kCommand | kNoop | kHttp},
     {"executor", kScript | kCommand},
     {"node_selector", kScript | kCommand},
     {"volumes", kScript | kCommand},
     {"service_account", kScript | kCommand},
-    {"on_start", kScript | kCommand | kNoop},
-    {"on_retry", kScript | kCommand | kNoop},
+    {"lineage", kScript | kCommand | kNoop | kHttp},
+    {"on_start", kScript | kCommand | kNoop | kHttp},
+    {"on_retry", kScript | kCommand | kNoop | kHttp},
 };
 
 namespace {
@@ -67,7 +68,7 @@ struct KindKey {
 };
 constexpr std::array kKindKeys = {KindKey{"run", 1},    KindKey{"command", 2},  KindKey{"noop", 4},
                                   KindKey{"check", 8},  KindKey{"promote", 16}, KindKey{"wait", 32},
-                                  KindKey{"human", 64}, KindKey{"dag", 128}};
+                                  KindKey{"human", 64}, KindKey{"dag", 128},    KindKey{"http", 256}};
 
 std::string_view name_of_kind(unsigned kind) {
   for (const KindKey& candidate : kKindKeys) {
@@ -122,7 +123,7 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
                               ? fmt::format("task '{}' has nothing to do: give it one of run, command, noop, check, "
-                                            "promote, wait, human and dag",
+                                            "promote, wait, human, dag and http",
                                             id)
                               : fmt::format("task '{}' can do one thing only, not {}", id, fmt::join(found, " and ")));
   return std::nullopt;
@@ -243,6 +244,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
               : *kind == kWait    ? TaskKind::kWait
               : *kind == kHuman   ? TaskKind::kHuman
               : *kind == kDagRun  ? TaskKind::kDag
+              : *kind == kHttp    ? TaskKind::kHttp
                                   : TaskKind::kRun;
   if (const Node* check = node.find("check")) read_check(task, *check);
   if (const Node* promote = node.find("promote")) read_promote(task, *promote);
@@ -257,10 +259,13 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
     read_cache(task, *cache, node.find("cache") != nullptr, handles || task.is_hook());
   }
+  if (const Node* lineage = node.find("lineage"); lineage != nullptr && applies("lineage", *kind)) {
+    read_lineage(task, *lineage);
+  }
   if (const Node* state = all.find("state")) check_states(task, work, *state);
-  const bool has_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
+  constexpr unsigned kWork = kScript | kCommand | kNoop | kDagRun | kHttp;
   check_scale(complaints_, node, task.kind == TaskKind::kRun ? &work.resources : nullptr);
-  if (has_work) task.work = work_specs_.share(std::move(work));
+  if ((*kind & kWork) != 0) task.work = work_specs_.share(std::move(work));
 }
 
 void TaskReader::read_general(Task& task, const Node& node) {

@@ -105,10 +105,11 @@ WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
   reader_.take_text(node, "shell", work.shell);
   if (const Node* state = node.find("state"); state != nullptr && applies("state", kind)) read_states(work, *state);
   if (const Node* env = node.find("env")) read_env_into(reader_, names_, site::kEnv, *env, work.env);
-  if (kind == kScript || kind == kCommand) read_secrets(work);
+  if (applies("secrets", kind)) read_secrets(work);
   reader_.take_boolean(node, "store_credentials", work.store_credentials);
   if (const Node* inputs = node.find("inputs")) read_inputs(task, work, *inputs);
   if (const Node* outputs = node.find("outputs")) read_outputs(task, work, *outputs);
+  if (const Node* http = node.find("http")) read_http(work, *http);
   if (const Node* command = node.find("command")) read_command(work, *command, node.find("args"));
   if (const Node* script = node.find("run"); script != nullptr && reader_.text(*script, "run")) {
     if (script->text.find_first_not_of(" \t\r\n") == std::string::npos) complaints_.error(*script, "'run' is empty");

@@ -83,7 +83,8 @@ class TaskReader {
     kPromote = 16,
     kWait = 32,
     kHuman = 64,
-    kDagRun = 128
+    kDagRun = 128,
+    kHttp = 256
   };
   struct KeyUse;
   static const KeyUse kKeyUses[];
@@ -119,6 +120,11 @@ class TaskReader {
 
   // Work.
   void read_env(WorkSpec& work, const yaml::Node& node);
+  void read_lineage(Task& task, const yaml::Node& node);
+  void read_http(WorkSpec& work, const yaml::Node& node);
+  void read_http_headers(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
+  void read_http_body(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
+  void leave_answer(WorkSpec& work, const yaml::Node& node);
   void read_command(WorkSpec& work, const yaml::Node& command, const yaml::Node* args);
   void read_container(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_secrets(WorkSpec& work);

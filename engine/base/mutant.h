@@ -142,6 +142,7 @@ enum class Mutant : std::uint8_t {
   kStatesAreNotFenced,
   kStatesAreNotWritten,
   kRestoreForgetsStates,
+  kForgetsDatasets,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,
@@ -156,6 +157,7 @@ enum class Mutant : std::uint8_t {
   kAgentTellsResultsOnce,
   kAgentForgetsUnacknowledged,
   kAgentHidesResults,
+  kAgentLinesUpRequests,
   // Pods.
   kPodsAreKept,
   kPodKeysServeTwice,

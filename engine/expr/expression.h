@@ -99,6 +99,8 @@ class Template {
   const std::string& text() const { return text_; }  ///< As written.
   /// The text without escapes. Requires: is_literal().
   const std::string& literal_text() const;
+  /// The same text as a row of templates, each literal or one whole `${{ }}`.
+  std::vector<Template> split() const;
   /// Of all parts, offsets counted from the start of the template.
   std::vector<Reference> references() const;
   bool operator==(const Template& other) const { return text_ == other.text_; }

@@ -99,6 +99,19 @@ const std::string& Template::literal_text() const {
   return after_;
 }
 
+std::vector<Template> Template::split() const {
+  std::vector<Template> out;
+  for (const Part& part : parts_) {
+    if (!part.before.empty()) out.push_back(literal(part.before));
+    Template whole;
+    whole.text_ = fmt::format("{}{}{}", kOpen, part.expression.text(), kClose);
+    whole.parts_.push_back({"", part.expression, kOpen.size()});
+    out.push_back(std::move(whole));
+  }
+  if (!after_.empty()) out.push_back(literal(after_));
+  return out;
+}
+
 std::vector<Reference> Template::references() const {
   std::vector<Reference> out;
   for (const Part& part : parts_) {

@@ -16,6 +16,7 @@
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
 #include "engine/model/given_params.h"
+#include "engine/model/http_spec.h"
 #include "engine/model/notify.h"
 #include "engine/model/pod_spec.h"
 #include "engine/model/policies.h"
@@ -140,6 +141,7 @@ enum class TaskKind : std::uint8_t {
   kWait,     ///< Waits for a time or for data, without a slot.
   kHuman,    ///< Waits for a person's answer, likewise.
   kDag,      ///< Starts a run of another DAG; decided in the engine, in its transaction.
+  kHttp,     ///< A request; made by a worker.
 };
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
@@ -171,7 +173,7 @@ struct StateUse {
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
-  TaskKind kind = TaskKind::kNoop;                          ///< kRun or kNoop.
+  TaskKind kind = TaskKind::kNoop;                          ///< kRun, kNoop or kHttp.
   expr::Template script;                                    ///< `run:`; empty where `command:` is used.
   std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
   std::vector<expr::Template> command;                      ///< argv.
@@ -185,8 +187,9 @@ struct WorkSpec {
   std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;
-  expr::Template image;        ///< Runs in a container of it; empty: as a process of the worker.
-  ContainerOptions container;  ///< With `image`.
+  expr::Template image;                  ///< Runs in a container of it; empty: as a process of the worker.
+  ContainerOptions container;            ///< With `image`.
+  std::shared_ptr<const HttpSpec> http;  ///< Not null for kHttp.
   bool operator==(const WorkSpec&) const = default;
 };
 
@@ -275,6 +278,14 @@ struct SubDagSpec {
   std::vector<Output> outputs;  ///< With `wait`.
 };
 
+inline constexpr std::size_t kDatasetsMax = 100;  ///< That one task declares.
+
+/// Datasets outside that a task reads and writes by itself: URIs, for lineage. Its artifacts are known without.
+struct LineageSpec {
+  std::vector<expr::Template> inputs;
+  std::vector<expr::Template> outputs;
+};
+
 inline constexpr std::uint32_t kIterationsMax = 10'000;  ///< Of one loop.
 
 /// The task runs again and again, until what it left makes the condition true.
@@ -331,14 +342,15 @@ struct Task {
   bool latest_only = false;      ///< Skipped in a run that is for no longer the latest time of its schedule.
   bool depends_on_past = false;  ///< Waits until it has ended well in the newest run for an earlier logical time.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;    ///< Not null for kRun and kNoop; of kDag the names of its values.
-  std::vector<CheckCondition> checks;      ///< kCheck
-  std::optional<PromoteSpec> promote;      ///< kPromote
-  std::shared_ptr<const WaitSpec> wait;    ///< Not null for kWait.
-  std::shared_ptr<const HumanSpec> human;  ///< Not null for kHuman.
-  std::optional<LoopSpec> loop;            ///< kRun
-  std::optional<CacheSpec> cache;          ///< kRun
-  std::optional<SubDagSpec> subdag;        ///< kDag
+  std::shared_ptr<const WorkSpec> work;        ///< Not null for kRun, kNoop and kHttp; of kDag the names of its values.
+  std::vector<CheckCondition> checks;          ///< kCheck
+  std::optional<PromoteSpec> promote;          ///< kPromote
+  std::shared_ptr<const WaitSpec> wait;        ///< Not null for kWait.
+  std::shared_ptr<const HumanSpec> human;      ///< Not null for kHuman.
+  std::optional<LoopSpec> loop;                ///< kRun, kHttp
+  std::optional<CacheSpec> cache;              ///< kRun
+  std::optional<SubDagSpec> subdag;            ///< kDag
+  std::shared_ptr<const LineageSpec> lineage;  ///< kRun, kNoop, kHttp; null: it declares nothing.
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
   std::vector<std::uint32_t> teardown_of;
   RetryPolicy retry;

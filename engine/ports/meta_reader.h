@@ -93,6 +93,9 @@ class MetaReader {
   virtual Result<ExpiredLooked> expired(const ExpiredQuery& query) = 0;
   virtual Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) = 0;
   virtual Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  virtual Result<std::vector<DatasetRow>> datasets(RunSeq run, std::optional<std::uint32_t> index) = 0;
+  /// Attempts that read or wrote the dataset outside with this URI, newest first.
+  virtual Result<std::vector<DatasetRow>> dataset_uses(const std::string& uri, bool written, std::size_t limit) = 0;
 
   /// Of instances with a `cache`: one, or all of the run where `index` is not given.
   virtual Result<std::vector<CacheUseRow>> cache_uses(RunSeq run, std::optional<std::uint32_t> index) = 0;

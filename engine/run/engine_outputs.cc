@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/run/datasets.h"
 #include "engine/run/engine_state.h"
 
 namespace chappe {
@@ -95,6 +96,7 @@ void EngineState::end_success(LiveRun& run, std::uint32_t index, TaskRow row, co
   const bool nothing_left = publish.uploads.empty() && publish.values.empty();
   if (nothing_left || CHAPPE_MUTANT(kSuccessBeforeVisible)) {
     row.state = TaskState::kSuccess;
+    record_datasets(run, index, out.persist);
     keep_result(run, row);
     if (outputs != nullptr) write_states(run, index, row.attempt, outputs->values);
     return settle(run, index, std::move(row));
@@ -193,6 +195,7 @@ void EngineState::on(const AssetsPublished& event) {
   write_states(*run, event.key.index, row.attempt, kept);
   kept.insert(kept.end(), event.values.begin(), event.values.end());
   row.state = TaskState::kSuccess;
+  record_datasets(*run, event.key.index, out.persist);
   keep_result(*run, row);
   settle(*run, event.key.index, std::move(row));
   judge_due(*run);

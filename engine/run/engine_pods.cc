@@ -13,7 +13,8 @@
 namespace chappe {
 
 bool EngineState::runs_in_pod(const Task& task) const {
-  return task.pod != nullptr || (config.pods_by_default && task.kind == TaskKind::kRun && task.any_executor);
+  const bool has_program = task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp;
+  return task.pod != nullptr || (config.pods_by_default && has_program && task.any_executor);
 }
 
 /// False: the task cannot start at all.

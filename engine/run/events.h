@@ -309,6 +309,7 @@ struct ResolvedWork {
   Resources resources;
   std::string image;  ///< "": no container.
   ContainerOptions container;
+  std::shared_ptr<const ResolvedHttp> http;  ///< Not null for kHttp.
 };
 
 struct Assignment {

@@ -209,6 +209,15 @@ struct InputRow {
   bool operator==(const InputRow&) const = default;
 };
 
+/// A dataset outside that an attempt which succeeded read or wrote, as its DAG says.
+struct DatasetRow {
+  InstanceKey key;
+  AttemptId attempt;
+  bool written = false;
+  std::string uri;
+  bool operator==(const DatasetRow&) const = default;
+};
+
 struct ValueRow {
   InstanceKey key;
   AttemptId attempt;
@@ -408,6 +417,7 @@ struct Persist {
   std::vector<AttemptRow> attempts;            ///< Insert.
   std::vector<AttemptImage> attempt_images;    ///< Insert where not there.
   std::vector<InputRow> inputs;                ///< Insert.
+  std::vector<DatasetRow> datasets;            ///< Insert.
   std::vector<AssetVersion> asset_versions;    ///< Insert.
   std::vector<ArtifactRow> artifacts;          ///< Insert.
   std::vector<ArtifactCollected> collected;    ///< Update by attempt and name: those that are not collected.

@@ -8,6 +8,8 @@
 #include "engine/base/text.h"
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
+#include "engine/run/datasets.h"
+#include "engine/run/resolve_http.h"
 #include "engine/run/states.h"
 
 namespace chappe {
@@ -17,8 +19,8 @@ constexpr std::size_t kHandedMax = (128 << 10) - 512;  ///< Of Linux' 128 KiB, w
 
 bool is_constant(const WorkSpec& spec) {
   const auto literal = [](const expr::Template& text) { return text.is_literal(); };
-  return literal(spec.script) && literal(spec.image) && spec.inputs.empty() && spec.states.empty() &&
-         std::all_of(spec.command.begin(), spec.command.end(), literal) &&
+  return spec.http == nullptr && literal(spec.script) && literal(spec.image) && spec.inputs.empty() &&
+         spec.states.empty() && std::all_of(spec.command.begin(), spec.command.end(), literal) &&
          std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
          std::all_of(spec.outputs.begin(), spec.outputs.end(),
                      [&](const auto& each) { return literal(each.asset) && literal(each.sha256); });
@@ -272,6 +274,12 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   if (!image) return fail(std::move(image.error()).in("image"));
   out.image = std::move(*image);
   out.container = spec.container;
+  if (spec.http == nullptr) return out;
+  auto http = resolve_http(*spec.http, scope, [&](const expr::Template& text, Error error) {
+    return without_secrets(*run.dag, run.params, text.references(), std::move(error));
+  });
+  if (!http) return fail(std::move(http.error()));
+  out.http = std::make_shared<const ResolvedHttp>(std::move(*http));
   return out;
 }
 
@@ -311,6 +319,7 @@ Result<std::shared_ptr<const ResolvedWork>> resolve_first(LiveRun& run, std::uin
 }  // namespace
 
 Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint32_t index, const EngineState& state) {
+  if (auto declared = datasets_of(run, index); !declared) return fail(std::move(declared.error()));
   auto work = resolve_first(run, index, state);
   if (!work || CHAPPE_MUTANT(kForgetsScale)) return work;
   const Resources needs = run.resources_of(index);

@@ -331,6 +331,9 @@ Result<Response> Client::exchange(const Request& request, const BodySink* sink) 
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   exchange.response.status = static_cast<int>(status);
+  const char* redirect = nullptr;
+  curl_easy_getinfo(handle, CURLINFO_REDIRECT_URL, &redirect);
+  if (redirect != nullptr) exchange.response.redirect = redirect;
   pool_->give_back(std::move(easy));
   // libcurl takes an answer without a body for whole wherever it ends.
   const bool is_whole = code == CURLE_OK && exchange.headers_ended;

@@ -59,6 +59,7 @@ struct Response {
   Headers headers;       ///< Names in lower case; at most 64 KiB in all.
   std::string body;      ///< Empty where a sink took it.
   bool stopped = false;  ///< The sink said so; the body is not whole.
+  std::string redirect;  ///< Where a 3xx sends on to, absolute; "": nowhere.
 
   /// The first header of that (lower-case) name; "" when there is none.
   std::string_view header(std::string_view name) const;

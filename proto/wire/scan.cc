@@ -24,6 +24,7 @@ constexpr Shape kOutput{"bbvvvbbv"};
 constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
 constexpr Shape kSecret{"bvbbbv"};
+constexpr Shape kHttpPiece{"bbv"};
 
 constexpr Shape::Child kHelloChildren[] = {
     {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}};
@@ -46,10 +47,14 @@ constexpr Shape kCancel{"bvv", kWhatChildren};
 constexpr Shape kAssignment{"bvvvbbb", kWhatChildren};
 constexpr Shape::Child kInputChildren[] = {{4, &kInputObject, true}};
 constexpr Shape kInput{"bbvb", kInputChildren};
+constexpr Shape::Child kHttpHeaderChildren[] = {{2, &kHttpPiece, true}};
+constexpr Shape kHttpHeader{"bb", kHttpHeaderChildren};
+constexpr Shape::Child kHttpChildren[] = {{2, &kHttpPiece, true}, {3, &kHttpHeader, true}, {4, &kHttpPiece, true}};
+constexpr Shape kHttp{"bbbbbv", kHttpChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
-                                          {13, &kContainer, false}, {14, &kSecret, true}};
-constexpr Shape kWork{"vbbbbbbbvvbbbbv", kWorkChildren};
+                                          {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false}};
+constexpr Shape kWork{"vbbbbbbbvvbbbbvb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

@@ -110,6 +110,12 @@ Complaint read(const v1::Secret& from, SecretRef& out) {
   return nullptr;
 }
 
+Complaint read(const v1::HttpPiece& from, ResolvedHttpPiece& out) {
+  if (!from.text().empty() && !from.secret().empty()) return "a piece of a request is both a text and a secret";
+  out = {.text = from.text(), .secret = from.secret(), .in_json = from.in_json()};
+  return nullptr;
+}
+
 /// Converts each of a list; stops at the first complaint.
 template <typename From, typename To>
 Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
@@ -130,11 +136,35 @@ Complaint read(const v1::Container& from, ContainerOptions& out) {
   return nullptr;
 }
 
+Complaint read(const v1::Http& from, ResolvedHttp& out) {
+  if (from.redirects_max() > kHttpRedirectsMax) return "a request follows too many redirects";
+  if (from.headers_size() > static_cast<int>(kHttpHeadersMax)) return "a request has too many headers";
+  out.method = from.method();
+  out.success = from.success();
+  out.redirects_max = static_cast<std::uint8_t>(from.redirects_max());
+  for (const v1::HttpHeader& header : from.headers()) {
+    auto& [name, value] = out.headers.emplace_back(header.name(), ResolvedHttpText{});
+    if (Complaint wrong = read_list(header.value(), value)) return wrong;
+  }
+  if (Complaint wrong = read_list(from.url(), out.url)) return wrong;
+  return read_list(from.body(), out.body);
+}
+
+Complaint read_kind(const v1::Work& from, ResolvedWork& out) {
+  out.kind = static_cast<TaskKind>(from.kind());
+  const bool does = out.kind == TaskKind::kRun || out.kind == TaskKind::kNoop || out.kind == TaskKind::kHttp;
+  if (!does) return "a work is of a kind that no worker does";
+  if (from.has_http() != (out.kind == TaskKind::kHttp)) return "a work's kind and its request do not go together";
+  if (!from.has_http()) return nullptr;
+  ResolvedHttp http;
+  if (Complaint wrong = read(from.http(), http)) return wrong;
+  out.http = std::make_shared<const ResolvedHttp>(std::move(http));
+  return nullptr;
+}
+
 Complaint read(const v1::Work& from, ResolvedWork& out) {
-  const auto kind = static_cast<TaskKind>(from.kind());
-  if (kind != TaskKind::kRun && kind != TaskKind::kNoop) return "a work is of a kind that no worker does";
+  if (Complaint wrong = read_kind(from, out)) return wrong;
   if (from.timeout() > kDurationMax || from.kill_grace() > kDurationMax) return "a work's times are out of range";
-  out.kind = kind;
   out.script = from.script();
   out.shell = from.shell();
   out.command.assign(from.command().begin(), from.command().end());

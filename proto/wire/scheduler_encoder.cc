@@ -79,6 +79,28 @@ void fill(v1::Secret& out, const SecretRef& secret) {
   out.set_as_file(secret.as_file);
 }
 
+void fill(google::protobuf::RepeatedPtrField<v1::HttpPiece>& out, const ResolvedHttpText& text) {
+  for (const ResolvedHttpPiece& piece : text) {
+    v1::HttpPiece& one = *out.Add();
+    one.set_text(piece.text);
+    one.set_secret(piece.secret);
+    one.set_in_json(piece.in_json);
+  }
+}
+
+void fill(v1::Http& out, const ResolvedHttp& http) {
+  out.set_method(http.method);
+  fill(*out.mutable_url(), http.url);
+  for (const auto& [name, value] : http.headers) {
+    v1::HttpHeader& header = *out.add_headers();
+    header.set_name(name);
+    fill(*header.mutable_value(), value);
+  }
+  fill(*out.mutable_body(), http.body);
+  out.set_success(http.success);
+  out.set_redirects_max(http.redirects_max);
+}
+
 void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_kind(static_cast<std::uint32_t>(work.kind));
   out.set_script(work.script);
@@ -98,11 +120,19 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   if (!work.image.empty()) fill_container(out, work);
   for (const SecretRef& secret : work.secrets) fill(*out.add_secrets(), secret);
   out.set_no_store_credentials(!work.store_credentials);
+  if (work.http != nullptr) fill(*out.mutable_http(), *work.http);
+}
+
+std::size_t entries_of(const ResolvedHttp& http) {
+  std::size_t entries = http.url.size() + http.body.size();
+  for (const auto& [name, value] : http.headers) entries += 1 + value.size();
+  return entries;
 }
 
 std::size_t entries_of(const ResolvedWork& work) {
   std::size_t entries = 1 + work.command.size() + work.env.size() + work.outputs.size() + work.values.size();
   entries += work.secrets.size();
+  if (work.http != nullptr) entries += entries_of(*work.http);
   for (const ResolvedInput& input : work.inputs) entries += 1 + input.objects.size();
   return entries;
 }

@@ -100,6 +100,11 @@ Answer show_lineage(Context& context, const Request& request) {
   const auto query = lineage_query(request);
   if (!query) return problem(400, query.error().message);
   const auto version = find_asset(context, request.variable("asset"));
+  if (!version && version.error().code == ErrorCode::kNotFound) {
+    auto dataset = lineage_of_dataset(context, request.variable("asset"), *query);
+    if (!dataset) return problem(dataset.error());
+    if (*dataset) return json_answer(**dataset);
+  }
   if (!version) return problem(version.error());
   auto graph = lineage_of(context, *version, *query);
   return graph ? json_answer(*graph) : problem(graph.error());

@@ -22,6 +22,7 @@ struct Maker {
 };
 
 std::string object_id(const std::string& key) { return "object " + key; }
+std::string dataset_id(const std::string& uri) { return "dataset " + uri; }
 std::string attempt_id(AttemptId attempt) { return "attempt " + to_text(attempt); }
 
 /// Walks from object to attempt to object, breadth first, each of them once.
@@ -33,44 +34,81 @@ class Walk {
     if (auto read = read_aliases(); !read) return fail(read.error());
     if (auto added = add_asset(start); !added) return fail(added.error());
     const Maker maker{start.producer, start.attempt};
-    if (auto walked = query_.up ? walk_up(start.key, maker) : Result<void>(); !walked) return fail(walked.error());
-    if (auto walked = query_.down ? walk_down(start.key) : Result<void>(); !walked) return fail(walked.error());
-    return Value(ValueMap{{"root", object_id(start.key)},
-                          {"nodes", std::move(nodes_)},
-                          {"edges", std::move(edges_)},
-                          {"truncated", truncated_}});
+    if (auto walked = query_.up ? walk_up({{object_id(start.key), maker, 0}}) : Result<void>(); !walked) {
+      return fail(walked.error());
+    }
+    if (auto walked = query_.down ? walk_down({{start.key, {}, 0}}) : Result<void>(); !walked) {
+      return fail(walked.error());
+    }
+    return graph(object_id(start.key));
+  }
+
+  Result<std::optional<Value>> from_dataset(const std::string& uri) {
+    const auto writers = uses(uri, true);
+    const auto readers = uses(uri, false);
+    for (const auto* each : {&writers, &readers}) {
+      if (!*each) return fail(each->error());
+    }
+    if (writers->empty() && readers->empty()) return std::optional<Value>();
+    if (auto read = read_aliases(); !read) return fail(read.error());
+    add_dataset(uri);
+    std::deque<Place> makers, places;
+    for (const DatasetRow& row : *writers) makers.push_back({dataset_id(uri), {row.key, row.attempt}, 0});
+    if (auto walked = query_.up ? walk_up(std::move(makers)) : Result<void>(); !walked) return fail(walked.error());
+    for (const DatasetRow& row : *readers) {
+      if (!query_.down) break;
+      auto added = add_reader(dataset_id(uri), 0, {row.key, row.attempt}, places);
+      if (!added) return fail(added.error());
+    }
+    if (auto walked = walk_down(std::move(places)); !walked) return fail(walked.error());
+    return std::optional(graph(dataset_id(uri)));
   }
 
  private:
   struct Place {
-    std::string object;
+    std::string object;  ///< Upwards the node's id, downwards the object's key.
     Maker maker;
     std::uint32_t depth = 0;
   };
 
-  Result<void> walk_up(const std::string& object, Maker maker) {
-    std::deque<Place> queue{{object, maker, 0}};
+  Value graph(std::string root) {
+    return ValueMap{{"root", std::move(root)},
+                    {"nodes", std::move(nodes_)},
+                    {"edges", std::move(edges_)},
+                    {"truncated", truncated_}};
+  }
+
+  Result<std::vector<DatasetRow>> uses(const std::string& uri, bool written) {
+    auto rows = context_.reader.dataset_uses(uri, written, kDatasetUsesMax + 1);
+    if (!rows || rows->size() <= kDatasetUsesMax) return rows;
+    truncated_ = true;
+    rows->pop_back();
+    return rows;
+  }
+
+  Result<void> walk_up(std::deque<Place> queue) {
     for (; !queue.empty(); queue.pop_front()) {
       const Place place = queue.front();
       if (!place.maker.attempt || place.depth == query_.depth) continue;
       const auto fresh = add_attempt(place.maker);
       if (!fresh) return fail(fresh.error());
-      add_edge(attempt_id(place.maker.attempt), object_id(place.object));
+      add_edge(attempt_id(place.maker.attempt), place.object);
       if (!*fresh) continue;
+      if (auto added = add_datasets(place.maker, false); !added) return added;
       const auto inputs = context_.reader.inputs(place.maker.key.run, place.maker.key.index);
       if (!inputs) return fail(inputs.error());
       for (const InputRow& input : *inputs) {
         if (input.attempt != place.maker.attempt) continue;
         if (auto added = add_input(input); !added) return added;
         add_edge(object_id(input.object.key), attempt_id(input.attempt));
-        queue.push_back({input.object.key, {input.object.producer, input.object.producer_attempt}, place.depth + 1});
+        queue.push_back(
+            {object_id(input.object.key), {input.object.producer, input.object.producer_attempt}, place.depth + 1});
       }
     }
     return {};
   }
 
-  Result<void> walk_down(const std::string& object) {
-    std::deque<Place> queue{{object, {}, 0}};
+  Result<void> walk_down(std::deque<Place> queue) {
     std::set<std::string> walked;
     for (; !queue.empty(); queue.pop_front()) {
       const Place place = queue.front();
@@ -79,26 +117,46 @@ class Walk {
       if (!consumers) return fail(consumers.error());
       if (consumers->size() > kConsumersMax) truncated_ = true;
       for (const InputRow& input : *consumers) {
-        if (auto added = add_consumer(place, input, queue); !added) return added;
+        auto added = add_reader(object_id(place.object), place.depth, {input.key, input.attempt}, queue);
+        if (!added) return added;
       }
     }
     return {};
   }
 
-  /// An attempt that read the object, and what it left behind.
-  Result<void> add_consumer(const Place& place, const InputRow& input, std::deque<Place>& queue) {
-    const auto fresh = add_attempt({input.key, input.attempt});
+  /// An attempt that read `what`, and what it left behind.
+  Result<void> add_reader(const std::string& what, std::uint32_t depth, const Maker& reader, std::deque<Place>& queue) {
+    const auto fresh = add_attempt(reader);
     if (!fresh) return fail(fresh.error());
-    add_edge(object_id(place.object), attempt_id(input.attempt));
-    const auto outputs = context_.reader.artifacts(input.key.run, input.key.index);
+    add_edge(what, attempt_id(reader.attempt));
+    if (auto added = add_datasets(reader, true); !added) return added;
+    const auto outputs = context_.reader.artifacts(reader.key.run, reader.key.index);
     if (!outputs) return fail(outputs.error());
     for (const ArtifactRow& output : *outputs) {
-      if (output.attempt != input.attempt) continue;
+      if (output.attempt != reader.attempt) continue;
       if (auto added = add_output(output); !added) return added;
-      add_edge(attempt_id(input.attempt), object_id(output.object.key));
-      queue.push_back({output.object.key, {}, place.depth + 1});
+      add_edge(attempt_id(reader.attempt), object_id(output.object.key));
+      queue.push_back({output.object.key, {}, depth + 1});
     }
     return {};
+  }
+
+  /// Those outside that the attempt declares to have read or written. Nobody knows which state of them: they lead on to
+  /// no other attempt.
+  Result<void> add_datasets(const Maker& maker, bool written) {
+    const auto rows = context_.reader.datasets(maker.key.run, maker.key.index);
+    if (!rows) return fail(rows.error());
+    for (const DatasetRow& row : *rows) {
+      if (row.attempt != maker.attempt || row.written != written) continue;
+      add_dataset(row.uri);
+      const std::string dataset = dataset_id(row.uri), attempt = attempt_id(row.attempt);
+      written ? add_edge(attempt, dataset) : add_edge(dataset, attempt);
+    }
+    return {};
+  }
+
+  void add_dataset(const std::string& uri) {
+    (void)add_object({{"id", dataset_id(uri)}, {"kind", "dataset"}, {"uri", uri}});  // Fails never.
   }
 
   Result<void> add_input(const InputRow& input) {
@@ -240,6 +298,10 @@ class Walk {
 
 Result<Value> lineage_of(Context& context, const AssetVersion& start, const LineageQuery& query) {
   return Walk(context, query).from(start);
+}
+
+Result<std::optional<Value>> lineage_of_dataset(Context& context, const std::string& uri, const LineageQuery& query) {
+  return Walk(context, query).from_dataset(uri);
 }
 
 }  // namespace chappe::api

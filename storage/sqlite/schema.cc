@@ -6,6 +6,7 @@
 #include <array>
 
 #include "engine/base/assert.h"
+#include "storage/sqlite/schema_datasets.h"
 #include "storage/sqlite/schema_pods.h"
 #include "storage/sqlite/schema_retention.h"
 #include "storage/sqlite/schema_triggers.h"
@@ -442,7 +443,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{15, "images of pods", kSchema15},
                                  Migration{16, "commits of DAG versions", kSchema16},
                                  Migration{17, "deadlines of runs", kSchema17},
-                                 Migration{18, "retention of artifacts", kSchema18}};
+                                 Migration{18, "retention of artifacts", kSchema18},
+                                 Migration{19, "datasets outside", kSchema19}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

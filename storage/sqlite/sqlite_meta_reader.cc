@@ -216,6 +216,16 @@ Result<std::vector<ArtifactRow>> SqliteMetaReader::artifacts(RunSeq run, std::op
 Result<std::vector<InputRow>> SqliteMetaReader::inputs(RunSeq run, std::optional<std::uint32_t> index) {
   return of_instances<InputRow>("list inputs", run, index);
 }
+Result<std::vector<DatasetRow>> SqliteMetaReader::datasets(RunSeq run, std::optional<std::uint32_t> index) {
+  return of_instances<DatasetRow>("list datasets", run, index);
+}
+Result<std::vector<DatasetRow>> SqliteMetaReader::dataset_uses(const std::string& uri, bool written,
+                                                               std::size_t limit) {
+  return call("list uses of a dataset", [&] {
+    return all<DatasetRow>("WHERE t.uri = ?1 AND t.written = ?2 ORDER BY t.row DESC LIMIT ?3", uri, written,
+                           std::min(limit, kAnswerRowsMax));
+  });
+}
 Result<std::vector<ValueRow>> SqliteMetaReader::values(RunSeq run, std::optional<std::uint32_t> index) {
   return of_instances<ValueRow>("list values", run, index);
 }

@@ -32,6 +32,8 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<ExpiredLooked> expired(const ExpiredQuery& query) override;
   Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) override;
+  Result<std::vector<DatasetRow>> datasets(RunSeq run, std::optional<std::uint32_t> index) override;
+  Result<std::vector<DatasetRow>> dataset_uses(const std::string& uri, bool written, std::size_t limit) override;
   Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) override;
 
   Result<std::vector<CacheUseRow>> cache_uses(RunSeq run, std::optional<std::uint32_t> index) override;

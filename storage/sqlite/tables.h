@@ -116,6 +116,13 @@ struct Table<InputRow> {
 };
 
 template <>
+struct Table<DatasetRow> {
+  static constexpr std::string_view kName = "datasets";
+  static constexpr std::string_view kColumns = "task, attempt, written, uri";
+  static auto fields(auto& row) { return std::tie(row.key, row.attempt, row.written, row.uri); }
+};
+
+template <>
 struct Table<ValueRow> {
   static constexpr std::string_view kName = "task_values";
   static constexpr std::string_view kColumns = "task, attempt, name, value, metric, at_us";

@@ -65,6 +65,7 @@ Writer::Writer(const Connection& connection)
       keep_attempt_(connection, kept_attempt()),
       attempt_image_(connection, insert_sql<AttemptImage>() + " ON CONFLICT DO NOTHING"),
       input_(connection, insert_sql<InputRow>()),
+      dataset_(connection, insert_sql<DatasetRow>()),
       fan_out_(connection, insert_sql<FanOutRow>()),
       asset_version_(connection, insert_sql<AssetVersion>()),
       artifact_(connection, insert_sql<ArtifactRow>()),
@@ -141,6 +142,7 @@ void Writer::write(const Persist& changes) {
   for (const AttemptRow& row : changes.attempts) write_row(attempt_, row);
   for (const AttemptImage& row : changes.attempt_images) write_row(attempt_image_, row);
   for (const InputRow& row : changes.inputs) write_row(input_, row);
+  for (const DatasetRow& row : changes.datasets) write_row(dataset_, row);
   for (const AssetVersion& row : changes.asset_versions) write(row);
   for (const ArtifactRow& row : changes.artifacts) write_row(artifact_, row);
   for (const ArtifactCollected& collected : changes.collected) write(collected);

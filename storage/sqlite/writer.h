@@ -45,6 +45,7 @@ class Writer {
   Statement keep_attempt_;
   Statement attempt_image_;
   Statement input_;
+  Statement dataset_;
   Statement fan_out_;
   Statement asset_version_;
   Statement artifact_;

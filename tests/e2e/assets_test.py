@@ -85,6 +85,32 @@ class Assets(unittest.TestCase):
         names = {node.get("uri") for node in graph["nodes"] if node["kind"] == "asset"}
         self.assertEqual(names, {"demo/raw/first", "demo/model", "demo/predictions"})
 
+    def test_what_a_task_declares_outside_stands_in_lineage(self) -> None:
+        run = self.cluster.submit("""
+            name: declares
+            params: {day: monday}
+            tasks:
+              - id: load
+                run: echo 1 > rows
+                outputs: {artifacts: [{name: rows, path: rows, asset: declared/rows}]}
+                lineage: {inputs: ["db://shop/orders"], outputs: ["db://mart/${{ params.day }}"]}
+              - id: fails
+                run: exit 1
+                lineage: {outputs: ["db://mart/never"]}
+                allow_failure: true
+        """)
+        self.cluster.wait_for_run(run, "success")
+        graph = self.cluster.get("/api/v1/assets/declared%2Frows/lineage?direction=up")
+        self.assertEqual([node["uri"] for node in graph["nodes"] if node["kind"] == "dataset"], ["db://shop/orders"])
+        state = ("--state-dir", str(self.cluster.state))
+        shown = self.cluster.chappe("lineage", "db://mart/monday", *state).stdout
+        self.assertRegex(shown, r"db://mart/monday +declared")
+        self.assertRegex(shown, r"└─ load")
+        self.assertRegex(shown, r"└─ db://shop/orders +declared")
+        down = self.cluster.chappe("lineage", "db://shop/orders", "--direction", "down", *state).stdout
+        self.assertIn("declared/rows", down)
+        self.cluster.chappe("lineage", "db://mart/never", *state, code=1)
+
     def test_a_failed_task_publishes_nothing(self) -> None:
         run = self.cluster.submit("""
             name: fails

@@ -241,6 +241,7 @@ class Laws {
   void note_state_told(const Assignment& what, bool newest);
   void check_scale(const Assignment& what);
   void check_states(const Persist& persist);
+  void check_datasets(const Persist& persist);
   void check_state(const Persist& persist, const StateRow& row, std::uint64_t version);
   bool is_promised(const Persist& persist) const;
   void check_state_refused(const Persist& persist, const TaskChange& change, const Task& task);

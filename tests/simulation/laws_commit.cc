@@ -12,7 +12,7 @@ namespace {
 
 bool holds_lease(TaskState state) { return state == TaskState::kQueued || state == TaskState::kRunning; }
 bool has_won(TaskState state) { return state == TaskState::kCommitting || state == TaskState::kSuccess; }
-bool is_program(const Task& task) { return task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop; }
+bool is_program(const Task& task) { return runs_program(task) || task.kind == TaskKind::kNoop; }
 
 }  // namespace
 
@@ -46,6 +46,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   check_schedules(persist);
   check_events(persist);
   check_states(persist);
+  check_datasets(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
   check_collected(persist);
@@ -465,7 +466,7 @@ void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row)
            fmt::format("{}: {} commits after {}", name(row.key), to_text(row.attempt), to_text(winner_.at(row.key))));
   }
   won_.insert(row.attempt);
-  if (task.kind != TaskKind::kRun || cached_now_.contains(row.attempt)) return;
+  if (!runs_program(task) || cached_now_.contains(row.attempt)) return;
   if (row.attempt != old.attempt)
     broken(Law::kFence, name(row.key) + " is won by an attempt that is not its current one");
   const auto truth = truth_.find(row.attempt);
@@ -524,7 +525,7 @@ void Laws::check_scale(const Assignment& what) {
   const auto run = runs_.find(what.key.run);
   if (row == rows_.end() || run == runs_.end() || row->second.attempt != what.attempt) return;  // Told elsewhere.
   const Task& task = task_of(run->second, what.key);
-  if (task.kind != TaskKind::kRun) return;
+  if (!runs_program(task)) return;
   if (what.work->resources.cpu_milli != cpu_needed(task, row->second.user_tries)) {
     broken(Law::kRoom, name(what.key) + " is told to take another share of its worker than its try needs");
   }
@@ -542,7 +543,7 @@ void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
   std::int64_t& pool = pool_taken_[task.pool];
   pool += sign * task.slots;
   std::int64_t& cpu = cpu_taken_[row.worker];
-  const std::int64_t need = task.kind == TaskKind::kRun ? cpu_needed(task, row.user_tries) : 0;
+  const std::int64_t need = runs_program(task) ? cpu_needed(task, row.user_tries) : 0;
   cpu += sign * need;
   for (const LockUse& lock : task.locks) {
     auto& held = locks_held_[lock.name.text()];

@@ -181,6 +181,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
     BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence, Law::kRestore),
     // The worker's agent.
+    BUG(ForgetsDatasets, "what a task declares that it reads and writes is not recorded", Law::kLineage),
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),
     BUG(AgentKeepsAcknowledged, "a worker keeps results that were acknowledged", Law::kKeepsResults),
@@ -193,6 +194,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(AgentLeaksRoom, "a worker never has the room of an ended program back", Law::kRunsEnd),
     BUG(AgentTellsResultsOnce, "a result that got lost is not told again", Law::kRunsEnd),
     BUG(AgentForgetsUnacknowledged, "a worker forgets a result before it is acknowledged", Law::kKeepsResults),
+    BUG(AgentLinesUpRequests, "a request is made ready behind a program, which it is none", Law::kRoom),
     BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
     // Pods.
     BUG(PodsAreKept, "nobody says that a pod is needed no more", Law::kRunsEnd),

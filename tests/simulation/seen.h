@@ -66,6 +66,7 @@ enum class Sight : std::uint8_t {
   kCalmSeed,
   kOracleCompared,
   kRestoredCompared,
+  kDatasetDeclared,
   kAliasMovedByTask,
   kPreviousKept,
   kAliasMovedByPerson,

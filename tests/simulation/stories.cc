@@ -28,8 +28,6 @@ std::uint64_t mix(std::uint64_t a, std::string_view text) {
   return a;
 }
 
-bool runs_program(const Task& task) { return task.kind == TaskKind::kRun; }
-
 const OutputArtifact* output_of(const Task& task) {
   return runs_program(task) && !task.work->outputs.empty() ? &task.work->outputs.front() : nullptr;
 }
@@ -157,6 +155,8 @@ void make_timeless(Dag& dag) {
 
 }  // namespace
 
+bool runs_program(const Task& task) { return task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp; }
+
 Story make_story(const Plan& plan, std::uint32_t number) {
   support::Chance chance(mix(plan.seed, 1000 + number));
   Story story{.seed = plan.seed, .number = number, .program_max = plan.program_max};
@@ -180,12 +180,14 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_notices(mix(plan.seed, 8000 + number), dag);
   add_retention(mix(plan.seed, 16'000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
-  if (!add_hooks(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
+  if (!add_hooks(mix(plan.seed, 18'000 + number), dag)) story.comparable = false;
+  add_requests(mix(plan.seed, 19'000 + number), dag);
+  add_lineage(mix(plan.seed, 17'000 + number), dag);
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
-  if (!plan.timeless && add_deadlines(mix(plan.seed, 16'000 + number), dag)) story.comparable = false;
+  if (!plan.timeless && add_deadlines(mix(plan.seed, 21'000 + number), dag)) story.comparable = false;
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
-    const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;
+    const bool in_pod = dag.tasks[task].kind == TaskKind::kRun && mix(plan.seed, 9000 + task) % 2 == 0;
     if (in_pod) dag.tasks[task].pod = std::make_shared<const PodSpec>();
   }
   dag.version = fmt::format("{}-{}", dag.name, number);
@@ -366,7 +368,7 @@ class Foretelling {
     } else if (task.foreach && !story_.instances->mapped(position)) {
       constexpr TaskState kEmpty[] = {TaskState::kSkipped, TaskState::kSuccess, TaskState::kFailed};
       out.state = kEmpty[static_cast<std::size_t>(task.foreach->on_empty)];
-    } else if (task.kind == TaskKind::kRun) {
+    } else if (runs_program(task)) {
       tell_program(task, index);
     } else if (task.kind == TaskKind::kCheck) {
       out.state = task.checks[0].expression.text() == "1 < 2" ? TaskState::kSuccess : TaskState::kFailed;

@@ -100,6 +100,12 @@ bool add_hooks(std::uint64_t seed, Dag& dag);
 void add_teardown(std::uint64_t seed, Dag& dag);
 /// Lets some of its tasks read and write a state that all stories share. True: some do, and may be refused it.
 bool add_states(std::uint64_t seed, Dag& dag);
+/// Lets some of its tasks declare datasets outside.
+void add_lineage(std::uint64_t seed, Dag& dag);
+/// Makes requests of some of its programs.
+void add_requests(std::uint64_t seed, Dag& dag);
+/// Or sends a request: an attempt of it takes room, and ends in its own way.
+bool runs_program(const Task& task);
 inline constexpr const char* kStateName = "c";
 
 inline constexpr std::string_view kValueName = "n";

@@ -138,6 +138,10 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
                               row.object.path.empty() ? row.object.name : row.object.path, name,
                               attempt(row.object.producer, row.object.producer_attempt), instance(row.key)));
   }
+  for (const DatasetRow& row : persist.datasets) {
+    out.push_back(
+        fmt::format("save {} {} of {}", row.written ? "output" : "input", row.uri, attempt(row.key, row.attempt)));
+  }
   for (const AssetVersion& row : persist.asset_versions) {
     out.push_back(fmt::format("save asset v{} {} by {}", row.id.value, row.uri, instance(row.producer)));
   }

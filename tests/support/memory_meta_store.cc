@@ -52,6 +52,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const TaskChange& change : changes.tasks) apply(change);
   append(tables_.attempts, changes.attempts);
   append(tables_.inputs, changes.inputs);
+  append(tables_.datasets, changes.datasets);
   for (const AssetVersion& row : changes.asset_versions) {
     if (!tables_.asset_versions.try_emplace(row.id, row).second) {
       broken(fmt::format("asset version {}", row.id.value), "no row", "one");

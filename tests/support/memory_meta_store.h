@@ -25,6 +25,7 @@ struct StoredTables {
   std::map<InstanceKey, TaskRow> tasks;
   std::vector<AttemptRow> attempts;
   std::vector<InputRow> inputs;
+  std::vector<DatasetRow> datasets;
   std::map<AssetVersionId, AssetVersion> asset_versions;
   std::vector<ArtifactRow> artifacts;
   std::set<std::string> doomed;

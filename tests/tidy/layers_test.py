@@ -35,6 +35,7 @@ LEVELS = {
     "worker/exec": 4.0,
     "worker/container": 4.05,
     "worker/artifacts": 4.0,
+    "worker/request": 4.0,
     "scheduler/quarantine": 3.9,
     "scheduler/api": 4.0,
     "scheduler/launch": 4.0,

@@ -409,7 +409,7 @@ void Agent::line_up(MonoTime now, AgentOrders& orders) {
     for (const AttemptId attempt : running_) {
       const Process& front = *held_.at(attempt).process;
       const bool short_yet = front.program_since && front.has_room && now < *front.program_since + kShortProgram;
-      if (!short_yet || front.doom || front.in_container()) continue;
+      if (!short_yet || front.doom || !front.is_program()) continue;
       const AttemptId last = last_in_line(attempt, length);
       const AttemptId next = last ? take_next_for(front) : AttemptId{};
       if (!next) continue;
@@ -444,7 +444,8 @@ AttemptId Agent::take_next_for(const Process& front) {
   const Resources& room = front.assignment->work->resources;
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](AttemptId attempt) {
     const ResolvedWork& work = *held_.at(attempt).process->assignment->work;
-    return work.resources == room && work.inputs.empty() && work.secrets.empty() && work.image.empty();
+    return work.resources == room && work.inputs.empty() && work.secrets.empty() && work.image.empty() &&
+           (work.http == nullptr || CHAPPE_MUTANT(kAgentLinesUpRequests));
   });
   if (found == waiting_.end()) return {};
   const AttemptId next = *found;

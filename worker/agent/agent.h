@@ -149,7 +149,8 @@ class Agent {
     bool withdrawing = false;
 
     void condemn(Doom reason);  ///< The first reason stays.
-    bool in_container() const { return !assignment->work->image.empty(); }
+    /// Of this worker: neither in a container nor a request.
+    bool is_program() const { return assignment->work->image.empty() && assignment->work->http == nullptr; }
   };
 
   struct Held {

@@ -36,7 +36,7 @@ struct Executor::Execution {
 /// The program and its arguments; of a script, with the file that it stands in.
 std::vector<std::string> argv_of(const ResolvedWork& work, const std::string& script);
 /// `for_everybody`: whatever user reads it.
-Result<void> write_script(const std::string& file, const std::string& text, bool for_everybody);
+Result<void> write_file(const std::string& file, const std::string& text, bool for_everybody);
 /// A full disk or a missing slot is this worker's trouble, not the task's.
 Reason reason_of(const Error& error);
 

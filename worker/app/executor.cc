@@ -54,7 +54,7 @@ std::vector<std::string> argv_of(const ResolvedWork& work, const std::string& sc
   return argv;
 }
 
-Result<void> write_script(const std::string& file, const std::string& text, bool for_everybody) {
+Result<void> write_file(const std::string& file, const std::string& text, bool for_everybody) {
   const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
                        (!for_everybody || ::fchmod(fd, 0644) == 0);
@@ -109,6 +109,7 @@ void Executor::start(std::shared_ptr<const Assignment> assignment) {
 void Executor::line_up(std::shared_ptr<const Assignment> assignment, AttemptId front) {
   Execution* execution = prepare(std::move(assignment));
   if (execution == nullptr) return;
+  CHAPPE_ASSERT(execution->work().http == nullptr);
   if (has_to_fetch(*execution)) return withdrawn(*execution);  // Our credentials have run out meanwhile.
   take_handed(*execution, {});
   const Result<exec::Launch> launch = launch_of(*execution);
@@ -160,6 +161,7 @@ void Executor::fetch(Execution& execution) {
 
 void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
+  if (execution.work().http != nullptr) return request(execution);
   if (!execution.work().image.empty()) return run_container(execution);
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);
@@ -187,7 +189,7 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   launch.argv = argv_of(*assignment.work, folder.script());
   if (!assignment.work->command.empty()) return launch;
   execution.folder->has_files = true;
-  auto written = write_script(folder.script(), assignment.work->script, false);
+  auto written = write_file(folder.script(), assignment.work->script, false);
   if (!written) return fail(written.error());
   return launch;
 }

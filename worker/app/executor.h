@@ -42,9 +42,12 @@ struct ExecutorParts {
   std::function<Now()> now;
   LogBounds log_bounds{};
   std::size_t transfer_threads = 3;
-  std::string owner;  ///< Label of its containers.
-  std::string name;   ///< Of this process, for their names: two workers may hold attempts of one number.
+  std::string owner;    ///< Label of its containers.
+  std::string ca_file;  ///< Signs for those whom requests go to, beside whom the system trusts; "": nobody else.
+  std::string name;     ///< Of this process, for their names: two workers may hold attempts of one number.
 };
+
+inline constexpr std::size_t kRequestsMax = 64;  ///< Under way at a time; more of them wait.
 
 class Executor {
  public:
@@ -67,6 +70,9 @@ class Executor {
   /// Takes in what the transfers came to; call when transfers_fd() is readable.
   void dispatch_transfers() { transfers_.hand_back(); }
   int transfers_fd() const { return transfers_.fd(); }
+  /// The same of requests.
+  void dispatch_requests() { requests_.hand_back(); }
+  int requests_fd() const { return requests_.fd(); }
 
   /// Live pieces of logs that are due, at most `bytes_max` together.
   std::vector<wire::LogChunk> log_chunks(std::size_t bytes_max);
@@ -74,6 +80,7 @@ class Executor {
 
  private:
   struct Execution;
+  struct Asked;
   using Executions = std::map<AttemptId, std::unique_ptr<Execution>>;
 
   Execution* prepare(std::shared_ptr<const Assignment> assignment);
@@ -90,6 +97,8 @@ class Executor {
   Result<container::ContainerSpec> container_of(Execution& execution);
   void container_ended(AttemptId attempt, const container::ContainerEnd& end);
   AttemptEnd end_of(const Execution& execution, const container::ContainerEnd& end);
+  void request(Execution& execution);
+  void requested(Execution& execution, Asked asked);
   void take_output(exec::ProgramId program, std::span<const std::byte> bytes);
   void take_output(Execution& execution, std::span<const std::byte> bytes);
   void append_text(AttemptLog& log, const std::string& text);
@@ -111,7 +120,9 @@ class Executor {
   std::unordered_map<exec::ProgramId, Execution*> by_program_;
   std::vector<Execution*> in_containers_;
   std::vector<wire::LogChunk> last_chunks_;  ///< Of attempts that are over; told before anything else.
-  artifacts::Transfers transfers_;           ///< Last: its threads end before what they work on goes away.
+  // Last: their threads end before what they work on goes away.
+  artifacts::Transfers transfers_;
+  artifacts::Transfers requests_{kRequestsMax};
 };
 
 /// "SIGSEGV (11)".

@@ -78,7 +78,7 @@ Result<container::ContainerSpec> Executor::container_of(Execution& execution) {
   spec.files_max = files_max();
   if (!work.command.empty()) return spec;
   folder.has_files = true;
-  if (auto written = write_script(folder.script(), work.script, true); !written) return fail(written.error());
+  if (auto written = write_file(folder.script(), work.script, true); !written) return fail(written.error());
   spec.mounts.push_back({folder.script(), container::kScriptInside, true});
   return spec;
 }

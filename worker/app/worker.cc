@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <exception>
 #include <optional>
@@ -139,7 +140,7 @@ class Worker {
         executor_(executor_parts()),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
-    for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd()}) watch(fd);
+    for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd(), executor_.requests_fd()}) watch(fd);
     if (containers_ != nullptr) watch(containers_->fd());
     if (containers_ != nullptr) watch(parts_.containers->keeper.fd());
   }
@@ -178,6 +179,9 @@ class Worker {
                         &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
     parts.name = random_hex(4);
+    for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
+      if (const char* const file = std::getenv(name)) parts.ca_file = file;
+    }
     return parts;
   }
 
@@ -212,6 +216,8 @@ class Worker {
       executor_.dispatch_programs();
     } else if (fd == executor_.transfers_fd()) {
       executor_.dispatch_transfers();
+    } else if (fd == executor_.requests_fd()) {
+      executor_.dispatch_requests();
     } else if (fd == parts_.signals) {
       take_signals();
     } else if (containers_ != nullptr && fd == containers_->fd()) {

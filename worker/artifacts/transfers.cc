@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,7 +24,9 @@ struct Transfers::State {
   std::condition_variable_any work_came;
   std::deque<Transfer> waiting;
   std::vector<Completion> done;
+  std::size_t idle = 0;     ///< Threads that wait for work.
   std::size_t pending = 0;  ///< The loop's thread only.
+  std::size_t threads_max = 0;
   std::vector<std::jthread> threads;
 
   void run(const std::stop_token& stop) {
@@ -36,9 +39,23 @@ struct Transfers::State {
     }
   }
 
+  /// Begins one where it may; false: there is none at all.
+  bool has_thread_for_one_more() {
+    if (threads.size() == threads_max) return true;
+    try {
+      threads.emplace_back([this](const std::stop_token& stop) { run(stop); });
+    } catch (const std::system_error&) {
+      return !threads.empty();
+    }
+    return true;
+  }
+
   std::optional<Transfer> next(const std::stop_token& stop) {
     std::unique_lock lock(mutex);
-    if (!work_came.wait(lock, stop, [this] { return !waiting.empty(); }) || stop.stop_requested()) return std::nullopt;
+    ++idle;
+    const bool came = work_came.wait(lock, stop, [this] { return !waiting.empty(); });
+    --idle;
+    if (!came || stop.stop_requested()) return std::nullopt;
     Transfer transfer = std::move(waiting.front());
     waiting.pop_front();
     return transfer;
@@ -47,9 +64,7 @@ struct Transfers::State {
 
 Transfers::Transfers(std::size_t threads) : state_(std::make_unique<State>()) {
   CHAPPE_ASSERT(state_->event >= 0 && threads > 0);
-  for (std::size_t i = 0; i < threads; ++i) {
-    state_->threads.emplace_back([state = state_.get()](const std::stop_token& stop) { state->run(stop); });
-  }
+  state_->threads_max = threads;
 }
 
 Transfers::~Transfers() {
@@ -60,8 +75,9 @@ Transfers::~Transfers() {
 
 bool Transfers::submit(Transfer transfer) {
   if (state_->pending == kTransfersMax) return false;
-  ++state_->pending;
   const std::lock_guard lock(state_->mutex);
+  if (state_->waiting.size() >= state_->idle && !state_->has_thread_for_one_more()) return false;
+  ++state_->pending;
   state_->waiting.push_back(std::move(transfer));
   state_->work_came.notify_one();
   return true;

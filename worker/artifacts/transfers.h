@@ -17,13 +17,14 @@ class Transfers {
   /// Runs in one of the threads; must not throw.
   using Transfer = std::function<Completion()>;
 
+  /// Each of the threads begins when it is first needed.
   explicit Transfers(std::size_t threads);
   /// Waits for the transfers that run; those that wait are dropped.
   ~Transfers();
   Transfers(const Transfers&) = delete;
   Transfers& operator=(const Transfers&) = delete;
 
-  /// False: kTransfersMax are under way already.
+  /// False: kTransfersMax are under way already, or the machine has no thread for it.
   bool submit(Transfer transfer);
   /// Readable when hand_back() has something to do.
   int fd() const;

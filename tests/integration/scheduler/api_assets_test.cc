@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "scheduler/api/lineage.h"
 #include "tests/support/api/api_world.h"
 
 namespace chappe::api {
@@ -147,6 +148,60 @@ TEST_F(ApiAssets, DrawsEdgesTheWayTheDataWent) {
   const Value graph = get("/api/v1/assets/m/lineage?direction=up").json();
   EXPECT_EQ(to_json(*graph.find("edges")->as_list()->front().find("to")), to_json(*graph.find("root")));
   EXPECT_EQ(*graph.find("truncated"), Value(false));
+}
+
+/// ingest declares db://source, train db://shared on both sides, predict db://mart.
+class ApiDatasets : public ApiAssets {
+ protected:
+  void SetUp() override {
+    ApiAssets::SetUp();
+    Persist more;
+    const auto declare = [&](std::uint32_t task, bool written, const std::string& uri) {
+      more.datasets.push_back({{run_.seq, task}, {100 + task}, written, uri});
+    };
+    declare(0, false, "db://source");
+    declare(1, false, "db://shared");
+    declare(1, true, "db://shared");
+    declare(2, true, "db://mart");
+    commit(more);
+  }
+};
+
+TEST_F(ApiDatasets, StandAtTheEndsOfAnAssetsLineage) {
+  EXPECT_EQ(nodes("/api/v1/assets/m@champion/lineage?direction=up"),
+            (std::set<std::string>{"models/m.bin", "train", "db://shared", "data/raw.tsv", "ingest", "db://source"}));
+  EXPECT_EQ(nodes("/api/v1/assets/m@champion/lineage?direction=down"),
+            (std::set<std::string>{"models/m.bin", "predict", "data/predictions.tsv", "db://mart"}));
+}
+
+TEST_F(ApiDatasets, HaveALineageOfTheirOwn) {
+  EXPECT_EQ(nodes("/api/v1/assets/db:%2F%2Fmart/lineage"),
+            (std::set<std::string>{"db://mart", "predict", "models/m.bin", "train", "db://shared", "data/raw.tsv",
+                                   "ingest", "db://source"}));
+  EXPECT_EQ(nodes("/api/v1/assets/db:%2F%2Fmart/lineage?direction=down"), std::set<std::string>{"db://mart"});
+  EXPECT_EQ(nodes("/api/v1/assets/db:%2F%2Fsource/lineage?direction=down&depth=1"),
+            (std::set<std::string>{"db://source", "ingest", "data/raw.tsv"}));
+  EXPECT_EQ(nodes("/api/v1/assets/db:%2F%2Fsource/lineage?direction=down&depth=2"),
+            (std::set<std::string>{"db://source", "ingest", "data/raw.tsv", "train", "db://shared", "features",
+                                   "models/m.bin"}));
+  const Value graph = get("/api/v1/assets/db:%2F%2Fshared/lineage?direction=up").json();
+  EXPECT_EQ(*graph.find("root"), Value("dataset db://shared"));
+  EXPECT_EQ(to_json(graph.find("nodes")->as_list()->front()),
+            R"({"id":"dataset db://shared","kind":"dataset","uri":"db://shared"})");
+  EXPECT_EQ(get("/api/v1/assets/db:%2F%2Fnone/lineage").status, 404);
+}
+
+TEST_F(ApiDatasets, ShowSoManyUsesAndNoMore) {
+  Persist more;
+  for (std::uint64_t i = 0; i <= kDatasetUsesMax; ++i)
+    more.datasets.push_back({{run_.seq, 1}, {101}, false, "db://busy"});
+  more.datasets.pop_back();
+  commit(more);
+  EXPECT_EQ(*get("/api/v1/assets/db:%2F%2Fbusy/lineage").json().find("truncated"), Value(false));
+  Persist one;
+  one.datasets.push_back({{run_.seq, 1}, {101}, false, "db://busy"});
+  commit(one);
+  EXPECT_EQ(*get("/api/v1/assets/db:%2F%2Fbusy/lineage").json().find("truncated"), Value(true));
 }
 
 TEST_F(ApiAssets, RefusesOtherDirections) {

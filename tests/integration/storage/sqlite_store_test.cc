@@ -123,6 +123,7 @@ TEST_F(SqliteStore, GivesBackEveryFieldThatOnlyReadersAskFor) {
   changes.tasks = {insertion(task)};
   changes.attempts = {earlier};
   changes.inputs = {some_input(task)};
+  changes.datasets = {{task.key, {7}, true, "db://mart"}, {task.key, {7}, false, "db://mart"}};
   changes.audit = {audit};
   changes.workers = {some_worker()};
   commit(changes);
@@ -130,6 +131,9 @@ TEST_F(SqliteStore, GivesBackEveryFieldThatOnlyReadersAskFor) {
   EXPECT_EQ(read->attempts(task.key)->task, task);
   EXPECT_THAT(read->attempts(task.key)->earlier, ElementsAre(earlier));
   EXPECT_THAT(*read->inputs({1}, 0), ElementsAre(some_input(task)));
+  EXPECT_EQ(*read->datasets({1}, 0), changes.datasets);
+  EXPECT_THAT(*read->dataset_uses("db://mart", false, 10), ElementsAre(changes.datasets[1]));
+  EXPECT_THAT(*read->dataset_uses("db://other", false, 10), IsEmpty());
   EXPECT_EQ(read->audit(10)->at(0).row, audit);
   EXPECT_THAT(*read->workers(10), ElementsAre(some_worker()));
   EXPECT_THAT(*read->dags(), ElementsAre(some_dag()));

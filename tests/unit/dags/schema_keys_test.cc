@@ -50,6 +50,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "cache_policy"}), known(keys::kCache));
   EXPECT_EQ(properties({"$defs", "state"}), known(keys::kState));
   EXPECT_EQ(properties({"$defs", "subdag"}), known(keys::kSubDag));
+  EXPECT_EQ(properties({"$defs", "http"}), known(keys::kHttp));
+  EXPECT_EQ(properties({"$defs", "lineage"}), known(keys::kLineage));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
   EXPECT_EQ(properties({"$defs", "retry", "properties", "scale"}), known(keys::kScale));
   EXPECT_EQ(properties({"$defs", "rate"}), known(keys::kRate));

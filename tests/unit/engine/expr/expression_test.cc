@@ -314,6 +314,19 @@ TEST(Template, OneWholeExpressionKeepsItsType) {
   EXPECT_EQ(*Template::parse(" ${{ 1 }}")->evaluate(kScope), Value(" 1"));
 }
 
+TEST(Template, SplitsIntoItsParts) {
+  const auto texts = [](std::string_view text) {
+    std::vector<std::string> out;
+    for (const Template& part : Template::parse(text)->split()) {
+      out.push_back(part.is_literal() ? "'" + part.literal_text() + "'" : part.text());
+    }
+    return out;
+  };
+  EXPECT_EQ(texts(""), std::vector<std::string>{});
+  EXPECT_EQ(texts("a $${{ b"), std::vector<std::string>{"'a ${{ b'"});
+  EXPECT_EQ(texts("a${{ x }}${{y}}b"), (std::vector<std::string>{"'a'", "${{x}}", "${{y}}", "'b'"}));
+}
+
 TEST(Template, ErrorsCountFromTheStartOfTheTemplate) {
   EXPECT_EQ(expand("abc ${{ 1 + }}"), "syntax 12: expected a value, but it ends here");
   EXPECT_EQ(expand("abc ${{ 1"), "syntax 4: '${{' is never closed by '}}'");

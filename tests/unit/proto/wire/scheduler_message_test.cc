@@ -81,6 +81,16 @@ std::shared_ptr<const ResolvedWork> full_work() {
   return std::make_shared<const ResolvedWork>(work);
 }
 
+std::shared_ptr<const ResolvedWork> request_work() {
+  ResolvedHttp http{.method = "POST", .success = "response.status == 201", .redirects_max = 3};
+  http.url = {{"https://example.org/", "", false}, {"", "PATH", false}};
+  http.headers = {{"accept", {}}, {"authorization", {{"Bearer ", "", false}, {"", "TOKEN", false}}}};
+  http.body = {{"{\"a\":\"", "", false}, {"", "TOKEN", true}, {"\"}", "", false}};
+  ResolvedWork work{.kind = TaskKind::kHttp};
+  work.http = std::make_shared<const ResolvedHttp>(std::move(http));
+  return std::make_shared<const ResolvedWork>(std::move(work));
+}
+
 void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
   EXPECT_EQ(a.kind, b.kind);
   EXPECT_EQ(a.script, b.script);
@@ -146,6 +156,49 @@ WorkerSend joined(const std::vector<std::string>& messages) {
     all.assign.insert(all.assign.end(), one->assign.begin(), one->assign.end());
   }
   return all;
+}
+
+TEST(SchedulerMessage, CarriesARequestWhole) {
+  SchedulerEncoder encoder;
+  WorkerSend send{.to = {1}, .batch = 1};
+  send.assign = {assignment(1, full_run(), request_work()), assignment(2, full_run(), full_work())};
+  const WorkerSend back = joined(encoder.encode(send));
+  ASSERT_THAT(back.assign, SizeIs(2));
+  EXPECT_EQ(back.assign[0].work->kind, TaskKind::kHttp);
+  ASSERT_NE(back.assign[0].work->http, nullptr);
+  EXPECT_EQ(*back.assign[0].work->http, *request_work()->http);
+  EXPECT_EQ(back.assign[1].work->http, nullptr);
+}
+
+TEST(SchedulerMessage, RefusesARequestThatIsNone) {
+  const auto error_of = [](ResolvedWork work) {
+    SchedulerEncoder encoder;
+    WorkerSend send{.to = {1}, .batch = 1};
+    send.assign = {assignment(1, full_run(), std::make_shared<const ResolvedWork>(std::move(work)))};
+    const std::vector<std::string> messages = encoder.encode(send);
+    const Result<WorkerSend> back = SchedulerDecoder().decode(bytes_of(messages.at(0)));
+    return back ? "" : back.error().message;
+  };
+  const auto changed = [](ResolvedHttp http) {
+    ResolvedWork work{.kind = TaskKind::kHttp};
+    work.http = std::make_shared<const ResolvedHttp>(std::move(http));
+    return work;
+  };
+  EXPECT_EQ(error_of({.kind = TaskKind::kHttp}), "a work's kind and its request do not go together");
+  ResolvedWork program = *request_work();
+  program.kind = TaskKind::kRun;
+  EXPECT_EQ(error_of(program), "a work's kind and its request do not go together");
+  ResolvedHttp http = *request_work()->http;
+  http.redirects_max = kHttpRedirectsMax + 1;
+  EXPECT_EQ(error_of(changed(http)), "a request follows too many redirects");
+  http = *request_work()->http;
+  http.headers.resize(kHttpHeadersMax);
+  EXPECT_EQ(error_of(changed(http)), "");
+  http.headers.resize(kHttpHeadersMax + 1);
+  EXPECT_EQ(error_of(changed(http)), "a request has too many headers");
+  http = *request_work()->http;
+  http.url[1].text = "both";
+  EXPECT_EQ(error_of(changed(http)), "a piece of a request is both a text and a secret");
 }
 
 TEST(SchedulerMessage, CarriesAWelcomeWhole) {
