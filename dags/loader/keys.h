@@ -20,8 +20,8 @@ inline constexpr Word kDagKnown[] = {
     "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
     "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
     "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
-    "tests"};
-inline constexpr Word kDagLater[] = {"deadline", "artifacts", "outputs"};
+    "tests",      "outputs"};
+inline constexpr Word kDagLater[] = {"deadline", "artifacts"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -107,9 +107,18 @@ inline constexpr Foreign kExpectedContentForeign[] = {
     {"equals", "text"}, {"content", "text"}, {"path", "file"}, {"exists", "absent"}};
 inline constexpr KeySet kExpectedContent{"expected content", kExpectedContentKnown, {}, kExpectedContentForeign};
 
-inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
-inline constexpr Word kConcurrencyLater[] = {"group"};
-inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
+inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit", "group"};
+inline constexpr Foreign kConcurrencyForeign[] = {{"cancel-in-progress", "on_limit: replace"},
+                                                  {"limit", "max_runs"},
+                                                  {"max_active_runs", "max_runs"},
+                                                  {"key", "group"}};
+inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, {}, kConcurrencyForeign};
+
+inline constexpr Word kRunOutputsKnown[] = {"values", "artifacts"};
+inline constexpr Foreign kRunOutputsForeign[] = {{"metrics", "values"}, {"parameters", "values"}};
+inline constexpr KeySet kRunOutputs{"the DAG's 'outputs'", kRunOutputsKnown, {}, kRunOutputsForeign};
+inline constexpr Word kRunArtifactKnown[] = {"from", "select"};
+inline constexpr KeySet kRunArtifact{"an artifact of the DAG's 'outputs'", kRunArtifactKnown};
 
 inline constexpr Word kHandlersKnown[] = {"init", "success", "failure", "cancel", "wait", "late", "exit"};
 inline constexpr Foreign kHandlersForeign[] = {
@@ -268,7 +277,7 @@ inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 
-inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
+inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs", "artifacts"};
 inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
                                              {"conf", "params"},      {"parameters", "params"},
                                              {"arguments", "params"}, {"wait_for_completion", "wait"}};

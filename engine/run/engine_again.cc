@@ -122,7 +122,7 @@ Result<LiveRun*> EngineState::open_run(const RunId& id, const StoredRun* stored)
 
 /// A new generation. A run that had ended is queued where its DAG has no place for it now.
 void EngineState::reopen(LiveRun& run, bool was_over, const std::string& message) {
-  const bool has_room = !was_over || has_own_place(run.row) || has_place(*run.dag);
+  const bool has_room = !was_over || has_own_place(run.row) || has_place(*run.dag, run.row);
   change_run(run, [&](RunRow& row) {
     row.state = has_room ? RunState::kRunning : RunState::kQueued;
     row.stop = Stop::kNone;
@@ -130,6 +130,7 @@ void EngineState::reopen(LiveRun& run, bool was_over, const std::string& message
     row.message = message;
     if (!CHAPPE_MUTANT(kRetryWithoutGeneration)) ++row.generation;
     if (was_over) row.started_at = has_room ? now.wall : WallTime{};
+    row.outputs = {};
   });
 }
 

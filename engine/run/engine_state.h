@@ -34,6 +34,7 @@
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
 #include "engine/run/live_run.h"
+#include "engine/run/places.h"
 #include "engine/run/ready_queue.h"
 
 namespace chappe {
@@ -50,8 +51,7 @@ struct EngineState {
 
   std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
   std::map<RunId, RunSeq> run_ids;
-  std::map<std::string, std::set<RunSeq>, std::less<>> running_by_dag;  ///< Those that take one of its `max_runs`.
-  std::map<std::string, std::deque<RunSeq>, std::less<>> queued_by_dag;
+  Places run_places;
   std::map<std::string, KnownRequest, std::less<>> by_request;  ///< Of live runs, and the latest of others.
   std::deque<std::string> old_requests;                         ///< Those others, oldest first.
   std::map<const Dag*, std::weak_ptr<const Graph>> graphs;
@@ -106,6 +106,7 @@ struct EngineState {
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<InstanceKey> hooks_due;                     ///< Of whose rows hooks may have to hear.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
+  std::set<std::string> lines_moved;                      ///< Groups whose next run may be another one now.
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
   std::set<LookTarget> looks_changed;
@@ -154,14 +155,13 @@ struct EngineState {
   void enter(LiveRun& run);
   void add_run_timer(const LiveRun& run, Duration left);
   void begin(LiveRun& run);
-  void start_next(const std::string& dag);
-  LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
-                   std::uint32_t depth = 0);
+  void start_next(const std::string& group);
+  LiveRun& add_run(const RunRequested& event, RunRow row);
 
   // ---- engine_limits.cc ----
-  bool has_place(const Dag& dag) const;
-  /// `max_runs` is not about it.
-  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }
+  Result<RunRow> plan_run(const RunRequested& event) const;
+  bool has_place(const Dag& dag, const RunRow& row) const;
+  std::string told_turn(const LiveRun& run) const;
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -202,7 +202,6 @@ struct EngineState {
   bool may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain);
   std::string circle_of(const Dag& dag) const;
   std::string explain_queued(const LiveRun& queued, const LiveRun& asking) const;
-  const std::set<RunSeq>& running_of(const std::string& dag) const;
   std::string circle_of_runs(const LiveRun& queued, const LiveRun& asking) const;
 
   // ---- engine_listings.cc ----

@@ -420,6 +420,12 @@ constexpr char kSchema16[] = R"sql(
 ALTER TABLE dag_versions ADD COLUMN git_commit TEXT NOT NULL DEFAULT '';
 )sql";
 
+// Runs that share their places by name, and what a run publishes: JSON.
+constexpr char kSchema20[] = R"sql(
+ALTER TABLE runs ADD COLUMN place_group TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN outputs TEXT NOT NULL DEFAULT 'null';
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -435,7 +441,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{13, "objects that triggers have seen", kSchema13},
                                  Migration{14, "values that outlive runs", kSchema14},
                                  Migration{15, "images of pods", kSchema15},
-                                 Migration{16, "commits of DAG versions", kSchema16}};
+                                 Migration{16, "commits of DAG versions", kSchema16},
+                                 Migration{20, "groups and outputs of runs", kSchema20}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

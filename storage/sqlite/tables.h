@@ -30,12 +30,13 @@ struct Table<RunRow> {
   static constexpr std::string_view kColumns =
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
-      "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of";
+      "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of, place_group, outputs";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
-                    row.parent.key, row.parent.attempt, row.depth, row.no_cache, row.backfill, row.rerun_of);
+                    row.parent.key, row.parent.attempt, row.depth, row.no_cache, row.backfill, row.rerun_of, row.group,
+                    row.outputs);
   }
 };
 

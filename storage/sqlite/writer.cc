@@ -51,7 +51,7 @@ Writer::Writer(const Connection& connection)
       run_(connection, insert_sql<RunRow>()),
       run_change_(connection,
                   "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
-                  "ended_at_us = ?8, message = ?9 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
+                  "ended_at_us = ?8, message = ?9, outputs = ?11 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
       worker_(connection,
               insert_sql<WorkerRow>() +
                   " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
@@ -184,7 +184,7 @@ void Writer::write(const DagVersionRow& row) { write_row(dag_version_, row); }
 void Writer::write(const RunChange& change) {
   const RunRow& row = change.row;
   run_change_.run(row.seq, row.id, row.state, row.stop, row.generation, row.instances, row.started_at, row.ended_at,
-                  row.message, change.expect_state);
+                  row.message, change.expect_state, row.outputs);
   if (connection_.changes() != 1) conflict(change);
 }
 

@@ -180,6 +180,8 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_notices(mix(plan.seed, 8000 + number), dag);
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
+  add_group(mix(plan.seed, 16'000 + number), dag);
+  add_run_outputs(mix(plan.seed, 17'000 + number), dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = runs_program(dag.tasks[task]) && mix(plan.seed, 9000 + task) % 2 == 0;

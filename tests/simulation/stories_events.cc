@@ -110,6 +110,7 @@ std::vector<Story> make_listeners(const Plan& plan) {
     }
     add_hook(calls, dag);
     add_drop(drops, dag);
+    add_group(plan.seed + 10 + i, dag);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     dag.index_tasks();
     Story& story = out.emplace_back(Story{.seed = plan.seed, .number = kListenerNumbers + i});

@@ -53,6 +53,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
     dag.schedule = some_schedule(chance, plan);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     if (latest.one_in(2)) add_latest(dag);
+    add_group(plan.seed + left, dag);
     dag.index_tasks();
     const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
     Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number});

@@ -163,7 +163,9 @@ std::string EffectsText::line(const RunRow& row, const char* verb) const {
   std::string text = fmt::format("{} {} {}", verb, run(row.seq), name_of(row.state));
   if (row.generation > 1) text += fmt::format(" generation {}", row.generation);
   if (row.stop != Stop::kNone && !is_final(row.state)) text += ", stopping";
+  if (!row.group.empty() && row.state == RunState::kQueued) text += fmt::format(" for group {}", row.group);
   if (!row.message.empty()) text += ": " + row.message;
+  if (!row.outputs.is_null()) text += " with outputs " + to_json(row.outputs);
   return text;
 }
 
