@@ -197,6 +197,7 @@ ValueMap count_waiting(const EngineState& state) {
     const auto in_state = [&counts = run->counts](TaskState which) { return counts[static_cast<std::size_t>(which)]; };
     rest += in_state(TaskState::kUpForRetry);
     waits += in_state(TaskState::kWaiting);
+    limit += run->parked_ahead.size();
     for (const ReadyRange& range : run->parked) limit += range.end - range.next;
     for (const auto& [task, ranges] : run->parked_by_task) {
       for (const ReadyRange& range : ranges) limit += range.end - range.next;

@@ -222,6 +222,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   }
   const auto is_over = [&](const ReadyRange& range) { return !run.outlives_stop(range.next); };
   std::erase_if(run.parked, is_over);
+  std::erase_if(run.parked_ahead, [&](const auto& item) { return !run.outlives_stop(item.second); });
   for (auto& [task, parked] : run.parked_by_task) std::erase_if(parked, is_over);
   for (const std::uint32_t hook : run.dag->hooks) judge_hooks(run, hook);
   if (cancels_attempts(run)) {

@@ -341,6 +341,7 @@ struct EngineState {
   void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
   bool park(LiveRun& run, std::uint32_t index);
   void unpark(LiveRun& run, std::uint32_t task);
+  void unpark_run(LiveRun& run);
   void unpark_next(LiveRun& run, std::deque<ReadyRange>& parked);
   bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
   void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);
