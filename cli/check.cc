@@ -44,17 +44,30 @@ std::vector<DagCircle> find_circles(const std::vector<DagPtr>& dags) {
   return out;
 }
 
+/// Each circle is told of every file that is in it.
+Value files_json(std::vector<DagFile> files, const std::vector<DagCircle>& circles) {
+  ValueList told;
+  for (DagFile& file : files) {
+    for (const DagCircle& circle : circles) {
+      const bool is_in_it = file.dag != nullptr && std::ranges::find(circle.dags, file.dag->name) != circle.dags.end();
+      if (is_in_it) file.diagnostics.push_back({.file = file.file, .message = circle.warning, .warning = true});
+    }
+    told.push_back(file_json(file));
+  }
+  return told;
+}
+
 }  // namespace
 
 int validate_files(const Session& session, const std::vector<std::string>& files) {
   bool valid = true;
-  ValueList told;
+  std::vector<DagFile> loaded;
   std::vector<DagPtr> dags;
   for (const std::string& name : files) {
     const auto file = load_dag_file(name);
     if (!file) return complain(file.error().message, kUsage);
     valid = valid && file->dag != nullptr;
-    told.push_back(file_json(*file));
+    loaded.push_back({.file = file->file, .dag = file->dag, .diagnostics = file->diagnostics});
     if (file->dag != nullptr) dags.push_back(file->dag);
     if (session.output.json) continue;
     show_diagnostics(file->diagnostics, session.output);
@@ -63,10 +76,12 @@ int validate_files(const Session& session, const std::vector<std::string>& files
                         file->dag->tasks.size() == 1 ? "" : "s"));
     }
   }
-  for (const DagCircle& circle : find_circles(dags)) {
-    warn(circle.dags.front(), circle.warning);
+  const std::vector<DagCircle> circles = find_circles(dags);
+  if (session.output.json) {
+    print_json(files_json(std::move(loaded), circles));
+  } else {
+    for (const DagCircle& circle : circles) warn(circle.dags.front(), circle.warning);
   }
-  if (session.output.json) print_json(told);
   return valid ? kOk : kUsage;
 }
 

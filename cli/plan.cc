@@ -268,6 +268,8 @@ int plan_file(const Session& session, const RunOptions& options) {
   const SchedulePlan& schedule = file->dag->schedule;
   const std::vector<PlannedTime> times = planned_times(schedule, wall_now());
   const std::string circle = text_of(*plan, "circle");
+  std::vector<Diagnostic> diagnostics = file->diagnostics;
+  if (!circle.empty()) diagnostics.push_back({.file = file->file, .message = circle, .warning = true});
   if (session.output.json) {
     const Value* in_use = plan->find("version_in_use");
     const bool changed = in_use != nullptr && !in_use->is_null();
@@ -283,7 +285,8 @@ int plan_file(const Session& session, const RunOptions& options) {
                  {"tasks", std::move(tasks)},
                  {"run", list_of(*plan, "tasks")},
                  {"consumers", list_of(*plan, "consumers")},
-                 {"circle", circle.empty() ? Value() : Value(circle)}});
+                 {"circle", circle.empty() ? Value() : Value(circle)},
+                 {"diagnostics", diagnostics_json(diagnostics)}});
     return kOk;
   }
   print(fmt::format("{}: {} task instances of {} tasks{}\n\n", bold(file->dag->name, session.output.colour_out),

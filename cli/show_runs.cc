@@ -89,6 +89,7 @@ void print_run_head(const Value& run, const Output& output) {
       {"started by", events_line(run)},
       {"rerun of", text_of(run, "rerun_of")},
       {"backfill", text_of(run, "backfill")},
+      {"group", printable(text_of(run, "group"))},
       {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
       {"logical time", local_time(run.find("logical_time"))},
       {"created", local_time(run.find("created_at"))},
@@ -175,6 +176,27 @@ void print_values(const ValueList& values, const Output& output) {
   }
   for (const auto& row : rows) print(fmt::format("{} = {}\n", row[0], row[1]));
   if (values.size() > rows.size()) print(fmt::format("  ... and {} more\n", values.size() - rows.size()));
+}
+
+/// What the run publishes by its DAG's `outputs`.
+void print_outputs(const Value& run, const Output& output) {
+  const Value* outputs = run.find("outputs");
+  if (outputs == nullptr || outputs->as_map() == nullptr) return;
+  print(fmt::format("\n{}\n", bold("Outputs", output.colour_out)));
+  const auto each = [&](const char* kind, const auto& told) {
+    const Value* members = outputs->find(kind);
+    if (members == nullptr || members->as_map() == nullptr) return;
+    for (const auto& [name, value] : *members->as_map()) print(fmt::format("  {} {}\n", printable(name), told(value)));
+  };
+  each("values", [](const Value& value) { return "= " + printable(to_text(value)); });
+  each("artifacts", [](const Value& object) {
+    const std::string asset = text_of(object, "asset");
+    return fmt::format("is {} of {}: {}, sha256 {}, {}", printable(text_of(object, "artifact")),
+                       printable(text_of(object, "task")), short_size(number_of(object, "size_bytes")),
+                       text_of(object, "sha256").substr(0, 12),
+                       printable(asset.empty() ? text_of(object, "object") : asset));
+  });
+  each("absent", [](const Value& why) { return "is absent: " + printable(to_text(why)); });
 }
 
 int show_task(ApiClient& client, const std::string& run, const std::string& name, const Output& output) {
@@ -318,6 +340,7 @@ int show_run(const Session& session, const std::string& run, const std::string& 
     if (!shown) return complain(shown.error());
     if (session.output.json) return print_run_json(client, *shown);
     print_run_head(*shown, session.output);
+    print_outputs(*shown, session.output);
     return print_tasks(client, *shown, all, session.output);
   });
 }
@@ -411,6 +434,7 @@ int show_result(ApiClient& client, const std::string& run, const Output& output)
                     printable(text_of(*shown, "dag")), coloured_state(state, output.colour_out),
                     duration_between(shown->find("created_at"), shown->find("ended_at"), wall_now())));
   if (const std::string message = text_of(*shown, "message"); !message.empty()) print(printable(message) + "\n");
+  print_outputs(*shown, output);
   ValueList published;
   for (const Value& one : list_of(*outputs, "artifacts")) {
     if (!text_of(one, "asset_version").empty()) published.push_back(one);

@@ -117,6 +117,7 @@ Result<ImportedDag> Importer::run() {
   write_params(out);
   write_schedule(out);
   write_retention(out);
+  write_concurrency(out);
   write_defaults(out);
   if (tasks.empty()) note(*spec_, "there are no tasks");
   out.set("tasks", std::move(tasks.block()));
@@ -199,7 +200,7 @@ void Importer::write_head(Yaml& out) {
   }
   note_keys(*spec_,
             {"entrypoint", "templates", "arguments", "activeDeadlineSeconds", "parallelism", "onExit", "hooks",
-             "retryStrategy", "ttlStrategy", "podGC", "archiveLogs", "artifactGC"},
+             "retryStrategy", "ttlStrategy", "podGC", "archiveLogs", "artifactGC", "synchronization"},
             "the workflow's");
 }
 
@@ -279,19 +280,42 @@ void Importer::write_schedule(Yaml& out) {
   out.set("catchup", Yaml::text(length ? "latest" : "none"));
   if (length) out.set("catchup_window", Yaml::text(*length));
   if (text_of(*cron_, "suspend") == "true") out.set("paused", Yaml::raw("true"));
-  const std::string policy = text_of(*cron_, "concurrencyPolicy");
-  Yaml concurrency = Yaml::map();
-  if (policy == "Forbid" || policy == "Replace") {
-    concurrency.set("max_runs", Yaml::number(1)).set("on_limit", Yaml::text(policy == "Forbid" ? "skip" : "replace"));
-  } else {
-    constexpr int kRuns = 100'000;  // As many as Chappe can count.
-    concurrency.set("max_runs", Yaml::number(kRuns));
-  }
-  out.set("concurrency", std::move(concurrency));
   note_keys(*cron_,
             {"schedule", "schedules", "timezone", "startingDeadlineSeconds", "suspend", "concurrencyPolicy",
              "workflowSpec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"},
             "the schedule's");
+}
+
+// ---- Workflows at a time ------------------------------------------------------------------------------------------
+
+void Importer::write_concurrency(Yaml& out) {
+  const std::string group = shared_mutex();
+  if (cron_ == nullptr && group.empty()) return;
+  const std::string policy = cron_ == nullptr ? "" : text_of(*cron_, "concurrencyPolicy");
+  const bool alone = policy == "Forbid" || policy == "Replace" || !group.empty();
+  constexpr int kRuns = 100'000;  // As many as Chappe can count.
+  Yaml concurrency = Yaml::map();
+  concurrency.set("max_runs", Yaml::number(alone ? 1 : kRuns));
+  if (policy == "Forbid" || policy == "Replace") {
+    concurrency.set("on_limit", Yaml::text(policy == "Forbid" ? "skip" : "replace"));
+    if (!group.empty()) note(*cron_, "'concurrencyPolicy' becomes one about all workflows that share the mutex");
+  }
+  if (!group.empty()) concurrency.set("group", Yaml::text(group));
+  out.set("concurrency", std::move(concurrency));
+}
+
+/// The name of the one mutex that the workflow holds as a whole; "" where there is none.
+std::string Importer::shared_mutex() {
+  const Node* synchronization = spec_->find("synchronization");
+  if (synchronization == nullptr) return "";
+  std::vector<const Node*> mutexes = list_in(synchronization, "mutexes");
+  if (const Node* mutex = synchronization->find("mutex")) mutexes.push_back(mutex);
+  const Node* name = mutexes.size() == 1 ? mutexes[0]->find("name") : nullptr;
+  if (name == nullptr || synchronization->members() != 1) {
+    note(*synchronization, "of the workflow's locks only a single mutex with a name can be taken over, as its 'group'");
+    return "";
+  }
+  return as_template(resolve(*name, Site{}), 0);
 }
 
 }  // namespace argo

@@ -133,6 +133,8 @@ class Importer {
   Yaml write_param(const yaml::Node& param, const std::string& name);
   void write_retention(Yaml& out);
   void write_schedule(Yaml& out);
+  void write_concurrency(Yaml& out);
+  std::string shared_mutex();
   void write_shell(Yaml& out);
   void write_defaults(Yaml& out);
   void check_result(ImportedDag& out);

@@ -20,15 +20,16 @@ std::optional<GivenParam> read_given_param(Reader& reader, Names& names, const S
 
 }  // namespace
 
-GivenParams read_given_params(Reader& reader, Names& names, const Site& site, const yaml::Node& node) {
+GivenParams read_given_params(Reader& reader, Names& names, const Site& site, const yaml::Node& node,
+                              std::string_view what) {
   GivenParams out;
   if (!node.is_map()) {
-    reader.complaints().error(
-        node, fmt::format("'params' is a map of parameters, such as {{year: 2026}}, not {}", Reader::shown(node)));
+    reader.complaints().error(node, fmt::format("'{}' is a map of names and values, such as {{year: 2026}}, not {}",
+                                                what, Reader::shown(node)));
     return out;
   }
   for (std::size_t i = 0; i < node.members(); ++i) {
-    const auto name = reader.identifier(node.key(i), "params");
+    const auto name = reader.identifier(node.key(i), what);
     if (!name) continue;
     auto value = read_given_param(reader, names, site, *name, node.value(i));
     if (value) out.emplace_back(*name, std::move(*value));

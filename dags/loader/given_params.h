@@ -8,7 +8,8 @@
 
 namespace chappe {
 
-/// `site`: what their expressions may name.
-GivenParams read_given_params(Reader& reader, Names& names, const Site& site, const yaml::Node& node);
+/// `site`: what their expressions may name. `what`: the key that they stand under, for messages.
+GivenParams read_given_params(Reader& reader, Names& names, const Site& site, const yaml::Node& node,
+                              std::string_view what = "params");
 
 }  // namespace chappe

@@ -15,13 +15,12 @@ using Word = std::string_view;
 using Foreign = std::pair<Word, Word>;
 
 inline constexpr Word kDagKnown[] = {
-    "name",       "description", "owner",    "namespace", "labels",         "params",
-    "env",        "defaults",    "tasks",    "timeout",   "fail_fast",      "max_active_tasks",
-    "weight",     "concurrency", "handlers", "schedule",  "timezone",       "dst",
-    "start_date", "end_date",    "paused",   "catchup",   "catchup_window", "max_catchup_runs",
-    "templates",  "triggers",    "image",    "secrets",   "notify",         "include",
-    "tests",      "deadline",    "artifacts"};
-inline constexpr Word kDagLater[] = {"outputs"};
+    "name",       "description", "owner",     "namespace", "labels",         "params",
+    "env",        "defaults",    "tasks",     "timeout",   "fail_fast",      "max_active_tasks",
+    "weight",     "concurrency", "handlers",  "schedule",  "timezone",       "dst",
+    "start_date", "end_date",    "paused",    "catchup",   "catchup_window", "max_catchup_runs",
+    "templates",  "triggers",    "image",     "secrets",   "notify",         "include",
+    "tests",      "deadline",    "artifacts", "outputs"};
 inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"id", "name"},
                                           {"schedule_interval", "schedule"},
@@ -48,7 +47,7 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"},
                                           {"resources", "defaults: {resources: ...}"},
                                           {"service_account", "defaults: {service_account: ...}"}};
-inline constexpr KeySet kDag{"the DAG", kDagKnown, kDagLater, kDagForeign};
+inline constexpr KeySet kDag{"the DAG", kDagKnown, {}, kDagForeign};
 
 inline constexpr Word kIncludedKnown[] = {"params",    "env",   "secrets",  "labels", "image",  "defaults",
                                           "templates", "tasks", "handlers", "notify", "include"};
@@ -109,9 +108,18 @@ inline constexpr Foreign kExpectedContentForeign[] = {
     {"equals", "text"}, {"content", "text"}, {"path", "file"}, {"exists", "absent"}};
 inline constexpr KeySet kExpectedContent{"expected content", kExpectedContentKnown, {}, kExpectedContentForeign};
 
-inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit"};
-inline constexpr Word kConcurrencyLater[] = {"group"};
-inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, kConcurrencyLater};
+inline constexpr Word kConcurrencyKnown[] = {"max_runs", "on_limit", "group"};
+inline constexpr Foreign kConcurrencyForeign[] = {{"cancel-in-progress", "on_limit: replace"},
+                                                  {"limit", "max_runs"},
+                                                  {"max_active_runs", "max_runs"},
+                                                  {"key", "group"}};
+inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, {}, kConcurrencyForeign};
+
+inline constexpr Word kRunOutputsKnown[] = {"values", "artifacts"};
+inline constexpr Foreign kRunOutputsForeign[] = {{"metrics", "values"}, {"parameters", "values"}};
+inline constexpr KeySet kRunOutputs{"the DAG's 'outputs'", kRunOutputsKnown, {}, kRunOutputsForeign};
+inline constexpr Word kRunArtifactKnown[] = {"from", "select"};
+inline constexpr KeySet kRunArtifact{"an artifact of the DAG's 'outputs'", kRunArtifactKnown};
 
 inline constexpr Word kDeadlineKnown[] = {"reference", "after", "action"};
 inline constexpr Foreign kDeadlineForeign[] = {
@@ -315,7 +323,7 @@ inline constexpr Foreign kHttpForeign[] = {{"uri", "url"},
                                            {"timeoutSeconds", "timeout (beside 'http')"},
                                            {"follow_redirects", "max_redirects"}};
 inline constexpr KeySet kHttp{"'http'", kHttpKnown, {}, kHttpForeign};
-inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs"};
+inline constexpr Word kSubDagKnown[] = {"name", "params", "wait", "outputs", "artifacts"};
 inline constexpr Foreign kSubDagForeign[] = {{"dag_id", "name"},      {"trigger_dag_id", "name"},
                                              {"conf", "params"},      {"parameters", "params"},
                                              {"arguments", "params"}, {"wait_for_completion", "wait"}};

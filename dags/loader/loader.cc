@@ -41,6 +41,7 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   const TaskList list = read_task_ids(reader, root, dag);
   Names names(reader, dag);
   read_triggers(reader, names, root, dag);
+  read_group(reader, names, root, dag);
   if (const Node* env = root.find("env")) read_env_into(reader, names, site::kDagEnv, *env, dag.env);
   TaskReader tasks(reader, names, tree, dag, read_defaults(reader, root));
   if (const Node* templates = root.find("templates")) tasks.know_templates(*templates);
@@ -58,6 +59,9 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   check_limit(reader, root, dag);
   check_references(complaints, dag, names, tasks);
   // What is said of tasks that did not load would mislead.
+  if (const Node* outputs = root.find("outputs"); outputs != nullptr && !complaints.failed()) {
+    read_run_outputs(reader, *outputs, dag);
+  }
   if (const Node* written = root.find("tests"); written != nullptr && !complaints.failed()) {
     tests = read_tests(reader, dag, *written);
   }

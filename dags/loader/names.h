@@ -65,6 +65,8 @@ inline constexpr Site kHuman{.where = "in 'human'"};
 inline constexpr Site kKey{.where = "in 'key'", .env = false, .run = false, .tasks = false, .position = true};
 inline constexpr Site kCacheKey{.where = "in 'key' of a cache"};
 inline constexpr Site kLock{.where = "in 'locks'", .env = false, .tasks = false};
+inline constexpr Site kGroup{.where = "in 'group'", .env = false, .tasks = false, .instance = false};
+inline constexpr Site kRunOutputs{.where = "in the DAG's 'outputs'", .instance = false};
 inline constexpr Site kTest{.where = "in 'conditions' of a test", .env = false, .run = false, .instance = false};
 inline constexpr Site kForEach{.where = "in 'foreach'", .instance = false};
 }  // namespace site

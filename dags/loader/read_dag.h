@@ -2,6 +2,8 @@
 /// The keys of a DAG apart from its tasks.
 #pragma once
 
+#include <optional>
+
 #include "dags/loader/names.h"
 #include "dags/loader/reader.h"
 #include "engine/model/dag.h"
@@ -10,6 +12,12 @@ namespace chappe {
 
 /// Name, owner, limits and the like.
 void read_general(Reader& reader, const yaml::Node& root, Dag& dag);
+/// Whose places its runs take. Requires: dag.params.
+void read_group(Reader& reader, Names& names, const yaml::Node& root, Dag& dag);
+/// What its runs publish. Complains of every mistake in it. Requires: `dag` is whole but for it, and free of mistakes.
+void read_run_outputs(Reader& reader, const yaml::Node& node, Dag& dag);
+/// {max: METRIC} or {min: METRIC}.
+std::optional<Select> read_select(Reader& reader, const yaml::Node& node);
 /// When it starts by itself. Requires: dag.params.
 void read_schedule(Reader& reader, const yaml::Node& root, Dag& dag);
 /// What else starts it. Requires: dag.params, dag.name.

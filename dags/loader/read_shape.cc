@@ -158,6 +158,7 @@ WorkSpec TaskReader::read_subdag(Task& task, const Node& node) {
   reader_.take_boolean(node, "wait", out.wait);
   if (const Node* params = node.find("params")) out.params = read_given_params(reader_, names_, site::kParams, *params);
   if (const Node* outputs = node.find("outputs")) read_subdag_outputs(out, work, *outputs);
+  if (const Node* artifacts = node.find("artifacts")) read_subdag_artifacts(out, work, *artifacts);
   task.subdag = std::move(out);
   return work;
 }
@@ -172,17 +173,38 @@ void TaskReader::read_subdag_outputs(SubDagSpec& out, WorkSpec& work, const Node
     const auto name = reader_.identifier(node.key(i), "outputs");
     const Node& from = node.value(i);
     const std::size_t dot = from.is_scalar() ? from.text.find('.') : std::string::npos;
-    const std::string task = dot == std::string::npos ? "" : from.text.substr(0, dot);
-    const std::string value = dot == std::string::npos ? "" : from.text.substr(dot + 1);
-    if (!is_identifier(task) || !is_identifier(value)) {
-      complaints_.error(from, fmt::format("an output is TASK.VALUE of the other DAG, such as load.rows, not {}",
-                                          Reader::shown(from)));
+    const bool of_run = dot == std::string::npos;
+    const std::string task = of_run ? "" : from.text.substr(0, dot);
+    const std::string value = of_run ? from.text : from.text.substr(dot + 1);
+    if (!from.is_scalar() || !(of_run || is_identifier(task)) || !is_identifier(value)) {
+      complaints_.error(from,
+                        fmt::format("an output is a value that the other DAG publishes, such as rows, or TASK.VALUE "
+                                    "of it, such as load.rows, not {}",
+                                    Reader::shown(from)));
       continue;
     }
     if (!name) continue;
     out.outputs.push_back({*name, task, value});
     work.values.emplace_back().name = *name;
   }
+}
+
+void TaskReader::read_subdag_artifacts(SubDagSpec& out, WorkSpec& work, const Node& node) {
+  if (!out.wait) {
+    complaints_.error(node, "'artifacts' of a run that is not waited for are never known; leave out 'wait'");
+  }
+  if (!node.is_map()) {
+    return complaints_.error(node,
+                             fmt::format("'artifacts' is a map such as {{model: model}}, not {}", Reader::shown(node)));
+  }
+  for (std::size_t i = 0; i < node.members(); ++i) {
+    const auto name = reader_.identifier(node.key(i), "artifacts");
+    const auto published = reader_.identifier(node.value(i), node.key(i).text);
+    if (!name || !published) continue;
+    out.artifacts.push_back({*name, *published});
+    work.outputs.emplace_back().name = *name;
+  }
+  check_unique(work, node);
 }
 
 }  // namespace chappe

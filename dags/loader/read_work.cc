@@ -174,7 +174,7 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
   }
   reader_.take_boolean(node, "optional", input.optional);
   read_form(input, node);
-  if (const Node* select = node.find("select")) input.select = read_select(*select);
+  if (const Node* select = node.find("select")) input.select = chappe::read_select(reader_, *select);
   const Node* from = node.find("from");
   const Node* asset = node.find("asset");
   if ((from == nullptr) == (asset == nullptr)) {
@@ -243,20 +243,6 @@ std::optional<SourceMention> TaskReader::read_source(Task& task, const Node& nod
   }
   if (task.handler == Handler::kNone) depend_on(task, {.task = *from}, nullptr);
   return SourceMention{.task = index_, .from = *from, .artifact = artifact, .select = {}, .node = &node};
-}
-
-std::optional<Select> TaskReader::read_select(const Node& node) {
-  if (!reader_.check_keys(node, keys::kSelect)) return std::nullopt;
-  if (node.members() != 1) {
-    complaints_.error(node, "'select' is either {max: METRIC} or {min: METRIC}");
-    return std::nullopt;
-  }
-  Select out;
-  out.by = node.key(0).text == "min" ? Select::By::kMin : Select::By::kMax;
-  auto output = reader_.identifier(node.value(0), node.key(0).text);
-  if (!output) return std::nullopt;
-  out.output = std::move(*output);
-  return out;
 }
 
 // ---- Outputs ------------------------------------------------------------------------------------------------------
@@ -434,7 +420,7 @@ void TaskReader::read_promote(Task& task, const Node& node) {
   reader_.take_identifier(node, "model", out.model);
   reader_.take_identifier(node, "alias", out.alias);
   reader_.take_boolean(node, "keep_previous", out.keep_previous);
-  if (const Node* select = node.find("select")) out.select = read_select(*select);
+  if (const Node* select = node.find("select")) out.select = chappe::read_select(reader_, *select);
   if (const Node* from = node.find("from")) {
     if (auto source = read_source(task, *from)) {
       out.from_task = source->from;

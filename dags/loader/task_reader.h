@@ -146,7 +146,6 @@ class TaskReader {
   void check_unique(const WorkSpec& work, const yaml::Node& node);
   /// Reads "TASK.ARTIFACT", notes it, and makes the task depend on TASK.
   std::optional<SourceMention> read_source(Task& task, const yaml::Node& node);
-  std::optional<Select> read_select(const yaml::Node& node);
 
   // Waits.
   void read_wait(Task& task, const yaml::Node& node);
@@ -166,6 +165,7 @@ class TaskReader {
   // Runs of other DAGs.
   WorkSpec read_subdag(Task& task, const yaml::Node& node);
   void read_subdag_outputs(SubDagSpec& out, WorkSpec& work, const yaml::Node& node);
+  void read_subdag_artifacts(SubDagSpec& out, WorkSpec& work, const yaml::Node& node);
 
   Reader& reader_;
   Complaints& complaints_;

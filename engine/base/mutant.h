@@ -65,6 +65,10 @@ enum class Mutant : std::uint8_t {
   kCancelsOnce,
   // Runs and rules.
   kForgetsMaxRuns,
+  kForgetsGroups,
+  kRunsOvertake,
+  kCancelStopsTheLine,
+  kForgetsRunOutputs,
   kForgetsRequests,
   kChildrenAreNotJudged,
   kForgetsGates,

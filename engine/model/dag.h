@@ -271,11 +271,17 @@ struct SubDagSpec {
   bool wait = true;  ///< The task ends as the run does; else as soon as the run was accepted.
   struct Output {
     std::string name;  ///< Of this task's value.
-    std::string task;  ///< Of the other DAG.
+    std::string task;  ///< Of the other DAG; "": its run publishes the value.
     std::string value;
     bool operator==(const Output&) const = default;
   };
   std::vector<Output> outputs;  ///< With `wait`.
+  struct Artifact {
+    std::string name;       ///< Of this task's artifact.
+    std::string published;  ///< As the other DAG's run names it.
+    bool operator==(const Artifact&) const = default;
+  };
+  std::vector<Artifact> artifacts;  ///< Likewise.
 };
 
 inline constexpr std::size_t kDatasetsMax = 100;  ///< That one task declares.
@@ -392,7 +398,24 @@ struct Deadline {
   bool cancels = false;  ///< The run that misses it; else its owner is told, and it goes on.
   bool operator==(const Deadline&) const = default;
 };
-std::string_view name_of(Deadline::From from);  ///< "logical_time"
+std::string_view name_of(Deadline::From from);      ///< "logical_time"
+inline constexpr std::size_t kGroupMax = 256;       ///< Bytes of the text that names a group of runs.
+inline constexpr std::size_t kRunOutputsMax = 100;  ///< Names that a run publishes.
+inline constexpr std::size_t kRunOutputBytesMax = std::size_t{64} << 10;  ///< Of the JSON of all values among them.
+
+/// What a run publishes when it has succeeded. No two have one name.
+struct RunOutputs {
+  GivenParams values;
+  struct Artifact {
+    std::string name;
+    std::uint32_t task = 0;
+    std::string artifact;
+    std::optional<Select> select;  ///< Not empty where the task is mapped.
+    bool operator==(const Artifact&) const = default;
+  };
+  std::vector<Artifact> artifacts;
+  bool empty() const { return values.empty() && artifacts.empty(); }
+};
 
 struct Dag {
   std::string name;
@@ -412,9 +435,11 @@ struct Dag {
   FailFast fail_fast = FailFast::kOff;
   std::uint32_t max_active_tasks = 0;  ///< Per run; 0: no bound.
   std::uint32_t weight = 1;            ///< Its share among DAGs that wait for the same at equal priority.
-  std::uint32_t max_runs = 1;          ///< Runs of this DAG at a time.
+  std::uint32_t max_runs = 1;          ///< Runs of this DAG, or of its group, at a time.
   OnLimit on_limit = OnLimit::kQueue;  ///< What becomes of more.
   RetentionPolicy retention;           ///< Of its runs' artifacts.
+  expr::Template group;  ///< Runs of the namespace with this text share their places. Empty: the DAG's do.
+  RunOutputs outputs;
   SchedulePlan schedule;
   std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
   std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.

@@ -130,11 +130,12 @@ void EngineState::run_timers() {
 void EngineState::finish_touched() {
   tell_hooks();
   past.tell_ends();
-  while (!touched.empty() ||
-         past.has_ends()) {  // The end of one is the beginning of another, which may be over at once.
+  while (!touched.empty() || !lines_moved.empty() || past.has_ends()) {
+    // The end of one is the beginning of another, which may be over at once.
     for (const RunSeq seq : std::exchange(touched, {})) {
       if (LiveRun* run = find_run(seq)) finish_if_over(*run);
     }
+    for (const std::string& group : std::exchange(lines_moved, {})) start_next(group);
     tell_hooks();
     past.tell_ends();
   }

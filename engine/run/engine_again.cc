@@ -162,7 +162,8 @@ Result<LiveRun*> EngineState::open_run(const RunId& id, const StoredRun* stored)
 
 /// A new generation. A run that had ended is queued where its DAG has no place for it now.
 void EngineState::reopen(LiveRun& run, bool was_over, const std::string& message) {
-  const bool has_room = !was_over || has_own_place(run.row) || has_place(*run.dag) || past.is_awaited(run.row.seq);
+  const bool has_room =
+      !was_over || has_own_place(run.row) || has_place(*run.dag, run.row) || past.is_awaited(run.row.seq);
   change_run(run, [&](RunRow& row) {
     row.state = has_room ? RunState::kRunning : RunState::kQueued;
     row.stop = Stop::kNone;
@@ -170,6 +171,7 @@ void EngineState::reopen(LiveRun& run, bool was_over, const std::string& message
     row.message = message;
     if (!CHAPPE_MUTANT(kRetryWithoutGeneration)) ++row.generation;
     if (was_over) row.started_at = has_room ? now.wall : WallTime{};
+    row.outputs = {};
   });
 }
 

@@ -55,7 +55,7 @@ void EngineState::enqueue(LiveRun& run, std::uint32_t task, ReadyRange range) {
   more_ready = true;
   for (ReadyRange alike; range.next < range.end; range.next = alike.end) {
     alike = run.alike(range);
-    ready[class_of(run, alike.next)].push(run.row.seq, run.share, alike, run.is_depth_first(task));
+    ready[class_of(run, alike.next)].push(run.row.seq, run.share, alike, run.is_depth_first(task) ? batch : 0);
   }
 }
 
@@ -130,21 +130,21 @@ bool EngineState::park(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   const ReadyRange own{index, index + 1};
   if (run.dag->max_active_tasks > 0 && run.active >= run.dag->max_active_tasks && !CHAPPE_MUTANT(kForgetsMaxActive)) {
-    run.is_depth_first(task) ? run.parked.push_front(own) : run.parked.push_back(own);
+    run.is_depth_first(task) ? (void)run.parked_ahead.insert({~batch, index}) : run.parked.push_back(own);
     return true;
   }
   const auto& foreach = run.task(task).foreach;
   if (!foreach || foreach->max_parallel == 0 || run.tasks[task].active < foreach->max_parallel) return false;
   if (CHAPPE_MUTANT(kForgetsMaxParallel)) return false;
   run.parked_by_task[task].push_back(own);
-  unpark_next(run, run.parked);  // The run has a place that this one cannot take.
+  unpark_run(run);  // The run has a place that this one cannot take.
   return true;
 }
 
 /// An attempt ended: one of those that wait aside may go on.
 void EngineState::unpark(LiveRun& run, std::uint32_t task) {
   if (CHAPPE_MUTANT(kForgetsParked)) return;
-  unpark_next(run, run.parked);
+  unpark_run(run);
   const auto parked = run.parked_by_task.find(task);
   if (parked == run.parked_by_task.end()) return;
   unpark_next(run, parked->second);

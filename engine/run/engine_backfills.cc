@@ -176,20 +176,20 @@ void EngineState::on(const DatesLooked& event) {
 
 /// False: it cannot, and the backfill rests.
 bool EngineState::make_backfill_run(Backfill& backfill, WallTime time) {
-  auto instances = Instances::expand(backfill.dag, backfill.params);
-  if (!instances) {  // They did when it was asked for.
-    backfill.row.state = BackfillState::kPaused;
-    backfill.row.message = instances.error().message;
-    save(backfill);
-    return false;
-  }
   RunRequested run{.id = make_run_id(), .dag = backfill.dag, .params = backfill.params, .trigger = "backfill"};
   run.requested_by = backfill.row.created_by;
   run.logical_time = run.interval_end = time;
   run.interval_start = backfill.dag->schedule.previous(time).value_or(time);
   run.backfill = backfill.row.id;
-  add_run(run, instances->size());
-  return true;
+  auto planned = plan_run(run);
+  if (planned) {
+    add_run(run, *std::move(planned));
+    return true;
+  }
+  backfill.row.state = BackfillState::kPaused;  // Its fan-outs did expand when it was asked for.
+  backfill.row.message = planned.error().message;
+  save(backfill);
+  return false;
 }
 
 /// Of a run that begins: the tasks that its backfill does without count as done for those that depend on them.

@@ -18,6 +18,10 @@ std::int64_t links_in(const Value& event) {
 
 std::string named(const LiveRun& run) { return fmt::format("run {} of {}", run.row.id.text(), run.row.dag); }
 
+std::string name_of_places(const LiveRun& run) {
+  return run.row.group.empty() ? run.row.dag : fmt::format("group '{}'", run.row.group);
+}
+
 }  // namespace
 
 /// How many runs were started one by the other, by events, until this one was. 0: it was started by no event.
@@ -62,45 +66,66 @@ std::string EngineState::circle_of(const Dag& dag) const {
   return circle_through(dag, listeners_of).warning;
 }
 
-/// Why the run is queued: who has the places of its DAG. Where one of them waits, by way of other runs, for a place
+/// Why the run is queued: who has the places of its group. Where one of them waits, by way of other runs, for a place
 /// that `asking` has: that both will wait for ever.
 std::string EngineState::explain_queued(const LiveRun& queued, const LiveRun& asking) const {
-  std::string told = fmt::format("{} of {} places of {} are taken", running_of(queued.row.dag).size(),
-                                 queued.dag->max_runs, queued.row.dag);
+  const std::string group = Places::group_of(queued.row, *queued.dag);
+  std::string told = fmt::format("{} of {} places of {} are taken", run_places.taken(group).size(),
+                                 queued.dag->max_runs, name_of_places(queued));
   if (const std::string circle = circle_of_runs(queued, asking); !circle.empty()) {
     told += fmt::format("; {}: they wait for each other, cancel one of them", circle);
   }
   return told;
 }
 
-const std::set<RunSeq>& EngineState::running_of(const std::string& dag) const {
-  static const std::set<RunSeq> none;
-  const auto running = running_by_dag.find(dag);
-  return running == running_by_dag.end() ? none : running->second;
+/// What a queued run waits for, for people: whose places they are, and who has them.
+std::string EngineState::told_turn(const LiveRun& run) const {
+  const std::string group = Places::group_of(run.row, *run.dag);
+  const std::set<RunSeq>& taken = run_places.taken(group);
+  if (run.row.group.empty()) {
+    return fmt::format("its turn: {} runs of {} are running, max_runs is {}", taken.size(), run.row.dag,
+                       run.dag->max_runs);
+  }
+  constexpr std::size_t kHoldersShownMax = 3;
+  std::string holders;
+  std::size_t shown = 0;
+  for (auto each = taken.begin(); each != taken.end() && shown < kHoldersShownMax; ++each, ++shown) {
+    holders += (shown == 0 ? "" : ", ") + named(*runs.at(*each));
+  }
+  if (taken.size() > shown) holders += fmt::format(" and {} more", taken.size() - shown);
+  const std::set<RunSeq>& line = run_places.line(group);
+  const auto before = std::distance(line.begin(), line.find(run.row.seq));
+  const std::string in_line = before == 0   ? ""
+                              : before == 1 ? ", and 1 run waits before it"
+                                            : fmt::format(", and {} runs wait before it", before);
+  return fmt::format("a place in group '{}': {} {}; max_runs of {} is {}{}", run.row.group, holders,
+                     taken.size() == 1 ? "has one" : "have one", run.row.dag, run.dag->max_runs, in_line);
 }
 
 /// Depth first, from a run that waits for a place to those that have one, to those that these wait for.
-/// Cost: O(its `max_runs`) a DAG that is looked at, at most kLookedMax of them.
+/// Cost: O(its `max_runs`) a group that is looked at, at most kLookedMax of them.
 std::string EngineState::circle_of_runs(const LiveRun& queued, const LiveRun& asking) const {
   constexpr std::size_t kLookedMax = 100;
   struct Step {
     const LiveRun* queued;
     std::string path;
   };
-  std::set<std::string> known;  // DAGs.
+  std::set<std::string> known;  // Groups.
   std::vector<Step> to_visit = {{&queued, ""}};
   while (!to_visit.empty() && known.size() < kLookedMax) {
     const Step step = std::move(to_visit.back());
     to_visit.pop_back();
-    if (!known.insert(step.queued->row.dag).second) continue;
-    for (const RunSeq seq : running_of(step.queued->row.dag)) {
+    const std::string group = Places::group_of(step.queued->row, *step.queued->dag);
+    if (!known.insert(group).second) continue;
+    for (const RunSeq seq : run_places.taken(group)) {
       const auto& holder = runs.at(seq);
       if (holder.get() == &asking) return fmt::format("{}that one is held by this run", step.path);
       for (const auto& [index, started] : holder->started_runs) {
         const auto child = runs.find(started);
         if (child == runs.end() || child->second->row.state != RunState::kQueued) continue;
-        to_visit.push_back({child->second.get(), fmt::format("{}one is held by {}, which waits for a place of {}, and ",
-                                                             step.path, named(*holder), child->second->row.dag)});
+        to_visit.push_back(
+            {child->second.get(), fmt::format("{}one is held by {}, which waits for a place of {}, and ", step.path,
+                                              named(*holder), name_of_places(*child->second))});
       }
     }
   }

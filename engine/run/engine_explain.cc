@@ -19,6 +19,27 @@ std::string_view told_state(const EngineState& state, const LiveRun& run, std::u
   return name_of(run.reading.contains(index) ? run.states[index].stored : run.states[index].state);
 }
 
+ValueList dump_tasks(const EngineState& state, const LiveRun& run) {
+  ValueList tasks;
+  for (std::uint32_t i = 0; i < run.states.size(); ++i) {
+    const InstanceState& instance = run.states[i];
+    ValueMap task{{"task", run.instances->name_of(i)},         {"state", told_state(state, run, i)},
+                  {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
+                  {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
+                  {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};
+    if (const auto waits = run.waiting.find(i); waits != run.waiting.end()) {
+      task.emplace_back("waits_for", waits->second.told);
+      task.emplace_back("since", to_iso8601(waits->second.began));
+      task.emplace_back("late_at", to_iso8601(waits->second.late_at));
+    }
+    if (const auto made = run.cached.find(i); made != run.cached.end()) {
+      task.emplace_back("cache", made->second.cache.sha256);
+    }
+    tasks.emplace_back(std::move(task));
+  }
+  return tasks;
+}
+
 }  // namespace
 
 Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_t limit, Now now) const {
@@ -31,8 +52,7 @@ Result<Value> Engine::explain(const RunId& id, std::string_view task, std::size_
   if (run->row.late_at.is_set()) out.emplace_back("late_at", to_iso8601(run->row.late_at));
   ValueList tasks;
   if (run->row.state == RunState::kQueued) {
-    out.emplace_back("waits_for", fmt::format("its turn: {} runs of {} are running, max_runs is {}",
-                                              state.running_of(run->row.dag).size(), run->row.dag, run->dag->max_runs));
+    out.emplace_back("waits_for", state.told_turn(*run));
     out.emplace_back("tasks", std::move(tasks));
     return Value(std::move(out));
   }
@@ -188,6 +208,7 @@ ValueMap count_waiting(const EngineState& state) {
     const auto in_state = [&counts = run->counts](TaskState which) { return counts[static_cast<std::size_t>(which)]; };
     rest += in_state(TaskState::kUpForRetry);
     waits += in_state(TaskState::kWaiting);
+    limit += run->parked_ahead.size();
     for (const ReadyRange& range : run->parked) limit += range.end - range.next;
     for (const auto& [task, ranges] : run->parked_by_task) {
       for (const ReadyRange& range : ranges) limit += range.end - range.next;
@@ -251,8 +272,7 @@ Value Engine::workers(Now now) const {
                                 {"taken", number(state.pools[i].taken)},
                                 {"ready", number(waiting[i])}});
   }
-  std::uint64_t queued = 0;
-  for (const auto& [dag, runs] : state.queued_by_dag) queued += runs.size();
+  const std::uint64_t queued = state.run_places.waiting();
   return ValueMap{{"workers", std::move(workers)},
                   {"pools", std::move(pools)},
                   {"live_runs", number(state.runs.size())},
@@ -266,29 +286,13 @@ std::string Engine::dump_json() const {
   const EngineState& state = *state_;
   ValueList runs;
   for (const auto& [seq, run] : state.runs) {
-    ValueList tasks;
-    for (std::uint32_t i = 0; i < run->states.size(); ++i) {
-      const InstanceState& instance = run->states[i];
-      ValueMap task{{"task", run->instances->name_of(i)},        {"state", told_state(state, *run, i)},
-                    {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
-                    {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
-                    {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};
-      if (const auto waits = run->waiting.find(i); waits != run->waiting.end()) {
-        task.emplace_back("waits_for", waits->second.told);
-        task.emplace_back("since", to_iso8601(waits->second.began));
-        task.emplace_back("late_at", to_iso8601(waits->second.late_at));
-      }
-      if (const auto made = run->cached.find(i); made != run->cached.end()) {
-        task.emplace_back("cache", made->second.cache.sha256);
-      }
-      tasks.emplace_back(std::move(task));
-    }
     runs.emplace_back(ValueMap{{"run", run->row.id.text()},
                                {"state", name_of(run->row.state)},
+                               {"group", run->row.group},
                                {"stop", number(static_cast<std::uint64_t>(run->row.stop))},
                                {"active", number(run->active)},
                                {"waits_for_runs", number(run->started_runs.size())},
-                               {"tasks", std::move(tasks)}});
+                               {"tasks", dump_tasks(state, *run)}});
   }
   ValueList schedules;
   for (const auto& [dag, deployment] : state.deployments) {

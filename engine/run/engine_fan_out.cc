@@ -140,6 +140,18 @@ bool EngineState::is_tolerated(const LiveRun& run, std::uint32_t index, const At
   return run.tasks[position].tolerated < task.foreach->may_fail(run.instances->count(position));
 }
 
+/// The run has room for one more of those that wait aside.
+void EngineState::unpark_run(LiveRun& run) {
+  while (!run.parked_ahead.empty()) {
+    const std::uint32_t index = run.parked_ahead.begin()->second;
+    run.parked_ahead.erase(run.parked_ahead.begin());
+    if (run.states[index].state == TaskState::kScheduled) {
+      return enqueue(run, run.instances->task_of(index), {index, index + 1});
+    }
+  }
+  unpark_next(run, run.parked);
+}
+
 /// By task: so many items failed that those which were tolerated at first are to be run again like the others.
 std::vector<bool> EngineState::past_tolerance(const LiveRun& run) {
   std::vector<bool> past(run.tasks.size());

@@ -223,7 +223,9 @@ void EnginePast::leave(Waiter who, const std::string& task, const PastWait& wait
 /// It waits for a place, and one that has it waits on this: both would wait for ever.
 void EnginePast::give_place(LiveRun& run) {
   if (run.row.state != RunState::kQueued || CHAPPE_MUTANT(kAwaitedRunsGetNoPlace)) return;
-  std::erase(state_.queued_by_dag[run.row.dag], run.row.seq);
+  const std::string group = Places::group_of(run.row, *run.dag);
+  state_.run_places.leave_line(group, run.row);
+  state_.lines_moved.insert(group);
   state_.start(run);
 }
 

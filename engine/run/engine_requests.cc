@@ -1,8 +1,6 @@
 // What people ask of runs and aliases: cancel, move.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
 
@@ -20,10 +18,7 @@ void EngineState::on(const CancelRequested& event) {
 }
 
 /// A queued run waits for its turn. A restart finds the same order: that of the runs' numbers.
-void EngineState::queue_up(const LiveRun& run) {
-  std::deque<RunSeq>& queue = queued_by_dag[run.row.dag];
-  queue.insert(std::lower_bound(queue.begin(), queue.end(), run.row.seq), run.row.seq);
-}
+void EngineState::queue_up(const LiveRun& run) { run_places.join_line(Places::group_of(run.row, *run.dag), run.row); }
 
 void EngineState::on(const AliasMoveRequested& event) {
   const std::string name = fmt::format("{}@{}", event.model, event.alias);

@@ -63,9 +63,9 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     const std::string id = run.row.id.text();
     if (auto adopted = state->adopt(std::move(run)); !adopted) return fail(std::move(adopted.error()).in("run " + id));
   }
-  std::vector<std::string> queued;
-  for (const auto& [dag, line] : state->queued_by_dag) queued.push_back(dag);
-  for (const std::string& dag : queued) state->start_next(dag);  // Who held the place may have been left alone.
+  for (const auto& [seq, run] : state->runs) {  // Who held their place may have been left alone.
+    if (run->row.state == RunState::kQueued) state->lines_moved.insert(Places::group_of(run->row, *run->dag));
+  }
   InHand::put_down(state->config.in_hand);
   state->link_runs();
   state->order_pods();

@@ -5,6 +5,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
+#include "engine/run/published.h"
 
 namespace chappe {
 namespace {
@@ -48,61 +49,45 @@ void EngineState::on(const RunRequested& event) {
   reply(event.ticket, Value(ValueMap{{"run", event.id.text()}, {"state", name_of(run->row.state)}}));
 }
 
-/// Errors: kUnavailable: there are too many; kInvalidInput: its fan-outs do not expand.
+/// Errors: kUnavailable: there are too many; kConflict: on_limit is skip; as plan_run().
 Result<RunSeq> EngineState::create_run(const RunRequested& event, const ParentAttempt& parent, std::uint32_t depth) {
   if (runs.size() >= config.runs_max) {
     return fail(ErrorCode::kUnavailable, fmt::format("{} runs are queued or running; no more are taken", runs.size()));
   }
-  auto instances = Instances::expand(event.dag, event.params);
-  if (!instances) return fail(std::move(instances.error()));
-
-  if (event.dag->on_limit == OnLimit::kSkip && !has_place(*event.dag)) {
-    return fail(ErrorCode::kConflict, fmt::format("{} runs of DAG {} are running, and its on_limit is skip",
-                                                  event.dag->max_runs, event.dag->name));
+  auto planned = plan_run(event);
+  if (!planned) return fail(std::move(planned.error()));
+  if (event.dag->on_limit == OnLimit::kSkip && !has_place(*event.dag, *planned)) {
+    return fail(ErrorCode::kConflict, told_full(*event.dag, *planned));
   }
+  planned->parent = parent;
+  planned->depth = depth;
   if (!event.rerun_of) {  // Its version is known, and does not become the newest by that.
     out.persist.dag_versions.push_back({event.dag->version, event.dag->name, event.dag->source, now.wall, ""});
   }
-  const RunRow& row = add_run(event, instances->size(), parent, depth).row;
+  const RunRow& row = add_run(event, *std::move(planned)).row;
   audit({row.requested_by, event.source}, "run.submit", run_name(row),
         to_json(ValueMap{{"dag", row.dag}, {"version", row.dag_version}}));
   return row.seq;
 }
 
-/// Requires: its DAG version is known to the store, and has been expanded into `instances`.
-LiveRun& EngineState::add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent,
-                              std::uint32_t depth) {
+/// Requires: its DAG version is known to the store; `planned` is of plan_run().
+LiveRun& EngineState::add_run(const RunRequested& event, RunRow planned) {
   auto owned = std::make_unique<LiveRun>();
   LiveRun& run = *owned;
   run.dag = event.dag;
   run.share = share_of(*run.dag);
   run.params = Value(event.params);
   run.events = event.events;
+  run.row = std::move(planned);
   RunRow& row = run.row;
   row.seq = RunSeq{++last_run.value};
-  row.id = event.id;
-  row.dag = event.dag->name;
-  row.dag_version = event.dag->version;
   row.params_json = recorded_params(*event.dag, event.params);
-  row.trigger = event.trigger;
-  row.requested_by = event.requested_by;
-  row.request_id = event.request_id;
-  row.logical_time = event.logical_time.is_set() ? event.logical_time : now.wall;
-  row.interval_end = event.interval_end.is_set() ? event.interval_end : row.logical_time;
-  row.interval_start = event.interval_start.is_set() ? event.interval_start : row.interval_end;
-  row.instances = instances;
-  row.created_at = now.wall;
-  row.parent = parent;
-  row.depth = depth;
-  row.backfill = event.backfill;
-  row.rerun_of = event.rerun_of;
-  row.no_cache = event.no_cache;
   runs[row.seq] = std::move(owned);
   run_ids[row.id] = row.seq;
   if (!row.request_id.empty()) by_request[row.request_id] = {row.id};
   enter_backfill(row);
 
-  if (has_own_place(row) || has_place(*run.dag) || has_place_of_ancestor(run)) {
+  if (has_own_place(row) || has_place(*run.dag, row) || has_place_of_ancestor(run)) {
     row.state = RunState::kRunning;
     row.started_at = now.wall;
     out.persist.runs.push_back(row);
@@ -149,9 +134,9 @@ Result<void> EngineState::prepare(LiveRun& run) {
   return {};
 }
 
-/// The run has a place among those of its DAG, and its time runs.
+/// The run has a place among those of its group, and its time runs.
 void EngineState::enter(LiveRun& run) {
-  if (!has_own_place(run.row)) running_by_dag[run.row.dag].insert(run.row.seq);
+  if (!has_own_place(run.row)) run_places.take(Places::group_of(run.row, *run.dag), run.row.seq);
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout - since(run.row.started_at));
   deadlines.watch(run);
 }
@@ -174,16 +159,13 @@ void EngineState::begin(LiveRun& run) {
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
 }
 
-void EngineState::start_next(const std::string& dag) {
-  const auto queue = queued_by_dag.find(dag);
-  if (queue == queued_by_dag.end()) return;
-  while (!queue->second.empty()) {
-    LiveRun& run = *find_run(queue->second.front());
-    if (running_of(dag).size() >= run.dag->max_runs) return;
-    queue->second.pop_front();
+void EngineState::start_next(const std::string& group) {
+  while (!run_places.line(group).empty()) {
+    LiveRun& run = *find_run(*run_places.line(group).begin());
+    if (run_places.taken(group).size() >= run.dag->max_runs) return;
+    run_places.leave_line(group, run.row);
     start(run);
   }
-  queued_by_dag.erase(queue);
 }
 
 /// A run that waited for its turn.
@@ -249,6 +231,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
   }
   const auto is_over = [&](const ReadyRange& range) { return !run.outlives_stop(range.next); };
   std::erase_if(run.parked, is_over);
+  std::erase_if(run.parked_ahead, [&](const auto& item) { return !run.outlives_stop(item.second); });
   for (auto& [task, parked] : run.parked_by_task) std::erase_if(parked, is_over);
   for (const std::uint32_t hook : run.dag->hooks) judge_hooks(run, hook);
   if (cancels_attempts(run)) {
@@ -290,18 +273,19 @@ void EngineState::finish_if_over(LiveRun& run) {
     begin_handling(run);
     if (!run.is_over()) return;
   }
-  const std::string dag = run.row.dag;
+  const std::string group = Places::group_of(run.row, *run.dag);
   const RunSeq seq = run.row.seq;
   change_run(run, [&](RunRow& row) {
     row.state = run.outcome();
     row.ended_at = now.wall;
+    if (row.state == RunState::kSuccess) row.outputs = published_by(run);
   });
   notify_of_end(run);
-  running_by_dag[dag].erase(seq);
+  run_places.give_back(group, seq);
   tell_parent(run);
   tell_triggers_of_end(run);
   forget_run(seq);
-  if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(dag);
+  if (!CHAPPE_MUTANT(kQueuedRunsStayQueued)) start_next(group);
 }
 
 void EngineState::change_run(LiveRun& run, const std::function<void(RunRow&)>& change) {

@@ -107,7 +107,8 @@ Result<void> EngineState::check_deployable(const DagDeployed& event) const {
   if (dag.schedule.empty()) return {};  // Each event gives parameters of its own.
   auto params = resolve_params(dag.params, Value());
   if (!params) return fail(std::move(params.error()).in("a schedule starts runs with the defaults of all parameters"));
-  if (auto instances = Instances::expand(event.dag, *params); !instances) return fail(std::move(instances.error()));
+  const RunRequested first{.dag = event.dag, .params = std::move(*params), .trigger = "schedule"};
+  if (auto planned = plan_run(first); !planned) return fail(std::move(planned.error()));
   return {};
 }
 
@@ -251,8 +252,7 @@ void EngineState::run_schedules() {
 }
 
 bool EngineState::hold(const Deployment& deployment) const {
-  const auto queue = queued_by_dag.find(deployment.row.dag);
-  return queue != queued_by_dag.end() && queue->second.size() >= config.fires_queued_max;
+  return run_places.waiting_of(deployment.row.dag) >= config.fires_queued_max;
 }
 
 void EngineState::fire(Deployment& deployment) {
@@ -260,9 +260,6 @@ void EngineState::fire(Deployment& deployment) {
   const WallTime time = time_to_make(dag, deployment.next, now.wall);
   std::string& message = deployment.row.message;
   message = why_given_up(dag, time, now.wall);
-  if (message.empty() && dag.on_limit == OnLimit::kSkip && !has_place(dag)) {
-    message = fmt::format("{} made no run: {} are running, and on_limit is skip", to_iso8601(time), dag.max_runs);
-  }
   if (message.empty()) make_scheduled_run(deployment, time);
   deployment.row.fired_to = time;
   plan_next(deployment);
@@ -277,13 +274,15 @@ void EngineState::make_scheduled_run(Deployment& deployment, WallTime time) {
   run.logical_time = run.interval_end = time;
   run.interval_start = follows ? fired_to : plan.previous(time).value_or(time);
   auto params = resolve_params(deployment.dag->params, Value());
-  auto instances = params ? Instances::expand(deployment.dag, *params) : fail(std::move(params.error()));
-  if (!instances) {  // It was checked when it was deployed.
-    deployment.row.message = fmt::format("{} made no run: {}", to_iso8601(time), instances.error().message);
+  if (params) run.params = std::move(*params);
+  auto planned = params ? plan_run(run) : fail(std::move(params.error()));
+  const bool skips = planned && run.dag->on_limit == OnLimit::kSkip && !has_place(*run.dag, *planned);
+  if (planned && !skips) {
+    add_run(run, *std::move(planned));
     return;
   }
-  run.params = std::move(*params);
-  add_run(run, instances->size());
+  deployment.row.message = fmt::format("{} made no run: {}", to_iso8601(time),
+                                       skips ? told_full(*run.dag, *planned) : planned.error().message);
 }
 
 /// A run of it has ended: its turn comes again.

@@ -37,6 +37,7 @@
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
 #include "engine/run/live_run.h"
+#include "engine/run/places.h"
 #include "engine/run/ready_queue.h"
 
 namespace chappe {
@@ -53,8 +54,7 @@ struct EngineState {
 
   std::map<RunSeq, std::unique_ptr<LiveRun>> runs;
   std::map<RunId, RunSeq> run_ids;
-  std::map<std::string, std::set<RunSeq>, std::less<>> running_by_dag;  ///< Those that take one of its `max_runs`.
-  std::map<std::string, std::deque<RunSeq>, std::less<>> queued_by_dag;
+  Places run_places;
   std::map<std::string, KnownRequest, std::less<>> by_request;  ///< Of live runs, and the latest of others.
   std::deque<std::string> old_requests;                         ///< Those others, oldest first.
   std::map<const Dag*, std::weak_ptr<const Graph>> graphs;
@@ -94,13 +94,11 @@ struct EngineState {
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
-  std::uint64_t waits_made = 0;
+  std::uint64_t waits_made = 0, lookups_made = 0;
   std::map<std::string, LastEnd, std::less<>> last_ends;  ///< By DAG.
   std::uint64_t last_notification = 0;
-  std::uint32_t notifications_pending = 0;
+  std::uint32_t notifications_pending = 0, lookups_under_way = 0;
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
-  std::uint32_t lookups_under_way = 0;
-  std::uint64_t lookups_made = 0;
   EnginePast past{*this};
   EngineDeadlines deadlines{*this};
   Collector collector;
@@ -112,6 +110,7 @@ struct EngineState {
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
   std::vector<InstanceKey> hooks_due;                     ///< Of whose rows hooks may have to hear.
   std::vector<RunSeq> touched;                            ///< Runs that may be over.
+  std::set<std::string> lines_moved;                      ///< Groups whose next run may be another one now.
   std::vector<WorkerSeq> joined_in_pods;                  ///< They get their attempts.
   bool more_ready = false;                                ///< Something became ready since dispatch() began.
   std::set<LookTarget> looks_changed;
@@ -160,10 +159,9 @@ struct EngineState {
   void enter(LiveRun& run);
   void add_run_timer(const LiveRun& run, Duration left);
   void begin(LiveRun& run);
-  void start_next(const std::string& dag);
+  void start_next(const std::string& group);
   void start(LiveRun& run);
-  LiveRun& add_run(const RunRequested& event, std::uint32_t instances, const ParentAttempt& parent = {},
-                   std::uint32_t depth = 0);
+  LiveRun& add_run(const RunRequested& event, RunRow row);
   void settle(LiveRun& run, std::uint32_t index, TaskRow row);
   void settle_without_attempt(LiveRun& run, std::uint32_t index, TaskState state, Reason reason, std::string message);
   void stop(LiveRun& run, Stop why, const std::string& message);
@@ -177,8 +175,9 @@ struct EngineState {
   void on(const ObjectsRemoved& event) { collector.take(event, out); }
 
   // ---- engine_limits.cc ----
-  bool has_place(const Dag& dag) const;
-  static bool has_own_place(const RunRow& row) { return static_cast<bool>(row.backfill); }  ///< Beside `max_runs`.
+  Result<RunRow> plan_run(const RunRequested& event) const;
+  bool has_place(const Dag& dag, const RunRow& row) const;
+  std::string told_turn(const LiveRun& run) const;
   void make_place(const LiveRun& run);
   void cancel_run(LiveRun& run, const std::string& message);
 
@@ -219,7 +218,6 @@ struct EngineState {
   bool may_start_more(const LiveRun& run, const EventSource& source, std::int64_t chain);
   std::string circle_of(const Dag& dag) const;
   std::string explain_queued(const LiveRun& queued, const LiveRun& asking) const;
-  const std::set<RunSeq>& running_of(const std::string& dag) const;
   std::string circle_of_runs(const LiveRun& queued, const LiveRun& asking) const;
 
   // ---- engine_listings.cc ----
@@ -345,6 +343,7 @@ struct EngineState {
   void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
   bool park(LiveRun& run, std::uint32_t index);
   void unpark(LiveRun& run, std::uint32_t task);
+  void unpark_run(LiveRun& run);
   void unpark_next(LiveRun& run, std::deque<ReadyRange>& parked);
   bool try_assign(LiveRun& run, std::uint32_t index, std::size_t room);
   void assign(LiveRun& run, std::uint32_t index, WorkerState& worker, std::shared_ptr<const ResolvedWork> work);

@@ -7,6 +7,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
 #include "engine/run/engine_state.h"
+#include "engine/run/published.h"
 
 namespace chappe {
 namespace {
@@ -19,10 +20,36 @@ Result<ValueMap> params_of(const LiveRun& run, std::uint32_t index, const SubDag
   return resolve_params(dag.params, Value(std::move(*given)));
 }
 
+/// Errors: kNotFound: the run that has ended left no such value.
+Result<Value> value_of(const LiveRun& run, const SubDagSpec::Output& output) {
+  if (output.task.empty()) {
+    if (const Value* value = published_value(run.row, output.value)) return *value;
+    return fail(ErrorCode::kNotFound, fmt::format("{}: {}", about(run.row), why_not_published(run, output.value)));
+  }
+  const std::vector<std::string> path = {"tasks", output.task, "outputs", output.value};
+  if (const auto found = RunScope(run, std::nullopt).resolve(path)) {
+    return *found->find(output.task)->find("outputs")->find(output.value);
+  }
+  return fail(ErrorCode::kNotFound, fmt::format("{} left no {}.{}", about(run.row), output.task, output.value));
+}
+
+/// The same object, as an output of another instance.
+ArtifactRow handed_up(ArtifactRow object, InstanceKey key, AttemptId attempt, std::string name) {
+  if (!object.made_by_attempt) {
+    object.made_by = object.key;
+    object.made_by_attempt = object.attempt;
+  }
+  object.key = key;
+  object.attempt = attempt;
+  object.object.name = std::move(name);
+  object.object.upload.clear();
+  return object;
+}
+
 /// The object that the value is in; null: it is in none, or in those of many items.
 const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output& output) {
   const auto task = run.dag->find(output.task);
-  if (!task || run.instances->mapped(*task)) return nullptr;
+  if (output.task.empty() || !task || run.instances->mapped(*task)) return nullptr;
   return output_artifact(run, run.instances->first(*task), value_object_name(output.value));
 }
 
@@ -156,7 +183,7 @@ void EngineState::tell_parent(const LiveRun& child) {
   judge_due(*run);
 }
 
-/// The values of its tasks that the waiting task asked for.
+/// What the waiting task asked for: values of its tasks, and what it publishes.
 void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end) {
   const SubDagSpec& spec = *run.task(run.instances->task_of(index)).subdag;
   const InstanceKey key{run.row.seq, index};
@@ -164,14 +191,12 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
   std::vector<NamedValue> values;
   std::vector<ArtifactRow> objects;
   for (const SubDagSpec::Output& output : spec.outputs) {
-    const std::vector<std::string> path = {"tasks", output.task, "outputs", output.value};
-    const auto found = RunScope(child, std::nullopt).resolve(path);
-    if (!found) {
+    auto value = value_of(child, output);
+    if (!value) {
       end.reason = Reason::kInvalidOutput;
-      end.message = fmt::format("{} left no {}.{}", about(child.row), output.task, output.value);
+      end.message = std::move(value.error().message);
       return;
     }
-    const Value* value = found->find(output.task)->find("outputs")->find(output.value);
     values.push_back({.name = output.name, .value = *value});
     const ArtifactRow* object = object_of_value(child, output);
     const std::size_t bytes = object == nullptr ? to_json(*value).size() : 0;
@@ -183,16 +208,16 @@ void EngineState::take_outputs(LiveRun& run, std::uint32_t index, const LiveRun&
           output.task, output.value, about(child.row), bytes, kInlineValueMax >> 10, child.row.dag);
       return;
     }
-    if (object != nullptr) {
-      ArtifactRow& same = objects.emplace_back(*object);
-      if (!same.made_by_attempt) {
-        same.made_by = same.key;
-        same.made_by_attempt = same.attempt;
-      }
-      same.key = key;
-      same.attempt = attempt;
-      same.object.name = value_object_name(output.name);
+    if (object != nullptr) objects.push_back(handed_up(*object, key, attempt, value_object_name(output.name)));
+  }
+  for (const SubDagSpec::Artifact& output : spec.artifacts) {
+    const auto object = published_artifact(child, output.published);
+    if (!object) {
+      end.reason = Reason::kInvalidOutput;
+      end.message = fmt::format("{}: {}", about(child.row), object.error().message);
+      return;
     }
+    objects.push_back(handed_up(**object, key, attempt, output.name));
   }
   run.forget_outputs(index);
   std::vector<OutputObject> taken;
@@ -226,13 +251,14 @@ void EngineState::cancel_started_runs(LiveRun& run) {
   }
 }
 
-/// A run that an ancestor of the same DAG waits for takes the place of that one: else both would wait for ever.
+/// A run that an ancestor of the same group waits for takes the place of that one: else both would wait for ever.
 bool EngineState::has_place_of_ancestor(const LiveRun& run) {
+  const std::string group = Places::group_of(run.row, *run.dag);
   const LiveRun* at = &run;
   for (std::uint32_t depth = 0; depth < kRunDepthMax && at->row.parent.attempt; ++depth) {
     const LiveRun* parent = find_run(at->row.parent.key.run);
     if (parent == nullptr || !parent->started_runs.contains(at->row.parent.key.index)) return false;
-    if (parent->row.dag == run.row.dag) return true;
+    if (Places::group_of(parent->row, *parent->dag) == group) return true;
     at = parent;
   }
   return false;

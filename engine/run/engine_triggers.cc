@@ -297,11 +297,15 @@ void EngineState::run_triggers() {
   }
 }
 
-/// Events wait as long as its DAG has no place for a run: the run that ends lines it up again. False: nothing came.
+/// Events wait as long as its DAG has no place for a run: the run that ends lines it up again. Of a DAG with a group
+/// only the run that they make knows which one that is: it waits, and they do when too many of its like wait already.
+/// False: nothing came.
 bool EngineState::fire_trigger(Deployment& deployment) {
   if (deployment.dag == nullptr || deployment.row.paused) return false;
   const Dag& dag = *deployment.dag;
-  if (!has_place(dag) && dag.on_limit != OnLimit::kReplace) return false;
+  const bool has_group = !dag.group.text().empty();
+  const bool is_full = has_group ? hold(deployment) : !has_place(dag, RunRow{.dag = dag.name});
+  if (is_full && dag.on_limit != OnLimit::kReplace) return false;
   for (const TriggerSpec& trigger : dag.triggers) {
     std::vector<TriggerEventRow> taken = take_events(trigger, deployment.events);
     if (taken.empty()) continue;
@@ -321,14 +325,14 @@ void EngineState::start_triggered_run(Deployment& deployment, const TriggerSpec&
   wanted.interval_end = newest.interval_end;
   for (const TriggerEventRow& event : taken) wanted.events.push_back(event.detail);
   auto params = resolve_params(deployment.dag->params, merged_params(taken));
-  auto instances = params ? Instances::expand(deployment.dag, *params) : fail(std::move(params.error()));
+  if (params) wanted.params = std::move(*params);
+  auto planned = params ? plan_run(wanted) : fail(std::move(params.error()));
   deployment.row.message.clear();
   RunSeq run;
-  if (instances) {
-    wanted.params = std::move(*params);
-    run = add_run(wanted, instances->size()).row.seq;
+  if (planned) {
+    run = add_run(wanted, *std::move(planned)).row.seq;
   } else {
-    deployment.row.message = fmt::format("{} started no run: {}", trigger.when.text(), instances.error().message);
+    deployment.row.message = fmt::format("{} started no run: {}", trigger.when.text(), planned.error().message);
   }
   for (const TriggerEventRow& event : taken) {
     if (!CHAPPE_MUTANT(kEventsAreTakenTwice)) out.persist.taken.push_back({event.id, run});

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/run/events.h"
@@ -51,6 +52,10 @@ struct ReadyRange {
   std::uint32_t next = 0;
   std::uint32_t end = 0;
 };
+
+/// Items of depth-first fan-outs that are ready. What became ready in a later step goes first, so that items that have
+/// begun go on; of one step, the items' order. Each: the complement of the step's number, the instance.
+using ItemsAhead = std::set<std::pair<std::uint64_t, std::uint32_t>>;
 
 struct InstanceOutputs {
   std::vector<ArtifactRow> artifacts;
@@ -132,7 +137,8 @@ struct LiveRun {
   std::vector<std::uint32_t> to_judge;
   std::vector<std::uint32_t> items_to_judge;  ///< Of depth-first fan-outs: instances that are in step with an end.
   std::unordered_map<std::uint32_t, WallTime> items_ready_at;  ///< As TaskProgress::ready_at, of those; until they end.
-  std::deque<ReadyRange> parked;                               ///< Ready, but the run has `max_active_tasks` already.
+  ItemsAhead parked_ahead;                                     ///< Ready, but the run has `max_active_tasks` already.
+  std::deque<ReadyRange> parked;                               ///< The others likewise, which go after them.
   std::unordered_map<std::uint32_t, std::deque<ReadyRange>> parked_by_task;  ///< `max_parallel` likewise.
 
   bool started() const { return instances.has_value(); }

@@ -26,17 +26,21 @@ ReadyQueue::DagLane& ReadyQueue::lane_of(const DagShare& dag) {
   return lane;
 }
 
-void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range, bool ahead) {
-  size_ += range.end - range.next;
+void ReadyQueue::push(RunSeq run, const DagShare& dag, ReadyRange range, std::uint64_t ahead) {
   RunLane& lane = lane_of(run);
-  if (lane.ranges.empty()) {
+  if (lane.empty()) {
     DagLane& of_dag = lane_of(dag);
     if (of_dag.turns.empty()) turns_.push_back(&of_dag);
     of_dag.turns.push_back(&lane);
   }
-  if (ahead) {
-    lane.ranges.push_front(range);
-  } else if (!lane.ranges.empty() && lane.ranges.back().end == range.next) {
+  if (ahead > 0) {
+    for (; range.next < range.end; ++range.next) {
+      if (lane.ahead.insert({~ahead, range.next}).second) ++size_;
+    }
+    return;
+  }
+  size_ += range.end - range.next;
+  if (!lane.ranges.empty() && lane.ranges.back().end == range.next) {
     lane.ranges.back().end = range.end;
   } else {
     lane.ranges.push_back(range);
@@ -61,14 +65,18 @@ std::optional<InstanceKey> ReadyQueue::pop() {
   if (turns_.empty()) return std::nullopt;
   DagLane& dag = next();
   RunLane& lane = *dag.turns.front();
-  ReadyRange& range = lane.ranges.front();
-  const InstanceKey key{lane.run, range.next++};
+  InstanceKey key{lane.run, 0};
+  if (last_ahead_ = lane.ahead.empty() ? 0 : ~lane.ahead.begin()->first; last_ahead_ > 0) {
+    key.index = lane.ahead.begin()->second;
+    lane.ahead.erase(lane.ahead.begin());
+  } else {
+    key.index = lane.ranges.front().next++;
+    if (lane.ranges.front().next == lane.ranges.front().end) lane.ranges.pop_front();
+  }
   ++dag.taken;
   ++dag.run_taken;
   --size_;
-  if (range.next < range.end) return key;
-  lane.ranges.pop_front();
-  if (!lane.ranges.empty()) return key;
+  if (!lane.empty()) return key;
   dag.turns.pop_front();
   dag.run_taken = 0;
   runs_.erase(key.run);
@@ -83,14 +91,16 @@ void ReadyQueue::push_front(InstanceKey key, const DagShare& dag) {
   ++size_;
   RunLane& lane = lane_of(key.run);
   DagLane& of_dag = lane_of(dag);
-  if (lane.ranges.empty()) {
+  if (lane.empty()) {
     if (of_dag.turns.empty()) turns_.push_front(&of_dag);
     of_dag.turns.push_front(&lane);
   }
   CHAPPE_ASSERT(turns_.front() == &of_dag && of_dag.turns.front() == &lane);  // It was its turn, and still is.
   if (of_dag.taken > 0) --of_dag.taken;
   if (of_dag.run_taken > 0) --of_dag.run_taken;
-  if (!lane.ranges.empty() && lane.ranges.front().next == key.index + 1) {
+  if (last_ahead_ > 0) {
+    lane.ahead.insert({~last_ahead_, key.index});
+  } else if (!lane.ranges.empty() && lane.ranges.front().next == key.index + 1) {
     lane.ranges.front().next = key.index;
   } else {
     lane.ranges.push_front({key.index, key.index + 1});

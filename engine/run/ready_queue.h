@@ -11,7 +11,9 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "engine/base/ids.h"
 #include "engine/model/policies.h"
@@ -30,11 +32,11 @@ struct ReadyClass {
   auto operator<=>(const ReadyClass&) const = default;
 };
 
-/// One class. Cost: O(1) an instance; memory by range, not by instance.
+/// One class. Cost: O(1) an instance, and memory by range, not by instance; O(log) and an entry each for those ahead.
 class ReadyQueue {
  public:
-  /// `ahead`: of what the run has in it.
-  void push(RunSeq run, const DagShare& dag, ReadyRange range, bool ahead = false);
+  /// `ahead`: of what the run has in it, unless 0. A larger one goes first; of one, those before others in the file.
+  void push(RunSeq run, const DagShare& dag, ReadyRange range, std::uint64_t ahead = 0);
   /// The next instance: of each DAG as many in its turn as its weight says; of its runs, which take turns every `kTurn`
   /// instances. Entries may be stale: the caller checks the state.
   std::optional<InstanceKey> pop();
@@ -48,6 +50,8 @@ class ReadyQueue {
   struct RunLane {
     RunSeq run;
     std::deque<ReadyRange> ranges;  ///< None is empty.
+    ItemsAhead ahead;               ///< They go first.
+    bool empty() const { return ranges.empty() && ahead.empty(); }
   };
   struct DagLane {
     DagShare share;
@@ -63,6 +67,7 @@ class ReadyQueue {
   std::unordered_map<std::uint32_t, DagLane> dags_;  ///< Likewise, by DagShare::id.
   std::deque<DagLane*> turns_;                       ///< Those of dags_; the front one's turn.
   std::uint64_t size_ = 0;
+  std::uint64_t last_ahead_ = 0;  ///< Of what pop() gave last.
 };
 
 using ReadyQueues = std::map<ReadyClass, ReadyQueue>;

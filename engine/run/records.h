@@ -139,6 +139,8 @@ struct RunRow {
   WallTime started_at;
   WallTime ended_at;
   std::string message;  ///< Why it ended so, for people.
+  std::string group;    ///< What its `concurrency.group` came to; "": it has its place among the runs of its DAG.
+  Value outputs;        ///< What it publishes, as published_by() tells it; null: it has not succeeded, or nothing.
   ParentAttempt parent;
   std::uint32_t depth = 0;  ///< How many runs stand above it.
   BackfillId backfill;      ///< That made it; 0: none did.
@@ -150,7 +152,7 @@ struct RunRow {
 };
 
 struct RunChange {
-  RunRow row;  ///< The whole row after the change; seq, id, dag, version and params never change.
+  RunRow row;  ///< The whole row after the change; seq, id, dag, version, params and group never change.
   RunState expect_state = RunState::kQueued;
   bool operator==(const RunChange&) const = default;
 };

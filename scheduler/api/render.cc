@@ -56,6 +56,7 @@ Value run_json(const RunRow& run) {
                   {"params", params_json(run.params_json)},
                   {"trigger", run.trigger},
                   {"backfill", id_json(run.backfill)},
+                  {"group", text_or_null(run.group)},
                   {"requested_by", text_or_null(run.requested_by)},
                   {"request_id", text_or_null(run.request_id)},
                   {"logical_time", time_json(run.logical_time)},

@@ -267,6 +267,7 @@ Answer show_run(Context& context, const Request& request) {
   Value shown = run_json(*run);
   shown.as_map()->emplace_back("dag_commit", version->commit.empty() ? Value() : Value(version->commit));
   shown.as_map()->emplace_back("counts", counts_json(*counts));
+  shown.as_map()->emplace_back("outputs", run->outputs);
   const auto events = context.reader.events_of(run->seq);
   if (!events) return problem(events.error());
   ValueList told;

@@ -49,10 +49,11 @@ Writer::Writer(const Connection& connection)
                    "excluded.git_commit ELSE git_commit END WHERE excluded.submitted_at_us > submitted_at_us OR "
                    "(git_commit = '' AND excluded.git_commit <> '')"),
       run_(connection, insert_sql<RunRow>()),
-      run_change_(connection,
-                  "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
-                  "ended_at_us = ?8, message = ?9, late_at_us = ?11, retention_due_us = ?12, retention_keep_us = ?13, "
-                  "retention_keep_last = ?14, collected = ?15 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
+      run_change_(
+          connection,
+          "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
+          "ended_at_us = ?8, message = ?9, late_at_us = ?11, retention_due_us = ?12, retention_keep_us = ?13, "
+          "retention_keep_last = ?14, collected = ?15, outputs = ?16 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
       worker_(connection,
               insert_sql<WorkerRow>() +
                   " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
@@ -196,7 +197,7 @@ void Writer::write(const RunChange& change) {
   const RunRow& row = change.row;
   run_change_.run(row.seq, row.id, row.state, row.stop, row.generation, row.instances, row.started_at, row.ended_at,
                   row.message, change.expect_state, row.late_at, row.retention.due, row.retention.keep,
-                  row.retention.keep_last, row.retention.collected);
+                  row.retention.keep_last, row.retention.collected, row.outputs);
   if (connection_.changes() != 1) conflict(change);
 }
 

@@ -50,6 +50,9 @@ class Examples(unittest.TestCase):
         self.assertEqual(bad["weigh[north]"], "success")
         self.assertEqual(bad["weigh[broken]"], "upstream_failed")
 
+    def test_release(self) -> None:
+        self.assertEqual(self.show("release.yaml"), {"build": "success", "annotate": "skipped"})
+
     def test_objects(self) -> None:
         landing = self.cluster.directory / "xdg/chappe/objects/objects/landing/2026-11-20"
         landing.mkdir(parents=True)

@@ -84,7 +84,7 @@ class ImportOfArgo(unittest.TestCase):
         path = str(WORKFLOWS / "locks.yaml")
         done = self.cluster.chappe("import", "argo", path)
         self.assertTrue(done.stdout.startswith("name: shared\n"))
-        self.assertIn(f"{path}:22:7: note: a template's 'daemon' is not taken over\n", done.stderr)
+        self.assertIn(f"{path}:23:7: note: a template's 'daemon' is not taken over\n", done.stderr)
 
     def test_what_is_no_workflow_is_refused(self) -> None:
         self.file.write_text("kind: Pod\n")

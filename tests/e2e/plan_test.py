@@ -100,6 +100,11 @@ class Plan(unittest.TestCase):
         circle = "DAGs start each other in a circle (%s, %s on asset %s, %s on asset %s): after 100 runs it ends"
         self.assertIn(circle % ("ping", "pong", "y", "ping", "x"), self.cluster.chappe("validate", ping, pong).stderr)
         self.assertNotIn("circle", self.cluster.chappe("validate", ping).stderr)
+        told = self.cluster.chappe("validate", ping, pong, "--output", "json")
+        self.assertNotIn("circle", told.stderr)
+        for file, name in zip(json.loads(told.stdout), (ping, pong), strict=True):
+            self.assertEqual([(one["file"], one["severity"]) for one in file["diagnostics"]], [(name, "warning")])
+            self.assertIn(circle % ("ping", "pong", "y", "ping", "x"), file["diagnostics"][0]["message"])
         self.cluster.start_scheduler()
         options = ("--state-dir", str(self.cluster.state))
         self.assertNotIn("circle", self.cluster.chappe("deploy", ping, *options).stderr)
@@ -107,6 +112,9 @@ class Plan(unittest.TestCase):
             with self.subTest(verb=verb):
                 told = self.cluster.chappe(verb, pong, *options).stderr
                 self.assertIn(circle % ("pong", "ping", "x", "pong", "y"), told)
+        told = json.loads(self.cluster.chappe("plan", pong, "--output", "json", *options).stdout)["diagnostics"]
+        self.assertEqual([(one["file"], one["severity"]) for one in told], [(pong, "warning")])
+        self.assertIn(circle % ("pong", "ping", "x", "pong", "y"), told[0]["message"])
 
     def test_parameters_are_put_in(self) -> None:
         plan = self.plan("{name: d, params: {day: {type: string, required: true}, k: {type: string, secret: true, required: "

@@ -169,7 +169,6 @@ class Laws {
 
   // laws_commit.cc
   void commit_run(const RunRow& row, const Persist& persist);
-  void check_places(const Story& listener);
   void commit_run_change(const RunChange& change);
   void commit_fan_out(const FanOutRow& row);
   void commit_task(const TaskChange& change);
@@ -246,6 +245,11 @@ class Laws {
   bool is_promised(const Persist& persist) const;
   void check_state_refused(const Persist& persist, const TaskChange& change, const Task& task);
   bool is_in_pod(InstanceKey key) const;
+  // laws_places.cc
+  static std::string place_of(const RunRow& row);
+  void note_place(const RunRow& row, bool ran, bool again);
+  void check_places();
+  void check_published(const RunView& run);
   // laws_runs.cc
   void check_started(const RunRow& row, const Persist& persist);
   bool fails_with_run(const RunView& run, const TaskRow& old, const TaskRow& row) const;
@@ -298,7 +302,12 @@ class Laws {
   std::map<RunId, std::uint32_t> asked_;
   std::set<std::uint32_t> stories_submitted_;
   std::map<RunSeq, RunView> runs_;
-  std::map<std::string, std::uint32_t> running_by_dag_;   ///< But for runs of backfills.
+  struct Places {
+    std::set<RunSeq> taken;
+    std::set<RunSeq> line;
+  };
+  std::map<std::string, Places> places_;                  ///< By DAG or group; but for runs of backfills.
+  std::map<RunSeq, bool> runs_begun_;                     ///< In the commit under way; and: again.
   std::map<AttemptId, RunSeq> started_;                   ///< By tasks.
   std::map<std::string, WallTime> fired_to_;              ///< By DAG that time starts.
   std::map<std::string, std::set<WallTime>> times_made_;  ///< The logical times of its runs.

@@ -30,7 +30,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   if (!newest) broken(Law::kEpoch, fmt::format("epoch {} commits after it was replaced", epoch));
   for (const RunRow& row : persist.runs) commit_run(row, persist);
   for (const RunChange& change : persist.run_changes) commit_run_change(change);
-  for (const Story& listener : world_.listeners) check_places(listener);
+  check_places();
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
   note_cached(persist);
   for (const TaskChange& change : persist.tasks) {
@@ -83,18 +83,8 @@ void Laws::commit_run(const RunRow& row, const Persist& persist) {
   run.row = row;
   run.active_by_task.assign(run.story->dag->tasks.size(), 0);
   if (row.dag_version != run.story->dag->version) broken(Law::kOneVersion, "a run begins with another DAG version");
-  if (row.state == RunState::kQueued) return world_.saw(Sight::kRunQueuedBehindAnother);
-  if (row.backfill) return;
-  const bool bounded = !has_tasks_on_past(*run.story->dag);  // What others wait on begins at once.
-  const bool too_many = ++running_by_dag_[row.dag] > run.story->dag->max_runs && bounded;
-  if (too_many && listens == nullptr) broken(Law::kRoom, "more runs of a DAG than max_runs");
-}
-
-/// A run that events start may begin in the commit in which another one ends.
-void Laws::check_places(const Story& listener) {
-  if (running_by_dag_[listener.dag->name] > listener.dag->max_runs && !has_tasks_on_past(*listener.dag)) {
-    broken(Law::kRoom, "more runs of a DAG that listens than max_runs");
-  }
+  if (row.state == RunState::kQueued) world_.saw(Sight::kRunQueuedBehindAnother);
+  note_place(row, false, false);
 }
 
 void Laws::commit_run_change(const RunChange& change) {
@@ -116,15 +106,9 @@ void Laws::commit_run_change(const RunChange& change) {
   if (row.stop != old.stop && row.stop == Stop::kFailFast) world_.saw(Sight::kRunStoppedByFailFast);
   if (row.stop != old.stop && row.stop == Stop::kTimeout) world_.saw(Sight::kRunStoppedByTimeout);
   if (row.stop != old.stop && row.stop >= Stop::kCutShort) world_.saw(Sight::kHandlersCutShort);
-  const bool ran = old.state == RunState::kRunning && !row.backfill;
-  const bool runs = row.state == RunState::kRunning && !row.backfill;
-  if (ran && !runs) --running_by_dag_[row.dag];
-  // A person who runs a finished run again does not stand in line.
-  const bool bounded = !again && !has_tasks_on_past(*run.story->dag);
-  if (!ran && runs && ++running_by_dag_[row.dag] > run.story->dag->max_runs && bounded) {
-    broken(Law::kRoom, "more runs of a DAG than max_runs");
-  }
   check_deadline(run, row);
+  if (row.group != old.group) broken(Law::kEdges, "a run changes its group");
+  note_place(row, old.state == RunState::kRunning, again);
   run.row = row;
 }
 
@@ -157,6 +141,7 @@ void Laws::check_run_verdict(const RunView& run) {
   world_.saw(cancelled ? Sight::kRunCancelled : failed ? Sight::kRunFailed : Sight::kRunSucceeded);
   check_handlers(run);
   check_hooks_heard(run);
+  check_published(run);
 }
 
 /// Each had its turn if the run's end concerns it, and was skipped if not.

@@ -19,6 +19,8 @@ enum class Sight : std::uint8_t {
   kRunFailed,
   kRunCancelled,
   kRunQueuedBehindAnother,
+  kRunQueuedBehindAnotherDag,
+  kRunPublished,
   kRunStoppedByFailFast,
   kRunStoppedByTimeout,
   kRunTriedAgain,

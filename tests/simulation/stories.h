@@ -64,6 +64,10 @@ inline constexpr const char* kChild = "child";
 Story make_child(const Plan& plan);
 /// Lets some of its tasks do so. True: some do, and how they end is not foretold.
 bool add_runs(std::uint64_t seed, Dag& dag);
+/// Lets its runs share their places with those of other DAGs.
+void add_group(std::uint64_t seed, Dag& dag);
+/// Lets its runs publish what its tasks leave.
+void add_run_outputs(std::uint64_t seed, Dag& dag);
 /// More of them, that time starts.
 void add_clocks(const Plan& plan, std::vector<Story>& listeners);
 inline constexpr WallTime kWallBegin{1'800'000'000'000'000};

@@ -110,6 +110,7 @@ std::vector<Story> make_listeners(const Plan& plan) {
     }
     add_hook(calls, dag);
     add_drop(drops, dag);
+    add_group(plan.seed + 10 + i, dag);
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     add_leaver(plan.seed * 0x9E3779B97F4A7C15U + 86 + i, dag);
     dag.index_tasks();

@@ -66,6 +66,7 @@ void add_clocks(const Plan& plan, std::vector<Story>& listeners) {
     add_wait(dag, std::chrono::milliseconds(chance.number(kWaitMax)));
     if (latest.one_in(2)) add_latest(dag);
     if (past.one_in(2) && dag.on_limit == OnLimit::kQueue) add_in_order(dag);
+    add_group(plan.seed + left, dag);
     dag.index_tasks();
     const auto number = static_cast<std::uint32_t>(kListenerNumbers + listeners.size());
     Story& story = listeners.emplace_back(Story{.seed = plan.seed, .number = number, .program_max = plan.program_max});

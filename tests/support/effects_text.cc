@@ -180,7 +180,9 @@ std::string EffectsText::line(const RunRow& row, const char* verb) const {
   if (row.generation > 1) text += fmt::format(" generation {}", row.generation);
   if (row.stop != Stop::kNone && !is_final(row.state)) text += ", stopping";
   if (row.late_at.is_set() && !is_final(row.state)) text += ", late";
+  if (!row.group.empty() && row.state == RunState::kQueued) text += fmt::format(" for group {}", row.group);
   if (!row.message.empty()) text += ": " + row.message;
+  if (!row.outputs.is_null()) text += " with outputs " + to_json(row.outputs);
   return text;
 }
 

@@ -209,8 +209,8 @@ void MemoryMetaStore::apply(const RunChange& change) {
     return broken(name(), std::string(name_of(change.expect_state)), std::string(name_of(row.state)));
   }
   const bool same = row.id == change.row.id && row.dag == change.row.dag && row.dag_version == change.row.dag_version &&
-                    row.params_json == change.row.params_json;
-  if (!same) return broken(name(), "id, DAG, version and parameters that never change", "others");
+                    row.params_json == change.row.params_json && row.group == change.row.group;
+  if (!same) return broken(name(), "id, DAG, version, parameters and group that never change", "others");
   row = change.row;
 }
 

@@ -82,6 +82,8 @@ inline RunRow some_run(std::uint32_t seq = 1) {
   run.started_at = {15};
   run.rerun_of = {16};
   run.late_at = {17};
+  run.group = "site_'north'";
+  run.outputs = ValueMap{{"values", ValueMap{{"auc", 0.5}}}};
   return run;
 }
 

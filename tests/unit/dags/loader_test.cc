@@ -74,6 +74,17 @@ TEST_F(Everything, KeepsWhatIsSaidOfTheWhole) {
   EXPECT_EQ(dag().max_active_tasks, 100U);
   EXPECT_EQ(dag().weight, 3U);
   EXPECT_EQ(dag().max_runs, 2U);
+  EXPECT_EQ(dag().group.text(), "year_${{ params.year }}_${{ run.date }}");
+}
+
+TEST_F(Everything, KeepsWhatItsRunsPublish) {
+  const RunOutputs& outputs = dag().outputs;
+  ASSERT_EQ(outputs.values.size(), 3U);
+  EXPECT_EQ(outputs.values[0].second.expression.text(), "${{ tasks.extract.outputs.rows ?? 0 }}");
+  EXPECT_EQ(outputs.values[2].second.value, Value(ValueList{1, ValueMap{{"two", 3}}}));
+  EXPECT_THAT(outputs.artifacts,
+              ElementsAre(RunOutputs::Artifact{.name = "raw", .task = *dag().find("extract"), .artifact = "raw"},
+                          RunOutputs::Artifact{.name = "child", .task = *dag().find("nested"), .artifact = "part"}));
 }
 
 TEST_F(Everything, ReadsParameters) {
@@ -245,8 +256,10 @@ TEST_F(Everything, ReadsRunsOfOtherDags) {
   ASSERT_EQ(nested->params.size(), 3U);
   EXPECT_EQ(nested->params[0].second.value, Value(2026));
   EXPECT_EQ(nested->params[1].second.expression.text(), "${{ tasks.extract.outputs.rows }}");
-  ASSERT_EQ(nested->outputs.size(), 1U);
+  ASSERT_EQ(nested->outputs.size(), 2U);
   EXPECT_EQ(nested->outputs[0], (SubDagSpec::Output{"sum", "total", "sum"}));
+  EXPECT_EQ(nested->outputs[1], (SubDagSpec::Output{"rows", "", "rows"}));
+  EXPECT_THAT(nested->artifacts, ElementsAre(SubDagSpec::Artifact{"part", "best"}));
   EXPECT_EQ(task("later").subdag->dag, "child");
 }
 

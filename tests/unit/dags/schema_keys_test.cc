@@ -46,6 +46,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "foreach"}), known(keys::kForEach));
   EXPECT_EQ(properties({"$defs", "foreach", "properties", "sequence"}), known(keys::kSequence));
   EXPECT_EQ(properties({"$defs", "loop"}), known(keys::kLoop));
+  EXPECT_EQ(properties({"$defs", "run_outputs"}), known(keys::kRunOutputs));
+  EXPECT_EQ(properties({"$defs", "run_artifact"}), known(keys::kRunArtifact));
   EXPECT_EQ(properties({"$defs", "notify"}), known(keys::kNotify));
   EXPECT_EQ(properties({"$defs", "cache_policy"}), known(keys::kCache));
   EXPECT_EQ(properties({"$defs", "state"}), known(keys::kState));

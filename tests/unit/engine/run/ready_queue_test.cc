@@ -67,6 +67,20 @@ TEST(ReadyQueue, WhatIsPutBackComesNext) {
   EXPECT_EQ(drain(queue).size(), 3u);
 }
 
+TEST(ReadyQueue, WhatGoesAheadGoesInTheOrderOfTheItemsAndTheNewestStepFirst) {
+  ReadyQueue queue;
+  queue.push({1}, kDag, {0, 2});
+  for (const std::uint32_t item : {12u, 10u, 11u, 11u}) queue.push({1}, kDag, {item, item + 1}, 7);
+  queue.push({1}, kDag, {20, 22}, 8);
+  EXPECT_EQ(queue.size(), 7u);
+  queue.push_front(*queue.pop(), kDag);
+  EXPECT_EQ(queue.size(), 7u);
+  std::vector<std::uint32_t> order;
+  for (const InstanceKey& key : drain(queue)) order.push_back(key.index);
+  EXPECT_EQ(order, (std::vector<std::uint32_t>{20, 21, 10, 11, 12, 0, 1}));
+  EXPECT_TRUE(queue.empty());
+}
+
 TEST(ReadyQueue, PuttingTheLastOneBackKeepsItsRun) {
   ReadyQueue queue;
   queue.push({3}, kDag, {4, 5});
