@@ -107,10 +107,13 @@ void Collector::mark(const ExpiredLooked& event, RunRow& row, WallTime now, Effe
 /// Newer runs may end at any time, and nobody is in a hurry.
 void Collector::postpone(const ExpiredLooked& event, RunRow& row, WallTime now) {
   Duration kept = kLookAgainMax;
+  bool is_any = !event.last;
   for (const ExpiredArtifact& artifact : event.artifacts) {
-    if (const auto due = due_of(row, artifact.row)) kept = std::min(kept, *due - row.ended_at);
+    const auto due = due_of(row, artifact.row);
+    if (due) kept = std::min(kept, *due - row.ended_at);
+    is_any = is_any || due;
   }
-  row.retention.due = now + std::max(kept, kLookAgainMin);
+  row.retention.due = is_any ? now + std::max(kept, kLookAgainMin) : WallTime{};
 }
 
 void Collector::take(const ObjectsRemoved& event, Effects& out) {
