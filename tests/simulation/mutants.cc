@@ -133,7 +133,7 @@ const std::vector<PlantedBug> kBugs{
     // Restarts.
     BUG(RestoreForgetsWaits, "a restart forgets what is waited for", Law::kRunsEnd, Law::kRestore),
     BUG(RestoreForgetsAliases, "after a restart aliases stand nowhere", Law::kAliases),
-    BUG(RestoreForgetsQueuedRuns, "after a restart queued runs never start", Law::kRunsEnd),
+    BUG(RestoreForgetsQueuedRuns, "after a restart queued runs never start", Law::kRunsEnd, Law::kRoom),
     BUG(RestoreForgetsStops, "after a restart a stopped run goes on", Law::kRestore, Law::kRunsEnd),
     BUG(RestoreForgetsTries, "after a restart tries are counted anew", Law::kBudgets, Law::kRestore),
     BUG(RestoreForgetsRests, "after a restart what rests is never tried again", Law::kRunsEnd),
