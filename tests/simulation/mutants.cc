@@ -198,7 +198,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(AgentLeaksRoom, "a worker never has the room of an ended program back", Law::kRunsEnd),
     BUG(AgentTellsResultsOnce, "a result that got lost is not told again", Law::kRunsEnd),
     BUG(AgentForgetsUnacknowledged, "a worker forgets a result before it is acknowledged", Law::kKeepsResults),
-    BUG(AgentLinesUpRequests, "a request is made ready behind a program, which it is none", Law::kRoom),
+    HIDDEN(AgentLinesUpRequests, "a request is made ready behind a program, which it is none"),
     BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
     // Pods.
     BUG(PodsAreKept, "nobody says that a pod is needed no more", Law::kRunsEnd),

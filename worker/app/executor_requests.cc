@@ -57,10 +57,7 @@ void Executor::request(Execution& execution) {
     };
     Asked asked;
     const ResolvedHttp& http = *execution.work().http;
-    auto sent = request::send(http, {.secret = secret,
-                                     .idempotency_key = idempotency_key(*execution.assignment),
-                                     .ca_file = parts_.ca_file,
-                                     .stopped = execution.stopped});
+    auto sent = request::send(http, {.secret = secret, .ca_file = parts_.ca_file, .stopped = execution.stopped});
     asked.log = std::move(sent.log);
     if (!sent.response) {
       asked.end.reason = Reason::kLaunchFailed;

@@ -134,17 +134,14 @@ class Sending {
   }
 
   Result<void> add_headers() {
-    bool has_key = http_.method != "POST" && http_.method != "PATCH";
     for (const auto& [name, text] : http_.headers) {
       auto value = filled_in(text, parts_);
       if (!value) return fail(std::move(value.error()));
       if (value->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
         return fail(ErrorCode::kInvalidInput, fmt::format("header '{}' holds a line break", name));
       }
-      has_key = has_key || name == "idempotency-key";
       request_.headers.emplace_back(name, std::move(*value));
     }
-    if (!has_key) request_.headers.emplace_back("idempotency-key", parts_.idempotency_key);
     return {};
   }
 

@@ -19,8 +19,7 @@ namespace chappe::request {
 
 struct RequestParts {
   std::function<std::optional<std::string>(std::string_view name)> secret;  ///< Its value.
-  std::string idempotency_key;  ///< Goes with a POST or PATCH that has no such header.
-  std::string ca_file;          ///< Signs, too, beside those that the system trusts; "": none.
+  std::string ca_file;  ///< Signs, too, beside those that the system trusts; "": none.
   const std::atomic<bool>& stopped;
 };
 

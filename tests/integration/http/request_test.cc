@@ -29,7 +29,7 @@ RequestEnd send_it(const ResolvedHttp& http, const std::atomic<bool>& stopped = 
   const auto secret = [](std::string_view name) {
     return name == "TOKEN" ? std::optional<std::string>("s3cr\"t") : std::nullopt;
   };
-  return send(http, {.secret = secret, .idempotency_key = "key-1", .ca_file = "", .stopped = stopped});
+  return send(http, {.secret = secret, .ca_file = "", .stopped = stopped});
 }
 
 TEST(Request, FillsInSecretsAndNamesNone) {
@@ -41,8 +41,7 @@ TEST(Request, FillsInSecretsAndNamesNone) {
   };
   http.headers = {{"authorization", {{"Bearer ", "", false}, {"", "TOKEN", false}}}};
   http.body = {{"{\"t\":\"", "", false}, {"", "TOKEN", true}, {"\"}", "", false}};
-  const RequestEnd end =
-      send(http, {.secret = secret, .idempotency_key = "k", .ca_file = "", .stopped = kNeverStopped});
+  const RequestEnd end = send(http, {.secret = secret, .ca_file = "", .stopped = kNeverStopped});
   ASSERT_TRUE(end.response) << end.message;
   const Received got = server.received().at(0);
   EXPECT_EQ(got.line, "POST /hooks/p4th HTTP/1.1");
@@ -56,19 +55,6 @@ TEST(Request, SaysWhoseSecretIsNotThere) {
   ResolvedHttp http = request_of("GET", "http://127.0.0.1:1/");
   http.headers = {{"x", {{"", "OTHER", false}}}};
   EXPECT_EQ(send_it(http).message, "GET 127.0.0.1:1: there is no secret 'OTHER'");
-}
-
-TEST(Request, CarriesAnIdempotencyKeyWhereItsMethodNeedsOne) {
-  LoopbackHttp server([](const Received&) { return reply("200 OK"); });
-  for (const char* method : {"POST", "PATCH", "PUT"}) (void)send_it(request_of(method, server.url()));
-  ResolvedHttp own = request_of("POST", server.url());
-  own.headers = {{"idempotency-key", literal("mine")}};
-  (void)send_it(own);
-  const auto received = server.received();
-  EXPECT_THAT(received.at(0).head, HasSubstr("idempotency-key: key-1"));
-  EXPECT_THAT(received.at(1).head, HasSubstr("idempotency-key: key-1"));
-  EXPECT_THAT(received.at(2).head, Not(HasSubstr("idempotency-key")));
-  EXPECT_THAT(received.at(3).head, HasSubstr("idempotency-key: mine"));
 }
 
 TEST(Request, FollowsARedirectAndKeepsItsHeadersFromAnotherOrigin) {
@@ -162,7 +148,7 @@ TEST(Request, HidesAHostThatIsASecret) {
   ResolvedHttp http = request_of("GET", "");
   http.url = {{"", "HOOK", false}};
   const auto secret = [](std::string_view) { return std::optional<std::string>("http://nowhere.invalid/hook"); };
-  const RequestEnd end = send(http, {.secret = secret, .idempotency_key = "", .ca_file = "", .stopped = kNeverStopped});
+  const RequestEnd end = send(http, {.secret = secret, .ca_file = "", .stopped = kNeverStopped});
   EXPECT_THAT(end.message, HasSubstr("GET ***: "));
   EXPECT_THAT(end.message + end.log, Not(HasSubstr("nowhere")));
 }

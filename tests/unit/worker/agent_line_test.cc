@@ -161,6 +161,24 @@ TEST_F(Line, TellsAnAttemptThatCouldNotBeMadeReady) {
   EXPECT_EQ(lined_up(orders), (Pairs{{15, 11}}));
 }
 
+TEST(Lines, HoldNoRequest) {
+  const auto request = [](std::uint64_t attempt) {
+    Assignment assignment = task(attempt);
+    ResolvedWork work = *assignment.work;
+    work.kind = TaskKind::kHttp;
+    work.http = std::make_shared<const ResolvedHttp>();
+    assignment.work = std::make_shared<const ResolvedWork>(work);
+    return assignment;
+  };
+  Desk desk(two_cores(8));
+  desk.join();
+  desk.learn(kShortProgram - 1us);
+  (void)desk.hear(assign({request(11), task(12), request(13), task(14)}));
+  desk.agent.program_started({11}, desk.now());
+  desk.agent.program_started({12}, desk.now());
+  EXPECT_EQ(lined_up(desk.orders()), (Pairs{{14, 12}}));
+}
+
 TEST_F(Line, BeginsTheTimeoutWhenTheFrontEnds) {
   (void)finish(11);
   (void)finish(13);
