@@ -109,7 +109,7 @@ void EngineState::run_timers() {
     } else if (timer.kind == Timer::Kind::kQueueTimeout) {
       on_queue_timeout(*run, key.index, timer.token);
     } else if (timer.kind == Timer::Kind::kDeadline) {
-      deadlines.on_timer(*run, key.index);
+      deadlines.on_timer(*run, key.index, timer.token);
     } else if (instance.attempt_no == timer.token && run->rests(key.index)) {
       if (!is_allowed_still(*run, key.index)) {
         wait_again(*run, key.index, row_of(*run, key.index));

@@ -82,16 +82,18 @@ void EngineDeadlines::watch(const LiveRun& run, std::uint32_t index) {
   const WallTime ready_at = run.ready_at(index);
   if (!deadline || !ready_at.is_set()) return;
   state_.add_timer(std::max(*deadline - state_.since(ready_at), Duration(0)), Timer::Kind::kDeadline,
-                   static_cast<std::uint64_t>(InstanceKey{run.row.seq, index}.row()), 0);
+                   static_cast<std::uint64_t>(InstanceKey{run.row.seq, index}.row()),
+                   static_cast<std::uint64_t>(ready_at.us));
 }
 
-/// Timers are never taken back: this one may be of a time when the instance was ready before.
-void EngineDeadlines::on_timer(LiveRun& run, std::uint32_t index) {
+/// Timers are never taken back: this one may be of a time when the instance was ready before. If it is not, its time
+/// is over, also where the wall clock was set back meanwhile.
+void EngineDeadlines::on_timer(LiveRun& run, std::uint32_t index, std::uint64_t token) {
   const TaskState state = run.states[index].state;
   const bool over = is_final(state) || state == TaskState::kCommitting || run.instances->is_retired(index);
   if (over || CHAPPE_MUTANT(kTasksAreNeverLate)) return;
   if (run.waits_for_past(index) || !run.ready_at(index).is_set()) return;  // It is watched when it is ready.
-  if (!has_passed(run, index)) return watch(run, index);
+  if (token != static_cast<std::uint64_t>(run.ready_at(index).us)) return watch(run, index);
   miss(run, index);
   state_.judge_due(run);
 }

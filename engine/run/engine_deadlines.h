@@ -30,7 +30,7 @@ class EngineDeadlines {
   // ---- Of a task ----
   /// The instance is ready, not for the first time perhaps.
   void watch(const LiveRun& run, std::uint32_t index);
-  void on_timer(LiveRun& run, std::uint32_t index);
+  void on_timer(LiveRun& run, std::uint32_t index, std::uint64_t token);
   bool has_passed(const LiveRun& run, std::uint32_t index) const;
   /// What an attempt came to that was stopped because of it.
   void tell(const LiveRun& run, std::uint32_t index, AttemptEnd& end) const;

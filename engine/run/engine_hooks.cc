@@ -130,7 +130,8 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   if (unheard && !cut_short) return call_hook(run, index, *told);
   const TaskState end = run.states[of].state;
   if (!idle || !is_final(end)) return;
-  if (end == TaskState::kCancelled && !instance.has_row) {  // As what it belongs to: the run's row says it all.
+  const bool with_run = run.row.stop != Stop::kNone;  // Its row says it all.
+  if (end == TaskState::kCancelled && !instance.has_row && with_run) {
     run.set_state(index, TaskState::kCancelled);
     if (run.is_over()) touched.push_back(run.row.seq);
     return;

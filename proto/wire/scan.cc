@@ -20,7 +20,7 @@ constexpr Shape kRun{"vbbbbfffvb", kRunChildren};
 constexpr Shape kVariable{"bb"};
 constexpr Shape kInputObject{"bbvbvvb"};
 constexpr Shape kPart{"vvb"};
-constexpr Shape kOutput{"bbvvvbbv"};
+constexpr Shape kOutput{"bbvvvbbvb"};
 constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
 constexpr Shape kSecret{"bvbbbv"};
@@ -46,7 +46,7 @@ constexpr Shape::Child kWorkerMessageChildren[] = {
 constexpr Shape kCancel{"bvv", kWhatChildren};
 constexpr Shape kAssignment{"bvvvbbb", kWhatChildren};
 constexpr Shape::Child kInputChildren[] = {{4, &kInputObject, true}};
-constexpr Shape kInput{"bbvb", kInputChildren};
+constexpr Shape kInput{"bbvbvv", kInputChildren};
 constexpr Shape::Child kHttpHeaderChildren[] = {{2, &kHttpPiece, true}};
 constexpr Shape kHttpHeader{"bb", kHttpHeaderChildren};
 constexpr Shape::Child kHttpChildren[] = {{2, &kHttpPiece, true}, {3, &kHttpHeader, true}, {4, &kHttpPiece, true}};

@@ -5,29 +5,18 @@
 #include <algorithm>
 #include <cctype>
 
-#include "storage/sqlite/audit_chain.h"
 #include "storage/sqlite/expired.h"
 #include "storage/sqlite/loader.h"
+#include "storage/sqlite/meta_reader_query.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/tables.h"
-#include "storage/sqlite/unwell.h"
 
 namespace chappe::sqlite {
 namespace {
 
 constexpr std::size_t kPrefixMin = 4;
-constexpr std::size_t kVersionPrefixMin = 8;
-constexpr std::size_t kRunsMax = 1'000;
 constexpr std::size_t kTasksPageMax = 10'000;
 constexpr int kStepsBetweenLooks = 10'000;  // Of SQLite's machine, between two looks at the clock: well under 1 ms.
-
-[[noreturn]] void not_found(std::string what) { throw Failed{{ErrorCode::kNotFound, std::move(what)}}; }
-
-template <typename Row>
-Row found(std::optional<Row> row, const std::string& what) {
-  if (!row) not_found("no " + what);
-  return std::move(*row);
-}
 
 }  // namespace
 
@@ -43,53 +32,10 @@ SqliteMetaReader::SqliteMetaReader(const std::filesystem::path& path, Duration r
       [](void* self) { return Clock::now() > static_cast<SqliteMetaReader*>(self)->deadline_ ? 1 : 0; }, this);
 }
 
-template <typename Work>
-auto SqliteMetaReader::call(std::string_view what, Work work) -> Result<std::invoke_result_t<Work>> {
-  deadline_ = Clock::now() + read_time_max_;
-  return catching(what, [&] {
-    Transaction snapshot(connection_, "BEGIN");
-    return work();
-  });
-}
-
 Statement& SqliteMetaReader::prepared(const std::string& sql) {
   const auto known = statements_.find(sql);
   return known != statements_.end() ? known->second
                                     : statements_.emplace(sql, Statement(connection_, sql)).first->second;
-}
-
-template <typename Row, typename... Values>
-std::vector<Row> SqliteMetaReader::all(std::string_view rest, const Values&... values) {
-  std::vector<Row> rows;
-  Statement& statement = prepared(select_sql<Row>(rest)).query(values...);
-  while (statement.step()) {
-    if (rows.size() == kAnswerRowsMax) {
-      statement.reset();
-      throw Failed{
-          {ErrorCode::kInvalidInput, fmt::format("more than {} rows: ask for one task at a time", kAnswerRowsMax)}};
-    }
-    read_row(statement, rows.emplace_back());
-  }
-  return rows;
-}
-
-template <typename Row, typename... Values>
-std::optional<Row> SqliteMetaReader::first(std::string_view rest, const Values&... values) {
-  Statement& statement = prepared(select_sql<Row>(rest)).query(values...);
-  if (!statement.step()) return std::nullopt;
-  Row row;
-  read_row(statement, row);
-  statement.reset();
-  return row;
-}
-
-template <typename Row>
-Result<std::vector<Row>> SqliteMetaReader::of_instances(std::string_view what, RunSeq run,
-                                                        std::optional<std::uint32_t> index) {
-  RowRange range = rows_of(run);
-  if (index) range.first = range.last = InstanceKey{run, *index}.row();
-  return call(
-      what, [&] { return all<Row>("WHERE t.task BETWEEN ?1 AND ?2 ORDER BY t.task, t.row", range.first, range.last); });
 }
 
 Result<ExpiredLooked> SqliteMetaReader::expired(const ExpiredQuery& query) {
@@ -333,168 +279,6 @@ Result<std::vector<AliasRow>> SqliteMetaReader::alias_moves_of(RunSeq run) {
     return all<AliasRow>("WHERE t.by_task BETWEEN ?1 AND ?2 AND t.by_task <> 0 ORDER BY t.row", range.first,
                          range.last);
   });
-}
-
-// ---- DAGs, workers, audit -----------------------------------------------------------------------------------------
-
-Result<std::vector<TriggerEventRow>> SqliteMetaReader::events_of(RunSeq run) {
-  return call("read events", [&] { return all<TriggerEventRow>("WHERE t.run = ?1 ORDER BY t.id", run); });
-}
-
-Result<std::optional<TriggerEventRow>> SqliteMetaReader::event_by_key(const std::string& dag, const EventSource& source,
-                                                                      const std::string& key) {
-  return call("find an event", [&] {
-    return first<TriggerEventRow>("WHERE t.dag = ?1 AND t.kind = ?2 AND t.source = ?3 AND t.key = ?4 AND t.key <> ''",
-                                  dag, source.kind, source.name, key);
-  });
-}
-
-Result<std::vector<StateRow>> SqliteMetaReader::states(const std::string& scope, const std::string& name,
-                                                       std::size_t limit) {
-  return call("list states", [&] {
-    return all<StateRow>("WHERE (t.scope, t.name) > (?1, ?2) ORDER BY t.scope, t.name LIMIT ?3", scope, name, limit);
-  });
-}
-
-Result<StateRow> SqliteMetaReader::state(const std::string& scope, const std::string& name) {
-  return call("find a state", [&] {
-    return found(first<StateRow>("WHERE t.scope = ?1 AND t.name = ?2", scope, name),
-                 fmt::format("state {} {}", scope, name));
-  });
-}
-
-Result<std::vector<DeploymentRow>> SqliteMetaReader::deployments(const std::string& dag) {
-  return call("list deployed DAGs", [&] {
-    return all<DeploymentRow>("WHERE t.removed = 0 AND (?1 = '' OR t.dag = ?1) ORDER BY t.dag", dag);
-  });
-}
-
-Result<std::vector<BackfillRow>> SqliteMetaReader::backfills(const BackfillFilter& filter) {
-  const std::size_t limit = std::min(filter.limit, kRunsMax);
-  const BackfillId before = filter.before.value_or(BackfillId{0xffffffffU});
-  const std::string where = filter.dag.empty() ? "WHERE t.id < ?1" : "WHERE t.id < ?1 AND t.dag = ?3";
-  return call("list backfills",
-              [&] { return all<BackfillRow>(where + " ORDER BY t.id DESC LIMIT ?2", before, limit, filter.dag); });
-}
-
-Result<BackfillRow> SqliteMetaReader::backfill(BackfillId id) {
-  return call("find backfill",
-              [&] { return found(first<BackfillRow>("WHERE t.id = ?1", id), fmt::format("backfill {}", id.value)); });
-}
-
-Result<std::array<std::uint64_t, kRunStates>> SqliteMetaReader::run_counts(BackfillId backfill) {
-  return call("count runs", [&] {
-    std::array<std::uint64_t, kRunStates> counts{};
-    Statement& statement =
-        prepared("SELECT state, count(*) FROM runs WHERE backfill = ?1 AND backfill <> 0 GROUP BY state");
-    statement.query(backfill);
-    while (statement.step()) {
-      const auto state = statement.next<RunState>();
-      counts[static_cast<std::size_t>(state)] = statement.next<std::uint64_t>();
-    }
-    return counts;
-  });
-}
-
-Result<std::vector<std::optional<RunState>>> SqliteMetaReader::newest_of_dates(const std::string& dag,
-                                                                               const std::vector<WallTime>& times) {
-  return call("find runs by time", [&] {
-    std::vector<std::optional<RunState>> newest(times.size());
-    Statement& statement = prepared("SELECT state FROM runs WHERE dag = ?1 AND logical_time_us = ?2 ORDER BY seq DESC");
-    for (std::size_t i = 0; i < times.size(); ++i) {
-      statement.query(dag, times[i]);
-      while (statement.step()) {
-        const auto state = statement.next<RunState>();
-        if (!newest[i] || !is_final(state)) newest[i] = state;
-      }
-    }
-    return newest;
-  });
-}
-
-Result<std::optional<RunRow>> SqliteMetaReader::newest_before(const std::string& dag, WallTime before) {
-  return call("find the run before", [&] {
-    return first<RunRow>(
-        "WHERE t.dag = ?1 AND t.logical_time_us < ?2 ORDER BY t.logical_time_us DESC, t.seq DESC LIMIT 1", dag, before);
-  });
-}
-
-Result<std::optional<TaskState>> SqliteMetaReader::unwell(RunSeq run, std::uint32_t first, std::uint32_t count) {
-  return call("look how a task ended", [&] { return find_unwell(connection_, run, first, count); });
-}
-
-Result<std::vector<RunRow>> SqliteMetaReader::newest_runs() {
-  return call("list newest runs", [&] {
-    return all<RunRow>(
-        "WHERE t.seq IN (SELECT (SELECT max(r.seq) FROM runs r WHERE r.dag = d.dag) FROM (SELECT DISTINCT dag FROM "
-        "dag_versions) d) ORDER BY t.dag");
-  });
-}
-
-Result<std::vector<DagVersionRow>> SqliteMetaReader::dags() {
-  return call("list DAGs", [&] {
-    return all<DagVersionRow>(
-        "WHERE t.rowid = (SELECT n.rowid FROM dag_versions n WHERE n.dag = t.dag ORDER BY n.submitted_at_us DESC, "
-        "n.rowid DESC LIMIT 1) ORDER BY t.dag");
-  });
-}
-
-Result<DagVersionRow> SqliteMetaReader::dag_version(const std::string& version) {
-  return call("find DAG version", [&] {
-    if (auto row = first<DagVersionRow>("WHERE t.version = ?1", version)) return *std::move(row);
-    // "g" sorts behind every digit of a hash.
-    auto rows = version.size() < kVersionPrefixMin
-                    ? std::vector<DagVersionRow>()
-                    : all<DagVersionRow>("WHERE t.version >= ?1 AND t.version < ?2 LIMIT 2", version, version + "g");
-    if (rows.size() != 1) not_found(fmt::format("{} DAG version {}", rows.empty() ? "no" : "more than one", version));
-    return std::move(rows.front());
-  });
-}
-
-Result<DagVersionRow> SqliteMetaReader::newest_dag_version(const std::string& dag) {
-  return call("find DAG", [&] {
-    return found(first<DagVersionRow>("WHERE t.dag = ?1 ORDER BY t.submitted_at_us DESC, t.rowid DESC LIMIT 1", dag),
-                 "DAG " + dag);
-  });
-}
-
-Result<std::vector<WorkerRow>> SqliteMetaReader::workers(std::size_t limit) {
-  return call("list workers",
-              [&] { return all<WorkerRow>("ORDER BY t.seq DESC LIMIT ?1", std::min(limit, kAnswerRowsMax)); });
-}
-
-Result<std::optional<WorkerRow>> SqliteMetaReader::worker(WorkerSeq seq) {
-  return call("find worker", [&] { return first<WorkerRow>("WHERE t.seq = ?1", seq); });
-}
-
-Result<std::vector<NotificationRow>> SqliteMetaReader::notifications(std::optional<NotificationState> state,
-                                                                     std::uint64_t before, std::size_t limit) {
-  return call("list notifications", [&] {
-    const std::size_t rows = std::min(limit, kRunsMax);
-    const std::uint64_t end = before == 0 ? INT64_MAX : before;
-    return state
-               ? all<NotificationRow>("WHERE t.id < ?1 AND t.state = ?3 ORDER BY t.id DESC LIMIT ?2", end, rows, *state)
-               : all<NotificationRow>("WHERE t.id < ?1 ORDER BY t.id DESC LIMIT ?2", end, rows);
-  });
-}
-
-Result<std::vector<NotificationRow>> SqliteMetaReader::pending_notifications(std::uint64_t after, std::size_t limit) {
-  return call("list pending notifications", [&] {
-    return all<NotificationRow>("WHERE t.state = 0 AND t.id > ?1 ORDER BY t.id LIMIT ?2", after,
-                                std::min(limit, kRunsMax));
-  });
-}
-
-Result<std::vector<AuditEntry>> SqliteMetaReader::audit(std::size_t limit, std::uint64_t before) {
-  return call("list audit", [&] {
-    const std::size_t rows = std::min(limit, kAnswerRowsMax);
-    return before == 0 ? all<AuditEntry>("ORDER BY t.row DESC LIMIT ?1", rows)
-                       : all<AuditEntry>("WHERE t.row < ?2 ORDER BY t.row DESC LIMIT ?1", rows, before);
-  });
-}
-
-Result<AuditVerdict> SqliteMetaReader::verify_audit(std::uint64_t after, std::size_t limit) {
-  return call("verify the audit log", [&] { return follow_chain(connection_, after, limit); });
 }
 
 std::map<std::string, std::string> SqliteMetaReader::plans() {

@@ -284,8 +284,9 @@ void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row
                             row.state == TaskState::kWaiting;
   // When it became ready in time is durable.
   const Task& task = task_of(run, row.key);
-  const bool ready =
-      (task.latest_only || task.deadline) && old.state == TaskState::kNone && row.state == TaskState::kScheduled;
+  const bool as_if_not = old.state == TaskState::kScheduled && is_edge(TaskState::kNone, row.state);
+  const bool ready = (task.latest_only || task.deadline) &&
+                     (as_if_not || (old.state == TaskState::kNone && row.state == TaskState::kScheduled));
   const bool on_past = task.depends_on_past && !old.attempt && !row.attempt &&
                        (old.state == TaskState::kWaiting || row.state == TaskState::kWaiting);
   if (reset || known || starts_again || ready || on_past || is_called(run, old, row)) return;

@@ -9,12 +9,12 @@ namespace {
 
 /// Whether there is something that it is for in how its task stands; of a task that is over, nothing else is to come.
 bool is_news(HookEvent event, const TaskRow& of) {
-  const bool tried = of.user_tries + of.infra_tries > 0;
+  const int charged = of.user_tries + of.infra_tries;  // A failure that is the last one as well.
   switch (event) {
     case HookEvent::kStart:
       return of.attempt_no > 0 && of.end.started_at.is_set();
     case HookEvent::kRetry:
-      return tried && (of.attempt_no > 1 || !is_final(of.state));
+      return charged > (of.state == TaskState::kFailed ? 1 : 0);
     case HookEvent::kSuccess:
       return of.state == TaskState::kSuccess;
     case HookEvent::kFailure:
@@ -81,7 +81,9 @@ void Laws::check_hooks_heard(const RunView& run) {
                                         name(key), name_of(of->second.state), of->second.attempt_no));
       }
       if (told) world_.saw(Sight::kHookCalled);
-      if (told && !came && row->second.attempt_no == 0) {
+      const HookEvent event = dag.tasks[hook].hook;
+      const bool of_the_end = event != HookEvent::kStart && event != HookEvent::kRetry;
+      if (told && !came && of_the_end) {
         broken(Law::kHooks,
                fmt::format("{} is {}, and nothing came to its task", name(key), name_of(row->second.state)));
       }

@@ -310,7 +310,7 @@ class Foretelling {
                              (task.hook == HookEvent::kFailure && end == TaskState::kFailed) ||
                              (task.hook == HookEvent::kSkipped && end == TaskState::kSkipped);
       out_[i].state = is_for_it && task.when.empty() ? TaskState::kSuccess : TaskState::kSkipped;
-      if (out_[i].state == TaskState::kSuccess && task.kind == TaskKind::kRun) tell_program(task, i);
+      if (out_[i].state == TaskState::kSuccess && runs_program(task)) tell_program(task, i);
       out_[i].allowed = out_[i].state == TaskState::kFailed;
     }
   }
