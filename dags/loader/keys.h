@@ -178,8 +178,9 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_skipped",   "latest_only",
                                       "deadline",     "depends_on_past",
                                       "http",         "lineage"};
-inline constexpr Word kTaskLater[] = {"service", "sidecars"};
 inline constexpr Foreign kTaskElsewhere[] = {
+    {"service", "this version has none; what the task's own script starts in the background ends with the task"},
+    {"sidecars", "this version has none; what the task's own script starts in the background ends with the task"},
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
     {"params",
      "it gets them by 'env: {NAME: \"${{ params.name }}\"}', and a DAG that it runs by 'dag: {params: ...}'"}};
@@ -220,7 +221,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
                                            {"worker_group", "worker_selector"}};
-inline constexpr KeySet kTask{"a task", kTaskKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
+inline constexpr KeySet kTask{"a task", kTaskKnown, {}, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "env",
@@ -262,7 +263,7 @@ inline constexpr Word kPodMountKnown[] = {"name", "path", "read_only"};
 inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
 inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
-inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, kTaskLater, kTaskForeign, kTaskElsewhere};
+inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, {}, kTaskForeign, kTaskElsewhere};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
 inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};
