@@ -119,7 +119,6 @@ enum class Mutant : std::uint8_t {
   kScheduleSkipsMissedTimes,
   kHooksHearOfAnyEnd,
   kHooksHearTwice,
-  kRestoreForgetsStarts,
   kForgetsLatestOnly,
   kLatestIsAskedAgain,
   // What tasks depend on in their past, and deadlines.

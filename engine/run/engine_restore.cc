@@ -151,8 +151,7 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   instance.allowed = row.allowed;
   instance.stored = row.state;
   instance.has_row = true;
-  const bool has_hooks = !run.task(run.instances->task_of(index)).hooks.empty();
-  if (has_hooks && !CHAPPE_MUTANT(kRestoreForgetsStarts)) remember_end(run, index, row);
+  if (!run.task(run.instances->task_of(index)).hooks.empty()) remember_end(run, index, row);
   // A scheduled instance is scheduled anew when its task is judged, and so asks one that waits on its past for that.
   const bool again = row.state == TaskState::kScheduled;
   const bool on_past = row.state == TaskState::kWaiting && !row.attempt && !row.queued_at.is_set();

@@ -52,7 +52,8 @@ static void check_dag(const DagPtr& dag, std::string_view text) {
     const Task& task = dag->tasks[i];
     CHAPPE_ASSERT(dag->find(task.id) == i);
     for (const Dependency& on : task.depends_on) CHAPPE_ASSERT(on.task < dag->tasks.size() && on.task != i);
-    const bool is_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kDag;
+    const bool is_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kHttp ||
+                         task.kind == TaskKind::kDag;
     CHAPPE_ASSERT(is_work == (task.work != nullptr));
     CHAPPE_ASSERT((task.kind == TaskKind::kPromote) == task.promote.has_value());
     CHAPPE_ASSERT((task.kind == TaskKind::kWait) == (task.wait != nullptr));

@@ -145,8 +145,6 @@ const std::vector<PlantedBug> kBugs{
     BUG(TasksIgnoreHowTheirRunEnds, "a task succeeds though the run that it waits for does not", Law::kRunVerdict),
     BUG(HooksHearOfAnyEnd, "on_failure is called after a success, too", Law::kHooks),
     BUG(HooksHearTwice, "a hook is called again and again", Law::kHooks, Law::kBounds),
-    RARE(RestoreForgetsStarts, "after a restart on_start is not called for what had started", Law::kRestore,
-         Fault::kCrashScheduler),
     BUG(ScheduleForgetsTimes, "a schedule's time is not stored as done with", Law::kSchedules),
     BUG(ScheduleForgetsJitter, "a run begins at its time, though jitter makes it due later", Law::kSchedules),
     BUG(ScheduleSkipsMissedTimes, "only the latest missed time makes a run, though catchup is all", Law::kSchedules),
