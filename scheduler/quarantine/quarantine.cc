@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -36,7 +35,6 @@ struct Book {
   fs::path file;
   Save save;
   Strikes strikes;
-  int crash_fd;
 };
 
 std::mutex mutex;            // NOLINT: signals are of the process, and so is this.
@@ -142,23 +140,14 @@ Result<void> open(const fs::path& folder, Save save) {
   const auto crash = read_crash(crash_file);
   if (crash) count_crash(*strikes, *crash);
   const std::lock_guard lock(mutex);
-  book.emplace(Book{folder / kFile, std::move(save), *std::move(strikes), -1});
+  book.emplace(Book{folder / kFile, std::move(save), *std::move(strikes)});
   if (crash) remember(*book);  // Before what tells of it is gone.
-  book->crash_fd = ::open(crash_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (book->crash_fd < 0) {
+  crash_fd = ::open(crash_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (crash_fd < 0) {
     return fail(ErrorCode::kUnavailable, fmt::format("{}: {}", crash_file.string(), std::strerror(errno)));
   }
-  crash_fd = book->crash_fd;
   watch_for_crashes();
   return {};
-}
-
-void close() {
-  const std::lock_guard lock(mutex);
-  if (!book) return;
-  crash_fd = -1;
-  ::close(book->crash_fd);
-  book.reset();
 }
 
 InHand& engine_hand() { return mine().engine; }

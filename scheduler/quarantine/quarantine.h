@@ -29,8 +29,6 @@ using Save = std::function<Result<void>(const std::filesystem::path& file, const
 /// Counts what the last life ended with, and watches over this one. Requires: nobody else has this folder open.
 /// Errors: kCorrupt, kUnavailable: its files cannot be read or written.
 Result<void> open(const std::filesystem::path& folder, Save save);
-/// That of open() is over: for tests.
-void close();
 
 /// What the calling thread's engine is at. Valid as long as the thread.
 InHand& engine_hand();
