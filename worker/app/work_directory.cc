@@ -50,8 +50,7 @@ bool is_unchanged(const std::string& path, const DirectoryStamp& stamp) {
 }
 
 /// There, empty, and of the mode that we gave it.
-bool is_untouched(const std::string& path, const DirectoryStamp& stamp) {
-  if (is_unchanged(path, stamp)) return true;
+bool is_untouched(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
   struct stat status {};
@@ -65,6 +64,7 @@ bool is_untouched(const std::string& path, const DirectoryStamp& stamp) {
 
 /// Some tidy people empty /tmp: false if one of its directories is gone.
 bool stamp(AttemptFolder& folder) {
+  if (exec::boot_time() < folder.stamped_until) return true;
   const auto work = stamp_of(folder.work);
   const auto tmp = stamp_of(folder.tmp);
   if (!work || !tmp) return false;
@@ -161,14 +161,21 @@ Result<AttemptFolder> WorkDirectory::acquire(AttemptId attempt) {
   return folder;
 }
 
-bool WorkDirectory::release(const AttemptFolder& folder) {
+bool WorkDirectory::release(AttemptFolder& folder) {
   if (keep_) return false;
-  if (!is_untouched(folder.work, folder.work_stamp) || !is_untouched(folder.tmp, folder.tmp_stamp)) return true;
+  if (is_unchanged(folder.work, folder.work_stamp) && is_unchanged(folder.tmp, folder.tmp_stamp)) {
+    folder.stamped_until = exec::boot_time() + kStampLasts;  // What comes between is seen when it is taken back again.
+  } else if (is_untouched(folder.work) && is_untouched(folder.tmp)) {
+    folder.stamped_until = {};
+  } else {
+    return true;
+  }
   if (folder.has_files) {
     (void)::unlink(folder.script().c_str());  // One of the two may be missing; the other then not.
     (void)::unlink(folder.log().c_str());
   }
-  empty_.push_back({folder.root, folder.work, folder.tmp});
+  folder.has_files = false;
+  empty_.push_back(std::move(folder));
   return false;
 }
 

@@ -23,6 +23,8 @@
 
 namespace chappe::worker {
 
+/// For so long an empty folder is taken to be there still.
+inline constexpr Duration kStampLasts = std::chrono::seconds(1);
 inline constexpr std::size_t kIdleRunsMax = 64;  ///< Parameter files kept for runs that have no attempt here just now.
 
 /// When a directory last changed. No task can forge it, as it can the time of modification.
@@ -36,6 +38,7 @@ struct AttemptFolder {
   std::string root, work, tmp;
   bool has_files = false;  ///< The script or the log was written.
   DirectoryStamp work_stamp, tmp_stamp;
+  MonoTime stamped_until;  ///< By the clock of exec::boot_time(): until then nobody need look again.
   std::string script() const { return root + "/script"; }
   std::string log() const { return root + "/log"; }
   std::string secrets() const { return root + "/secrets"; }
@@ -53,12 +56,12 @@ class WorkDirectory {
   int lock_fd() const { return lock_; }
   const std::string& path() const { return path_; }
 
-  /// An empty folder. Cost: two looks, or three new directories. Taking it back costs as much, unless it was made just
-  /// now.
+  /// An empty folder. Cost: nothing just after it was taken back unchanged, else two looks, or three new directories.
+  /// Taking it back costs two looks, unless it was made just now.
   Result<AttemptFolder> acquire(AttemptId attempt);
-  /// Takes the folder back. True: it is not empty and the caller must remove() it, in another thread as it may take
-  /// long.
-  bool release(const AttemptFolder& folder);
+  /// Takes the folder back, and leaves nothing of it in `folder`. True: it is not empty and the caller must remove()
+  /// it, in another thread as it may take long.
+  bool release(AttemptFolder& folder);
   static void remove(const std::string& root);
 
   /// The file with the run's parameters; release_params() for each.
