@@ -25,14 +25,15 @@ RunId RunId::make(WallTime now, const std::array<std::uint8_t, 10>& random) {
 
 // 128 bits are 26 digits of 5 bits, the first of which holds only 3: bit 0 of the text is bit -2 of the bytes.
 std::string RunId::text() const {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  for (std::size_t i = 0; i < 8; ++i) high = high << 8 | bytes[i];
+  for (std::size_t i = 8; i < 16; ++i) low = low << 8 | bytes[i];
   std::string out(26, '0');
-  for (int digit = 0; digit < 26; ++digit) {
-    int value = 0;
-    for (int bit = digit * 5 - 2; bit < digit * 5 + 3; ++bit) {
-      value <<= 1;
-      if (bit >= 0) value |= (bytes[static_cast<std::size_t>(bit / 8)] >> (7 - bit % 8)) & 1;
-    }
-    out[static_cast<std::size_t>(digit)] = kCrockford[static_cast<std::size_t>(value)];
+  for (std::size_t digit = out.size(); digit-- > 0;) {
+    out[digit] = kCrockford[low & 31];
+    low = low >> 5 | high << 59;
+    high >>= 5;
   }
   return out;
 }

@@ -40,7 +40,7 @@ struct Now {
   MonoTime mono;
 };
 
-/// "2026-11-20T03:00:00.000000Z"; "" when not set.
+/// "2026-11-20T03:00:00.000000Z"; "" when not set. Beyond the years 1 to 9999: the first or last moment of those.
 std::string to_iso8601(WallTime time);
 /// Reads "2026-11-20", "2026-11-20T03:00:00Z", an offset such as "+01:00", and up to six decimals of a second.
 Result<WallTime> parse_iso8601(std::string_view text);

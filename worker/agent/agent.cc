@@ -95,6 +95,7 @@ void Agent::take_assignment(const Assignment& assignment, Now now) {
   held.process->assignment = std::make_shared<const Assignment>(assignment);
   held.process->since = now.mono;
   waiting_.push_back(assignment.attempt);
+  may_fit_ = true;
 }
 
 void Agent::take_cancel(const CancelAttempt& cancel, Now now) {
@@ -206,6 +207,7 @@ void Agent::withdrawn(AttemptId attempt, Now now) {
   leave_line(process);
   if (!process.doom && !draining_) {
     waiting_.insert(std::lower_bound(waiting_.begin(), waiting_.end(), attempt), attempt);  // To its old place.
+    may_fit_ = true;
     return;
   }
   if (!process.doom) return give_back(attempt);
@@ -226,6 +228,7 @@ void Agent::free_room(Process& process, MonoTime now) {
   used_.memory_bytes -= need.memory_bytes;
   used_.gpus -= need.gpus;
   room_came_free_ = std::max(room_came_free_, now);
+  may_fit_ = true;
 }
 
 bool Agent::ended(AttemptId attempt, AttemptEnd end, std::shared_ptr<const AttemptOutputs> outputs, Now now) {
@@ -359,7 +362,7 @@ void Agent::leave_after_one(Now now) {
 }
 
 void Agent::return_waiting(MonoTime now) {
-  if (waiting_.empty()) return;
+  if (waiting_.empty() || now < held_.at(waiting_.front()).process->since + kReturnAfter) return;
   const bool crowded = now >= room_came_free_ + kReturnAfter;
   std::erase_if(waiting_, [&](AttemptId attempt) {
     const MonoTime since = held_.at(attempt).process->since;
@@ -377,7 +380,7 @@ bool Agent::fits(const Resources& need) const {
 }
 
 void Agent::start_waiting(Now now, AgentOrders& orders) {
-  if (fenced_ || waiting_.empty()) return;
+  if (fenced_ || waiting_.empty() || !std::exchange(may_fit_, false)) return;
   std::erase_if(waiting_, [&](AttemptId attempt) {
     Held& held = held_.at(attempt);
     const Resources& need = held.process->assignment->work->resources;

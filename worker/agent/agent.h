@@ -208,6 +208,7 @@ class Agent {
   std::optional<MonoTime> began_;  ///< With `one_attempt`.
   HeldMap held_;
   std::deque<AttemptId> waiting_;  ///< In no line; in order of arrival.
+  bool may_fit_ = false;           ///< Something waits or came free since it was last looked what fits.
   std::vector<AttemptId> running_;
   Resources used_{0, 0, 0};
   MonoTime room_came_free_;

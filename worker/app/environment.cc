@@ -73,7 +73,7 @@ std::string idempotency_key(const Assignment& assignment) {
   // Lengths in front: no two different quadruples give one text.
   for (const std::string& part :
        {assignment.run->id.text(), assignment.task, assignment.map_key, std::to_string(assignment.run->generation)}) {
-    hash.update(fmt::format("{}:", part.size()));
+    hash.update(std::to_string(part.size()) + ':');
     hash.update(part);
   }
   return to_hex(hash.finish());

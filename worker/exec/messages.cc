@@ -38,13 +38,14 @@ bool receive_all(int fd, void* data, std::size_t size) {
 
 bool Inbox::fill(int fd) {
   constexpr std::size_t kPieceBytes = std::size_t{32} << 10;
-  bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(std::exchange(taken_, 0)));
-  const std::size_t before = bytes_.size();
-  bytes_.resize(before + kPieceBytes);
-  const ssize_t got = ::recv(fd, bytes_.data() + before, kPieceBytes, MSG_DONTWAIT);
-  const int error = errno;
-  bytes_.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return got > 0 || (got < 0 && (error == EAGAIN || error == EINTR));
+  const std::span<const char> left = bytes();
+  std::copy(left.begin(), left.end(), room_.begin());
+  taken_ = 0;
+  size_ = left.size();
+  if (room_.size() < size_ + kPieceBytes) room_.resize(size_ + kPieceBytes);  // It stays: what is resized is cleared.
+  const ssize_t got = ::recv(fd, room_.data() + size_, kPieceBytes, MSG_DONTWAIT);
+  if (got > 0) size_ += static_cast<std::size_t>(got);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 namespace {

@@ -69,12 +69,13 @@ class Inbox {
   /// Adds what is there; never waits. False: the other side is gone.
   bool fill(int fd);
   /// Valid until the next fill().
-  std::span<const char> bytes() const { return std::span(bytes_).subspan(taken_); }
+  std::span<const char> bytes() const { return std::span(room_).subspan(taken_, size_ - taken_); }
   void take(std::size_t size) { taken_ += size; }
 
  private:
-  std::vector<char> bytes_;
+  std::vector<char> room_;
   std::size_t taken_ = 0;
+  std::size_t size_ = 0;  ///< Of what is in it, taken or not.
 };
 
 /// What the control socket passes to the worker: a supervisor's socket and the read ends of its pipes.

@@ -15,6 +15,12 @@ TEST(RunId, ReadsBackWhatItWritesInAnyCase) {
   EXPECT_EQ(RunId::parse(lower), id);
 }
 
+TEST(RunId, IsWrittenAsUlidsAre) {
+  RunId id;
+  for (std::size_t i = 0; i < id.bytes.size(); ++i) id.bytes[i] = static_cast<std::uint8_t>(0x11 * i);
+  EXPECT_EQ(id.text(), "0024H36H2NCSVRH6DAQF6DVVQZ");
+}
+
 TEST(RunId, SortsByAgeAsTextToo) {
   const RunId earlier = RunId::make({1'700'000'000'000'000}, {255, 255, 255, 255, 255, 255, 255, 255, 255, 255});
   const RunId later = RunId::make({1'700'000'000'001'000}, {});

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace chappe {
 namespace {
 
@@ -46,6 +48,12 @@ TEST(WallTime, IsWrittenInUtcWithMicroseconds) {
   EXPECT_EQ(to_iso8601({}), "");
   EXPECT_EQ(to_iso8601({1'763'607'600'000'000}), "2025-11-20T03:00:00.000000Z");
   EXPECT_EQ(to_iso8601({951'782'400'000'001}), "2000-02-29T00:00:00.000001Z");
+  EXPECT_EQ(to_iso8601({-1}), "1969-12-31T23:59:59.999999Z");
+  EXPECT_EQ(to_iso8601({std::numeric_limits<std::int64_t>::max()}), "9999-12-31T23:59:59.999999Z");
+  EXPECT_EQ(to_iso8601({std::numeric_limits<std::int64_t>::min() + 1}), "0001-01-01T00:00:00.000000Z");
+  for (std::int64_t us = -62'000'000'000'000'000; us < 250'000'000'000'000'000; us += 1'234'567'890'123'457) {
+    EXPECT_EQ(parse_iso8601(to_iso8601({us})).value().us, us);
+  }
 }
 
 TEST(WallTime, ReadsDatesOffsetsAndDecimals) {
