@@ -480,19 +480,19 @@ bool needs_migration(Connection& connection, std::span<const Migration> known) {
 }
 
 void migrate(Connection& connection, std::span<const Migration> known, WallTime now) {
-  while (needs_migration(connection, known)) {
-    Transaction transaction(connection, "BEGIN IMMEDIATE");
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
-        "applied_at_us INTEGER NOT NULL) STRICT");
-    connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
-    const std::int64_t done = number(connection, "SELECT coalesce(max(version), 0) FROM migrations");
-    const Migration& migration = *std::ranges::upper_bound(known, done, {}, &Migration::version);
-    connection.execute(migration.sql);
+  if (!needs_migration(connection, known)) return;
+  Transaction transaction(connection, "BEGIN IMMEDIATE");
+  connection.execute(
+      "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, "
+      "applied_at_us INTEGER NOT NULL) STRICT");
+  connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
+  const std::int64_t done = number(connection, "SELECT coalesce(max(version), 0) FROM migrations");
+  for (auto next = std::ranges::upper_bound(known, done, {}, &Migration::version); next != known.end(); ++next) {
+    connection.execute(next->sql);
     Statement insert(connection, "INSERT INTO migrations VALUES (?1, ?2, ?3)");
-    insert.run(migration.version, std::string_view(migration.name), now);
-    transaction.commit();
+    insert.run(next->version, std::string_view(next->name), now);
   }
+  transaction.commit();
 }
 
 }  // namespace chappe::sqlite

@@ -25,7 +25,7 @@ inline constexpr std::int64_t kApplicationId = 0x43484150;
 /// another program's database, or where a newer Chappe wrote it than `known`. True: it is empty, or older than `known`.
 bool needs_migration(Connection& connection, std::span<const Migration> known);
 
-/// Brings the schema up to the last of `known`, one transaction a step. Throws Failed as above.
+/// Brings the schema up to the last of `known`, in one transaction: all of them, or none. Throws Failed as above.
 void migrate(Connection& connection, std::span<const Migration> known, WallTime now);
 
 }  // namespace chappe::sqlite

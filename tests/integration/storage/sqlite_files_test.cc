@@ -109,8 +109,10 @@ TEST_F(SqliteFiles, OfAnOlderSchemaAreBroughtUpStepByStep) {
 
 TEST_F(SqliteFiles, StayAsTheyWereWhereAMigrationFails) {
   constexpr std::array kSteps{sqlite::Migration{1, "first", "CREATE TABLE t (a INTEGER) STRICT"},
-                              sqlite::Migration{2, "broken", "DROP TABLE t; CREATE TABLE nonsense"}};
+                              sqlite::Migration{2, "good", "ALTER TABLE t ADD COLUMN b INTEGER"},
+                              sqlite::Migration{3, "broken", "DROP TABLE t; CREATE TABLE nonsense"}};
   sqlite::Connection connection(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  sqlite::migrate(connection, std::span(kSteps).first(1), {7});
   EXPECT_THROW(sqlite::migrate(connection, kSteps, {7}), sqlite::Failed);
   EXPECT_EQ(ask("SELECT max(version) FROM migrations"), "1");
   EXPECT_EQ(ask("SELECT count(*) FROM t"), "0");
