@@ -20,10 +20,10 @@ def seconds(iso: str) -> float:
 
 
 class Cluster:
-    """`directory`: on the disk to measure; empty. Use as a context."""
+    """`directory`: on the disk to measure; empty. `options`: of the scheduler. Use as a context."""
 
-    def __init__(self, binary: Path, directory: Path) -> None:
-        self.binary, self.state, self.directory = binary, directory / "state", directory
+    def __init__(self, binary: Path, directory: Path, *options: str) -> None:
+        self.binary, self.state, self.directory, self.options = binary, directory / "state", directory, options
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Cluster":
@@ -47,7 +47,7 @@ class Cluster:
     def start_scheduler(self) -> float:
         """Seconds from exec to ready."""
         start = time.perf_counter()
-        self._start("scheduler", ["scheduler", "--state-dir", str(self.state)])
+        self._start("scheduler", ["scheduler", "--state-dir", str(self.state), *self.options])
         while not self.ready():
             self._check()
             time.sleep(0.0002)
@@ -79,9 +79,10 @@ class Cluster:
                 logs = "".join(log.read_text(errors="replace")[-2000:] for log in self.directory.glob("*.log"))
                 raise RuntimeError(f"{process.args} ended with {process.returncode}\n{logs}")
 
-    def scheduler_peak_bytes(self) -> int:
+    def scheduler_bytes(self, which: str) -> int:
+        """`which`: VmHWM, its memory at its highest, or VmRSS, what it has now."""
         status = Path(f"/proc/{self.processes[0].pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+        return int(status.split(f"{which}:")[1].split()[0]) * 1024
 
     # ---- The API ----
 
@@ -114,15 +115,18 @@ class Cluster:
         """One run, from the file's text to its end. Seconds; `accept` by the client's clock, `run` by the store's own
         times (created to ended), `total` from the first byte sent to the end that the store wrote down: the same
         machine's clock."""
+        run_id, sent, accepted = self.submit(dag_yaml)
+        shown = self.wait(run_id, poll)
+        created, ended = seconds(shown["created_at"]), seconds(shown["ended_at"])
+        return {"accept": accepted - sent, "run": ended - created, "total": ended - sent}
+
+    def submit(self, dag_yaml: str) -> tuple[str, float, float]:
+        """The run's id, when the first byte was sent and when it was accepted."""
         with self.connect() as connection:
             request = self.request("/api/v1/runs", {"dag_yaml": dag_yaml})
             sent = time.time()
             connection.sendall(request)
-            run_id = read_answer(connection)["id"]
-            accepted = time.time()
-        shown = self.wait(run_id, poll)
-        created, ended = seconds(shown["created_at"]), seconds(shown["ended_at"])
-        return {"accept": accepted - sent, "run": ended - created, "total": ended - sent}
+            return read_answer(connection)["id"], sent, time.time()
 
     def wait(self, run_id: str, poll: float) -> dict[str, Any]:
         while True:
@@ -135,13 +139,14 @@ class Cluster:
             raise RuntimeError(f"the run ended as {shown['state']}: {shown['message']}")
         return shown
 
+    def wait_for_task(self, run_id: str, task: str, state: str) -> None:
+        while next(each for each in self.get(f"/api/v1/runs/{run_id}/tasks?limit=10")["items"] if each["task"] == task)["state"] != state:
+            self._check()
+            time.sleep(0.05)
+
     def submit_to_start(self, dag_yaml: str) -> float:
         """Seconds from the first byte of a submission sent to the first task started, as its worker wrote it down."""
-        with self.connect() as connection:
-            request = self.request("/api/v1/runs", {"dag_yaml": dag_yaml})
-            sent = time.time()
-            connection.sendall(request)
-            run_id = read_answer(connection)["id"]
+        run_id, sent, _ = self.submit(dag_yaml)
         self.wait(run_id, 0.005)
         tasks = self.get(f"/api/v1/runs/{run_id}/tasks")["items"]
         return min(seconds(task["started_at"]) for task in tasks) - sent

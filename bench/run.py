@@ -60,8 +60,8 @@ class Bench:
         directory.mkdir()
         return directory
 
-    def cluster(self) -> Cluster:
-        return Cluster(self.build / "chappe", self.fresh("cluster"))
+    def cluster(self, *options: str, name: str = "cluster") -> Cluster:
+        return Cluster(self.build / "chappe", self.fresh(name), *options)
 
     def tell(self, text: str) -> None:
         print(text, flush=True)
@@ -183,13 +183,39 @@ class Bench:
         layers, width = (100, round(10_000 * self.options.scale)) if self.options.scale < 1 else (100, 10_000)
         with self.cluster() as cluster:
             ran = cluster.run(shapes.mapped_layers(layers, width), poll=0.5)
-            peak = cluster.scheduler_peak_bytes()
+            peak = cluster.scheduler_bytes("VmHWM")
         self.results["million"] = {**ran, "peak_bytes": peak, "tasks": layers * width}
         rate = layers * width / ran["run"]
         self.tell(f"## {layers * width:,} tasks: {layers} fan-outs of {width:,} no-ops, one after another\n\n"
                   f"accepted in {ran['accept']:.3f} s, done {ran['run']:.2f} s later ({rate:,.0f} tasks/s); the scheduler's "
                   f"memory at its highest: {peak / 2**20:.0f} MiB\n")
 
+
+    def waiting(self) -> None:
+        """What so many tasks that wait for a full pool cost those that do not."""
+        count = round(1_000_000 * self.options.scale)
+        times: Times = defaultdict(list)
+        with self.cluster(name="idle") as idle, self.cluster("--pool", "shut=1") as crowded:
+            before = crowded.scheduler_bytes("VmRSS")
+            run_id, sent, accepted = crowded.submit(shapes.waiting(count))
+            crowded.wait_for_task(run_id, "holder", "running")
+            each = (crowded.scheduler_bytes("VmRSS") - before) / count
+            for shape in ("W1", "W2", "W3"):
+                dag = self.graphs[shape].dag(spawn=False)
+                for cluster in (idle, crowded):
+                    cluster.run(dag)
+                for _ in range(self.options.rounds):
+                    times[f"{shape} alone"].append(idle.run(dag)["run"])
+                    times[f"{shape} beside them"].append(crowded.run(dag)["run"])
+        self.results["waiting"] = {**times, "accept": accepted - sent, "bytes_each": each}
+        self.tell(f"## Beside {count:,} tasks that wait for a slot\n\n"
+                  f"accepted in {accepted - sent:.2f} s; {each:.0f} bytes of the scheduler's memory for each that waits\n")
+        rows = []
+        for shape in ("W1", "W2", "W3"):
+            alone, beside = times[f"{shape} alone"], times[f"{shape} beside them"]
+            ratio = middle([a / b for a, b in zip(beside, alone)])
+            rows.append([shape, spread(alone), spread(beside), f"{ratio:.2f}"])
+        self.tell(table(["no-op", "alone, seconds: median [least..most]", "beside them", "ratio"], rows))
 
     # ---- Objects ----
 
@@ -213,7 +239,7 @@ class Bench:
         self.tell("".join(f"- {line}\n" for line in lines))
 
 
-PARTS = ["limits", "noop", "true", "latency", "cached", "start", "million", "objects"]
+PARTS = ["limits", "noop", "true", "latency", "cached", "start", "million", "waiting", "objects"]
 CEPH = Path(__file__).parent.parent / "tests" / "support" / "servers" / "ceph_rgw"
 
 
@@ -241,7 +267,7 @@ def main() -> None:
         bench = Bench(options, Path(directory).resolve())
         work = {"limits": bench.limits, "noop": lambda: bench.compare(False), "true": lambda: bench.compare(True),
                 "latency": bench.latency, "cached": bench.cached, "start": bench.cold_start, "million": bench.million,
-                "objects": bench.objects}
+                "waiting": bench.waiting, "objects": bench.objects}
         for part in PARTS:
             if part in wanted:
                 work[part]()

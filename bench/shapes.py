@@ -91,3 +91,12 @@ def mapped_layers(layers: int, width: int) -> str:
         depends = f", depends_on: [l{layer - 1}]" if layer else ""
         lines.append(f"  - {{id: l{layer}, noop: true, foreach: {{sequence: {{start: 0, count: {width}}}}}{depends}}}")
     return "\n".join(lines) + "\n"
+
+
+def waiting(count: int) -> str:
+    """A DAG file of `count` no-ops that wait for the only slot of the pool `shut`, which one task keeps."""
+    return (
+        "name: waiting\ntasks:\n"
+        "  - {id: holder, command: [sleep, infinity], pool: shut, priority: 1}\n"
+        f"  - {{id: crowd, noop: true, pool: shut, foreach: {{sequence: {{count: {count}}}}}}}\n"
+    )

@@ -122,6 +122,8 @@ class Judge {
     }
     judge_run();
     for (const TaskExpectation& expected : test_.expected) judge_task(expected);
+    for (const ExpectedValue& expected : test_.published) judge_published(expected);
+    for (const auto& [name, content] : test_.published_artifacts) judge_published(name, content);
     judge_conditions();
     return std::move(out_);
   }
@@ -201,15 +203,40 @@ class Judge {
     const auto found = std::ranges::find_if(run_.outputs, [&](const Value& one) {
       return text_of(one, "task_name") == task && text_of(one, "name") == name;
     });
-    const bool absent = found == run_.outputs.end();
-    if (absent || expected.as == TestContent::As::kAbsent) {
-      if (absent == (expected.as == TestContent::As::kAbsent)) return;
-      return find(expected.place, absent ? fmt::format("{} left no {}", task, name)
-                                         : fmt::format("{} left {}, expected none", task, name));
+    judge_content(found == run_.outputs.end() ? nullptr : &*found, task, name, expected);
+  }
+
+  void judge_content(const Value* found, const std::string& whose, const std::string& name,
+                     const TestContent& expected) {
+    if (found == nullptr || expected.as == TestContent::As::kAbsent) {
+      if ((found == nullptr) == (expected.as == TestContent::As::kAbsent)) return;
+      return find(expected.place, found == nullptr ? fmt::format("{} left no {}", whose, name)
+                                                   : fmt::format("{} left {}, expected none", whose, name));
     }
     const std::string what =
         text_of(*found, "packed") == "true" ? folder_problem(*found, expected) : file_problem(*found, expected);
-    if (!what.empty()) find(expected.place, fmt::format("{} of {}: {}", name, task, what));
+    if (!what.empty()) find(expected.place, fmt::format("{} of {}: {}", name, whose, what));
+  }
+
+  /// A member of what the run publishes; null where it is absent.
+  const Value* published(std::string_view kind, const std::string& name) const {
+    const Value* outputs = run_.run.find("outputs");
+    const Value* members = outputs == nullptr ? nullptr : outputs->find(kind);
+    return members == nullptr ? nullptr : members->find(name);
+  }
+
+  void judge_published(const ExpectedValue& expected) {
+    const Value* found = published("values", expected.name);
+    if (found != nullptr && *found == expected.value) return;
+    const Value* why = published("absent", expected.name);
+    const std::string is = found != nullptr ? "is " + shown_value(*found)
+                           : why != nullptr ? "is absent (" + shortened(to_text(*why)) + ")"
+                                            : "is not published";
+    find(expected.place, fmt::format("{} of the run {}, expected {}", expected.name, is, shown_value(expected.value)));
+  }
+
+  void judge_published(const std::string& name, const TestContent& expected) {
+    judge_content(published("artifacts", name), "the run", name, expected);
   }
 
   std::string folder_problem(const Value& artifact, const TestContent& expected) const {

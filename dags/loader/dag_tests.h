@@ -84,6 +84,8 @@ struct DagTest {
   std::vector<AssetFixture> assets;
   RunState state = RunState::kSuccess;
   std::vector<TaskExpectation> expected;
+  std::vector<ExpectedValue> published;  ///< Values that the run publishes.
+  NamedContents published_artifacts;
   std::vector<ExpectedCondition> conditions;
   yaml::Place place;        ///< Of its name.
   yaml::Place state_place;  ///< Of the expected state; that of the name where none is written.

@@ -97,9 +97,11 @@ inline constexpr KeySet kTaskFixture{"a fixture", kTaskFixtureKnown, {}, kTaskFi
 inline constexpr Word kContentKnown[] = {"text", "json", "file"};
 inline constexpr Foreign kContentForeign[] = {{"content", "text"}, {"path", "file"}};
 inline constexpr KeySet kContent{"the content of a fixture", kContentKnown, {}, kContentForeign};
-inline constexpr Word kExpectKnown[] = {"state", "tasks", "conditions"};
+inline constexpr Word kExpectKnown[] = {"state", "tasks", "outputs", "conditions"};
 inline constexpr Foreign kExpectForeign[] = {{"status", "state"}, {"metric", "conditions"}, {"check", "conditions"}};
 inline constexpr KeySet kExpect{"'expect'", kExpectKnown, {}, kExpectForeign};
+inline constexpr Word kOutputsExpectKnown[] = {"values", "artifacts"};
+inline constexpr KeySet kOutputsExpect{"what is expected of a run's outputs", kOutputsExpectKnown, {}, {}};
 inline constexpr Word kTaskExpectKnown[] = {"state", "reason", "values", "artifacts"};
 inline constexpr Foreign kTaskExpectForeign[] = {{"status", "state"}, {"outputs", "values"}, {"metrics", "values"}};
 inline constexpr KeySet kTaskExpect{"what is expected of a task", kTaskExpectKnown, {}, kTaskExpectForeign};

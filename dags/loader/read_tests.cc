@@ -151,7 +151,7 @@ class TestsReader {
     reader_.take_integer(node, "exit_code", 1, 255, fixture.exit_code);
     if (const Node* values = node.find("values")) read_given_values(fixture, *values);
     if (const Node* artifacts = node.find("artifacts")) {
-      fixture.artifacts = read_contents(dag_.tasks[*task], *artifacts, keys::kContent);
+      fixture.artifacts = read_contents(outputs_of(dag_.tasks[*task]), *artifacts, keys::kContent);
     }
     if (fixture.end == TaskState::kSuccess) check_complete(fixture, name);
     test.tasks.push_back(std::move(fixture));
@@ -159,7 +159,7 @@ class TestsReader {
 
   void read_given_values(TaskFixture& fixture, const Node& node) {
     const Task& task = dag_.tasks[fixture.task];
-    each_value(task, node, [&](const Node& name, Value value) {
+    each_value(outputs_of(task), node, [&](const Node& name, Value value) {
       if (is_metric(task, name.text) && !value.is_number()) {
         complaints_.error(name, fmt::format("the metric '{}' is a number", name.text));
       }
@@ -213,12 +213,23 @@ class TestsReader {
         read_task_expectation(test, tasks->key(i), tasks->value(i));
       }
     }
+    const Node* outputs = node.find("outputs");
+    if (outputs != nullptr && reader_.check_keys(*outputs, keys::kOutputsExpect)) read_published(test, *outputs);
     const Node* conditions = node.find("conditions");
     if (conditions == nullptr || !reader_.is_list(*conditions, "conditions", "[tasks.load.outputs.rows > 0]")) return;
     for (const Node* each : conditions->children) {
       if (auto parsed = names_.parse_expression(*each, site::kTest, "conditions")) {
         test.conditions.push_back({std::move(*parsed), each->place});
       }
+    }
+  }
+
+  /// Of the run as a whole, by the DAG's `outputs`.
+  void read_published(DagTest& test, const Node& node) {
+    const Outputs known = outputs_of_run();
+    if (const Node* values = node.find("values")) test.published = read_values(known, *values);
+    if (const Node* artifacts = node.find("artifacts")) {
+      test.published_artifacts = read_contents(known, *artifacts, keys::kExpectedContent);
     }
   }
 
@@ -236,12 +247,10 @@ class TestsReader {
       const auto found = reason == nullptr ? std::nullopt : reader_.choice(*reason, "reason", reasons);
       if (found) out.reason = static_cast<Reason>(*found + 1);
       if (const Node* values = node.find("values")) {
-        each_value(dag_.tasks[*task], *values, [&](const Node& key, Value value) {
-          out.values.push_back({key.text, std::move(value), key.place});
-        });
+        out.values = read_values(outputs_of(dag_.tasks[*task]), *values);
       }
       if (const Node* artifacts = node.find("artifacts")) {
-        out.artifacts = read_contents(dag_.tasks[*task], *artifacts, keys::kExpectedContent);
+        out.artifacts = read_contents(outputs_of(dag_.tasks[*task]), *artifacts, keys::kExpectedContent);
       }
     }
     test.expected.push_back(std::move(out));
@@ -274,38 +283,61 @@ class TestsReader {
     return task;
   }
 
+  struct Outputs {
+    std::string owner;  ///< "task 'load'"
+    std::vector<std::string> values;
+    std::vector<std::string> artifacts;
+  };
+
+  static Outputs outputs_of(const Task& task) {
+    Outputs out{fmt::format("task '{}'", task.id), names_of_values(task), {}};
+    if (task.work == nullptr) return out;
+    for (const OutputArtifact& each : task.work->outputs) out.artifacts.push_back(each.name);
+    return out;
+  }
+
+  Outputs outputs_of_run() const {
+    Outputs out{"the DAG", {}, {}};
+    for (const auto& [name, value] : dag_.outputs.values) out.values.push_back(name);
+    for (const RunOutputs::Artifact& each : dag_.outputs.artifacts) out.artifacts.push_back(each.name);
+    return out;
+  }
+
+  std::vector<ExpectedValue> read_values(const Outputs& known, const Node& node) {
+    std::vector<ExpectedValue> out;
+    each_value(known, node, [&](const Node& key, Value value) {
+      out.push_back({key.text, std::move(value), key.place});
+    });
+    return out;
+  }
+
   template <typename Take>
-  void each_value(const Task& task, const Node& node, const Take& take) {
+  void each_value(const Outputs& known, const Node& node, const Take& take) {
     if (!node.is_map()) {
       return complaints_.error(node, fmt::format("'values' is a map of names and values, not {}", Reader::shown(node)));
     }
-    const std::vector<std::string> known = names_of_values(task);
     for (std::size_t i = 0; i < node.members(); ++i) {
       const Node& name = node.key(i);
-      if (std::ranges::find(known, name.text) == known.end()) {
-        complaints_.error(name, fmt::format("task '{}' has no output value '{}'{}", task.id, name.text,
-                                            Reader::suggestion(name.text, known)));
+      if (std::ranges::find(known.values, name.text) == known.values.end()) {
+        complaints_.error(name, fmt::format("{} has no output value '{}'{}", known.owner, name.text,
+                                            Reader::suggestion(name.text, known.values)));
       } else if (auto value = reader_.value(node.value(i))) {
         take(name, std::move(*value));
       }
     }
   }
 
-  NamedContents read_contents(const Task& task, const Node& node, const KeySet& keys) {
+  NamedContents read_contents(const Outputs& known, const Node& node, const KeySet& keys) {
     NamedContents out;
     if (!node.is_map()) {
       complaints_.error(node, fmt::format("'artifacts' is a map of names and contents, not {}", Reader::shown(node)));
       return out;
     }
-    std::vector<std::string> known;
-    for (std::size_t i = 0; task.work != nullptr && i < task.work->outputs.size(); ++i) {
-      known.push_back(task.work->outputs[i].name);
-    }
     for (std::size_t i = 0; i < node.members(); ++i) {
       const Node& name = node.key(i);
-      if (find_artifact(task, name.text) == nullptr) {
-        complaints_.error(name, fmt::format("task '{}' has no output artifact '{}'{}", task.id, name.text,
-                                            Reader::suggestion(name.text, known)));
+      if (std::ranges::find(known.artifacts, name.text) == known.artifacts.end()) {
+        complaints_.error(name, fmt::format("{} has no output artifact '{}'{}", known.owner, name.text,
+                                            Reader::suggestion(name.text, known.artifacts)));
       } else if (auto content = read_content(node.value(i), name.text, keys)) {
         content->place = name.place;
         out.emplace_back(name.text, std::move(*content));

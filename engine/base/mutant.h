@@ -27,6 +27,7 @@ enum class Mutant : std::uint8_t {
   kAttemptNumberStays,
   kForgetsInputs,
   kForgetsTakenRoom,
+  kForgetsWhatWorkersKnow,
   kForgetsScale,
   kPlacesAsIfItWereTheFirst,
   kKeepsSlots,

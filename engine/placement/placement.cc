@@ -1,9 +1,12 @@
 #include "engine/placement/placement.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
+
+#include "engine/base/mutant.h"
 
 namespace chappe {
 namespace {
@@ -45,6 +48,9 @@ std::string out_of_place(const WorkerRoom& room, const Need& need) {
     if (label->second != value) return fmt::format("has {}={}, not {}", name, label->second, value);
   }
   if (where.container && !room.containers) return "runs no containers";
+  if (const Features unknown = need.features.without(room.features); !unknown.empty()) {
+    return fmt::format("is of an older version, which does not know {}", fmt::join(unknown.names(), ", "));
+  }
   if (room.taints == nullptr) return "";
   for (const std::string& taint : *room.taints) {
     const bool tolerated = std::binary_search(where.tolerations.begin(), where.tolerations.end(), taint);
@@ -54,6 +60,8 @@ std::string out_of_place(const WorkerRoom& room, const Need& need) {
 }
 
 bool is_in_place(const WorkerRoom& room, const Need& need) {
+  const bool is_known = need.features.without(room.features).empty() || CHAPPE_MUTANT(kForgetsWhatWorkersKnow);
+  if (!is_known) return false;
   const bool goes_anywhere = need.where == nullptr || (need.where->labels.empty() && !need.where->container);
   const bool plain = goes_anywhere && (room.taints == nullptr || room.taints->empty());
   return plain || out_of_place(room, need).empty();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/model/features.h"
 #include "engine/model/policies.h"
 
 namespace chappe {
@@ -27,6 +28,7 @@ struct WorkerRoom {
   const std::map<std::string, std::string>* labels = nullptr;  ///< Null: none. Outlives the room.
   const std::set<std::string>* taints = nullptr;               ///< Likewise.
   bool containers = false;                                     ///< It runs containers.
+  Features features = Features::all();                         ///< What it knows.
 };
 
 struct Need {
@@ -35,6 +37,7 @@ struct Need {
   /// So many may wait at a worker behind each one that runs there, within its `prefetch`: its run's attempts are short.
   std::uint32_t ahead = 0;
   const Whereabouts* where = nullptr;  ///< Null: anywhere without taints.
+  Features features;                   ///< What the worker must know.
 };
 
 enum class Refusal : std::uint8_t { kNone, kDraining, kElsewhere, kNeverFits, kBusy };

@@ -47,6 +47,7 @@ ReadyClass EngineState::class_of(const LiveRun& run, std::uint32_t index) {
   which.where = whereabouts_id(task.where);
   which.in_pods = runs_in_pod(task);
   if (which.noop) return which;
+  which.features = needed_by(task);
   which.resources = CHAPPE_MUTANT(kPlacesAsIfItWereTheFirst) ? task.work->resources : run.resources_of(index);
   return which;
 }
@@ -75,6 +76,7 @@ void EngineState::dispatch() {
 Need EngineState::need_of(const LiveRun& run, const ReadyClass& which) const {
   Need need{.resources = which.resources, .noop = which.noop};
   need.where = whereabouts[which.where];
+  need.features = which.features;
   if (run.attempt_seconds < 0 || run.attempt_seconds >= kShortAttemptSeconds) return need;
   constexpr double kAheadMax = 1'000;
   need.ahead = static_cast<std::uint32_t>(std::clamp(kAheadSeconds / run.attempt_seconds, 1.0, kAheadMax));

@@ -185,6 +185,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
   Need need{.noop = task.kind == TaskKind::kNoop};
   need.where = &task.where;
   if (!need.noop) need.resources = run.resources_of(index);
+  if (!need.noop) need.features = needed_by(task);
   std::string why;
   for (const WorkerRoom& room : rooms) {
     if (refusal_of(room, need) == Refusal::kNone) return "the next pass of the scheduler";
@@ -259,6 +260,9 @@ Value Engine::workers(Now now) const {
       const WorkerRoom& room = state.rooms[worker.room];
       one.emplace_back("draining", room.draining);
       one.emplace_back("executors", room.containers ? ValueList{"process", "container"} : ValueList{"process"});
+      ValueList features;
+      for (const std::string_view name : room.features.names()) features.emplace_back(std::string(name));
+      one.emplace_back("features", std::move(features));
     }
     if (worker.pod) one.emplace_back("pod", worker.row.pod);
     workers.emplace_back(std::move(one));

@@ -69,7 +69,8 @@ FleetView Engine::fleet(const std::set<std::string>& pods) const {
     view.load.each = empty.capacity;
   }
   for (const auto& [which, queue] : state.ready) {
-    const Need need{.resources = which.resources, .noop = which.noop, .where = state.whereabouts[which.where]};
+    Need need{.resources = which.resources, .noop = which.noop, .where = state.whereabouts[which.where]};
+    need.features = which.features;
     const bool fits = example == nullptr || refusal_of(empty, need) == Refusal::kNone;
     if (which.in_pods || !fits) continue;
     const std::uint64_t waiting = waiting_of(state, which, queue);

@@ -2,6 +2,7 @@
 // From asking for the pod on, the attempt is leased to that worker, which is expected: so it is leased, lost and
 // restored like any other.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -136,8 +137,13 @@ void EngineState::begin_in_pod(WorkerState& worker) {
     bare->image.clear();
     *work = std::move(bare);
   }
-  if (work) return hand_over(run, key.index, worker, std::move(*work));
-  end_pod(worker, {.reason = Reason::kLaunchFailed, .message = work.error().message});
+  const Features unknown = needed_by(run.task(run.instances->task_of(key.index))).without(worker.features);
+  if (work && unknown.empty()) return hand_over(run, key.index, worker, std::move(*work));
+  const std::string message =
+      work ? fmt::format("the worker in pod {} is of an older version, which does not know {}: its image is too old",
+                         worker.row.pod, fmt::join(unknown.names(), ", "))
+           : work.error().message;
+  end_pod(worker, {.reason = Reason::kLaunchFailed, .message = message});
   judge_due(run);
 }
 

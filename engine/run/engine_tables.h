@@ -44,6 +44,7 @@ struct WorkerState {
   MonoTime lease_until;
   std::map<std::string, std::string> labels;
   std::set<std::string> taints;
+  Features features;
   std::unordered_map<AttemptId, LeasedAttempt> leased;
   std::size_t room = 0;                   ///< Position in `rooms`; meaningful while connected.
   std::optional<MonoTime> impostor_told;  ///< When the audit log was last told of one.

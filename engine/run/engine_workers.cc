@@ -111,6 +111,7 @@ void EngineState::connect(WorkerState& worker, ConnectionId connection, const Wo
   worker.draining = false;
   worker.labels = hello.labels;
   worker.taints = hello.taints;
+  worker.features = hello.features;
   worker.row.cpu_milli = hello.capacity.cpu_milli;
   worker.row.memory_bytes = hello.capacity.memory_bytes;
   worker.row.lost_at = {};
@@ -129,6 +130,7 @@ void EngineState::open_room(WorkerState& worker, const WorkerHello& hello) {
   room.labels = &worker.labels;
   room.taints = &worker.taints;
   room.containers = hello.containers;
+  room.features = worker.features;
   room.draining = is_resting(worker);
   for (const auto& [attempt, leased] : worker.leased) {
     const LiveRun& run = *runs.at(leased.key.run);

@@ -17,6 +17,7 @@
 #include "engine/base/result.h"
 #include "engine/base/value.h"
 #include "engine/lineage/objects.h"
+#include "engine/model/features.h"
 #include "engine/run/expired.h"
 #include "engine/run/records.h"
 #include "engine/run/requests.h"
@@ -43,8 +44,9 @@ struct WorkerHello {
   std::uint32_t noop_depth = 1024;  ///< In-worker no-op tasks it takes ahead.
   std::uint32_t prefetch = 0;       ///< Short process tasks it takes ahead of free capacity.
   std::map<std::string, std::string> labels;
-  std::set<std::string> taints;   ///< It takes only tasks that tolerate all of them.
-  bool containers = false;        ///< It runs tasks in containers, too.
+  std::set<std::string> taints;  ///< It takes only tasks that tolerate all of them.
+  bool containers = false;       ///< It runs tasks in containers, too.
+  Features features = Features::all();
   std::vector<HeldAttempt> held;  ///< All of them: what is not here, it does not hold.
   bool operator==(const WorkerHello&) const = default;
 };

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "engine/base/ids.h"
+#include "engine/model/features.h"
 #include "engine/model/policies.h"
 #include "engine/run/live_run.h"
 
@@ -28,6 +29,7 @@ struct ReadyClass {
   bool noop = false;
   std::uint32_t where = 0;  ///< Position in EngineState::whereabouts.
   bool in_pods = false;     ///< Each attempt has a pod made for it: no worker needs room.
+  Features features;        ///< What a worker must know.
   Resources resources;
   auto operator<=>(const ReadyClass&) const = default;
 };

@@ -27,8 +27,8 @@ constexpr Shape kSecret{"bvbbbv"};
 constexpr Shape kHttpPiece{"bbv"};
 
 constexpr Shape::Child kHelloChildren[] = {
-    {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}};
-constexpr Shape kHello{"bbbbvvbbvbv", kHelloChildren};
+    {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}, {12, nullptr, true}};
+constexpr Shape kHello{"bbbbvvbbvbvb", kHelloChildren};
 constexpr Shape::Child kHeartbeatChildren[] = {{2, &kHeld, true}};
 constexpr Shape kHeartbeat{"vb", kHeartbeatChildren};
 constexpr Shape::Child kWhatChildren[] = {{1, &kHeld, false}};

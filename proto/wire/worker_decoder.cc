@@ -46,6 +46,10 @@ Complaint read(const v1::Hello& from, WorkerSays& out) {
   hello.prefetch = from.prefetch();
   hello.number = from.number();
   hello.containers = from.containers();
+  hello.features = {};
+  for (const std::string& name : from.features()) {
+    if (const auto feature = parse_feature(name)) hello.features.add(*feature);
+  }
   for (const v1::Label& label : from.labels()) {
     if (!is_name(label.name()) || label.value().size() > kNameMax) return "a label is empty or too long";
     if (!hello.labels.emplace(label.name(), label.value()).second) return "a label is there twice";

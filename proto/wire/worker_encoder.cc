@@ -114,6 +114,7 @@ std::string WorkerEncoder::hello(const WorkerHello& hello) {
   out.set_prefetch(hello.prefetch);
   out.set_number(hello.number);
   out.set_containers(hello.containers);
+  for (const std::string_view name : hello.features.names()) out.add_features(std::string(name));
   for (const std::string& taint : hello.taints) out.add_taints(valid_utf8(taint));
   for (const auto& [name, value] : hello.labels) {
     v1::Label& label = *out.add_labels();

@@ -16,6 +16,7 @@ params: {limit: {type: integer, default: 1}}
 notify: [{on: [failure], command: [page]}]
 secrets: {TOKEN: {env: NOT_HANDED_ON}}
 defaults: {worker_selector: {zone: north}, tolerations: [gpu]}
+outputs: {values: {n: "${{ tasks.count.outputs.n }}"}, artifacts: {copy: count.copy}}
 tasks:
   - id: fetch
     run: touch FORBIDDEN; exit 9
@@ -75,6 +76,7 @@ GOOD = (
         model: {values: {time: "2026-03-01T00:00:00.000000Z"}, artifacts: {new: {text: "old [1]"}}}
         count: {values: {n: 2}, artifacts: {copy: {file: data/raw.csv}, json: {json: {a: null, b: [1, 2]}}}}
         gate: success
+      outputs: {values: {n: 2}, artifacts: {copy: {file: data/raw.csv}}}
       conditions:
         - "tasks.each.outputs.v == ['other', 'B']"
         - "tasks.each.status == 'failed' || tasks.count.status == 'success'"
@@ -93,6 +95,7 @@ BAD = (
         model: {state: skipped, artifacts: {new: {file: data/raw.csv}}}
         "each[z]": success
         gate: {state: failed, reason: exit_code}
+      outputs: {values: {n: 3}, artifacts: {copy: {text: "one\\n"}}}
       conditions: ["tasks.count.outputs.n > params.limit", tasks.gate.status == 'failed']
   - name: a log that says why
     fixtures: {tasks: {fetch: {state: skipped}, wait: {}, ask: {values: {go: false}}}}
@@ -145,7 +148,9 @@ class TestsOfDags(unittest.TestCase):
             (count + 2, "new of model: line 1 is 'old [1]', expected 'one'"),
             (count + 3, "the run has no each[z]"),
             (count + 4, "the reason of gate is check_failed, expected exit_code"),
-            (count + 5, "tasks.count.outputs.n > params.limit is false: tasks.count.outputs.n is 2, params.limit is 5"),
+            (count + 5, "n of the run is not published, expected 3"),
+            (count + 5, "the run left no copy"),
+            (count + 6, "tasks.count.outputs.n > params.limit is false: tasks.count.outputs.n is 2, params.limit is 5"),
         ])
         self.assertIn("raw of fetch: it is no JSON", found[5][1])
         self.assertFalse(second["passed"])
@@ -182,6 +187,10 @@ class TestsOfDags(unittest.TestCase):
         for command in ("test", "validate"):
             self.assertIn("error: there is no task 'cuont'; did you mean 'count'?",
                           self.cluster.chappe(command, wrong, code=2).stderr)
+        wrong = self.file(PIPELINE + "tests: [{name: t, expect: {outputs: {values: {m: 1}, artifacts: {cpoy: a}}}}]\n")
+        told = self.cluster.chappe("test", wrong, code=2).stderr
+        self.assertIn("error: the DAG has no output value 'm'; did you mean 'n'?", told)
+        self.assertIn("error: the DAG has no output artifact 'cpoy'; did you mean 'copy'?", told)
         self.assertIn("there are no 'tests'", self.cluster.chappe("test", self.file(PIPELINE), code=2).stderr)
         self.cluster.chappe("test", self.file(GOOD), "--test", "nothing like it", code=2)
         self.cluster.chappe("test", "absent.yaml", code=2)

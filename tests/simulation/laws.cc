@@ -183,6 +183,11 @@ void Laws::agent_acted(std::size_t held, const agent::AgentOrders& orders) {
 void Laws::starts(std::uint32_t worker, const Assignment& what, bool fenced, bool draining) {
   if (fenced) broken(Law::kSelfFence, fmt::format("w{} starts {} without word", worker + 1, to_text(what.attempt)));
   if (draining) broken(Law::kRoom, fmt::format("w{} starts {} while it drains", worker + 1, to_text(what.attempt)));
+  if (world_.workers[worker]->features() == Features::all()) return;
+  world_.saw(Sight::kOldWorkerStarts);
+  if (what.work->kind == TaskKind::kHttp) {
+    broken(Law::kRoom, fmt::format("w{} starts {}, which it is too old to know", worker + 1, to_text(what.attempt)));
+  }
 }
 
 void Laws::program_begins(std::uint32_t worker, const Assignment& what) {

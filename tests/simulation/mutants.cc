@@ -42,6 +42,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(AttemptNumberStays, "a new attempt has the number of the last one", Law::kBudgets),
     BUG(ForgetsInputs, "what an attempt was handed is not recorded", Law::kReadsCommitted),
     BUG(ForgetsTakenRoom, "what runs on a worker does not count", Law::kRoom, Law::kRunsEnd),
+    BUG(ForgetsWhatWorkersKnow, "an older worker gets a kind of task that it does not know", Law::kRoom),
     BUG(ForgetsScale, "a further try is told to make do with what the first one had", Law::kRoom),
     BUG(PlacesAsIfItWereTheFirst, "a further try goes where there is room for the first one", Law::kRoom),
     BUG(KeepsSlots, "a pool's slots are not given back", Law::kRunsEnd, Law::kQuiet),

@@ -62,6 +62,7 @@ enum class Sight : std::uint8_t {
   kTwoAttemptsAtOnce,  ///< Of one instance, for less than the bound.
   kWorkerLeft,
   kWorkerGoneForGood,
+  kOldWorkerStarts,  ///< One of an older version gets something that it knows.
   kInfraBudgetUsedUp,
   kOrphanLeft,
   kWireUsed,

@@ -45,6 +45,7 @@ void Worker::boot() {
   if (alive() || retired_) return;
   ++life_;
   hello_.incarnation = fmt::format("{:08x}{:024x}", number_ + 1, life_);
+  hello_.features = is_old() ? Features{} : Features::all();
   agent_ = std::make_unique<agent::Agent>(hello_, in_pod_);
   draining_ = leaving_ = paused_ = machine_paused_ = false;
   speaker_epoch_ = newest_epoch_ = 0;
@@ -53,6 +54,19 @@ void Worker::boot() {
   fence_watched_ = false;
   world_.journal.note("worker boots", number_, life_);
   world_.network.seek(number_);
+}
+
+/// Workers are upgraded one by one, and some are not until the faults are over.
+bool Worker::is_old() const {
+  if (in_pod_ || world_.healed() || !world_.plan.knows(Fault::kCrashWorker)) return false;
+  // Apart from all other chance, so that the other seeds tell what they always told.
+  support::Chance own(world_.plan.seed + 24'000 + 1'000'003 * number_ + 7'919 * life_);
+  return own.one_in(6);
+}
+
+void Worker::upgrade() {
+  if (!alive() || hello_.features == Features::all()) return;
+  crash();
 }
 
 /// With the process goes all that it had: what it held, its tasks, what waited to be done.

@@ -36,6 +36,8 @@ class Worker {
   void drain_for_good();
   /// As a pod that is being removed.
   void evict();
+  /// Dies if it is of an older version; it comes back as a newer one.
+  void upgrade();
   /// Dies, and never comes back.
   void retire();
   bool alive() const { return agent_ != nullptr; }
@@ -57,6 +59,7 @@ class Worker {
   const std::string& name() const { return hello_.name; }
   const std::string& incarnation() const { return hello_.incarnation; }
   const Clock& clock() const { return clock_; }
+  Features features() const { return hello_.features; }
 
  private:
   enum class Stage : std::uint8_t { kFetching, kLinedUp, kRunning, kStoring };
@@ -74,6 +77,7 @@ class Worker {
   };
 
   Now now() const;
+  bool is_old() const;
   /// Something for the agent's process: at once, or when it no longer stands still. Nothing where it is gone.
   void later(Duration rest, std::function<void()> what);
   void in_process(std::uint64_t life, const std::function<void()>& what);

@@ -417,6 +417,7 @@ void World::heal() {
   }
   for (const auto& worker : workers) {
     worker->resume();
+    worker->upgrade();
     if (worker->life() > 0) worker->boot();  // A pod that never started has none.
   }
 }

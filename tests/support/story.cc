@@ -285,6 +285,7 @@ Event Story::join(const Words& words) {
     if (name == "noops") hello.noop_depth = static_cast<std::uint32_t>(std::stoul(value));
     if (name == "taint") hello.taints.insert(value);
     if (name == "containers") hello.containers = value == "yes";
+    if (name == "old" && value == "yes") hello.features = {};
     if (name.starts_with("label.")) hello.labels[name.substr(6)] = value;
     if (name == "in") hello.name = hello.host = value;
   }

@@ -7,7 +7,7 @@
 ///   config pool=NAME:SLOTS lease=60s pods=2 executor=kubernetes      before everything else
 ///   submit DAG as RUN [key=REQUEST] [logical_time=TIME] [PARAM=JSON ...]
 ///   worker NAME [cpu=2] [memory=8] [prefetch=0] [noops=1024] [in=PLACE] [label.NAME=VALUE] [taint=NAME]
-///   [containers=yes]
+///   [containers=yes] [old=yes]            old: it knows none of engine/model/features.h
 ///                                         joins; again: the same process, reconnected
 ///   worker NAME in pod of INSTANCE        joins with the key of that pod
 ///   pod INSTANCE waiting WORDS | started | refused WORDS | ended REASON WORDS | gone WORDS | image NAME

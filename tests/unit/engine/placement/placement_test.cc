@@ -64,6 +64,17 @@ TEST(Placement, AContainerGoesWhereContainersAreRun) {
   EXPECT_EQ(pick_worker(rooms, need(1000)), 0U);
 }
 
+TEST(Placement, WhatAWorkerIsTooOldToKnowGoesElsewhere) {
+  std::vector<WorkerRoom> rooms{room(1, 4000), room(2, 1000)};
+  rooms[0].features = {};
+  Need request = need(1000);
+  request.features.add(Feature::kHttp);
+  EXPECT_EQ(pick_worker(rooms, request), 1U);
+  EXPECT_EQ(refusal_of(rooms[0], request), Refusal::kElsewhere);
+  EXPECT_EQ(explain_refusal(rooms[0], "w1", request), "w1 is of an older version, which does not know http");
+  EXPECT_EQ(pick_worker(rooms, need(1000)), 0U);
+}
+
 TEST(Placement, TheWorkerWithTheLargestFreeShareIsChosenAndTiesGoToTheSmallerId) {
   std::vector<WorkerRoom> rooms{room(3, 2000), room(1, 4000), room(2, 4000)};
   EXPECT_EQ(pick_worker(rooms, need(1000)), 1u);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 
+#include "proto/chappe/v1/worker.pb.h"
 #include "tests/unit/proto/wire/wire_test.h"
 
 namespace chappe::wire {
@@ -64,6 +65,19 @@ std::string finish_report(const AttemptFinished& finished) {
 TEST(WorkerMessage, CarriesAHelloWhole) {
   WorkerEncoder encoder;
   EXPECT_EQ(decoded_event<WorkerJoined>(encoder.hello(full_hello())).hello, full_hello());
+}
+
+TEST(WorkerMessage, AHelloNamesWhatItsWorkerKnowsAndANameThatNobodyKnowsMeansNothing) {
+  v1::WorkerMessage message;
+  ASSERT_TRUE(message.ParseFromString(WorkerEncoder().hello(full_hello())));
+  v1::Hello& hello = *message.mutable_hello();
+  const auto features = [&] { return decoded_event<WorkerJoined>(message.SerializeAsString()).hello.features; };
+  EXPECT_EQ(features(), Features::all());
+  hello.clear_features();  // As the first workers.
+  EXPECT_TRUE(features().empty());
+  hello.add_features("time_travel");
+  hello.add_features("http");
+  EXPECT_THAT(features().names(), testing::ElementsAre("http"));
 }
 
 TEST(WorkerMessage, CarriesAHeartbeatWhole) {
