@@ -506,6 +506,15 @@ std::int64_t cpu_needed(const Task& task, std::uint32_t tries) {
 
 }  // namespace
 
+/// Of a check that a worker measures: they are asked first.
+void Laws::check_conditions(const Assignment& what) {
+  const auto run = runs_.find(what.key.run);
+  if (run == runs_.end()) return;  // Told elsewhere.
+  const auto& conditions = task_of(run->second, what.key).checks;
+  if (std::all_of(conditions.begin(), conditions.end(), holds)) return;
+  broken(Law::kDependenciesFirst, name(what.key) + " is to be measured though a condition of its check is false");
+}
+
 void Laws::check_scale(const Assignment& what) {
   const auto row = rows_.find(what.key);
   const auto run = runs_.find(what.key.run);

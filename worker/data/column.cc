@@ -51,7 +51,7 @@ std::optional<double> number_of(const Cell& cell) {
   double number = 0;
   const char* const end = cell.text.data() + cell.text.size();
   const auto [stop, error] = std::from_chars(cell.text.data(), end, number);
-  if (error != std::errc() || stop != end || !std::isfinite(number)) return std::nullopt;
+  if (error != std::errc() || stop != end || !(std::abs(number) <= kNumberMost)) return std::nullopt;
   return number;
 }
 

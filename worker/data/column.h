@@ -17,7 +17,9 @@ namespace chappe::data {
 
 inline constexpr std::size_t kMatchedBytesMax = 4096;  ///< A longer text matches no pattern.
 
-/// The number that the cell is: plain decimals with a point, also with an exponent; finite.
+inline constexpr double kNumberMost = 1e140;  ///< Of a number, but for its sign: sums of squares stay finite.
+
+/// The number that the cell is: plain decimals with a point, also with an exponent; at most kNumberMost.
 std::optional<double> number_of(const Cell& cell);
 /// A whole number without point and exponent, "true" or "false" in any case, an ISO date of the calendar.
 bool fits_type(ColumnType type, const Cell& cell);

@@ -169,6 +169,11 @@ std::string shown(std::string_view name) {
   return printable(name);
 }
 
+std::string shown_error(std::string_view message) {
+  constexpr std::size_t kErrorBytesTold = 200;
+  return printable(message.substr(0, kErrorBytesTold));
+}
+
 std::string shown(double number) {
   const bool whole = std::trunc(number) == number && std::abs(number) < 1e15;
   return whole ? fmt::format("{:.0f}", number) : fmt::format("{:.6g}", number);
@@ -203,7 +208,7 @@ Result<std::vector<Finding>> measure(const DataExpectations& expected, const std
   if (done) return measuring.findings(reader->columns());
   if (done.error().code != ErrorCode::kInvalidInput) return fail(done.error());
   return std::vector<Finding>{
-      {.holds = false, .text = fmt::format("it is no {}: {}", name_of(expected.format), done.error().message)}};
+      {.holds = false, .text = fmt::format("it is no {}: {}", name_of(expected.format), shown_error(done.error().message))}};
 }
 
 std::string message_of(const std::vector<std::pair<std::string, Finding>>& by_source, std::size_t bytes_max) {

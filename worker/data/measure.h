@@ -51,6 +51,8 @@ std::string message_of(const std::vector<std::pair<std::string, Finding>>& by_so
 
 /// Of a column's name in a verdict.
 std::string shown(std::string_view name);
+/// Of what is wrong with a file's form: a parser's word may repeat its bytes.
+std::string shown_error(std::string_view message);
 /// "12", "0.0123457".
 std::string shown(double number);
 /// The finding that a figure comes to. `more`: what else there is to say of it where it does not hold.

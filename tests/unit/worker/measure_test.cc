@@ -100,7 +100,7 @@ TEST(Measure, KnowsTypesOfTexts) {
   EXPECT_TRUE(fits(ColumnType::kBoolean, "TRUE"));
   EXPECT_FALSE(fits(ColumnType::kBoolean, "1"));
   EXPECT_TRUE(fits(ColumnType::kNumber, "-1.5e3"));
-  for (const char* none : {"nan", "inf", "1,5", " 1", "0x10", "1e999", ""}) {
+  for (const char* none : {"nan", "inf", "1,5", " 1", "0x10", "1e999", "1e141", ""}) {
     EXPECT_FALSE(fits(ColumnType::kNumber, none)) << none;
   }
   EXPECT_FALSE(fits(ColumnType::kInteger, "1.0"));
