@@ -2,11 +2,9 @@
 
 import gzip
 import json
-import shutil
-import subprocess
 import unittest
 
-from cluster import EXAMPLES, Cluster
+from cluster import EXAMPLES, Cluster, wait_until
 
 HEAD = "id,age,name\n"
 GOOD = HEAD + "".join(f"{i},{20 + i % 50},person {i}\n" for i in range(500))
@@ -39,24 +37,29 @@ tasks:
 
 class DataChecks(unittest.TestCase):
     def setUp(self) -> None:
-        self.cluster = Cluster(self)
+        self.cluster = Cluster.of(self)
         self.cluster.start_scheduler()
         self.cluster.start_worker("w1")
 
     def run_dag(self, text: str, file: bytes | str, **params: object) -> dict[str, dict]:
+        """The task instances when all is over."""
         path = self.cluster.directory / "source"
         path.write_bytes(file if isinstance(file, bytes) else file.encode())
         self.last = self.cluster.submit(text, file=str(path), **params)
-        self.cluster.wait_end(self.last)
-        return {task["id"]: task for task in self.cluster.show(self.last)["tasks"]}
+        wait_until("the run to end", lambda: self.cluster.run(self.last), lambda run: run["state"] in ("success", "failed"))
+        return self.cluster.tasks(self.last)
 
     def test_good_rows_pass_and_leave_their_figures(self) -> None:
         tasks = self.run_dag(DAG, GOOD)
         self.assertEqual({name: task["state"] for name, task in tasks.items()},
                          dict.fromkeys(("ingest", "quality", "publish"), "success"))
-        shown = json.dumps(self.cluster.show(self.last))
-        for figure in ("age_max", "age_median", "name_nulls"):
-            self.assertIn(figure, shown)
+        values = self.cluster.values(self.last, "quality")
+        figures = values.pop("figures")
+        self.assertEqual(values, {"rows": 500, "age_min": 20, "age_max": 69, "age_median": 44.5, "name_nulls": 0})
+        self.assertEqual([source["source"] for source in figures["sources"]], ["ingest.rows"])
+        self.assertEqual(len(figures["sources"][0]["sha256"]), 64)
+        self.assertIn({"source": "ingest.rows", "holds": True, "text": "rows 500 (at least 100)", "metric": "rows",
+                       "value": 500, "min": 100}, figures["measured"])
 
     def test_bad_rows_are_told_by_figure_and_line_and_never_by_value(self) -> None:
         tasks = self.run_dag(DAG, BAD)
@@ -67,7 +70,7 @@ class DataChecks(unittest.TestCase):
                       message)
         self.assertIn("max of age 999 is over 120 (3 values are, the first in line 2)", message)
         self.assertIn("nulls of name 0.1 is over 0.01", message)
-        log = self.cluster.chappe("--state-dir", str(self.cluster.state), "logs", self.last, "quality").stdout
+        log = self.cluster.log(self.last, "quality")
         self.assertIn("ok    ingest.rows: rows 500 (at least 100)", log)
         self.assertIn("SHA-256", log)
         self.assertNotIn("Jeanne", log + message)
@@ -95,25 +98,23 @@ class DataChecks(unittest.TestCase):
 
 class Drift(unittest.TestCase):
     def test_the_baseline_is_the_version_that_passed_last(self) -> None:
-        cluster = Cluster(self)
-        file = str(EXAMPLES / "quality.yaml")
-        home = ("--state-dir", str(cluster.state))
+        cluster = Cluster.of(self)
 
-        def run(source: str, code: int) -> dict:
-            out = cluster.chappe(*home, "run", file, "--param", f"source={source}", "--output", "json", code=code).stdout
-            return json.loads(out)
+        def run(source: str, code: int) -> dict[str, dict]:
+            cluster.chappe("run", str(EXAMPLES / "quality.yaml"), "--param", f"source={source}", code=code)
+            shown = json.loads(cluster.chappe("show", "latest", "--output", "json").stdout)
+            return {task["name"]: task for task in shown["tasks"]}
 
-        run("good", 0)   # There is no baseline yet.
+        first = run("good", 0)["check"]  # There is no baseline yet.
+        self.assertEqual(first["state"], "success")
         run("good", 0)
-        text = json.dumps(run("shifted", 3))
-        self.assertIn("psi of age", text)
-        self.assertIn("ingest.rows against asset:income@champion", text)
-        run("good", 0)   # What failed is no baseline.
+        message = run("shifted", 3)["check"]["message"]
+        self.assertIn("ingest.rows against asset:income@champion: psi of age", message)
+        self.assertIn("; 2000 values against 2000 in 10 cells", message)
+        self.assertEqual(run("broken", 3)["check"]["reason"], "check_failed")
+        self.assertEqual(run("renamed", 3)["ingest"]["reason"], "invalid_output")
+        self.assertEqual(run("good", 0)["publish"]["state"], "success")  # What failed is no baseline.
 
-
-@unittest.skipUnless(shutil.which("Rscript"), "R is not installed")
-class BesideR(unittest.TestCase):
-    def test_the_test_of_kolmogorov_and_smirnov_is_rs(self) -> None:
-        script = "a <- ((0:299*7919) %% 1000)/10; b <- ((0:249*6007) %% 997)/12+5; cat(ks.test(a, b, exact=FALSE)$p.value)"
-        said = subprocess.run(["Rscript", "-e", script], check=True, capture_output=True, text=True).stdout
-        self.assertAlmostEqual(float(said), 0.031576515865046055, places=6)
+    def test_the_example_tests_itself(self) -> None:
+        said = Cluster.of(self).chappe("test", str(EXAMPLES / "quality.yaml")).stdout
+        self.assertIn("5 passed, 0 failed", said)
