@@ -208,12 +208,14 @@ Result<std::vector<Finding>> measure(const DataExpectations& expected, const std
   if (done) return measuring.findings(reader->columns());
   if (done.error().code != ErrorCode::kInvalidInput) return fail(done.error());
   return std::vector<Finding>{
-      {.holds = false, .text = fmt::format("it is no {}: {}", name_of(expected.format), shown_error(done.error().message))}};
+      {.holds = false,
+       .text = fmt::format("it is no {}: {}", name_of(expected.format), shown_error(done.error().message))}};
 }
 
 std::string message_of(const std::vector<std::pair<std::string, Finding>>& by_source, std::size_t bytes_max) {
   std::size_t failures = 0, told = 0;
   for (const auto& [source, finding] : by_source) failures += finding.holds ? 0 : 1;
+  if (failures == 0 && by_source.size() == 1) return "1 expectation holds";
   if (failures == 0) return fmt::format("{} expectations hold", by_source.size());
   std::string out = failures == 1 ? "" : fmt::format("{} of {} expectations fail: ", failures, by_source.size());
   std::string_view last;

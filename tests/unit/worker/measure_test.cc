@@ -69,11 +69,10 @@ TEST(Measure, NullsAreAShareOfTheRows) {
 }
 
 TEST(Measure, CountsValuesThatAreNotAsTheyMustBe) {
-  EXPECT_THAT(failures(csv({{.name = "a", .type = ColumnType::kInteger, .values = {0, 120}}}),
-                       "a\n5\n-4\nx\n121\n130\n1.5\n"),
-              ElementsAre("!a: 2 values are no integer, the first in line 4",
-                          "!min of a -4 is below 0 (1 value is, in line 3)",
-                          "!max of a 130 is over 120 (2 values are, the first in line 5)"));
+  EXPECT_THAT(
+      failures(csv({{.name = "a", .type = ColumnType::kInteger, .values = {0, 120}}}), "a\n5\n-4\nx\n121\n130\n1.5\n"),
+      ElementsAre("!a: 2 values are no integer, the first in line 4", "!min of a -4 is below 0 (1 value is, in line 3)",
+                  "!max of a 130 is over 120 (2 values are, the first in line 5)"));
   EXPECT_THAT(failures(csv({{.name = "a", .allowed = {"x", "y"}}}), "a\nx\nz\n"),
               ElementsAre("!a: 1 value is not among those allowed, in line 3"));
   EXPECT_THAT(failures(csv({{.name = "a", .pattern = "^[A-Z][0-9]$"}}), "a\nB2\nb2\nB22\n"),
@@ -90,9 +89,7 @@ TEST(Measure, AValueOfARowIsNeverTold) {
 }
 
 TEST(Measure, KnowsTypesOfTexts) {
-  const auto fits = [](ColumnType type, std::string_view text) {
-    return fits_type(type, {Cell::Kind::kText, text});
-  };
+  const auto fits = [](ColumnType type, std::string_view text) { return fits_type(type, {Cell::Kind::kText, text}); };
   EXPECT_TRUE(fits(ColumnType::kDate, "2028-02-29"));
   EXPECT_FALSE(fits(ColumnType::kDate, "2026-02-29"));
   EXPECT_FALSE(fits(ColumnType::kDate, "2026-2-9"));
@@ -107,9 +104,9 @@ TEST(Measure, KnowsTypesOfTexts) {
 }
 
 TEST(Measure, JsonKnowsItsOwnTypes) {
-  DataExpectations expected{.format = DataFormat::kJsonLines,
-                            .columns = {{.name = "s", .type = ColumnType::kString},
-                                        {.name = "n", .type = ColumnType::kNumber}}};
+  DataExpectations expected{
+      .format = DataFormat::kJsonLines,
+      .columns = {{.name = "s", .type = ColumnType::kString}, {.name = "n", .type = ColumnType::kNumber}}};
   EXPECT_THAT(failures(expected, "{\"s\":\"1\",\"n\":1}\n{\"n\":null}\n"), IsEmpty());
   EXPECT_THAT(failures(expected, "{\"s\":1,\"n\":true}\n"),
               ElementsAre("!s: 1 value is no string, in line 1", "!n: 1 value is no number, in line 1"));
@@ -125,10 +122,10 @@ TEST(Measure, MeasuresFigures) {
               ElementsAre("rows 4", "a is of type number", "!distinct of a 4 is over 3", "!mean of a 2.5 is below 3",
                           "!median of a 2.5 is over 2", "q90 of a 3.7 (at most 5)"));
   column.distinct = {};
-  EXPECT_THAT(failures(csv({column}), "a\nx\n"),
-              ElementsAre("!a: 1 value is no number, in line 2", "!mean of a cannot be told: there is no number",
-                          "!median of a cannot be told: there is no number",
-                          "!q90 of a cannot be told: there is no number"));
+  EXPECT_THAT(
+      failures(csv({column}), "a\nx\n"),
+      ElementsAre("!a: 1 value is no number, in line 2", "!mean of a cannot be told: there is no number",
+                  "!median of a cannot be told: there is no number", "!q90 of a cannot be told: there is no number"));
 }
 
 TEST(Measure, SaysWhatIsNoTable) {
@@ -138,9 +135,8 @@ TEST(Measure, SaysWhatIsNoTable) {
 
 TEST(Measure, AFileThatCannotBeReadIsNoVerdict) {
   const auto expected = csv({});
-  const auto found = measure(expected, {}, [](TableReader&) -> Result<void> {
-    return fail(ErrorCode::kUnavailable, "stopped");
-  });
+  const auto found =
+      measure(expected, {}, [](TableReader&) -> Result<void> { return fail(ErrorCode::kUnavailable, "stopped"); });
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().message, "stopped");
 }
@@ -206,8 +202,9 @@ TEST(Drift, OfTextsIsByText) {
 }
 
 TEST(Drift, CodesWithZerosInFrontAreTexts) {
-  EXPECT_EQ(drift_of(drift(DriftMethod::kHellinger, 0.5), column({{"01", 5}, {"02", 5}}), column({{"01", 5}, {"03", 5}})),
-            "!hellinger of a 0.707107 is over 0.5; 10 values against 10 in 3 cells");
+  EXPECT_EQ(
+      drift_of(drift(DriftMethod::kHellinger, 0.5), column({{"01", 5}, {"02", 5}}), column({{"01", 5}, {"03", 5}})),
+      "!hellinger of a 0.707107 is over 0.5; 10 values against 10 in 3 cells");
 }
 
 TEST(Drift, OfNumbersIsInDeviationsOfTheBaseline) {
@@ -256,7 +253,7 @@ TEST(Message, SaysEveryFailureOnceItsSource) {
   const std::vector<std::pair<std::string, Finding>> all{
       {"in.a", {.holds = false, .text = "x"}}, {"in.a", {.text = "y"}}, {"in.b", {.holds = false, .text = "z"}}};
   EXPECT_EQ(message_of(all, 900), "2 of 3 expectations fail: in.a: x; in.b: z");
-  EXPECT_EQ(message_of({all[1]}, 900), "1 expectations hold");
+  EXPECT_EQ(message_of({all[1]}, 900), "1 expectation holds");
   EXPECT_EQ(message_of({all[0]}, 900), "in.a: x");
 }
 
@@ -265,7 +262,8 @@ TEST(Message, IsBounded) {
   EXPECT_EQ(message_of(all, 900).find("more"), std::string::npos);
   all.push_back(all[0]);
   EXPECT_THAT(message_of(all, 900), ::testing::EndsWith("; x and 1 more"));
-  const std::vector<std::pair<std::string, Finding>> long_ones(9, {"in.a", {.holds = false, .text = std::string(200, 'x')}});
+  const std::vector<std::pair<std::string, Finding>> long_ones(
+      9, {"in.a", {.holds = false, .text = std::string(200, 'x')}});
   EXPECT_LE(message_of(long_ones, 900).size(), 900U);
   EXPECT_THAT(message_of(long_ones, 900), ::testing::EndsWith(" and 5 more"));
 }
