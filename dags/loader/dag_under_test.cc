@@ -216,7 +216,8 @@ class DagWriter {
     out_ += node.is_map() ? '{' : '[';
     for (std::size_t i = 0; node.is_map() && i < node.members(); ++i) {
       const std::string& name = node.key(i).text;
-      const bool measures = name == "data" || name == "drift" || name == "from" || name == "current" || name == "baseline";
+      const bool measures =
+          name == "data" || name == "drift" || name == "from" || name == "current" || name == "baseline";
       key(out_, name);
       measures ? write_check(node.value(i)) : write_node(node.value(i));
     }

@@ -89,7 +89,8 @@ void check_verdict(DataFormat format, std::string_view text) {
     }
   };
   take(data::measure(expected, names.of(expected), bytes));
-  for (const DriftMethod method : {DriftMethod::kPsi, DriftMethod::kHellinger, DriftMethod::kWasserstein, DriftMethod::kKs}) {
+  for (const DriftMethod method :
+       {DriftMethod::kPsi, DriftMethod::kHellinger, DriftMethod::kWasserstein, DriftMethod::kKs}) {
     const DriftExpectations drift{
         .current_format = format, .baseline_format = format, .columns = {"a"}, .method = method, .max = 0};
     const auto found = data::measure(drift, names.of(drift), bytes, bytes);

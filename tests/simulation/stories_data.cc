@@ -1,5 +1,5 @@
-// Tasks that measure data in place of running a program, some with a condition that is asked first. Drawn apart from the
-// rest of a story, so that the other seeds tell what they always told.
+// Tasks that measure data in place of running a program, some with a condition that is asked first. Drawn apart from
+// the rest of a story, so that the other seeds tell what they always told.
 #include "engine/model/data_check.h"
 #include "tests/simulation/stories.h"
 #include "tests/support/random_dag.h"

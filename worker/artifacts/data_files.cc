@@ -136,8 +136,8 @@ class Checking {
     DataVerdict out{.reason = fails ? Reason::kCheckFailed : Reason::kNone};
     out.message = data::message_of(findings_, kMessageBytes);
     out.log = log_ + out.message + "\n";
-    out.figures =
-        ValueMap{{std::string(kFiguresValue), ValueMap{{"sources", sources_}, {"measured", measured_}}}, {"metrics", metrics_}};
+    out.figures = ValueMap{{std::string(kFiguresValue), ValueMap{{"sources", sources_}, {"measured", measured_}}},
+                           {"metrics", metrics_}};
     return out;
   }
 

@@ -174,7 +174,8 @@ Result<std::vector<Finding>> measure(const DriftExpectations& expected, const st
                                      const ReadFile& read_current, const ReadFile& read_baseline) {
   const auto unreadable = [](std::string_view what, const Error& error) -> Result<std::vector<Finding>> {
     if (error.code != ErrorCode::kInvalidInput) return fail(error);
-    return std::vector<Finding>{{.holds = false, .text = fmt::format("{} cannot be read: {}", what, shown_error(error.message))}};
+    return std::vector<Finding>{
+        {.holds = false, .text = fmt::format("{} cannot be read: {}", what, shown_error(error.message))}};
   };
   const auto baseline = sides_of(expected.columns, expected.baseline_format, read_baseline);
   if (!baseline) return unreadable("the baseline", baseline.error());

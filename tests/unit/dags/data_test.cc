@@ -53,9 +53,8 @@ TEST(DataCheckKeys, BecomeAnAttemptThatReadsWhatItMeasures) {
   EXPECT_TRUE(task.work->inputs[1].optional);
   const DataCheck& check = *task.work->check;
   EXPECT_THAT(check.sources, ElementsAre("make.rows", "asset:s3://x/y.jsonl@best"));
-  const DataExpectations expected{.rows = {5, {}},
-                                  .columns = {{.name = "a", .nulls = {{}, 0.1}}, {.name = "b"}},
-                                  .other_columns = false};
+  const DataExpectations expected{
+      .rows = {5, {}}, .columns = {{.name = "a", .nulls = {{}, 0.1}}, {.name = "b"}}, .other_columns = false};
   EXPECT_EQ(check.data.at(0).expected, expected);
   EXPECT_EQ(check.drift.at(0).baseline, 1U);
   std::vector<std::string> metrics;

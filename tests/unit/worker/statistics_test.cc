@@ -73,8 +73,8 @@ TEST(Statistics, ChancesAreSciPys) {
   // scipy.special.kolmogorov(sqrt(300 * 250 / 550) * 0.12333333333333334)
   EXPECT_NEAR(ks_chance(0.12333333333333334, 300, 250), 0.031576515865046055, 1e-12);
   // scipy.special.kolmogorov(x), on both sides of where the series change
-  const std::pair<double, double> known[] = {{0.3, 0.9999906941986655}, {0.5, 0.9639452436648751},
-                                             {0.9, 0.3927307079406543}, {1.0, 0.26999967167735456},
+  const std::pair<double, double> known[] = {{0.3, 0.9999906941986655},    {0.5, 0.9639452436648751},
+                                             {0.9, 0.3927307079406543},    {1.0, 0.26999967167735456},
                                              {1.36, 0.049485876755377876}, {2.0, 0.0006709252557796953}};
   for (const auto& [x, p] : known) EXPECT_NEAR(ks_chance(x, 2, 2), p, 1e-12) << x;
   EXPECT_EQ(ks_chance(0, 10, 10), 1);

@@ -19,7 +19,8 @@ DataCheck whole() {
   age.quantiles = {{0.9, {{}, 90}}, {0.995, {1, {}}}};
   DataCheck out{.sources = {"ingest.rows", "asset:a@b"}};
   out.data.push_back({0, {.format = DataFormat::kCsv, .rows = {1, {}}, .columns = {age}, .other_columns = false}});
-  out.drift.push_back({0, 1,
+  out.drift.push_back({0,
+                       1,
                        {.current_format = DataFormat::kCsv,
                         .baseline_format = DataFormat::kJsonLines,
                         .columns = {"age", "Âge (years)"},
@@ -82,9 +83,8 @@ TEST(DataCheck, HasBounds) {
   EXPECT_TRUE(sets(kDataSetsMax));
   EXPECT_FALSE(sets(kDataSetsMax + 1));
   const auto allowed = [&](std::size_t count, std::size_t bytes) {
-    return fits([&](DataCheck& check) {
-      check.data[0].expected.columns[0].allowed.assign(count, std::string(bytes, 'x'));
-    });
+    return fits(
+        [&](DataCheck& check) { check.data[0].expected.columns[0].allowed.assign(count, std::string(bytes, 'x')); });
   };
   EXPECT_TRUE(allowed(kAllowedValuesMax, kAllowedBytesMax));
   EXPECT_FALSE(allowed(kAllowedValuesMax + 1, 1));

@@ -99,11 +99,10 @@ std::shared_ptr<const ResolvedWork> request_work() {
 std::shared_ptr<const ResolvedWork> check_work() {
   DataCheck check{.sources = {"ingest.rows", "asset:s3://a/b.csv@champion"}};
   check.data.push_back({0, csv_with_ids()});
-  check.drift.push_back({0, 1,
-                         {.current_format = DataFormat::kCsv,
-                          .baseline_format = DataFormat::kTsv,
-                          .columns = {"age"},
-                          .max = 0.2}});
+  check.drift.push_back(
+      {0,
+       1,
+       {.current_format = DataFormat::kCsv, .baseline_format = DataFormat::kTsv, .columns = {"age"}, .max = 0.2}});
   ResolvedWork work{.kind = TaskKind::kData};
   work.inputs = {{.name = "data_1", .path = "data/1"}, {.name = "data_2", .path = "data/2"}};
   work.check = std::make_shared<const DataCheck>(std::move(check));
