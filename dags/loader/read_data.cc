@@ -2,8 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <charconv>
 
 #include "dags/loader/keys.h"
 #include "dags/loader/scalar.h"
@@ -113,7 +112,7 @@ class ExpectationsReader {
                                                  kQuantilesMax, Reader::shown(node)));
     }
     for (std::size_t i = 0; i < node.members(); ++i) {
-      const auto share = reader_.number(node.key(i), "quantiles", 0, 1);
+      const auto share = share_of(node.key(i));
       const Limits found = limits_of(node.value(i), "quantiles", -kNumberMax, kNumberMax);
       if (!share) continue;
       for (const auto& [other, ignored] : out.quantiles) {
@@ -121,6 +120,16 @@ class ExpectationsReader {
       }
       out.quantiles.emplace_back(*share, found);
     }
+  }
+
+  /// A key is a text, also where it looks like a number.
+  std::optional<double> share_of(const Node& key) {
+    const char* const end = key.text.data() + key.text.size();
+    double share = -1;
+    const auto [stop, error] = std::from_chars(key.text.data(), end, share);
+    if (error == std::errc() && stop == end && share >= 0 && share <= 1) return share;
+    complaints_.error(key, fmt::format("a quantile is a number from 0 to 1, not {}", Reader::shown(key)));
+    return std::nullopt;
   }
 
   void read_allowed(const Node& node, ColumnExpectations& out) {
@@ -221,7 +230,7 @@ void TaskReader::read_data_check(Task& task, WorkSpec& work, const Node& node) {
   work.values.push_back({.name = std::string(kFiguresValue),
                          .file = std::string(kFiguresFile),
                          .json_path = fmt::format("$.{}", kFiguresValue),
-                         .default_value = {}});
+                         .default_value = Value()});
   work.check = std::make_shared<const DataCheck>(std::move(check));
 }
 
@@ -298,7 +307,7 @@ std::optional<std::uint32_t> TaskReader::data_source(Task& task, WorkSpec& work,
     if (auto asset = names_.parse_template(named, site::kAsset, "asset")) input.asset = std::move(*asset);
     check_asset_source(input.asset, named);
     const std::string uri = input.asset.text().substr(0, input.asset.text().rfind('@'));
-    if (!use.formatted && input.asset.is_literal() && data_format_of(uri) == DataFormat::kByName) {
+    if (!use.formatted && !uri.empty() && input.asset.is_literal() && data_format_of(uri) == DataFormat::kByName) {
       complaints_.error(node,
                         "the name of the asset does not say what format it has: add 'format: csv', tsv or "
                         "json_lines");

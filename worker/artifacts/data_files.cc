@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -67,6 +68,12 @@ Result<void> read_input(const Folder& folder, const ResolvedInput& input, data::
   return read_table(file->fd(), into, stop);
 }
 
+/// A count is shown as one.
+Value number(double value) {
+  const bool whole = std::trunc(value) == value && std::abs(value) < 1e15;
+  return whole ? Value(static_cast<std::int64_t>(value)) : Value(value);
+}
+
 class Checking {
  public:
   Checking(const Folder& folder, const ResolvedWork& work, const std::atomic<bool>& stop)
@@ -114,7 +121,7 @@ class Checking {
     for (data::Finding& finding : *findings) {
       log_ += fmt::format("{} {}: {}\n", finding.holds ? "ok   " : "FAILS", source, finding.text);
       measured_.emplace_back(value_of(source, finding));
-      if (!finding.metric.empty()) metrics_.emplace_back(finding.metric, finding.value);
+      if (!finding.metric.empty()) metrics_.emplace_back(finding.metric, number(finding.value));
       findings_.emplace_back(source, std::move(finding));
     }
   }
@@ -123,9 +130,9 @@ class Checking {
     ValueMap out{{"source", source}, {"holds", finding.holds}, {"text", finding.text}};
     if (finding.metric.empty()) return out;
     out.emplace_back("metric", finding.metric);
-    out.emplace_back("value", finding.value);
-    if (finding.limits.min) out.emplace_back("min", *finding.limits.min);
-    if (finding.limits.max) out.emplace_back("max", *finding.limits.max);
+    out.emplace_back("value", number(finding.value));
+    if (finding.limits.min) out.emplace_back("min", number(*finding.limits.min));
+    if (finding.limits.max) out.emplace_back("max", number(*finding.limits.max));
     return out;
   }
 
