@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "storage/digest/digest.h"
 #include "worker/data/measure.h"
@@ -20,6 +21,11 @@ bool is_code(std::string_view text) {
   return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
 }
 
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+
 /// The values of one column in one of the files.
 struct Side {
   bool there = false;
@@ -27,7 +33,7 @@ struct Side {
   Misfits not_numbers;
   Numbers numbers;
   Sample sample;
-  std::map<std::string, std::uint64_t, std::less<>> categories;
+  std::unordered_map<std::string, std::uint64_t, TextHash, std::equal_to<>> categories;
   bool too_many = false;  ///< More than kCategoriesMax categories.
   bool is_number() const { return values > 0 && not_numbers.count == 0; }
 
