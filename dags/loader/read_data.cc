@@ -242,7 +242,7 @@ void TaskReader::read_data(Task& task, WorkSpec& work, DataCheck& check, const N
     return complaints_.error(node, "'data' needs 'from': TASK.ARTIFACT, or an asset as in 'asset:NAME@ALIAS'");
   }
   const auto input = data_source(task, work, check, *from, {.formatted = expected.format != DataFormat::kByName});
-  if (!expected.rows.any() && expected.columns.empty()) {
+  if (node.find("rows") == nullptr && node.find("columns") == nullptr) {
     complaints_.error(node, "'data' expects nothing: give it 'rows' or 'columns'");
   }
   if (input) check.data.push_back({*input, std::move(expected)});
