@@ -17,21 +17,21 @@ tasks:
     outputs: {artifacts: [{name: rows, path: rows.csv.gz}, {name: blob, path: blob}]}
 )";
 
-LoadedDag load(const std::string& tasks) { return load_dag(std::string(kMake) + tasks, "data.yaml"); }
+LoadedDag load_with(const std::string& tasks) { return load_dag(std::string(kMake) + tasks, "data.yaml"); }
 
 /// The task "it".
-const Task& it(const LoadedDag& loaded) {
+const Task& task_it(const LoadedDag& loaded) {
   for (const Diagnostic& diagnostic : loaded.diagnostics) ADD_FAILURE() << diagnostic.text();
   return loaded.dag->tasks.at(*loaded.dag->find("it"));
 }
 
-std::string first_complaint(const std::string& tasks) {
-  const LoadedDag loaded = load(tasks);
+std::string first_complaint_of(const std::string& tasks) {
+  const LoadedDag loaded = load_with(tasks);
   return loaded.diagnostics.empty() ? "" : loaded.diagnostics[0].text();
 }
 
 TEST(DataCheckKeys, BecomeAnAttemptThatReadsWhatItMeasures) {
-  const LoadedDag loaded = load(R"(
+  const LoadedDag loaded = load_with(R"(
   - id: it
     check:
       metric: {expr: "1 < 2"}
@@ -39,7 +39,7 @@ TEST(DataCheckKeys, BecomeAnAttemptThatReadsWhatItMeasures) {
       drift: {current: make.rows, baseline: "asset:s3://x/y.jsonl@best", columns: [a], max: 0.2, optional: true}
     timeout: 5m
 )");
-  const Task& task = it(loaded);
+  const Task& task = task_it(loaded);
   EXPECT_EQ(task.kind, TaskKind::kData);
   EXPECT_EQ(task.work->kind, TaskKind::kData);
   EXPECT_EQ(task.checks.size(), 1U);
@@ -63,28 +63,28 @@ TEST(DataCheckKeys, BecomeAnAttemptThatReadsWhatItMeasures) {
 }
 
 TEST(DataCheckKeys, WithoutDataTheEngineDecidesAsBefore) {
-  const LoadedDag loaded = load("  - {id: it, check: {metric: {expr: \"1 < 2\"}}}\n");
-  EXPECT_EQ(it(loaded).kind, TaskKind::kCheck);
-  EXPECT_EQ(it(loaded).work, nullptr);
+  const LoadedDag loaded = load_with("  - {id: it, check: {metric: {expr: \"1 < 2\"}}}\n");
+  EXPECT_EQ(task_it(loaded).kind, TaskKind::kCheck);
+  EXPECT_EQ(task_it(loaded).work, nullptr);
 }
 
 TEST(DataCheckKeys, FiguresMayBeNamedByLaterTasks) {
-  const LoadedDag loaded = load(R"(
+  const LoadedDag loaded = load_with(R"(
   - {id: gate, check: {data: {from: make.rows, rows: {min: 1}}}}
   - {id: it, depends_on: [gate], run: echo, env: {ROWS: "${{ tasks.gate.outputs.rows }}"}}
 )");
-  (void)it(loaded);
+  (void)task_it(loaded);
 }
 
 TEST(Schema, TakesItsFormatFromThePath) {
-  const LoadedDag loaded = load(R"(
+  const LoadedDag loaded = load_with(R"(
   - id: it
     run: echo
     outputs: {artifacts: [{name: a, path: a.TSV, schema: {columns: {id: {unique: true}}}}]}
 )");
-  ASSERT_NE(it(loaded).work->outputs[0].schema, nullptr);
+  ASSERT_NE(task_it(loaded).work->outputs[0].schema, nullptr);
   const DataExpectations expected{.format = DataFormat::kTsv, .columns = {{.name = "id", .unique = true}}};
-  EXPECT_EQ(*it(loaded).work->outputs[0].schema, expected);
+  EXPECT_EQ(*task_it(loaded).work->outputs[0].schema, expected);
 }
 
 TEST(DataCheckKeys, HaveBounds) {
@@ -95,22 +95,22 @@ TEST(DataCheckKeys, HaveBounds) {
     for (std::size_t i = 0; i < count; ++i) out += "c" + std::to_string(i) + ": {}, ";
     return out + "}}}}\n";
   };
-  EXPECT_EQ(first_complaint(columns(kDataColumnsMax)), "");
-  EXPECT_THAT(first_complaint(columns(kDataColumnsMax + 1)), HasSubstr("more than 100 columns"));
+  EXPECT_EQ(first_complaint_of(columns(kDataColumnsMax)), "");
+  EXPECT_THAT(first_complaint_of(columns(kDataColumnsMax + 1)), HasSubstr("more than 100 columns"));
   const auto sets = [](std::size_t count) {
     std::string out = "  - {id: it, check: {data: [";
     for (std::size_t i = 0; i < count; ++i) out += "{from: make.rows, rows: {min: 1}}, ";
     return out + "]}}\n";
   };
-  EXPECT_EQ(first_complaint(sets(kDataSetsMax)), "");
-  EXPECT_THAT(first_complaint(sets(kDataSetsMax + 1)), HasSubstr("'data' has from 1 to 16 items"));
+  EXPECT_EQ(first_complaint_of(sets(kDataSetsMax)), "");
+  EXPECT_THAT(first_complaint_of(sets(kDataSetsMax + 1)), HasSubstr("'data' has from 1 to 16 items"));
   std::string figures = "  - {id: it, check: {data: [";
   for (int set = 0; set < 2; ++set) {
     figures += "{from: make.rows, columns: {";
     for (int i = 0; i < 100; ++i) figures += "c" + std::to_string(i) + kSix;
     figures += "}}, ";
   }
-  EXPECT_THAT(first_complaint(figures + "]}}\n"), HasSubstr("more than 1000 figures"));
+  EXPECT_THAT(first_complaint_of(figures + "]}}\n"), HasSubstr("more than 1000 figures"));
 }
 
 }  // namespace

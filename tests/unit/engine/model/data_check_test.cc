@@ -7,7 +7,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-DataCheck whole() {
+DataCheck whole_check() {
   ColumnExpectations age{.name = "age", .type = ColumnType::kInteger, .values = {0, 120}};
   age.allowed = {"1", "2"};
   age.pattern = "^[0-9]+$";
@@ -31,15 +31,15 @@ DataCheck whole() {
 }
 
 TEST(DataCheck, ComesBackAsItWas) {
-  const auto back = data_check_from(to_value(whole()), 2);
+  const auto back = data_check_from(to_value(whole_check()), 2);
   ASSERT_TRUE(back) << back.error().message;
-  EXPECT_EQ(*back, whole());
+  EXPECT_EQ(*back, whole_check());
 }
 
 TEST(DataCheck, FiguresHaveNamesOfTheirOwn) {
-  EXPECT_THAT(metrics_of(whole()), ElementsAre("rows", "age_nulls", "age_distinct", "age_min", "age_max", "age_mean",
+  EXPECT_THAT(metrics_of(whole_check()), ElementsAre("rows", "age_nulls", "age_distinct", "age_min", "age_max", "age_mean",
                                                "age_median", "age_q90", "age_q99_5", "age_ks_p", "_ge__years__ks_p"));
-  DataCheck twice = whole();
+  DataCheck twice = whole_check();
   twice.data.push_back(twice.data[0]);
   EXPECT_EQ(metrics_of(twice)[9], "rows_2");
   EXPECT_EQ(metrics_of(twice)[10], "age_nulls_2");
@@ -47,7 +47,7 @@ TEST(DataCheck, FiguresHaveNamesOfTheirOwn) {
 
 TEST(DataCheck, WhatIsNoneIsRefused) {
   const auto problem = [](auto change) {
-    DataCheck check = whole();
+    DataCheck check = whole_check();
     change(check);
     const auto back = data_check_from(to_value(check), 2);
     return back ? "" : back.error().message;
@@ -65,7 +65,7 @@ TEST(DataCheck, WhatIsNoneIsRefused) {
 
 TEST(DataCheck, HasBounds) {
   const auto fits = [](auto change) {
-    DataCheck check = whole();
+    DataCheck check = whole_check();
     change(check);
     return data_check_from(to_value(check), 2).has_value();
   };
