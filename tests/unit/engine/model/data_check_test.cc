@@ -37,8 +37,9 @@ TEST(DataCheck, ComesBackAsItWas) {
 }
 
 TEST(DataCheck, FiguresHaveNamesOfTheirOwn) {
-  EXPECT_THAT(metrics_of(whole_check()), ElementsAre("rows", "age_nulls", "age_distinct", "age_min", "age_max", "age_mean",
-                                               "age_median", "age_q90", "age_q99_5", "age_ks_p", "_ge__years__ks_p"));
+  EXPECT_THAT(metrics_of(whole_check()),
+              ElementsAre("rows", "age_nulls", "age_distinct", "age_min", "age_max", "age_mean", "age_median",
+                          "age_q90", "age_q99_5", "age_ks_p", "_ge__years__ks_p"));
   DataCheck twice = whole_check();
   twice.data.push_back(twice.data[0]);
   EXPECT_EQ(metrics_of(twice)[9], "rows_2");
