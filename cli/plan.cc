@@ -59,6 +59,8 @@ std::string kind_of(const Task& task) {
       return "dag";
     case TaskKind::kHttp:
       return "http";
+    case TaskKind::kData:
+      return "check";
   }
   return "?";
 }

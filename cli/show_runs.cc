@@ -164,6 +164,14 @@ void print_objects(std::string_view title, const ValueList& objects, const Outpu
   if (objects.size() > rows.size()) print(fmt::format("  ... and {} more\n", objects.size() - rows.size()));
 }
 
+/// The beginning of a long one; JSON has the rest.
+std::string shown_value(const std::string& text) {
+  constexpr std::size_t kValueShownMax = 200;
+  if (text.size() <= kValueShownMax) return printable(text);
+  return fmt::format("{}... ({} bytes, all with --output json)", printable(text.substr(0, kValueShownMax)),
+                     text.size());
+}
+
 void print_values(const ValueList& values, const Output& output) {
   if (values.empty()) return;
   print(fmt::format("\n{}\n", bold("Values", output.colour_out)));
@@ -172,7 +180,7 @@ void print_values(const ValueList& values, const Output& output) {
     if (rows.size() == kItemsShownMax) break;
     const std::string task = text_of(value, "task_name");
     rows.push_back({"  " + printable(task.empty() ? text_of(value, "name") : task + "." + text_of(value, "name")),
-                    printable(text_of(value, "value"))});
+                    shown_value(text_of(value, "value"))});
   }
   for (const auto& row : rows) print(fmt::format("{} = {}\n", row[0], row[1]));
   if (values.size() > rows.size()) print(fmt::format("  ... and {} more\n", values.size() - rows.size()));

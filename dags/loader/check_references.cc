@@ -106,19 +106,20 @@ class ReferenceCheck {
   void check_source(const SourceMention& source) {
     const Task& from = dag_.tasks[source.from];
     const OutputArtifact* artifact = find_artifact(from, source.artifact);
-    if (artifact == nullptr && is_value(source)) return check_select(source, from);
+    if (artifact == nullptr && is_value(source) && !source.data) return check_select(source, from);
     if (artifact == nullptr) {
       std::vector<std::string> names;
       if (from.work != nullptr) {
         for (const OutputArtifact& output : from.work->outputs) names.push_back(output.name);
       }
-      if (!source.promote) std::ranges::copy(names_of_values(from), std::back_inserter(names));
+      if (!source.promote && !source.data) std::ranges::copy(names_of_values(from), std::back_inserter(names));
       complaints_.error(*source.node, fmt::format("task '{}' has no output artifact{} '{}'{}", from.id,
-                                                  source.promote ? "" : " or value", source.artifact,
+                                                  source.promote || source.data ? "" : " or value", source.artifact,
                                                   choices(source.artifact, names)));
       return;
     }
     check_select(source, from);
+    if (source.data) check_data_source(source, from, *artifact);
     if (!source.promote && !source.optional && !artifact->required) {
       complaints_.error(*source.node, fmt::format("'{}.{}' may be missing ('required: false'); add 'optional: true'",
                                                   from.id, source.artifact));
@@ -130,6 +131,19 @@ class ReferenceCheck {
     if (source.promote && !artifact->asset_name.empty() && artifact->asset_name != source.model) {
       complaints_.error(*source.node, fmt::format("'{}.{}' is a version of '{}', not of the model '{}'", from.id,
                                                   source.artifact, artifact->asset_name, source.model));
+    }
+  }
+
+  void check_data_source(const SourceMention& source, const Task& from, const OutputArtifact& artifact) {
+    if (from.foreach && !dag_.in_step(source.task, source.from)) {
+      complaints_.error(*source.node, fmt::format("'{}' leaves a file for each item, and a check measures one: let a "
+                                                  "task bring them together",
+                                                  from.id));
+    }
+    if (!source.formatted && data_format_of(artifact.path) == DataFormat::kByName) {
+      complaints_.error(*source.node, fmt::format("the name '{}' does not say what format it has: add 'format: csv', "
+                                                  "tsv or json_lines",
+                                                  artifact.path));
     }
   }
 

@@ -193,11 +193,39 @@ class DagWriter {
         write_artifacts(node.value(i));
       } else if (name == "wait") {
         write_with_asset(node.value(i));
+      } else if (name == "check") {
+        write_check(node.value(i));
       } else {
         write_node(node.value(i));
       }
     }
     out_ += '}';
+  }
+
+  /// What it measures may be assets: "asset:URI".
+  void write_check(const Node& node) {
+    constexpr std::string_view kAsset = "asset:";
+    if (node.is_scalar()) {
+      if (node.text.starts_with(kAsset)) {
+        out_ += in_quotes(fmt::format("{}{}", kAsset, uri_under_test(node.text.substr(kAsset.size()))));
+      } else {
+        write_node(node);
+      }
+      return;
+    }
+    out_ += node.is_map() ? '{' : '[';
+    for (std::size_t i = 0; node.is_map() && i < node.members(); ++i) {
+      const std::string& name = node.key(i).text;
+      const bool measures =
+          name == "data" || name == "drift" || name == "from" || name == "current" || name == "baseline";
+      key(out_, name);
+      measures ? write_check(node.value(i)) : write_node(node.value(i));
+    }
+    for (std::size_t i = 0; node.is_list() && i < node.children.size(); ++i) {
+      if (i > 0) out_ += ',';
+      write_check(*node.children[i]);
+    }
+    out_ += node.is_map() ? '}' : ']';
   }
 
   /// `inputs` or `outputs`.
@@ -331,7 +359,9 @@ class DagWriter {
     std::string metrics;
     for (const std::string& name : names_of_values(task)) {
       const OutputValue* declared = declared_value(task, name);
-      std::string& into = declared != nullptr && declared->metric ? metrics : out_;
+      // What a check may not have measured has null in its place, which no metric of a script has.
+      const bool may_be_absent = declared != nullptr && declared->default_value && declared->default_value->is_null();
+      std::string& into = declared != nullptr && declared->metric && !may_be_absent ? metrics : out_;
       key(into, name);
       into += fmt::format(R"({{"json":"{}","path":"$.{}")", kValuesFile, name);
       // What a person or a wait would have told may be left open.

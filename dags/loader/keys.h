@@ -286,13 +286,12 @@ inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 inline constexpr Word kOutputsKnown[] = {"artifacts", "values", "metrics"};
 inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}};
 inline constexpr KeySet kOutputs{"'outputs'", kOutputsKnown, {}, kOutputsForeign};
-inline constexpr Word kOutputKnown[] = {"name", "path",  "required",  "non_empty",
-                                        "pack", "asset", "retention", "sha256"};
-inline constexpr Word kOutputLater[] = {"schema"};
+inline constexpr Word kOutputKnown[] = {"name",  "path",      "required", "non_empty", "pack",
+                                        "asset", "retention", "sha256",   "schema"};
 inline constexpr Foreign kOutputForeign[] = {
-    {"optional", "required: false"}, {"uri", "asset"},    {"archive", "pack"}, {"checksum", "sha256"},
-    {"artifactGC", "retention"},     {"ttl", "retention"}};
-inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, kOutputLater, kOutputForeign};
+    {"optional", "required: false"}, {"uri", "asset"},     {"archive", "pack"},       {"checksum", "sha256"},
+    {"artifactGC", "retention"},     {"ttl", "retention"}, {"expectations", "schema"}};
+inline constexpr KeySet kOutput{"an output artifact", kOutputKnown, {}, kOutputForeign};
 inline constexpr Word kAssetKnown[] = {"uri", "name", "immutable"};
 inline constexpr KeySet kAsset{"'asset'", kAssetKnown};
 inline constexpr Word kStateKnown[] = {"write", "default", "scope"};
@@ -388,10 +387,44 @@ inline constexpr KeySet kLock{"a lock", kLockKnown};
 inline constexpr Word kRateKnown[] = {"limit", "per", "name"};
 inline constexpr KeySet kRate{"'rate'", kRateKnown};
 
-inline constexpr Word kCheckKnown[] = {"metric"};
-inline constexpr Word kCheckLater[] = {"drift",     "nulls",   "unique",    "range", "ranges",
-                                       "row_count", "columns", "quantiles", "schema"};
-inline constexpr KeySet kCheck{"'check'", kCheckKnown, kCheckLater};
+inline constexpr Word kCheckKnown[] = {"metric", "data", "drift"};
+inline constexpr Foreign kCheckForeign[] = {{"schema", "data"},
+                                            {"expectations", "data"},
+                                            {"rows", "data: {rows: {min: 1}}"},
+                                            {"row_count", "data: {rows: {min: 1}}"},
+                                            {"columns", "data: {columns: {...}}"},
+                                            {"nulls", "data: {columns: {NAME: {nulls: 0}}}"},
+                                            {"not_null", "data: {columns: {NAME: {nulls: 0}}}"},
+                                            {"unique", "data: {columns: {NAME: {unique: true}}}"},
+                                            {"range", "data: {columns: {NAME: {min: 0, max: 1}}}"},
+                                            {"quantiles", "data: {columns: {NAME: {quantiles: {...}}}}"}};
+inline constexpr KeySet kCheck{"'check'", kCheckKnown, {}, kCheckForeign};
+inline constexpr Word kSchemaKnown[] = {"format", "rows", "columns", "other_columns"};
+inline constexpr Foreign kSchemaForeign[] = {{"row_count", "rows"}, {"additional_columns", "other_columns"}};
+inline constexpr KeySet kSchema{"'schema'", kSchemaKnown, {}, kSchemaForeign};
+inline constexpr Word kDataKnown[] = {"from", "format", "rows", "columns", "other_columns"};
+inline constexpr Foreign kDataForeign[] = {{"row_count", "rows"},
+                                           {"asset", "from: \"asset:NAME@ALIAS\""},
+                                           {"artifact", "from"},
+                                           {"additional_columns", "other_columns"}};
+inline constexpr KeySet kData{"'data'", kDataKnown, {}, kDataForeign};
+inline constexpr Word kDataColumnKnown[] = {"type", "nulls", "unique", "in",       "pattern",  "min",
+                                            "max",  "mean",  "median", "distinct", "quantiles"};
+inline constexpr Foreign kDataColumnForeign[] = {
+    {"not_null", "nulls: 0"},     {"null", "nulls"},  {"missing", "nulls"},
+    {"accepted_values", "in"},    {"enum", "in"},     {"values", "in"},
+    {"regex", "pattern"},         {"dtype", "type"},  {"avg", "mean"},
+    {"minimum", "min"},           {"maximum", "max"}, {"percentiles", "quantiles"},
+    {"unique_count", "distinct"}, {"in_set", "in"}};
+inline constexpr KeySet kDataColumn{"a column", kDataColumnKnown, {}, kDataColumnForeign};
+inline constexpr Word kLimitsKnown[] = {"min", "max"};
+inline constexpr KeySet kLimits{"a range", kLimitsKnown};
+inline constexpr Word kDriftKnown[] = {"current", "baseline", "columns", "method",
+                                       "max",     "alpha",    "format",  "optional"};
+inline constexpr Foreign kDriftForeign[] = {{"from", "current"},  {"reference", "baseline"},
+                                            {"threshold", "max"}, {"significance", "alpha"},
+                                            {"p_value", "alpha"}, {"stattest", "method"}};
+inline constexpr KeySet kDrift{"'drift'", kDriftKnown, {}, kDriftForeign};
 inline constexpr Word kConditionKnown[] = {"name", "expr", "message"};
 inline constexpr KeySet kCondition{"a condition", kConditionKnown};
 inline constexpr Word kPromoteKnown[] = {"model", "alias", "from", "select", "keep_previous"};

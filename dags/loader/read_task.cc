@@ -30,34 +30,34 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand | kHttp},
     {"kill_grace", kScript | kCommand},
-    {"foreach", kScript | kCommand | kNoop | kHttp | kWait | kHuman | kDagRun},
+    {"foreach", kScript | kCommand | kNoop | kHttp | kDataCheck | kWait | kHuman | kDagRun},
     {"loop", kScript | kCommand | kHttp},
     {"cache", kScript | kCommand},
     {"state", kScript | kCommand | kHttp},
-    {"setup", kScript | kCommand | kNoop | kHttp | kDagRun},
-    {"teardown_of", kScript | kCommand | kNoop | kHttp | kDagRun},
-    {"retry", kScript | kCommand | kNoop | kHttp | kDagRun},
-    {"retries", kScript | kCommand | kNoop | kHttp | kDagRun},
-    {"infra_retry", kScript | kCommand | kNoop | kHttp},
-    {"timeout", kScript | kCommand | kNoop | kHttp},
-    {"queue_timeout", kScript | kCommand | kNoop | kHttp},
-    {"deadline", kScript | kCommand | kNoop | kHttp | kDagRun},
-    {"pool", kScript | kCommand | kNoop | kHttp},
-    {"slots", kScript | kCommand | kNoop | kHttp},
-    {"priority", kScript | kCommand | kNoop | kHttp},
-    {"resources", kScript | kCommand | kNoop | kHttp},
-    {"locks", kScript | kCommand | kNoop | kHttp},
-    {"max_active_per_dag", kScript | kCommand | kNoop | kHttp},
-    {"rate", kScript | kCommand | kNoop | kHttp},
-    {"worker_selector", kScript | kCommand | kNoop | kHttp},
-    {"tolerations", kScript | kCommand | kNoop | kHttp},
+    {"setup", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
+    {"teardown_of", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
+    {"retry", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
+    {"retries", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
+    {"infra_retry", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"timeout", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"queue_timeout", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"deadline", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
+    {"pool", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"slots", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"priority", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"resources", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"locks", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"max_active_per_dag", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"rate", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"worker_selector", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"tolerations", kScript | kCommand | kNoop | kHttp | kDataCheck},
     {"executor", kScript | kCommand},
     {"node_selector", kScript | kCommand},
     {"volumes", kScript | kCommand},
     {"service_account", kScript | kCommand},
-    {"lineage", kScript | kCommand | kNoop | kHttp},
-    {"on_start", kScript | kCommand | kNoop | kHttp},
-    {"on_retry", kScript | kCommand | kNoop | kHttp},
+    {"lineage", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"on_start", kScript | kCommand | kNoop | kHttp | kDataCheck},
+    {"on_retry", kScript | kCommand | kNoop | kHttp | kDataCheck},
 };
 
 namespace {
@@ -71,6 +71,7 @@ constexpr std::array kKindKeys = {KindKey{"run", 1},    KindKey{"command", 2},  
                                   KindKey{"human", 64}, KindKey{"dag", 128},    KindKey{"http", 256}};
 
 std::string_view name_of_kind(unsigned kind) {
+  if (kind == 512) return "check";  // Of data.
   for (const KindKey& candidate : kKindKeys) {
     if (candidate.kind == kind) return candidate.key;
   }
@@ -118,7 +119,7 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
     found.push_back(candidate.key);
     kind = static_cast<Kind>(candidate.kind);
   }
-  if (found.size() == 1) return kind;
+  if (found.size() == 1) return kind == kCheck && is_about_data(*node.find("check")) ? kDataCheck : kind;
   if (found.empty() && !spelled) return std::nullopt;
   const std::string& id = dag_.tasks[index_].id;
   complaints_.error(node, found.empty()
@@ -238,14 +239,15 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   const bool beside = handles || task.is_hook() || node.find("teardown_of") != nullptr;
   if (!beside) reader_.take_boolean(all, "depends_on_past", task.depends_on_past);
   if (!kind) return;
-  task.kind = *kind == kNoop      ? TaskKind::kNoop
-              : *kind == kCheck   ? TaskKind::kCheck
-              : *kind == kPromote ? TaskKind::kPromote
-              : *kind == kWait    ? TaskKind::kWait
-              : *kind == kHuman   ? TaskKind::kHuman
-              : *kind == kDagRun  ? TaskKind::kDag
-              : *kind == kHttp    ? TaskKind::kHttp
-                                  : TaskKind::kRun;
+  task.kind = *kind == kNoop        ? TaskKind::kNoop
+              : *kind == kCheck     ? TaskKind::kCheck
+              : *kind == kPromote   ? TaskKind::kPromote
+              : *kind == kWait      ? TaskKind::kWait
+              : *kind == kHuman     ? TaskKind::kHuman
+              : *kind == kDagRun    ? TaskKind::kDag
+              : *kind == kHttp      ? TaskKind::kHttp
+              : *kind == kDataCheck ? TaskKind::kData
+                                    : TaskKind::kRun;
   if (const Node* check = node.find("check")) read_check(task, *check);
   if (const Node* promote = node.find("promote")) read_promote(task, *promote);
   if (const Node* wait = node.find("wait")) read_wait(task, *wait);
@@ -263,7 +265,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
     read_lineage(task, *lineage);
   }
   if (const Node* state = all.find("state")) check_states(task, work, *state);
-  constexpr unsigned kWork = kScript | kCommand | kNoop | kDagRun | kHttp;
+  constexpr unsigned kWork = kScript | kCommand | kNoop | kDagRun | kHttp | kDataCheck;
   check_scale(complaints_, node, task.kind == TaskKind::kRun ? &work.resources : nullptr);
   if ((*kind & kWork) != 0) task.work = work_specs_.share(std::move(work));
 }

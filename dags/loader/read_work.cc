@@ -110,6 +110,7 @@ WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
   if (const Node* inputs = node.find("inputs")) read_inputs(task, work, *inputs);
   if (const Node* outputs = node.find("outputs")) read_outputs(task, work, *outputs);
   if (const Node* http = node.find("http")) read_http(work, *http);
+  if (kind == kDataCheck) read_data_check(task, work, *node.find("check"));
   if (const Node* command = node.find("command")) read_command(work, *command, node.find("args"));
   if (const Node* script = node.find("run"); script != nullptr && reader_.text(*script, "run")) {
     if (script->text.find_first_not_of(" \t\r\n") == std::string::npos) complaints_.error(*script, "'run' is empty");
@@ -275,6 +276,7 @@ void TaskReader::read_output(Task& task, WorkSpec& work, const Node& node) {
     if (const auto found = reader_.choice(*pack, "pack", packs)) output.pack = static_cast<Pack>(*found);
   }
   if (const Node* sha256 = node.find("sha256")) read_hash(output, *sha256);
+  if (const Node* schema = node.find("schema")) read_schema(output, *schema);
   const Node* asset = node.find("asset");
   if (asset != nullptr) read_asset(task, output, *asset);
   if (const Node* retention = node.find("retention")) {
@@ -386,7 +388,10 @@ void TaskReader::read_check(Task& task, const Node& node) {
   if (!reader_.check_keys(node, keys::kCheck)) return;
   const Node* metric = node.find("metric");
   if (metric == nullptr) {
-    if (node.members() == 0) complaints_.error(node, "'check' is empty; write 'check: {metric: {expr: ...}}'");
+    if (node.members() == 0) {
+      complaints_.error(node,
+                        "'check' is empty; write 'check: {metric: {expr: ...}}', or what 'data' or 'drift' may be");
+    }
     return;
   }
   if (!metric->is_list()) return read_condition(task, *metric);

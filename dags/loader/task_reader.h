@@ -37,7 +37,9 @@ struct SourceMention {
   std::optional<Select> select;
   bool optional = false;
   bool promote = false;
-  std::string model;  ///< That is promoted.
+  bool data = false;       ///< It is measured: a file of data, and no value.
+  bool formatted = false;  ///< What format that has is said.
+  std::string model;       ///< That is promoted.
   const yaml::Node* node = nullptr;
   const yaml::Node* select_node = nullptr;
 };
@@ -84,7 +86,8 @@ class TaskReader {
     kWait = 32,
     kHuman = 64,
     kDagRun = 128,
-    kHttp = 256
+    kHttp = 256,
+    kDataCheck = 512  ///< A check that a worker measures.
   };
   struct KeyUse;
   static const KeyUse kKeyUses[];
@@ -135,6 +138,7 @@ class TaskReader {
   void read_form(InputArtifact& input, const yaml::Node& node);
   void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_hash(OutputArtifact& output, const yaml::Node& node);
+  void read_schema(OutputArtifact& output, const yaml::Node& node);
   void check_asset_source(const expr::Template& asset, const yaml::Node& node);
   void read_asset(const Task& task, OutputArtifact& output, const yaml::Node& node);
   void read_asset_uri(const Task& task, OutputArtifact& output, const yaml::Node& node);
@@ -156,6 +160,16 @@ class TaskReader {
 
   // Decisions.
   void read_check(Task& task, const yaml::Node& node);
+  static bool is_about_data(const yaml::Node& check);
+  struct DataUse {
+    bool formatted = false;  ///< What format it has is said.
+    bool optional = false;
+  };
+  void read_data_check(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_data(Task& task, WorkSpec& work, DataCheck& check, const yaml::Node& node);
+  void read_drift(Task& task, WorkSpec& work, DataCheck& check, const yaml::Node& node);
+  std::optional<std::uint32_t> data_source(Task& task, WorkSpec& work, DataCheck& check, const yaml::Node& node,
+                                           DataUse use);
   void read_condition(Task& task, const yaml::Node& node);
   void read_loop(Task& task, const WorkSpec& work, const yaml::Node& node);
   void check_loop_bounds(const Task& task, const yaml::Node& node);

@@ -15,6 +15,7 @@
 
 #include "engine/base/value.h"
 #include "engine/expr/expression.h"
+#include "engine/model/data_check.h"
 #include "engine/model/given_params.h"
 #include "engine/model/http_spec.h"
 #include "engine/model/notify.h"
@@ -120,6 +121,7 @@ struct OutputArtifact {
   bool immutable = false;   ///< Publishing where something exists already is an error.
   Duration retention{};     ///< From the end of its run; 0: as the DAG says.
   expr::Template sha256;    ///< What it must be, as 64 hex digits; empty: anything.
+  std::shared_ptr<const DataExpectations> schema;  ///< What is in it; null: anything.
   bool operator==(const OutputArtifact&) const = default;
 };
 
@@ -128,7 +130,7 @@ struct OutputValue {
   std::string name;
   std::string file;       ///< Path in the work directory; its text without the last newline is the value.
   std::string json_path;  ///< Where not empty the file is JSON, and this is "$", "$.a.b" or "$.a[0]" in it.
-  std::optional<Value> default_value;  ///< Where the file or the member is not there.
+  std::optional<Value> default_value;  ///< Where the file or the member is not there. Null, of a metric: it is absent.
   bool metric = false;                 ///< Must be a number; kept for trends.
   bool operator==(const OutputValue&) const = default;
 };
@@ -142,6 +144,7 @@ enum class TaskKind : std::uint8_t {
   kHuman,    ///< Waits for a person's answer, likewise.
   kDag,      ///< Starts a run of another DAG; decided in the engine, in its transaction.
   kHttp,     ///< A request; made by a worker.
+  kData,     ///< A check of data, with conditions as kCheck may have them; a worker measures it.
 };
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
@@ -173,7 +176,7 @@ struct StateUse {
 /// What a worker needs to know to carry a task out, apart from whose attempt it is. Equal specs of one DAG are one
 /// object (the loader sees to it), so that a batch of assignments names each once.
 struct WorkSpec {
-  TaskKind kind = TaskKind::kNoop;                          ///< kRun, kNoop or kHttp.
+  TaskKind kind = TaskKind::kNoop;                          ///< kRun, kNoop, kHttp or kData.
   expr::Template script;                                    ///< `run:`; empty where `command:` is used.
   std::string shell;                                        ///< Program and flags for the script; "" = "/bin/sh -eu".
   std::vector<expr::Template> command;                      ///< argv.
@@ -187,9 +190,10 @@ struct WorkSpec {
   std::optional<Duration> timeout;                 ///< Of one attempt while it runs.
   Duration kill_grace = std::chrono::seconds(10);  ///< SIGTERM to SIGKILL.
   Resources resources;
-  expr::Template image;                  ///< Runs in a container of it; empty: as a process of the worker.
-  ContainerOptions container;            ///< With `image`.
-  std::shared_ptr<const HttpSpec> http;  ///< Not null for kHttp.
+  expr::Template image;                    ///< Runs in a container of it; empty: as a process of the worker.
+  ContainerOptions container;              ///< With `image`.
+  std::shared_ptr<const HttpSpec> http;    ///< Not null for kHttp.
+  std::shared_ptr<const DataCheck> check;  ///< Not null for kData.
   bool operator==(const WorkSpec&) const = default;
 };
 
@@ -348,15 +352,15 @@ struct Task {
   bool latest_only = false;      ///< Skipped in a run that is for no longer the latest time of its schedule.
   bool depends_on_past = false;  ///< Waits until it has ended well in the newest run for an earlier logical time.
   std::optional<ForEach> foreach;
-  std::shared_ptr<const WorkSpec> work;        ///< Not null for kRun, kNoop and kHttp; of kDag the names of its values.
-  std::vector<CheckCondition> checks;          ///< kCheck
+  std::shared_ptr<const WorkSpec> work;        ///< Not null for what a worker does; of kDag the names of its values.
+  std::vector<CheckCondition> checks;          ///< kCheck, and kData before anything is read.
   std::optional<PromoteSpec> promote;          ///< kPromote
   std::shared_ptr<const WaitSpec> wait;        ///< Not null for kWait.
   std::shared_ptr<const HumanSpec> human;      ///< Not null for kHuman.
   std::optional<LoopSpec> loop;                ///< kRun, kHttp
   std::optional<CacheSpec> cache;              ///< kRun
   std::optional<SubDagSpec> subdag;            ///< kDag
-  std::shared_ptr<const LineageSpec> lineage;  ///< kRun, kNoop, kHttp; null: it declares nothing.
+  std::shared_ptr<const LineageSpec> lineage;  ///< Of what a worker does; null: it declares nothing.
   /// Setups: the task runs when one of them has succeeded and all it depends on has ended, whatever its trigger rule.
   std::vector<std::uint32_t> teardown_of;
   RetryPolicy retry;

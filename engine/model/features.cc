@@ -8,7 +8,7 @@ namespace chappe {
 namespace {
 
 constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::kCount);
-constexpr std::array<std::string_view, kFeatures> kNames = {"http", "input_modes", "output_checksum"};
+constexpr std::array<std::string_view, kFeatures> kNames = {"http", "input_modes", "output_checksum", "data"};
 static_assert(kFeatures <= 32);
 
 }  // namespace
@@ -45,12 +45,14 @@ std::vector<std::string_view> Features::names() const {
 Features needed_by(const Task& task) {
   Features out;
   if (task.kind == TaskKind::kHttp) out.add(Feature::kHttp);
+  if (task.kind == TaskKind::kData) out.add(Feature::kData);
   if (task.work == nullptr) return out;
   for (const InputArtifact& input : task.work->inputs) {
     if (input.mode || input.unpack != Unpack::kAuto) out.add(Feature::kInputModes);
   }
   for (const OutputArtifact& output : task.work->outputs) {
     if (!output.sha256.text().empty()) out.add(Feature::kOutputChecksum);
+    if (output.schema != nullptr) out.add(Feature::kData);
   }
   return out;
 }

@@ -16,6 +16,7 @@ enum class Feature : std::uint8_t {
   kHttp,            ///< Tasks of the kind `http`.
   kInputModes,      ///< Inputs with `mode` or `unpack`.
   kOutputChecksum,  ///< Outputs with `sha256`.
+  kData,            ///< Checks of data, and outputs with `schema`.
   kCount,
 };
 

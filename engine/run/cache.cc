@@ -59,6 +59,7 @@ Value outputs_value(const ResolvedWork& work) {
                                      static_cast<std::int64_t>(output.pack), output.asset_uri, output.asset_name,
                                      output.immutable});
     if (!output.sha256.empty()) artifacts.back().as_list()->emplace_back(output.sha256);
+    if (output.schema != nullptr) artifacts.back().as_list()->emplace_back(to_value(*output.schema));
   }
   ValueList values;
   for (const OutputValue& value : work.values) {

@@ -443,6 +443,10 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
   if (!stopped && retry_later(run, index, row)) return store_row(run, index, std::move(row));
   row.state = TaskState::kFailed;
   row.allowed = is_tolerated(run, index, row.end);
+  const bool gate = run.task(run.instances->task_of(index)).kind == TaskKind::kData;
+  if (gate && row.end.reason == Reason::kCheckFailed) {
+    notify(run, Notice::kGate, index, fmt::format("{}: {}", run.instances->name_of(index), row.end.message));
+  }
   settle(run, index, std::move(row));
 }
 

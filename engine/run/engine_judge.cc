@@ -175,7 +175,8 @@ void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange wh
         run.states[i].state == TaskState::kNone && decide_latest(run, i) && (!asks_each(task) || decide_when(run, i));
     const bool empty = task.foreach && !run.instances->mapped(position);
     if (waits && empty) decide_empty(run, i);
-    if (waits && !empty && task.kind == TaskKind::kCheck) decide_check(run, i);
+    const bool asks_metrics = task.kind == TaskKind::kData && !task.checks.empty() && !CHAPPE_MUTANT(kMeasuresAnyway);
+    if (waits && !empty && (task.kind == TaskKind::kCheck || asks_metrics)) decide_check(run, i);
     if (waits && !empty && task.kind == TaskKind::kPromote) decide_promote(run, i);
     if (waits && !empty && (task.kind == TaskKind::kWait || task.kind == TaskKind::kHuman)) begin_wait(run, i);
     if (waits && !empty && task.kind == TaskKind::kDag) begin_dag(run, i);
@@ -234,6 +235,7 @@ void EngineState::decide_empty(LiveRun& run, std::uint32_t index) {
   }
 }
 
+/// Of a check of data, only where a condition is false: else a worker measures.
 void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
   const Task& task = run.task(run.instances->task_of(index));
   AttemptEnd end{.started_at = now.wall, .ended_at = now.wall};
@@ -254,6 +256,7 @@ void EngineState::decide_check(LiveRun& run, std::uint32_t index) {
                               what.empty() ? "" : ": ", what);
     break;
   }
+  if (end.reason == Reason::kNone && task.kind == TaskKind::kData) return;
   if (end.reason == Reason::kNone) end.message = std::move(passed);
   TaskRow row = row_of(run, index);
   row.attempt = new_attempt();

@@ -14,7 +14,7 @@
 namespace chappe {
 
 bool EngineState::runs_in_pod(const Task& task) const {
-  const bool has_program = task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp;
+  const bool has_program = task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp || task.kind == TaskKind::kData;
   return task.pod != nullptr || (config.pods_by_default && has_program && task.any_executor);
 }
 

@@ -291,7 +291,8 @@ struct ResolvedOutput {
   std::string asset_uri;
   std::string asset_name;
   bool immutable = false;
-  std::string sha256;  ///< What it must be; "": anything.
+  std::string sha256;                                   ///< What it must be; "": anything.
+  std::shared_ptr<const DataExpectations> schema = {};  ///< What is in it; null: anything.
 };
 
 /// A WorkSpec with every expression evaluated for one instance, or for all where none depends on it.
@@ -312,6 +313,7 @@ struct ResolvedWork {
   std::string image;  ///< "": no container.
   ContainerOptions container;
   std::shared_ptr<const ResolvedHttp> http;  ///< Not null for kHttp.
+  std::shared_ptr<const DataCheck> check;    ///< Not null for kData; its formats are known.
 };
 
 struct Assignment {

@@ -9,6 +9,7 @@
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
 #include "engine/run/datasets.h"
+#include "engine/run/resolve_data.h"
 #include "engine/run/resolve_http.h"
 #include "engine/run/states.h"
 
@@ -166,6 +167,7 @@ Result<ResolvedOutput> resolve_output(const RunScope& scope, const OutputArtifac
   auto hash = resolve_hash(scope, output);
   if (!hash) return fail(std::move(hash.error()));
   out.sha256 = std::move(*hash);
+  out.schema = output.schema;
   return out;
 }
 
@@ -274,6 +276,11 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   if (!image) return fail(std::move(image.error()).in("image"));
   out.image = std::move(*image);
   out.container = spec.container;
+  if (spec.check != nullptr) {
+    auto check = resolve_data(run, scope, spec);
+    if (!check) return fail(std::move(check.error()));
+    out.check = std::make_shared<const DataCheck>(std::move(*check));
+  }
   if (spec.http == nullptr) return out;
   auto http = resolve_http(*spec.http, scope, [&](const expr::Template& text, Error error) {
     return without_secrets(*run.dag, run.params, text.references(), std::move(error));

@@ -20,7 +20,7 @@ constexpr Shape kRun{"vbbbbfffvb", kRunChildren};
 constexpr Shape kVariable{"bb"};
 constexpr Shape kInputObject{"bbvbvvb"};
 constexpr Shape kPart{"vvb"};
-constexpr Shape kOutput{"bbvvvbbvb"};
+constexpr Shape kOutput{"bbvvvbbvbb"};
 constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
 constexpr Shape kSecret{"bvbbbv"};
@@ -54,7 +54,7 @@ constexpr Shape kHttp{"bbbbbv", kHttpChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
                                           {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false}};
-constexpr Shape kWork{"vbbbbbbbvvbbbbvb", kWorkChildren};
+constexpr Shape kWork{"vbbbbbbbvvbbbbvbb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

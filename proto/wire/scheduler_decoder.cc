@@ -76,6 +76,11 @@ Complaint read(const v1::Output& from, ResolvedOutput& out) {
          .asset_name = from.asset_name(),
          .immutable = from.immutable(),
          .sha256 = from.sha256().empty() ? "" : sha256_hex(from.sha256())};
+  if (from.schema_json().empty()) return nullptr;
+  const auto json = parse_json(from.schema_json(), kDataJsonMax);
+  auto schema = json ? data_expectations_from(*json) : fail(json.error());
+  if (!schema) return "what is expected of an output is none";
+  out.schema = std::make_shared<const DataExpectations>(*std::move(schema));
   return nullptr;
 }
 
@@ -152,13 +157,27 @@ Complaint read(const v1::Http& from, ResolvedHttp& out) {
 
 Complaint read_kind(const v1::Work& from, ResolvedWork& out) {
   out.kind = static_cast<TaskKind>(from.kind());
-  const bool does = out.kind == TaskKind::kRun || out.kind == TaskKind::kNoop || out.kind == TaskKind::kHttp;
+  const bool does = out.kind == TaskKind::kRun || out.kind == TaskKind::kNoop || out.kind == TaskKind::kHttp ||
+                    out.kind == TaskKind::kData;
   if (!does) return "a work is of a kind that no worker does";
   if (from.has_http() != (out.kind == TaskKind::kHttp)) return "a work's kind and its request do not go together";
+  if (from.check_json().empty() != (out.kind != TaskKind::kData)) {
+    return "a work's kind and what it measures do not go together";
+  }
   if (!from.has_http()) return nullptr;
   ResolvedHttp http;
   if (Complaint wrong = read(from.http(), http)) return wrong;
   out.http = std::make_shared<const ResolvedHttp>(std::move(http));
+  return nullptr;
+}
+
+/// After its inputs, which it refers to.
+Complaint read_check(const v1::Work& from, ResolvedWork& out) {
+  if (from.check_json().empty()) return nullptr;
+  const auto json = parse_json(from.check_json(), kDataJsonMax);
+  auto check = json ? data_check_from(*json, out.inputs.size()) : fail(json.error());
+  if (!check) return "what a work measures is none";
+  out.check = std::make_shared<const DataCheck>(*std::move(check));
   return nullptr;
 }
 
@@ -178,6 +197,7 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   out.store_credentials = !from.no_store_credentials();
   if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;
   if (Complaint wrong = read_list(from.outputs(), out.outputs)) return wrong;
+  if (Complaint wrong = read_check(from, out)) return wrong;
   return read_list(from.values(), out.values);
 }
 

@@ -51,6 +51,7 @@ void fill(v1::Output& out, const ResolvedOutput& output) {
   out.set_asset_name(output.asset_name);
   out.set_immutable(output.immutable);
   out.set_sha256(sha256_bytes(output.sha256));
+  if (output.schema != nullptr) out.set_schema_json(to_json(to_value(*output.schema)));
 }
 
 void fill(v1::OutputValue& out, const OutputValue& value) {
@@ -121,6 +122,7 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   for (const SecretRef& secret : work.secrets) fill(*out.add_secrets(), secret);
   out.set_no_store_credentials(!work.store_credentials);
   if (work.http != nullptr) fill(*out.mutable_http(), *work.http);
+  if (work.check != nullptr) out.set_check_json(to_json(to_value(*work.check)));
 }
 
 std::size_t entries_of(const ResolvedHttp& http) {

@@ -53,7 +53,7 @@ static void check_dag(const DagPtr& dag, std::string_view text) {
     CHAPPE_ASSERT(dag->find(task.id) == i);
     for (const Dependency& on : task.depends_on) CHAPPE_ASSERT(on.task < dag->tasks.size() && on.task != i);
     const bool is_work = task.kind == TaskKind::kRun || task.kind == TaskKind::kNoop || task.kind == TaskKind::kHttp ||
-                         task.kind == TaskKind::kDag;
+                         task.kind == TaskKind::kDag || task.kind == TaskKind::kData;
     CHAPPE_ASSERT(is_work == (task.work != nullptr));
     CHAPPE_ASSERT((task.kind == TaskKind::kPromote) == task.promote.has_value());
     CHAPPE_ASSERT((task.kind == TaskKind::kWait) == (task.wait != nullptr));

@@ -239,6 +239,7 @@ class Laws {
   std::uint64_t state_version() const;
   void note_state_told(const Assignment& what, bool newest);
   void check_scale(const Assignment& what);
+  void check_conditions(const Assignment& what);
   void check_states(const Persist& persist);
   void check_datasets(const Persist& persist);
   void check_state(const Persist& persist, const StateRow& row, std::uint64_t version);

@@ -306,7 +306,8 @@ void Laws::check_attempt(RunView& run, const TaskRow& old, const TaskRow& row) {
   }
   const Task& task = task_of(run, row.key);
   if (row.state == TaskState::kQueued) return check_assigned(run, old, row);
-  if (is_program(task) && !cached_now_.contains(row.attempt))
+  const bool said_no = row.end.reason == Reason::kCheckFailed && !std::ranges::all_of(task.checks, holds);
+  if (is_program(task) && !said_no && !cached_now_.contains(row.attempt))
     broken(Law::kEdges, name(row.key) + " has an attempt that nobody was given");
   if (task.kind == TaskKind::kCheck && row.state == TaskState::kSuccess) world_.saw(Sight::kCheckPassed);
 }
@@ -505,6 +506,15 @@ std::int64_t cpu_needed(const Task& task, std::uint32_t tries) {
 }
 
 }  // namespace
+
+/// Of a check that a worker measures: they are asked first.
+void Laws::check_conditions(const Assignment& what) {
+  const auto run = runs_.find(what.key.run);
+  if (run == runs_.end()) return;  // Told elsewhere.
+  const auto& conditions = task_of(run->second, what.key).checks;
+  if (std::all_of(conditions.begin(), conditions.end(), holds)) return;
+  broken(Law::kDependenciesFirst, name(what.key) + " is to be measured though a condition of its check is false");
+}
 
 void Laws::check_scale(const Assignment& what) {
   const auto row = rows_.find(what.key);

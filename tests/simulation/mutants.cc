@@ -183,6 +183,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(StatesAreNotWritten, "a success leaves its state behind", Law::kStates),
     BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence, Law::kRestore),
     // The worker's agent.
+    BUG(MeasuresAnyway, "data is measured though a condition of the check is false", Law::kDependenciesFirst),
     BUG(ForgetsDatasets, "what a task declares that it reads and writes is not recorded", Law::kLineage),
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),

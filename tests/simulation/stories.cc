@@ -155,7 +155,9 @@ void make_timeless(Dag& dag) {
 
 }  // namespace
 
-bool runs_program(const Task& task) { return task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp; }
+bool runs_program(const Task& task) {
+  return task.kind == TaskKind::kRun || task.kind == TaskKind::kHttp || task.kind == TaskKind::kData;
+}
 
 Story make_story(const Plan& plan, std::uint32_t number) {
   support::Chance chance(mix(plan.seed, 1000 + number));
@@ -182,6 +184,7 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (add_states(mix(plan.seed, 11000 + number), dag)) story.comparable = false;
   if (!add_hooks(mix(plan.seed, 18'000 + number), dag)) story.comparable = false;
   add_requests(mix(plan.seed, 19'000 + number), dag);
+  add_checks(mix(plan.seed, 24'000 + number), dag);
   add_lineage(mix(plan.seed, 17'000 + number), dag);
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (!plan.timeless && add_deadlines(mix(plan.seed, 21'000 + number), dag)) story.comparable = false;
@@ -370,10 +373,10 @@ class Foretelling {
     } else if (task.foreach && !story_.instances->mapped(position)) {
       constexpr TaskState kEmpty[] = {TaskState::kSkipped, TaskState::kSuccess, TaskState::kFailed};
       out.state = kEmpty[static_cast<std::size_t>(task.foreach->on_empty)];
+    } else if (!std::all_of(task.checks.begin(), task.checks.end(), holds)) {
+      out.state = TaskState::kFailed;
     } else if (runs_program(task)) {
       tell_program(task, index);
-    } else if (task.kind == TaskKind::kCheck) {
-      out.state = task.checks[0].expression.text() == "1 < 2" ? TaskState::kSuccess : TaskState::kFailed;
     } else if (task.kind == TaskKind::kWait && task.wait->target.text() == kForbidden) {
       out.state = TaskState::kFailed;
     } else if (task.kind == TaskKind::kPromote) {

@@ -108,6 +108,10 @@ bool add_states(std::uint64_t seed, Dag& dag);
 void add_lineage(std::uint64_t seed, Dag& dag);
 /// Makes requests of some of its programs.
 void add_requests(std::uint64_t seed, Dag& dag);
+/// Some tasks measure data.
+void add_checks(std::uint64_t seed, Dag& dag);
+/// Of a check.
+bool holds(const CheckCondition& condition);
 /// Or sends a request: an attempt of it takes room, and ends in its own way.
 bool runs_program(const Task& task);
 inline constexpr const char* kStateName = "c";

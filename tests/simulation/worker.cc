@@ -492,7 +492,7 @@ void Worker::over(AttemptId attempt) {
 
 void Worker::line_up(const agent::LineUpOrder& order) {
   const AttemptId attempt = order.assignment->attempt;
-  const bool request = order.assignment->work->http != nullptr;
+  const bool request = order.assignment->work->http != nullptr || order.assignment->work->check != nullptr;
   if (request) world_.laws.broken(Law::kRoom, "a request is lined up behind a program, and takes its room before");
   world_.saw(Sight::kLinedUp);
   Program& program = programs_[attempt];

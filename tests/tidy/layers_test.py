@@ -34,6 +34,7 @@ LEVELS = {
     "worker/agent": 4.0,
     "worker/exec": 4.0,
     "worker/container": 4.05,
+    "worker/data": 3.9,
     "worker/artifacts": 4.0,
     "worker/request": 4.0,
     "scheduler/quarantine": 3.9,

@@ -149,8 +149,11 @@ class Agent {
     bool withdrawing = false;
 
     void condemn(Doom reason);  ///< The first reason stays.
-    /// Of this worker: neither in a container nor a request.
-    bool is_program() const { return assignment->work->image.empty() && assignment->work->http == nullptr; }
+    /// Of this worker: neither in a container nor a request nor a check.
+    bool is_program() const {
+      const ResolvedWork& work = *assignment->work;
+      return work.image.empty() && work.http == nullptr && work.check == nullptr;
+    }
   };
 
   struct Held {

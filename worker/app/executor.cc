@@ -109,7 +109,7 @@ void Executor::start(std::shared_ptr<const Assignment> assignment) {
 void Executor::line_up(std::shared_ptr<const Assignment> assignment, AttemptId front) {
   Execution* execution = prepare(std::move(assignment));
   if (execution == nullptr) return;
-  CHAPPE_ASSERT(execution->work().http == nullptr);
+  CHAPPE_ASSERT(execution->work().http == nullptr && execution->work().check == nullptr);
   if (has_to_fetch(*execution)) return withdrawn(*execution);  // Our credentials have run out meanwhile.
   take_handed(*execution, {});
   const Result<exec::Launch> launch = launch_of(*execution);
@@ -162,6 +162,7 @@ void Executor::fetch(Execution& execution) {
 void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
   if (execution.work().http != nullptr) return request(execution);
+  if (execution.work().check != nullptr) return measure(execution);
   if (!execution.work().image.empty()) return run_container(execution);
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);

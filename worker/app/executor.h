@@ -47,7 +47,7 @@ struct ExecutorParts {
   std::string name;     ///< Of this process, for their names: two workers may hold attempts of one number.
 };
 
-inline constexpr std::size_t kRequestsMax = 64;  ///< Under way at a time; more of them wait.
+inline constexpr std::size_t kRequestsMax = 64;  ///< Requests and checks under way at a time; more of them wait.
 
 class Executor {
  public:
@@ -99,6 +99,7 @@ class Executor {
   AttemptEnd end_of(const Execution& execution, const container::ContainerEnd& end);
   void request(Execution& execution);
   void requested(Execution& execution, Asked asked);
+  void measure(Execution& execution);
   void take_output(exec::ProgramId program, std::span<const std::byte> bytes);
   void take_output(Execution& execution, std::span<const std::byte> bytes);
   void append_text(AttemptLog& log, const std::string& text);

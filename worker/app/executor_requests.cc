@@ -1,15 +1,17 @@
-// Attempts that are one request. It blocks, so it is sent in a thread of its own; the rest is in executor.cc.
+// Attempts that are one request, or a check of data: what the worker does itself. That blocks, so it is done in a
+// thread of its own; the rest is in executor.cc.
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "worker/app/execution.h"
+#include "worker/artifacts/data_files.h"
 #include "worker/request/answer.h"
 #include "worker/request/request.h"
 
 namespace chappe::worker {
 
-/// How a request went, as its attempt ends.
+/// How it went, as its attempt ends.
 struct Executor::Asked {
   AttemptEnd end;
   std::string log;
@@ -75,6 +77,23 @@ void Executor::request(Execution& execution) {
   });
   if (!execution.transferring) return fail_attempt(execution, Reason::kLaunchFailed, "too many requests are under way");
   parts_.agent.program_started(attempt, parts_.now());
+}
+
+void Executor::measure(Execution& execution) {
+  execution.folder->has_files = true;
+  execution.transferring = requests_.submit([this, &execution] {
+    auto verdict = artifacts::check_data(execution.folder->work, execution.work(), execution.stopped);
+    Asked asked{.end = {.reason = verdict.reason, .message = std::move(verdict.message)},
+                .log = std::move(verdict.log)};
+    if (verdict.reason == Reason::kNone) {
+      auto written =
+          write_file(fmt::format("{}/{}", execution.folder->work, kFiguresFile), to_json(verdict.figures), false);
+      if (!written) asked.end = {.reason = Reason::kArtifactIo, .message = written.error().message};
+    }
+    return [this, &execution, asked = std::move(asked)]() mutable { requested(execution, std::move(asked)); };
+  });
+  if (!execution.transferring) return fail_attempt(execution, Reason::kLaunchFailed, "too many checks are under way");
+  parts_.agent.program_started(execution.id(), parts_.now());
 }
 
 void Executor::requested(Execution& execution, Asked asked) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "worker/artifacts/beneath.h"
+#include "worker/artifacts/data_files.h"
 #include "worker/artifacts/pack.h"
 #include "worker/artifacts/staging.h"
 #include "worker/artifacts/values.h"
@@ -223,6 +224,18 @@ Reason reason_of(const Error& error) {
   return error.code == ErrorCode::kInvalidInput ? Reason::kInvalidOutput : Reason::kArtifactIo;
 }
 
+/// A metric that may be absent, and is: a check could not measure it.
+bool is_absent(const OutputValue& spec, const Value& value) { return spec.metric && value.is_null(); }
+
+/// Its data are as its schema says, if it has one.
+Result<void> check_schema(const Found& found, const std::atomic<bool>& stop) {
+  if (found.spec->schema == nullptr) return {};
+  if (found.packed) return fail(ErrorCode::kInvalidInput, "it is a directory, and its 'schema' is of a file");
+  auto unfit = why_unfit(found.file.fd(), *found.spec->schema, stop);
+  if (!unfit) return fail(std::move(unfit.error()));
+  return unfit->empty() ? Result<void>{} : fail(ErrorCode::kInvalidInput, *std::move(unfit));
+}
+
 }  // namespace
 
 std::string output_key(const std::string& prefix, const std::string& name) {
@@ -243,11 +256,16 @@ Staged<StagedOut> stage_out(const StagingPlace& place, const std::string& prefix
     }
     if (*one) found.push_back(std::move(**one));
   }
+  for (const Found& one : found) {
+    if (auto fits = check_schema(one, place.stop); !fits) {
+      return failed(reason_of(fits.error()), fmt::format("output '{}': {}", one.spec->name, fits.error().message));
+    }
+  }
   Staging staging(place, prefix, attempt);
   for (const OutputValue& spec : work.values) {
     auto value = read_value(*folder, spec);
     if (!value) return failed(Reason::kInvalidOutput, value.error().message);
-    staging.add(std::move(*value));
+    if (!is_absent(spec, value->value)) staging.add(std::move(*value));
   }
   if (auto uploaded = staging.upload_values(); !uploaded) {
     staging.undo();

@@ -78,7 +78,8 @@ Result<void> check(const OutputValue& spec, const Value& value) {
     return fail(ErrorCode::kInvalidInput,
                 fmt::format("it is larger than {} bytes as JSON; make it an artifact", kValueMax));
   }
-  if (spec.metric && (!value.is_number() || !std::isfinite(value.number()))) {
+  const bool absent = value.is_null() && spec.default_value && spec.default_value->is_null();
+  if (spec.metric && !absent && (!value.is_number() || !std::isfinite(value.number()))) {
     return fail(ErrorCode::kInvalidInput,
                 fmt::format("a metric is a number, this is {}: {}", value.type_name(), to_json(value).substr(0, 80)));
   }

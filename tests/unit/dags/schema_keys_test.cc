@@ -65,6 +65,11 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "secret", "properties", "vault"}), known(keys::kVaultSecret));
   EXPECT_EQ(properties({"$defs", "check"}), known(keys::kCheck));
   EXPECT_EQ(properties({"$defs", "condition"}), known(keys::kCondition));
+  EXPECT_EQ(properties({"$defs", "schema"}), known(keys::kSchema));
+  EXPECT_EQ(properties({"$defs", "data"}), known(keys::kData));
+  EXPECT_EQ(properties({"$defs", "data_column"}), known(keys::kDataColumn));
+  EXPECT_EQ(properties({"$defs", "limits"}), known(keys::kLimits));
+  EXPECT_EQ(properties({"$defs", "drift"}), known(keys::kDrift));
   EXPECT_EQ(properties({"$defs", "promote"}), known(keys::kPromote));
   EXPECT_EQ(properties({"$defs", "wait"}), known(keys::kWait));
   EXPECT_EQ(properties({"$defs", "human"}), known(keys::kHuman));

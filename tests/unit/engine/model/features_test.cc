@@ -19,7 +19,7 @@ TEST(Features, WhatIsMissingIsNamed) {
   Features some;
   some.add(Feature::kInputModes);
   EXPECT_TRUE(some.without(Features::all()).empty());
-  EXPECT_THAT(Features::all().without(some).names(), testing::ElementsAre("http", "output_checksum"));
+  EXPECT_THAT(Features::all().without(some).names(), testing::ElementsAre("http", "output_checksum", "data"));
 }
 
 TEST(Features, ATaskNeedsWhatItsKeysAskForAndNothingElse) {
@@ -38,6 +38,11 @@ TEST(Features, ATaskNeedsWhatItsKeysAskForAndNothingElse) {
   work.inputs[0] = {.name = "rows", .path = "in/rows", .unpack = Unpack::kNever};
   work.outputs[0].sha256 = expr::Template::literal(std::string(64, 'a'));
   EXPECT_THAT(names(), testing::ElementsAre("input_modes", "output_checksum"));
+  work.outputs[0] = {.name = "sums", .path = "out/sums.csv", .schema = std::make_shared<const DataExpectations>()};
+  EXPECT_THAT(names(), testing::ElementsAre("input_modes", "data"));
+  work.outputs.clear();
+  task.kind = TaskKind::kData;
+  EXPECT_THAT(names(), testing::ElementsAre("input_modes", "data"));
   task.kind = TaskKind::kHttp;
   EXPECT_THAT(names(), testing::Contains("http"));
 }

@@ -29,6 +29,10 @@ std::shared_ptr<const RunContext> full_run() {
   return std::make_shared<const RunContext>(run);
 }
 
+DataExpectations csv_with_ids() {
+  return {.format = DataFormat::kCsv, .rows = {1, {}}, .columns = {{.name = "id", .unique = true}}};
+}
+
 std::shared_ptr<const ResolvedWork> full_work() {
   ResolvedWork work;
   work.kind = TaskKind::kRun;
@@ -66,7 +70,8 @@ std::shared_ptr<const ResolvedWork> full_work() {
                    .asset_uri = "u",
                    .asset_name = "n",
                    .immutable = true,
-                   .sha256 = std::string(64, 'e')}};
+                   .sha256 = std::string(64, 'e'),
+                   .schema = std::make_shared<const DataExpectations>(csv_with_ids())}};
   work.values = {
       {.name = "v", .file = "f", .json_path = "$.a[0]", .default_value = Value(ValueList{1, "x"}), .metric = true},
       {.name = "w", .file = "g"}};
@@ -88,6 +93,19 @@ std::shared_ptr<const ResolvedWork> request_work() {
   http.body = {{"{\"a\":\"", "", false}, {"", "TOKEN", true}, {"\"}", "", false}};
   ResolvedWork work{.kind = TaskKind::kHttp};
   work.http = std::make_shared<const ResolvedHttp>(std::move(http));
+  return std::make_shared<const ResolvedWork>(std::move(work));
+}
+
+std::shared_ptr<const ResolvedWork> check_work() {
+  DataCheck check{.sources = {"ingest.rows", "asset:s3://a/b.csv@champion"}};
+  check.data.push_back({0, csv_with_ids()});
+  check.drift.push_back(
+      {0,
+       1,
+       {.current_format = DataFormat::kCsv, .baseline_format = DataFormat::kTsv, .columns = {"age"}, .max = 0.2}});
+  ResolvedWork work{.kind = TaskKind::kData};
+  work.inputs = {{.name = "data_1", .path = "data/1"}, {.name = "data_2", .path = "data/2"}};
+  work.check = std::make_shared<const DataCheck>(std::move(check));
   return std::make_shared<const ResolvedWork>(std::move(work));
 }
 
@@ -168,6 +186,43 @@ TEST(SchedulerMessage, CarriesARequestWhole) {
   ASSERT_NE(back.assign[0].work->http, nullptr);
   EXPECT_EQ(*back.assign[0].work->http, *request_work()->http);
   EXPECT_EQ(back.assign[1].work->http, nullptr);
+}
+
+TEST(SchedulerMessage, CarriesACheckWhole) {
+  SchedulerEncoder encoder;
+  WorkerSend send{.to = {1}, .batch = 1};
+  send.assign = {assignment(1, full_run(), check_work()), assignment(2, full_run(), full_work())};
+  const WorkerSend back = joined(encoder.encode(send));
+  ASSERT_THAT(back.assign, SizeIs(2));
+  EXPECT_EQ(back.assign[0].work->kind, TaskKind::kData);
+  ASSERT_NE(back.assign[0].work->check, nullptr);
+  EXPECT_EQ(*back.assign[0].work->check, *check_work()->check);
+  EXPECT_EQ(back.assign[1].work->check, nullptr);
+  ASSERT_NE(back.assign[1].work->outputs[0].schema, nullptr);
+  EXPECT_EQ(*back.assign[1].work->outputs[0].schema, csv_with_ids());
+}
+
+TEST(SchedulerMessage, RefusesACheckThatIsNone) {
+  const auto error_of = [](const std::function<void(ResolvedWork&)>& change) {
+    ResolvedWork work = *check_work();
+    change(work);
+    SchedulerEncoder encoder;
+    WorkerSend send{.to = {1}, .batch = 1};
+    send.assign = {assignment(1, full_run(), std::make_shared<const ResolvedWork>(std::move(work)))};
+    const std::vector<std::string> messages = encoder.encode(send);
+    const Result<WorkerSend> back = SchedulerDecoder().decode(bytes_of(messages.at(0)));
+    return back ? "" : back.error().message;
+  };
+  EXPECT_EQ(error_of([](ResolvedWork&) {}), "");
+  EXPECT_EQ(error_of([](ResolvedWork& work) { work.check = nullptr; }),
+            "a work's kind and what it measures do not go together");
+  EXPECT_EQ(error_of([](ResolvedWork& work) { work.kind = TaskKind::kRun; }),
+            "a work's kind and what it measures do not go together");
+  EXPECT_EQ(error_of([](ResolvedWork& work) { work.inputs.pop_back(); }), "what a work measures is none");
+  EXPECT_EQ(error_of([](ResolvedWork& work) {
+              work.outputs = {{.name = "o", .path = "o", .schema = std::make_shared<const DataExpectations>()}};
+            }),
+            "what is expected of an output is none");
 }
 
 TEST(SchedulerMessage, RefusesARequestThatIsNone) {
