@@ -28,7 +28,7 @@ version = 2
   sandbox_image = "{pause}"
   disable_hugetlb_controller = true
   tolerate_missing_hugetlb_controller = true
-  restrict_oom_score_adj = false
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{at}/cni"

@@ -31,7 +31,8 @@ class Objects(unittest.TestCase):
 
     def expect_taken(self, objects: list[dict[str, Any]]) -> None:
         """Tried, made, and tried again as a change: each is said to be taken, in a line of its own, and nothing else is said."""
-        self.api.apply(*[one for one in objects if one["kind"] == "Namespace"])
+        if namespaces := [one for one in objects if one["kind"] == "Namespace"]:
+            self.api.apply(*namespaces)  # What is in them can be tried only then.
         for dry in (True, False, True):
             said = self.api.apply(*objects, dry=dry)
             self.assertEqual(len(said.splitlines()), len(objects), said)
@@ -62,7 +63,7 @@ class Objects(unittest.TestCase):
         (worker,) = [one for one in objects if one["kind"] == "Deployment"]
         worker["spec"]["template"]["spec"]["terminationGracePeriod"] = 90
         self.api.apply(*[one for one in objects if one["kind"] == "Namespace"])
-        with self.assertRaisesRegex(AssertionError, "unknown field \"spec.template.spec.terminationGracePeriod\""):
+        with self.assertRaisesRegex(AssertionError, r"unknown field .*terminationGracePeriod"):
             self.api.apply(worker, dry=True)
         del worker["spec"]["template"]["spec"]["terminationGracePeriod"]
         worker["spec"]["template"]["spec"]["hostNetwork"] = True

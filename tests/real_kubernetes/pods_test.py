@@ -1,6 +1,7 @@
 """Tasks in pods of a real Kubernetes: its API server, scheduler and controllers, its kubelet with containerd and runc. The
 scheduler under test has a token of its service account, with the roles that deploy/ gives it and no others."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import node as nodes
 import servers
-from cluster import DEADLINE, Cluster, Daemon, Gate, free_port, wait_until
+from cluster import DEADLINE, Cluster, Daemon, Gate, free_port, has_failed, wait_until
 from kustomize_test import KUSTOMIZE, render
 from node import CHAPPE, TASKS, Node
 from servers import HOST, NODE, URL, Kubernetes, Refused
@@ -19,7 +20,7 @@ from store_away_test import FakeS3
 NAMESPACE, ACCOUNT = "chappe-tasks", ("chappe", "chappe-scheduler")
 USER = "system:serviceaccount:" + ":".join(ACCOUNT)
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-SLOW = 4 * DEADLINE  # For what a node does.
+SLOW = 2 * DEADLINE  # For what a node does.
 
 
 class Forward:
@@ -43,8 +44,14 @@ class Forward:
             except OSError:
                 near.close()
                 continue
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+            threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far:
+            back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
+            back.start()
+            self._pump(near, far)
+            back.join()
 
     @staticmethod
     def _pump(one: socket.socket, other: socket.socket) -> None:
@@ -53,8 +60,9 @@ class Forward:
                 other.sendall(piece)
             other.shutdown(socket.SHUT_WR)
         except OSError:
-            one.close()
-            other.close()
+            for each in (one, other):
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
 
 def install(api: Kubernetes, overlay: str, *kinds: str) -> None:
@@ -90,6 +98,7 @@ class OnKubernetes(unittest.TestCase):
         self.template = self.cluster.directory / "pod.yaml"
         self.write_template()
         self.addCleanup(self._clean)
+        self.addCleanup(lambda: print(self.api.kubectl("get", "pods,events", "-A", "-o", "wide")) if has_failed(self) else None)
         self.scheduler = self.start_scheduler()
 
     def lease(self) -> str:
