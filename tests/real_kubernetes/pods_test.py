@@ -98,8 +98,11 @@ class OnKubernetes(unittest.TestCase):
         self.template = self.cluster.directory / "pod.yaml"
         self.write_template()
         self.addCleanup(self._clean)
-        self.addCleanup(lambda: print(self.api.kubectl("get", "pods,events", "-A", "-o", "wide")) if has_failed(self) else None)
+        self.addCleanup(lambda: self.show() if has_failed(self) else None)
         self.scheduler = self.start_scheduler()
+
+    def show(self) -> None:
+        print(self.api.kubectl("get", "pods", "-A") + self.api.kubectl("get", "events", "-A", "--field-selector=type=Warning"))
 
     def lease(self) -> str:
         return ""
@@ -221,7 +224,7 @@ class Pods(OnKubernetes):
     def test_a_task_that_outgrows_its_memory_is_told_so(self) -> None:
         run = self.cluster.submit("""
             name: big
-            tasks: [{id: make, resources: {memory: 32Mi}, run: 'dd if=/dev/zero of=/dev/null bs=300M count=1'}]
+            tasks: [{id: make, resources: {memory: 32Mi}, run: 'x=$(yes | head -c 300000000); echo $x'}]
             """)
         self.cluster.wait_for_run(run, "failed", SLOW)
         print(f"message: {self.first_message(run)}", flush=True)
@@ -303,7 +306,7 @@ class Disruption(OnKubernetes):
         self.reached(gate)
         pod = self.only_pod()
         self.api.ask("POST", f"{PODS}/{pod}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}})
-        self.expect_another_try(run, gate, "")
+        self.expect_another_try(run, gate, "the pod is being deleted: EvictionByEvictionAPI")
 
     def test_a_pod_that_is_deleted_by_hand_costs_no_retry(self) -> None:
         gate = self.gate()
@@ -338,9 +341,10 @@ class Disruption(OnKubernetes):
                      "containers": [{"name": "a", "image": TASKS, "command": ["sleep", "1000"], "securityContext": security,
                                      "resources": {"requests": {"cpu": f"{cpus * 1000 - 300}m"}}}]}})
         self.addCleanup(self.api.kubectl, "-n", "default", "delete", "pod", "first", "--force", "--ignore-not-found")
+        wait_until("the other to run", lambda: self.api.pods("default")["first"]["status"]["phase"], lambda phase: phase == "Running", SLOW)
         self.explained(run, "Insufficient cpu")
         self.api.kubectl("-n", "default", "delete", "pod", "first", "--force")
-        self.expect_another_try(run, gate, "")
+        self.expect_another_try(run, gate, "the pod is being deleted: PreemptionByScheduler")
 
     def test_a_new_scheduler_goes_on_with_the_pods_of_the_one_that_was_killed(self) -> None:
         gate = self.gate()
@@ -386,6 +390,7 @@ class Disruption(OnKubernetes):
         self.api.running["kube-apiserver"].kill()
         self.api.start_api_server()
         self.expect_no_pods()
+        print(f"watches were answered: {sorted({status for verb, _, status in self.api.audited(USER) if verb == 'watch'})}", flush=True)
         again = self.cluster.submit("name: again\ntasks: [{id: make, run: 'true'}]")
         self.succeed(again)
         self.expect_no_pods()
@@ -428,7 +433,7 @@ class Disruption(OnKubernetes):
             {**group, "kind": "PriorityLevelConfiguration", "metadata": {"name": "nothing"}, "spec": {"type": "Limited", "limited": {
                 "nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}}},
             {**group, "kind": "FlowSchema", "metadata": {"name": "nothing"}, "spec": {
-                "priorityLevelConfiguration": {"name": "nothing"}, "matchingPrecedence": 1, "rules": [{
+                "priorityLevelConfiguration": {"name": "nothing"}, "matchingPrecedence": 2, "rules": [{
                     "subjects": [{"kind": "ServiceAccount", "serviceAccount": {"namespace": ACCOUNT[0], "name": ACCOUNT[1]}}],
                     "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}]}]}})
         for kind in ("flowschema", "prioritylevelconfiguration"):

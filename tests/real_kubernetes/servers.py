@@ -198,7 +198,7 @@ class Kubernetes:
         told = []
         for line in self.audit_log.read_text().splitlines():
             event = json.loads(line)
-            if event["user"]["username"] == user:
+            if event["user"].get("username") == user:
                 of = event.get("objectRef", {})
                 resource = "/".join(filter(None, (of.get("resource", event["requestURI"]), of.get("subresource", ""))))
                 told.append((event["verb"], resource, event.get("responseStatus", {}).get("code", 0)))
