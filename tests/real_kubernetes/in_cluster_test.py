@@ -1,6 +1,7 @@
 """All of Chappe inside a real Kubernetes, as the chart installs it: scheduler, workers that come and go, pods of tasks. What
 finds names and hands connections on in a cluster, a DNS and a proxy, the tests do themselves."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import kubernetes_tools
 import node as nodes
 import servers
 import static_worker_test
-from cluster import Cluster, chappe_binary, wait_until
+from cluster import Cluster, chappe_binary, has_failed, wait_until
 from helm_test import CHART
 from node import TASKS, WORKER, busybox_root
 from pods_test import SLOW, Forward
@@ -51,7 +52,8 @@ class InCluster(unittest.TestCase):
         if why := servers.missing() or nodes.missing() or ("" if kubernetes_tools.helm() else "no helm"):
             raise unittest.SkipTest(f"SKIPPED: {why}")
         cls.api, cls.node = servers.kubernetes(), nodes.node()
-        cls.node.import_image(chappe_root(cls.node.images / "all"), IMAGE, ["chappe"])
+        cls.node.import_image(chappe_root(cls.node.images / "all"), IMAGE, entry_point=["chappe"],
+                              environment=["CHAPPE_STATE_DIR=/var/lib/chappe", "HOME=/var/lib/chappe"])  # As deploy/container has it.
 
     def setUp(self) -> None:
         static_worker_test.DOMAIN = "svc.cluster.local"
@@ -71,13 +73,19 @@ class InCluster(unittest.TestCase):
             "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOncePod"], "hostPath": {"path": str(self.cluster.state)},
             "persistentVolumeReclaimPolicy": "Retain"}})
         self.addCleanup(self.clean)
-        self.addCleanup(lambda: print(self.api.kubectl("get", "pods,events", "-A")))
+        self.addCleanup(lambda: self.show() if has_failed(self) else None)
         values = self.cluster.directory / "values.json"
         values.write_text(json.dumps(VALUES))
         run(str(kubernetes_tools.helm()), "install", "chappe", str(CHART), "--namespace", "chappe", "--kubeconfig", str(self.api.kubeconfig),
             "--values", str(values))
         self.services = [Forward(self, port, port) for port in (7330, 7331)]
         self.follow_scheduler()
+
+    def show(self) -> None:
+        print(self.api.kubectl("get", "pods,events", "-A"))
+        for words in (["chappe-scheduler-0"], ["chappe-scheduler-0", "--previous"], ["--selector=app.kubernetes.io/component=worker", "--prefix"]):
+            with contextlib.suppress(AssertionError):
+                print(self.api.kubectl("-n", "chappe", "logs", "--tail=30", *words))
 
     def make_secret(self, namespace: str, name: str, *what: str) -> None:
         self.api.kubectl("-n", namespace, "delete", "secret", name, "--ignore-not-found")

@@ -52,13 +52,13 @@ def missing() -> str:
     return "" if os.access(WORKER, os.X_OK) else "no static chappe-worker: cmake --preset static"
 
 
-def image_archive(path: Path, root: Path, name: str, entry_point: list[str]) -> None:
+def image_archive(path: Path, root: Path, name: str, entry_point: list[str], environment: list[str]) -> None:
     """An image of one layer, what is in the folder, as `docker save` writes it."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add(root, ".")
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"], "Entrypoint": entry_point},
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin", *environment], "Entrypoint": entry_point},
                          "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}, "history": [{"created_by": "tests"}]}).encode()
     named = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = json.dumps([{"Config": named, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]).encode()
@@ -148,16 +148,16 @@ class Node:
         pause = self.images / "pause"
         pause.mkdir()
         run("gcc", "-O2", "-static", "-x", "c", "-o", str(pause / "pause"), "-", given=PAUSE_C)
-        self.import_image(pause, PAUSE, ["/pause"])
+        self.import_image(pause, PAUSE, entry_point=["/pause"])
         chappe = self.images / "chappe"
         (chappe / "bin").mkdir(parents=True)
         shutil.copy(WORKER, chappe / "bin/chappe-worker")
-        self.import_image(chappe, CHAPPE, [])
-        self.import_image(busybox_root(self.images / "tasks"), TASKS, [])
+        self.import_image(chappe, CHAPPE)
+        self.import_image(busybox_root(self.images / "tasks"), TASKS)
 
-    def import_image(self, root: Path, name: str, entry_point: list[str]) -> None:
+    def import_image(self, root: Path, name: str, *, entry_point: list[str] = [], environment: list[str] = []) -> None:
         archive = root.with_suffix(".tar")
-        image_archive(archive, root, name, entry_point)
+        image_archive(archive, root, name, entry_point, environment)
         run("ctr", "-a", SOCKET, "-n", "k8s.io", "images", "import", str(archive))
 
     # ---- What a node may suffer ----
