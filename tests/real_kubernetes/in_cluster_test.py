@@ -37,7 +37,10 @@ def chappe_root(root: Path) -> Path:
     busybox_root(root)
     run("strip", "-o", str(root / "bin/chappe"), chappe_binary())
     shutil.copy(WORKER, root / "bin/chappe-worker")
-    for library in set(re.findall(r"(?:=> |^\s+)(/\S+)", run("ldd", chappe_binary()), re.M)):
+    curl = "/usr/lib/x86_64-linux-gnu/libcurl.so.4"  # Which is loaded when it is first used.
+    (root / "lib").mkdir()
+    shutil.copy(curl, root / "lib")
+    for library in set(re.findall(r"(?:=> |^\s+)(/\S+)", run("ldd", chappe_binary(), curl), re.M)):
         at = root / library.lstrip("/")
         at.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, at)

@@ -43,15 +43,11 @@ class Forward:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            try:
-                far = socket.create_connection((self.target_host, self.target))
-            except OSError:
-                near.close()
-                continue
-            threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
 
-    def _carry(self, near: socket.socket, far: socket.socket) -> None:
-        with near, far:
+    def _carry(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError), socket.create_connection((self.target_host, self.target), 5) as far:
+            far.settimeout(None)
             back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
             back.start()
             self._pump(near, far)

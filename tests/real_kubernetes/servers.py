@@ -65,7 +65,7 @@ class Kubernetes:
         self.kubeconfig = self.kubeconfig_of("admin")
         self._tls = ssl.create_default_context(cafile=str(self.ca_file))
         self._tls.load_cert_chain(self.keys / "admin.crt", self.keys / "admin.key")
-        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"], "rules": [{"level": "Metadata"}]}
         (self.directory / "audit-policy.json").write_text(json.dumps(policy))
 
     # ---- Keys ----
@@ -119,7 +119,7 @@ class Kubernetes:
         self.launch(
             "kube-apiserver", str(PROGRAM), "kube-apiserver", f"--etcd-servers={ETCD}", "--secure-port=443", f"--advertise-address={HOST}",
             f"--tls-cert-file={at}/server.crt", f"--tls-private-key-file={at}/server.key", f"--client-ca-file={at}/ca.crt",
-            f"--kubelet-client-certificate={at}/admin.crt", f"--kubelet-client-key={at}/admin.key",
+            "--kubelet-preferred-address-types=InternalIP", f"--kubelet-client-certificate={at}/admin.crt", f"--kubelet-client-key={at}/admin.key",
             "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={at}/accounts.key",
             f"--service-account-signing-key-file={at}/accounts.key", "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--default-unreachable-toleration-seconds=3",
