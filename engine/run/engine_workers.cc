@@ -223,8 +223,8 @@ void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
   for (const auto& [attempt, leased] : worker.leased) {
     if (!CHAPPE_MUTANT(kLosesWorkersWithoutTheirAttempts)) lost.push_back(leased.key);
   }
-  lose_attempts(std::move(lost), fmt::format("worker {} on {} {}{}", worker.row.name, worker.row.host, why,
-                                             why_pod_goes(worker)));
+  lose_attempts(std::move(lost),
+                fmt::format("worker {} on {} {}{}", worker.row.name, worker.row.host, why, why_pod_goes(worker)));
   forget_worker(worker);
 }
 

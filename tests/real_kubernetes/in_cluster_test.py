@@ -22,13 +22,14 @@ from static_worker_test import Resolver
 from store_away_test import FakeS3
 
 IMAGE = "localhost/chappe:1"
-USER = "system:serviceaccount:chappe:chappe-scheduler"
+NAMESPACE, TASKS_NAMESPACE = "whole", "whole-tasks"
+USER = f"system:serviceaccount:{NAMESPACE}:chappe-scheduler"
 VALUES = {
     "image": {"repository": "localhost/chappe", "tag": "1"}, "settings": {"object_store": "s3://office/chappe", "scheduler": {
         "kubernetes_workers_idle": "5s", "kubernetes_workers_every": "1s"}},
     "scheduler": {"storage": "1Gi", "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}},
     "worker": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}},
-    "scaled": {"enabled": True, "max": 3}, "pods": {"enabled": True},
+    "scaled": {"enabled": True, "max": 3}, "pods": {"enabled": True, "namespace": TASKS_NAMESPACE},
 }
 
 
@@ -67,7 +68,7 @@ class InCluster(unittest.TestCase):
         self.cluster.directory.chmod(0o755)
         self.cluster.state.mkdir()
         shutil.chown(self.cluster.state, 10001, 10001)
-        for namespace in ("chappe", "chappe-tasks"):
+        for namespace in (NAMESPACE, TASKS_NAMESPACE):
             self.api.make_namespace(namespace)
             self.make_secret(namespace, "chappe-object-store", *[f"--from-literal={name}={value}" for name, value in {
                 **store.environment(), "AWS_ENDPOINT_URL_S3": endpoint}.items()])
@@ -79,7 +80,7 @@ class InCluster(unittest.TestCase):
         self.addCleanup(lambda: self.show() if has_failed(self) else None)
         values = self.cluster.directory / "values.json"
         values.write_text(json.dumps(VALUES))
-        run(str(kubernetes_tools.helm()), "install", "chappe", str(CHART), "--namespace", "chappe", "--kubeconfig", str(self.api.kubeconfig),
+        run(str(kubernetes_tools.helm()), "install", "chappe", str(CHART), "--namespace", NAMESPACE, "--kubeconfig", str(self.api.kubeconfig),
             "--values", str(values))
         self.services = [Forward(self, port, port) for port in (7330, 7331)]
         self.follow_scheduler()
@@ -88,7 +89,7 @@ class InCluster(unittest.TestCase):
         print(self.api.kubectl("get", "pods,events", "-A"))
         for words in (["chappe-scheduler-0"], ["chappe-scheduler-0", "--previous"], ["--selector=app.kubernetes.io/component=worker", "--prefix"]):
             with contextlib.suppress(AssertionError):
-                print(self.api.kubectl("-n", "chappe", "logs", "--tail=30", *words))
+                print(self.api.kubectl("-n", NAMESPACE, "logs", "--tail=30", *words))
 
     def make_secret(self, namespace: str, name: str, *what: str) -> None:
         self.api.kubectl("-n", namespace, "delete", "secret", name, "--ignore-not-found")
@@ -103,13 +104,13 @@ class InCluster(unittest.TestCase):
         def files(*names: str) -> list[str]:
             return [f"--from-file={keys / name}" for name in names]
 
-        self.make_secret("chappe", "chappe-scheduler-keys", *files("scheduler.key", "scheduler.pub", "worker.key", "worker.pub", "authorized_workers"))
-        self.make_secret("chappe", "chappe-worker-keys", *files("worker.key", "scheduler.pub"))
+        self.make_secret(NAMESPACE, "chappe-scheduler-keys", *files("scheduler.key", "scheduler.pub", "worker.key", "worker.pub", "authorized_workers"))
+        self.make_secret(NAMESPACE, "chappe-worker-keys", *files("worker.key", "scheduler.pub"))
 
     def follow_scheduler(self, other_than: str = "") -> str:
         """Points the Service at it, once it is ready; its uid."""
         def ready() -> dict:
-            for name, pod in self.api.pods("chappe").items():
+            for name, pod in self.api.pods(NAMESPACE).items():
                 conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
                 if name == "chappe-scheduler-0" and pod["metadata"]["uid"] != other_than and conditions.get("Ready") == "True":
                     return pod
@@ -122,12 +123,12 @@ class InCluster(unittest.TestCase):
         return pod["metadata"]["uid"]
 
     def clean(self) -> None:
-        subprocess.run([str(kubernetes_tools.helm()), "uninstall", "chappe", "--namespace", "chappe", "--kubeconfig", str(self.api.kubeconfig), "--wait"])
-        self.api.kubectl("-n", "chappe", "delete", "pvc", "--all")
+        subprocess.run([str(kubernetes_tools.helm()), "uninstall", "chappe", "--namespace", NAMESPACE, "--kubeconfig", str(self.api.kubeconfig), "--wait"])
+        self.api.kubectl("-n", NAMESPACE, "delete", "pvc", "--all")
         self.api.kubectl("delete", "pv", "state")
 
     def workers(self) -> list[str]:
-        return [name for name in self.api.pods("chappe") if name.startswith("chappe-worker-")]
+        return [name for name in self.api.pods(NAMESPACE) if name.startswith("chappe-worker-")]
 
     def expect_workers(self, count: int) -> None:
         wait_until(f"{count} workers", self.workers, lambda names: len(names) == count, SLOW)
@@ -142,8 +143,8 @@ class InCluster(unittest.TestCase):
             """)
         self.expect_workers(3)
         wait_until("tasks to run", lambda: list(self.cluster.states(run_id).values()).count("running"), lambda running: running >= 3, SLOW)
-        uid = self.api.pods("chappe")["chappe-scheduler-0"]["metadata"]["uid"]
-        self.api.kubectl("-n", "chappe", "delete", "pod", "chappe-scheduler-0", "--force", "--grace-period=0")
+        uid = self.api.pods(NAMESPACE)["chappe-scheduler-0"]["metadata"]["uid"]
+        self.api.kubectl("-n", NAMESPACE, "delete", "pod", "chappe-scheduler-0", "--force", "--grace-period=0")
         self.follow_scheduler(other_than=uid)
         wait_until("the pod to run", lambda: self.cluster.states(run_id).get("pod"), lambda state: state == "running", SLOW)
         self.expect_workers(0)
@@ -151,7 +152,7 @@ class InCluster(unittest.TestCase):
         for number in range(6):
             self.assertEqual(self.cluster.attempts(run_id, f"many[{number}]"), [(1, "success", None)])
         self.assertTrue(self.cluster.log(run_id, "pod").startswith("chappe-"))
-        wait_until("its pod to be gone", lambda: self.api.pods("chappe-tasks"), lambda pods: not pods, SLOW)
+        wait_until("its pod to be gone", lambda: self.api.pods(TASKS_NAMESPACE), lambda pods: not pods, SLOW)
         used = {}
         for verb, resource, status in self.api.audited(USER):
             used.setdefault((verb, resource), set()).add(status)

@@ -190,13 +190,14 @@ class OnKubernetes(unittest.TestCase):
         return Gate(self.cluster, f"gates/{name}")
 
     def waiting(self, gate: Gate, more: str = "") -> str:
-        """A DAG of one task, which waits."""
+        """A DAG of one task, which waits. It takes its time to end, so that news of its pod comes before the worker's."""
         return f"""
             name: in_pods
             tasks:
               - id: make
                 {more}
                 run: |
+                  trap 'sleep 1; exit 1' TERM
                   {gate.wait_for_it}
                   echo result > result
                 outputs: {{artifacts: [{{name: result, path: result}}]}}
@@ -352,7 +353,7 @@ class Disruption(OnKubernetes):
         run = self.cluster.submit(self.waiting(gate))
         self.reached(gate)
         self.api.kubectl("-n", NAMESPACE, "delete", "pod", self.only_pod(), "--wait=false")
-        self.expect_another_try(run, gate, "")
+        self.expect_another_try(run, gate, "the pod is being deleted")
 
     def test_a_pod_that_is_deleted_by_force_costs_no_retry(self) -> None:
         gate = self.gate()
