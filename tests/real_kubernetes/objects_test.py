@@ -9,6 +9,7 @@ from typing import Any
 
 import kubernetes_tools
 import servers
+from cluster import wait_until
 from helm_test import CHART
 from kustomize_test import KUSTOMIZE, all_documents, render
 
@@ -58,7 +59,7 @@ class Objects(unittest.TestCase):
         self.api.kubectl("wait", "--for=condition=Established", "--timeout=60s", *[word for file in files for word in ("-f", file)])
 
     def test_what_is_misspelt_is_refused(self) -> None:
-        """Or the two above would say nothing."""
+        """Or those above would say nothing."""
         objects = render(KUSTOMIZE / "base")
         (worker,) = [one for one in objects if one["kind"] == "Deployment"]
         worker["spec"]["template"]["spec"]["terminationGracePeriod"] = 90
@@ -100,9 +101,9 @@ class Objects(unittest.TestCase):
         helm("upgrade", "one", str(CHART), *ALL_VALUES, "--set", "monitoring.enabled=true,worker.replicas=1")
         self.assertEqual(json.loads(helm("list", "--output", "json"))[0]["revision"], "2")
         helm("uninstall", "one", "--wait")
-        left = self.api.kubectl("get", "all,role,rolebinding,networkpolicy,pdb,servicemonitor,podmonitor", "-A", "-l", "app.kubernetes.io/instance=one",
-                                "-o", "name").split()
-        self.assertEqual(left, [])
+        kinds = "all,role,rolebinding,networkpolicy,pdb,servicemonitor,podmonitor"
+        wait_until("nothing to be left", lambda: self.api.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/instance=one", "-o", "name").split(),
+                   lambda left: not left)
 
 
 if __name__ == "__main__":
