@@ -392,7 +392,8 @@ void EngineState::on(const AttemptReturned& event) {
 
 void EngineState::on(const AttemptFinished& event) {
   const LeasedAttempt* known = leased_by(event.connection, event.what);
-  if (worker_on(event.connection) == nullptr) return;  // It says hello first, and then all of this again.
+  const WorkerState* worker = worker_on(event.connection);
+  if (worker == nullptr) return;  // It says hello first, and then all of this again.
   if (!CHAPPE_MUTANT(kNeverAcknowledges)) send_to(event.connection).acknowledged.push_back(event.what.attempt);
   if (known == nullptr) {
     // Ended already, by this very report or without it; or it is another worker's, whose objects are not this one's to
@@ -402,6 +403,8 @@ void EngineState::on(const AttemptFinished& event) {
     if (event.outputs && unwanted) drop_outputs(*run, event.what, *event.outputs);
     return;
   }
+  AttemptEnd end = event.end;
+  if (end.reason == Reason::kLostWorker) end.message += why_pod_goes(*worker);  // Who told it to leave.
   const std::uint32_t index = known->key.index;
   LiveRun& run = *find_run(known->key.run);
   const LeasedAttempt leased = release(run, index);
@@ -409,7 +412,6 @@ void EngineState::on(const AttemptFinished& event) {
   if (event.end.started_at.is_set()) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
-  AttemptEnd end = event.end;
   if (std::string why = why_refused(run, index, event); !why.empty()) {
     end.reason = Reason::kInvalidOutput;
     end.message = std::move(why);

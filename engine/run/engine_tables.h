@@ -54,6 +54,11 @@ struct WorkerState {
   bool is_expected() const { return pod && row.incarnation == row.pod; }  ///< A pod's worker that has not joined yet.
 };
 
+/// "; " and what becomes of its pod; "" where it has none, or nothing was heard of that.
+inline std::string why_pod_goes(const WorkerState& worker) {
+  return worker.pod && !worker.pod->told.empty() ? "; " + worker.pod->told : "";
+}
+
 struct Timer {
   MonoTime at;
   enum class Kind : std::uint8_t {

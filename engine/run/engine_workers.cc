@@ -225,8 +225,8 @@ void EngineState::lose_worker(WorkerState& worker, const std::string& why) {
   for (const auto& [attempt, leased] : worker.leased) {
     if (!CHAPPE_MUTANT(kLosesWorkersWithoutTheirAttempts)) lost.push_back(leased.key);
   }
-  const std::string told = worker.pod && !worker.pod->told.empty() ? "; " + worker.pod->told : "";
-  lose_attempts(std::move(lost), fmt::format("worker {} on {} {}{}", worker.row.name, worker.row.host, why, told));
+  lose_attempts(std::move(lost),
+                fmt::format("worker {} on {} {}{}", worker.row.name, worker.row.host, why, why_pod_goes(worker)));
   forget_worker(worker);
 }
 

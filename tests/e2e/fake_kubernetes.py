@@ -69,8 +69,15 @@ class FakeKubernetes:
 
     def delete(self, pod: str) -> None:
         """As `kubectl delete pod` does."""
-        url = f"{self.url}/api/v1/namespaces/{NAMESPACE}/pods/{pod}"
-        request = urllib.request.Request(url, method="DELETE")
+        self._send("DELETE", pod)
+
+    def evict(self, pod: str) -> None:
+        """As `kubectl drain` does of all pods of a node."""
+        self._send("POST", f"{pod}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}})
+
+    def _send(self, method: str, path: str, body: Any = None) -> None:
+        url = f"{self.url}/api/v1/namespaces/{NAMESPACE}/pods/{path}"
+        request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
         request.add_header("Authorization", f"Bearer {self.token.read_text().strip()}")
         urllib.request.urlopen(request, timeout=DEADLINE).close()
 

@@ -79,6 +79,17 @@ class KubernetesByPodman(unittest.TestCase):
         self.assertIn(digest, told)
         self.assertEqual(self.fake.ask("stats")["counts"]["pods"], 2)
 
+    def test_a_task_that_outgrows_its_pod_is_killed_for_memory(self) -> None:
+        run = self.cluster.submit(f"""
+            name: greedy
+            image: {IMAGE}
+            tasks: [{{id: a, resources: {{memory: 32Mi}}, run: 'x=$(yes | head -c 300000000); echo $x'}}]
+            """)
+        self.cluster.wait_for_run(run, "failed", 120)
+        task = self.cluster.tasks(run)["a"]
+        self.assertEqual((task["reason"], task["exit_code"]), ("oom", 137), task["message"])
+        self.fake.expect_no_pods()
+
     def test_a_pod_that_is_cancelled_is_gone(self) -> None:
         run = self.cluster.submit(f"name: long\nimage: {IMAGE}\ntasks: [{{id: a, run: 'echo here; sleep 1000'}}]\n")
         self.addCleanup(lambda: self.show() if self.cluster.run(run)["state"] != "cancelled" else None)

@@ -151,6 +151,26 @@ class Kubernetes(unittest.TestCase):
         self.expect_task(run, (1, "failed", "lost_worker"), (2, "success", None))
         self.fake.expect_no_pods()
 
+    def test_who_took_a_pod_away_is_told(self) -> None:
+        gate = Gate(self.cluster)
+        run = self.cluster.submit(f"""
+            name: in_pods
+            tasks:
+              - id: make
+                run: |
+                  trap 'sleep 1; exit 1' TERM  # So that news of the pod comes before the worker's.
+                  {gate.wait_for_it}
+                executor: kubernetes
+            """)
+        gate.reached()
+        self.fake.evict(self.fake.only_pod())
+        gate.reached(times=2)
+        gate.open()
+        self.cluster.wait_for_run(run, "success")
+        self.expect_task(run, (1, "failed", "lost_worker"), (2, "success", None))
+        first = min(self.cluster.task(run, "make")["attempts"], key=lambda attempt: attempt["attempt_no"])
+        self.assertEqual(first["message"], "the worker was told to leave; the pod is being deleted: EvictionByEvictionAPI: Eviction API: evicting")
+
     def test_a_new_scheduler_goes_on_with_the_pods_of_the_one_that_was_killed(self) -> None:
         gate = Gate(self.cluster)
         run = self.cluster.submit(self.waiting(gate, "foreach: {items: [a, b, c]}"))

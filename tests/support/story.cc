@@ -379,6 +379,8 @@ Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& wh
       end.exit_code = std::stoi(value);
     } else if (name == "reason") {
       end.reason = parse_reason(value).value();
+    } else if (name == "message") {
+      end.message = value;
     } else if (name.starts_with("content.")) {
       continue;
     } else if (name.starts_with("value.")) {

@@ -182,7 +182,9 @@ Result<exec::Launch> Executor::launch_of(Execution& execution) {
   exec::Launch launch;
   launch.directory = folder.work;
   launch.grace = assignment.work->kill_grace;
-  launch.memory_bytes = assignment.work->resources.memory_bytes;
+  // A bound of ours would be reached first, and make allocations fail: nobody could tell that from a fault of the
+  // program.
+  if (!parts_.is_bounded) launch.memory_bytes = assignment.work->resources.memory_bytes;
   if (auto written = write_secrets(execution, false); !written) return fail(written.error());
   Places places{folder.work, folder.tmp, *params, folder.secrets(), ""};
   if (execution.handed.store != nullptr) places.ca_file = execution.handed.store->ca_file;

@@ -45,6 +45,9 @@ struct ExecutorParts {
   std::string owner;    ///< Label of its containers.
   std::string ca_file;  ///< Signs for those whom requests go to, beside whom the system trusts; "": nobody else.
   std::string name;     ///< Of this process, for their names: two workers may hold attempts of one number.
+  /// Whoever made this worker's container has bounded its memory by what its one attempt asks for
+  /// (scheduler/launch/pod.h).
+  bool is_bounded = false;
 };
 
 inline constexpr std::size_t kRequestsMax = 64;  ///< Requests and checks under way at a time; more of them wait.

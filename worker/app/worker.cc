@@ -179,6 +179,7 @@ class Worker {
                         &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
     parts.name = random_hex(4);
+    parts.is_bounded = parts_.one_attempt;
     for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
       if (const char* const file = std::getenv(name)) parts.ca_file = file;
     }
@@ -375,7 +376,7 @@ int start_and_run(const WorkerConfig& config) {
   // Before anything that may start a thread.
   auto spawner = exec::Spawner::start(directory->lock_fd());
   if (!spawner) return refuse(spawner.error());
-  log::info("bounds of tasks: {}", (*spawner)->bounds());
+  log::info("bounds of tasks: {}", config.one_attempt ? "memory by the pod" : (*spawner)->bounds());
   auto containers = open_containers(config, *directory, (*spawner)->fence());
   if (!containers) return refuse(containers.error());
   const int signals = open_signals();

@@ -6,7 +6,7 @@ Prints "url http://127.0.0.1:PORT" when it serves; ends with its standard input.
 moves them); `steps` takes each through its phases and runs nothing; `process` really runs a pod's containers as processes
 of this machine, the volumes as directories; `podman` hands each pod as it is to `podman play kube` (podman_kubelet.py).
 
-The API: create, get, delete, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds), patch of pods'
+The API: create, get, delete, evict, list (limit, continue), watch (bookmarks, label selectors, timeoutSeconds), patch of pods'
 annotations; of Deployments get, and patch of their scale. What a test
 may ask for besides, under /fake:
 
@@ -173,6 +173,16 @@ class Cluster:
             answer = copied(pod)
         self.kubelet.stop(key)
         return 200, answer
+
+    def evict(self, key: tuple[str, str]) -> tuple[int, Pod]:
+        """As a drain of its node asks for it: the pod says so, and is deleted."""
+        with self.lock:
+            pod = self.pods.get(key)
+            if pod is not None:
+                condition = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}
+                pod["status"].setdefault("conditions", []).append(condition)
+        code, answer = self.delete(key)
+        return (201, {"kind": "Status", "apiVersion": "v1", "status": "Success"}) if code == 200 else (code, answer)
 
     def remove(self, key: tuple[str, str]) -> None:
         with self.lock:
@@ -479,6 +489,8 @@ class Handler(BaseHTTPRequestHandler):
         verb = {"POST": "create", "DELETE": "delete", "PATCH": "patch"}.get(self.command) or (
             "get" if name else "watch" if query.get("watch") in ("1", "true") else "list"
         )
+        if parts[6:] == ["eviction"]:
+            verb = "evict"
         with self.cluster.lock:
             self.cluster.counts[verb] += 1
         time.sleep(self.cluster.slow.get(verb, 0))
@@ -514,6 +526,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def act(self, verb: str, namespace: str, name: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         cluster = self.cluster
+        if verb == "evict":
+            return cluster.evict((namespace, name))
         if verb == "create":
             return cluster.create(namespace, body)
         if verb == "patch":

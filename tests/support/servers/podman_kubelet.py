@@ -44,7 +44,8 @@ class PodmanKubelet:
             return key in self.known
 
     def podman(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*self.words, *arguments], capture_output=True, text=True, timeout=SECONDS_MAX)
+        # Where a container outgrows its memory, conmon leaves a file in the directory that it was started in.
+        return subprocess.run([*self.words, *arguments], capture_output=True, text=True, timeout=SECONDS_MAX, cwd=self.directory)
 
     def added(self, namespace: str, name: str) -> None:
         with self.lock:
