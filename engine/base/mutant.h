@@ -182,6 +182,7 @@ enum class Mutant : std::uint8_t {
   kForgetsDoomedObjects,
   kUsesCollectedResults,
   kRunsAgainWhatIsCollected,
+  kForgetsRefusedObjects,
   kHandsOutCollectedArtifacts,
   // Publishing.
   kErrandGivesUp,

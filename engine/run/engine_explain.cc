@@ -281,7 +281,8 @@ Value Engine::workers(Now now) const {
                   {"runs_queued", number(queued)},
                   {"runs_running", number(state.runs.size() - queued)},
                   {"tasks_waiting", count_waiting(state)},
-                  {"cpus_wanted", cpus_wanted(state)}};
+                  {"cpus_wanted", cpus_wanted(state)},
+                  {"objects_refused", number(state.collector.refused())}};
 }
 
 std::string Engine::dump_json() const {
