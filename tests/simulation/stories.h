@@ -108,6 +108,8 @@ bool add_states(std::uint64_t seed, Dag& dag);
 void add_lineage(std::uint64_t seed, Dag& dag);
 /// Makes requests of some of its programs.
 void add_requests(std::uint64_t seed, Dag& dag);
+/// Gives it more short programs than a worker has room for, and requests among them.
+void add_short_requests(std::uint64_t seed, Dag& dag);
 /// Or sends a request: an attempt of it takes room, and ends in its own way.
 bool runs_program(const Task& task);
 inline constexpr const char* kStateName = "c";

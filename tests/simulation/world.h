@@ -99,6 +99,7 @@ class World {
   void saw(Sight sight) { seen.count(sight); }
   /// A time from 0 to `most`, by chance.
   Duration up_to(Duration most);
+  bool healed() const { return healed_; }
   WallTime wall() const { return {kWallBegin.us + time.now().us + wall_shift_.count()}; }
   EngineConfig engine_config() const;
   Behaviour behaviour(const Assignment& what) const;
