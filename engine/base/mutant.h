@@ -184,6 +184,7 @@ enum class Mutant : std::uint8_t {
   kForgetsDoomedObjects,
   kUsesCollectedResults,
   kRunsAgainWhatIsCollected,
+  kForgetsRefusedObjects,
   kHandsOutCollectedArtifacts,
   // Publishing.
   kErrandGivesUp,

@@ -37,7 +37,8 @@ PastLooked look_up_past(const PastTools& tools, const WantedPast& wanted) {
   } else if (*newest) {
     out.on = (*newest)->seq;
     out.on_id = (*newest)->id;
-    if (!is_final((*newest)->state)) return out;  // The engine has it.
+    out.live = !is_final((*newest)->state);
+    if (out.live) return out;  // The engine has it, or leaves it alone.
     if (const auto looked = look_up_tasks(tools, **newest, out.tasks); !looked) out.error = looked.error().message;
   }
   return out;

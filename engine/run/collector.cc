@@ -11,6 +11,7 @@ namespace {
 constexpr Duration kLookAtRetentionEvery = std::chrono::minutes(1);  ///< The wall clock may be set meanwhile.
 constexpr Duration kLookAgainMin = std::chrono::seconds(1);
 constexpr Duration kLookAgainMax = std::chrono::hours(1);  ///< At a run that is kept because it is among the newest.
+constexpr Backoff kRefusedRest{.initial = std::chrono::minutes(1), .factor = 2, .max = std::chrono::hours(1)};
 
 void lower(std::optional<WallTime>& to, WallTime time) { to = to ? std::min(*to, time) : time; }
 
@@ -54,7 +55,7 @@ void Collector::plan(RunRow& row, const Dag& dag) {
   lower(next_, row.retention.due);
 }
 
-void Collector::take(const ExpiredLooked& event, bool live, WallTime now, std::uint64_t lookups, bool under_way,
+void Collector::take(const ExpiredLooked& event, bool live, WallTime now, const std::set<std::uint64_t>& lookups,
                      Effects& out) {
   if (!std::exchange(asked_, false)) return;
   const bool is_due = event.run && !live && event.run->retention.due.is_set() && event.run->retention.due <= now;
@@ -73,7 +74,7 @@ void Collector::take(const ExpiredLooked& event, bool live, WallTime now, std::u
     mark(event, row, now, out);
     if (row.retention.collected > event.run->retention.collected) {
       marking_ = row.seq;
-      if (under_way) fences_[row.seq] = lookups;
+      if (!lookups.empty()) fences_[row.seq] = *lookups.rbegin();
     }
     run_ = event.last ? RunSeq{} : row.seq;
     if (event.last) row.retention.due = later_.value_or(WallTime{});
@@ -116,14 +117,47 @@ void Collector::postpone(const ExpiredLooked& event, RunRow& row, WallTime now) 
   row.retention.due = is_any ? now + std::max(kept, kLookAgainMin) : WallTime{};
 }
 
-void Collector::take(const ObjectsRemoved& event, Effects& out) {
+void Collector::take(const ObjectsRemoved& event, MonoTime now, Effects& out) {
   if (removing_.empty() || event.keys != removing_) return;
-  out.persist.removed = std::exchange(removing_, {});
+  const bool again = std::exchange(trying_again_, false);
+  const std::set<std::string> refused(event.refused.begin(), event.refused.end());
+  for (std::string& key : std::exchange(removing_, {})) {
+    const bool gone = !refused.contains(key);
+    if (gone || CHAPPE_MUTANT(kForgetsRefusedObjects)) {
+      out.persist.removed.push_back(std::move(key));
+    } else {
+      refused_.push_back(std::move(key));
+    }
+  }
+  if (refused.empty()) {
+    if (again) refusals_ = 0;
+    return;
+  }
+  // While it rests, others that are refused come along with the next round.
+  if (!again && refusals_ > 0) return;
+  refused_until_ = now + backoff_after(++refusals_, kRefusedRest, 0.5);
+}
+
+/// Where something was refused before: some of it, or when.
+void Collector::try_again(MonoTime now, Effects& out) {
+  if (refused_.empty() || asked_) return;
+  if (refusals_ > 0 && now < refused_until_) {
+    out.wake_at = out.wake_at ? std::min(*out.wake_at, refused_until_) : refused_until_;
+    return;
+  }
+  while (!refused_.empty() && removing_.size() < kCollectMax) {
+    removing_.push_back(std::move(refused_.front()));
+    refused_.pop_front();
+  }
+  trying_again_ = true;
+  out.remove = RemoveObjects{removing_};
 }
 
 void Collector::ask(Now now, Effects& out) {
   marking_ = {};
-  if (!next_ || asked_ || !removing_.empty() || fences_.size() >= kFencesMax) return;
+  if (removing_.empty()) try_again(now.mono, out);
+  const bool waits = asked_ || !removing_.empty() || fences_.size() >= kFencesMax || refused_.size() >= kRefusedMax;
+  if (!next_ || waits) return;
   if (*next_ <= now.wall) {
     out.expired = ExpiredQuery{.now = now.wall, .run = run_, .after = after_};
     asked_ = true;
@@ -132,6 +166,10 @@ void Collector::ask(Now now, Effects& out) {
   }
   const MonoTime at = now.mono + std::min(*next_ - now.wall, kLookAtRetentionEvery);
   out.wake_at = out.wake_at ? std::min(*out.wake_at, at) : at;
+}
+
+void Collector::looked_up(const std::set<std::uint64_t>& lookups) {
+  std::erase_if(fences_, [&](const auto& fence) { return lookups.empty() || fence.second < *lookups.begin(); });
 }
 
 bool Collector::outdates(const CacheLooked& event) const {

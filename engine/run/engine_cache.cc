@@ -18,7 +18,7 @@ void EngineState::line_up(LiveRun& run, ReadyRange range) { lookup_line.emplace_
 
 /// As many as may be under way at a time. Cost: O(those that begin).
 void EngineState::begin_lookups() {
-  while (!lookup_line.empty() && lookups_under_way < config.lookups_max) {
+  while (!lookup_line.empty() && lookups_under_way.size() < config.lookups_max) {
     auto& [seq, range] = lookup_line.front();
     LiveRun* run = range.next < range.end ? find_run(seq) : nullptr;
     if (run == nullptr || !run->started()) {
@@ -39,8 +39,7 @@ void EngineState::look_up(LiveRun& run, std::uint32_t index) {
     settle_without_attempt(run, index, TaskState::kFailed, Reason::kLaunchFailed, key.error().message);
     return judge_due(run);
   }
-  ++lookups_under_way;
-  run.looked_up[index] = ++lookups_made;
+  run.looked_up[index] = *lookups_under_way.insert(++lookups_made).first;
   CacheLookup lookup{{run.row.seq, index}, lookups_made, std::move(*key), run.task(position).id, ""};
   if (run.instances->mapped(position)) lookup.map_key = run.instances->key_of(index);
   out.lookups.push_back(std::move(lookup));
@@ -53,8 +52,7 @@ Result<CacheKey> EngineState::key_of(const LiveRun& run, std::uint32_t index, co
 
 void EngineState::on(const CacheLooked& event) {
   const bool outdated = collector.outdates(event);
-  if (lookups_under_way > 0) --lookups_under_way;
-  if (lookups_under_way == 0) collector.all_looked_up();
+  if (lookups_under_way.erase(event.serial) > 0) collector.looked_up(lookups_under_way);
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
   const auto found = run->looked_up.find(event.key.index);

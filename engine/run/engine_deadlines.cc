@@ -102,6 +102,7 @@ void EngineDeadlines::miss(LiveRun& run, std::uint32_t index) {
   const InstanceState& instance = run.states[index];
   if (run.waits_for_run(index)) {
     LiveRun* child = state_.find_run(run.started_runs.at(index));
+    if (child == nullptr) return state_.give_up_left_alone(run, Reason::kTimeout, told(run, index), index);
     if (!child->handling) state_.cancel_run(*child, told(run, index));
     return;
   }

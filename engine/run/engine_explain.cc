@@ -122,7 +122,9 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
 
 std::string EngineState::explain_waiting(const LiveRun& run, std::uint32_t index) const {
   if (const auto started = run.started_runs.find(index); started != run.started_runs.end()) {
-    const LiveRun& child = *runs.at(started->second);
+    const auto live = runs.find(started->second);
+    if (live == runs.end()) return "a run that it started, which is left alone: cancel this one, or see the log";
+    const LiveRun& child = *live->second;
     const std::string queue = child.row.state == RunState::kQueued ? ": " + explain_queued(child, run) : "";
     return fmt::format("run {} of {}, which is {}{}", child.row.id.text(), child.row.dag, name_of(child.row.state),
                        queue);
@@ -283,7 +285,8 @@ Value Engine::workers(Now now) const {
                   {"runs_queued", number(queued)},
                   {"runs_running", number(state.runs.size() - queued)},
                   {"tasks_waiting", count_waiting(state)},
-                  {"cpus_wanted", cpus_wanted(state)}};
+                  {"cpus_wanted", cpus_wanted(state)},
+                  {"objects_refused", number(state.collector.refused())}};
 }
 
 std::string Engine::dump_json() const {

@@ -156,6 +156,8 @@ void EngineState::adopt_values(LiveRun& run, std::uint32_t index, std::span<cons
   InstanceOutputs& kept = run.outputs[index];
   kept.values.insert(kept.values.end(), values.begin(), values.end());
   run.set_state(index, TaskState::kSuccess);
+  // No row is written, and a hook that a person runs again has not heard of it.
+  if (!run.task(run.instances->task_of(index)).hooks.empty()) hooks_due.push_back({run.row.seq, index});
   go_on_with_values(run, index);
 }
 

@@ -96,19 +96,21 @@ void EnginePast::take_in(const PastLooked& event) {
   LiveRun* run = state_.find_run(event.run);
   if (run == nullptr || !run->started()) return;
   LiveRun* on = state_.find_run(event.on);
+  std::string error = event.error;
+  if (on == nullptr && event.live) error = fmt::format("run {} is left alone", event.on_id.text());
   for (const PastLooked::Task& looked : event.tasks) {
     const auto task = run->dag->find(looked.id);
     PastWait* wait = task ? find({event.run, *task}) : nullptr;
     if (wait == nullptr || wait->stand != PastWait::Stand::kAsked) continue;
     leave({event.run, *task}, looked.id, *wait);
-    const bool moved = wait->on != event.on || wait->error != event.error;
+    const bool moved = wait->on != event.on || wait->error != error;
     wait->on = event.on;
     wait->on_id = event.on_id;
-    wait->error = event.error;
+    wait->error = error;
     std::optional<Unwell> blocker;
     if (on != nullptr) {
       blocker = unwell(*on, looked.id, 0);
-    } else if (looked.unwell || !event.error.empty()) {
+    } else if (looked.unwell || !error.empty()) {
       blocker = Unwell{.state = looked.unwell.value_or(TaskState::kNone)};
     }
     if (!blocker) {

@@ -67,7 +67,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
     if (run->row.state == RunState::kQueued) state->lines_moved.insert(Places::group_of(run->row, *run->dag));
   }
   InHand::put_down(state->config.in_hand);
-  state->link_runs();
+  state->link_runs(stored.left_alone);
   state->order_pods();
   state->collector.adopt(std::move(stored.doomed), stored.next_due, state->out);
   return Engine(std::move(state));

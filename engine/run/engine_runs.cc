@@ -301,7 +301,7 @@ void EngineState::change_run(LiveRun& run, const std::function<void(RunRow&)>& c
 
 void EngineState::on(const ExpiredLooked& event) {
   const bool live = event.run && find_run(event.run->seq) != nullptr;
-  collector.take(event, live, now.wall, lookups_made, lookups_under_way > 0, out);
+  collector.take(event, live, now.wall, lookups_under_way, out);
 }
 
 /// Who asked looks into the store first; this is for requests that crossed on their way.

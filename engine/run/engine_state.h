@@ -94,10 +94,9 @@ struct EngineState {
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
   std::set<InstanceKey> questions;  ///< That people are asked.
-  std::uint64_t waits_made = 0, lookups_made = 0;
+  std::uint64_t waits_made = 0, lookups_made = 0, last_notification = 0, notifications_pending = 0;
+  std::set<std::uint64_t> lookups_under_way;
   std::map<std::string, LastEnd, std::less<>> last_ends;  ///< By DAG.
-  std::uint64_t last_notification = 0;
-  std::uint32_t notifications_pending = 0, lookups_under_way = 0;
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   EnginePast past{*this};
   EngineDeadlines deadlines{*this};
@@ -172,7 +171,7 @@ struct EngineState {
   void remember_request(const RunRow& row);
   void forget_run(RunSeq seq);
   void on(const ExpiredLooked& event);
-  void on(const ObjectsRemoved& event) { collector.take(event, out); }
+  void on(const ObjectsRemoved& event) { collector.take(event, now.mono, out); }
 
   // ---- engine_limits.cc ----
   Result<RunRow> plan_run(const RunRequested& event) const;
@@ -331,8 +330,9 @@ struct EngineState {
   void tell_parent(const LiveRun& child);
   void take_outputs(LiveRun& run, std::uint32_t index, const LiveRun& child, AttemptEnd& end);
   void cancel_started_runs(LiveRun& run);
+  void give_up_left_alone(LiveRun& run, Reason why, const std::string& message, std::optional<std::uint32_t> only = {});
   bool has_place_of_ancestor(const LiveRun& run);
-  void link_runs();
+  void link_runs(const std::vector<RunRow>& left_alone);
 
   // ---- engine_attempts.cc ----
   void on(const AttemptStarted& event);

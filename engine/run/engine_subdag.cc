@@ -249,6 +249,20 @@ void EngineState::cancel_started_runs(LiveRun& run) {
   for (const RunSeq seq : children) {
     if (LiveRun* child = find_run(seq)) cancel_run(*child, message);
   }
+  give_up_left_alone(run, Reason::kCancelled, message);
+}
+
+/// Runs that are left alone have no end, and nobody can bring one about.
+void EngineState::give_up_left_alone(LiveRun& run, Reason why, const std::string& message,
+                                     std::optional<std::uint32_t> only) {
+  std::vector<std::uint32_t> waiting;
+  for (const auto& [index, child] : run.started_runs) {
+    if (!runs.contains(child) && (!only || *only == index)) waiting.push_back(index);
+  }
+  for (const std::uint32_t index : waiting) {
+    run.started_runs.erase(index);
+    end_attempt(run, index, {.reason = why, .ended_at = now.wall, .message = message}, now.wall);
+  }
 }
 
 /// A run that an ancestor of the same group waits for takes the place of that one: else both would wait for ever.
@@ -265,16 +279,18 @@ bool EngineState::has_place_of_ancestor(const LiveRun& run) {
 }
 
 /// After a restart: who waits for whom, and which DAGs have not been brought.
-void EngineState::link_runs() {
-  for (const auto& [seq, child] : runs) {
-    if (!child->row.parent.attempt || is_final(child->row.state)) continue;
-    LiveRun* run = find_run(child->row.parent.key.run);
-    const std::uint32_t index = child->row.parent.key.index;
-    if (run == nullptr || !run->started() || index >= run->states.size()) continue;
+void EngineState::link_runs(const std::vector<RunRow>& left_alone) {
+  const auto link = [&](const RunRow& child) {
+    if (!child.parent.attempt || is_final(child.state)) return;
+    LiveRun* run = find_run(child.parent.key.run);
+    const std::uint32_t index = child.parent.key.index;
+    if (run == nullptr || !run->started() || index >= run->states.size()) return;
     const InstanceState& instance = run->states[index];
-    const bool waits = instance.state == TaskState::kWaiting && instance.attempt == child->row.parent.attempt;
-    if (waits) run->started_runs[index] = seq;
-  }
+    const bool waits = instance.state == TaskState::kWaiting && instance.attempt == child.parent.attempt;
+    if (waits) run->started_runs[index] = child.seq;
+  };
+  for (const auto& [seq, child] : runs) link(child->row);
+  for (const RunRow& child : left_alone) link(child);
   for (const auto& [seq, run] : runs) {
     for (std::uint32_t task = 0; run->started() && task < run->tasks.size(); ++task) {
       if (!run->task(task).subdag) continue;

@@ -147,8 +147,9 @@ struct DatesLooked {
 /// before anything else was decided.
 struct PastLooked {
   RunSeq run;
-  RunSeq on;    ///< The newest run of the DAG for an earlier logical time; 0: there is none.
-  RunId on_id;  ///< Its name.
+  RunSeq on;          ///< The newest run of the DAG for an earlier logical time; 0: there is none.
+  RunId on_id;        ///< Its name.
+  bool live = false;  ///< It is not over.
   struct Task {
     std::string id;
     std::optional<TaskState> unwell = std::nullopt;  ///< Of a run that is over: how an instance ended that did not end

@@ -43,9 +43,10 @@ struct ExpiredLooked {
   std::optional<WallTime> next;            ///< Without a run: when the next one is due.
 };
 
-/// Objects that nobody refers to any more were removed. They may have been gone before.
+/// Objects that nobody refers to any more were removed, but for some. They may have been gone before.
 struct ObjectsRemoved {
   std::vector<std::string> keys;
+  std::vector<std::string> refused;  ///< Of these, what the store keeps: it does not let us remove it.
 };
 
 /// Remove these objects, then report ObjectsRemoved. Idempotent; comes again after a restart.

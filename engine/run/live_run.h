@@ -127,7 +127,7 @@ struct LiveRun {
   std::unordered_map<std::uint32_t, AttemptEnd> ends;  ///< Of instances whose tasks have hooks: what they last came to.
   std::set<std::uint32_t> watch_again;                 ///< Watchers under way that have news to hear when they end.
 
-  std::map<std::uint32_t, RunSeq> started_runs;  ///< By instance: the live run that it waits for.
+  std::map<std::uint32_t, RunSeq> started_runs;  ///< By instance: the run that it waits for, live or left alone.
 
   std::uint32_t active = 0;     ///< Attempts assigned.
   bool failed = false;          ///< Some task failed that nothing allows; handlers do not count.

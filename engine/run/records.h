@@ -463,6 +463,7 @@ struct StoredState {
   AssetVersionId last_asset_version;
   BackfillId last_backfill;
   std::vector<StoredRun> runs;       ///< Not final, by seq.
+  std::vector<RunRow> left_alone;    ///< Likewise, but not to be touched; by seq.
   std::vector<WorkerRow> workers;    ///< Those that an attempt of `runs` is assigned to.
   std::vector<AssetVersion> assets;  ///< Newest published version of each URI, and every version an alias names.
   std::vector<AliasRow> aliases;     ///< Newest row of each.

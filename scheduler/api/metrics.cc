@@ -76,6 +76,9 @@ void set_load(metrics::Registry& registry, const Value& load) {
   }
   registry.gauge("chappe_worker_cpus_wanted", "Processors that attempts on workers have, and waiting tasks ask for.")
       .set(number(load, "cpus_wanted"));
+  registry
+      .gauge("chappe_objects_refused", "Objects that nobody refers to any more, and that their store does not let go.")
+      .set(number(load, "objects_refused"));
   for (const char* state : {"queued", "running"}) {
     registry.gauge("chappe_runs", "Runs that are not over.", {{"state", state}})
         .set(number(load, std::string("runs_") + state));

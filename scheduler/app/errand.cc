@@ -108,12 +108,23 @@ void drop(ObjectStore& store, const DropOutputs& work) {
   }
 }
 
-/// In pieces, so that whoever wants to publish waits for no long list.
+/// In pieces, so that whoever wants to publish waits for no long list. What the store does not let us remove is passed
+/// by: the first one after a while, as credentials may be being renewed.
 ErrandOutcome remove(ObjectStore& store, RemoveObjects& work, Errand& errand) {
   constexpr std::size_t kPiece = 16;
+  constexpr std::uint32_t kRefusalsMax = 6;
   for (std::size_t i = 0; i < kPiece && errand.done < work.keys.size(); ++i) {
     const std::string& key = work.keys[errand.done];
     const auto removed = store.remove(key);
+    const bool refuses = !removed && removed.error().code == ErrorCode::kPermissionDenied;
+    if (refuses && (!errand.refused.empty() || errand.failures + 1 >= kRefusalsMax)) {
+      if (errand.refused.empty()) {
+        log::error("objects stay, though nobody refers to them: remove {}: {}", key, removed.error().message);
+      }
+      errand.refused.push_back(key);
+      ++errand.done;
+      continue;
+    }
     if (!removed && may_pass(removed.error().code)) {
       return {.again_after = rest_after("remove " + key + ": " + removed.error().message, errand)};
     }
@@ -123,7 +134,7 @@ ErrandOutcome remove(ObjectStore& store, RemoveObjects& work, Errand& errand) {
     ++errand.done;
   }
   if (errand.done < work.keys.size()) return {.again_after = Duration(0)};
-  return {.report = ObjectsRemoved{std::move(work.keys)}};
+  return {.report = ObjectsRemoved{std::move(work.keys), std::move(errand.refused)}};
 }
 
 }  // namespace

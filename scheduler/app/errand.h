@@ -17,7 +17,8 @@ namespace chappe {
 struct Errand {
   std::variant<PublishAssets, DropOutputs, RemoveObjects> work;
   std::vector<NamedValue> values;         ///< That were read.
-  std::size_t done = 0;                   ///< Uploads completed, or objects removed.
+  std::size_t done = 0;                   ///< Uploads completed, or objects removed or refused.
+  std::vector<std::string> refused;       ///< Objects that the store does not let us remove.
   bool restaged = false;                  ///< The one after those was gone, and is staged again.
   std::vector<AssetPublished> published;  ///< What the completed ones are.
   std::uint32_t failures = 0;             ///< In a row.

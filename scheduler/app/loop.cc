@@ -143,10 +143,14 @@ bool Loop::is_out_of_date(const Event& event) {
 
 /// First of all that the next step hears, so that nothing comes between what the store says and what follows from it.
 void Loop::look_up_dates() {
+  const MonoTime now = read_clocks().mono;
+  if (dates_.empty() || dates_fail_.rests(now)) return;
   for (WantedDates& wanted : std::exchange(dates_, {})) {
     auto newest = parts_.reader.newest_of_dates(wanted.dag, wanted.times);
     if (!newest) {
-      log::error("backfill {} rests: {}", wanted.backfill.value, newest.error().message);
+      if (!dates_fail_.rests(now) && dates_fail_.failed(now)) {
+        log::error("backfill {} rests: {}", wanted.backfill.value, newest.error().message);
+      }
       dates_.push_back(std::move(wanted));
       continue;
     }
@@ -154,6 +158,7 @@ void Loop::look_up_dates() {
     for (std::size_t i = 0; i < newest->size(); ++i) looked.dates.push_back({wanted.times[i], (*newest)[i]});
     inbox_.events.insert(inbox_.events.begin(), std::move(looked));
   }
+  if (dates_.empty()) dates_fail_.went_well();
 }
 
 /// As the dates are, and before them.
@@ -171,9 +176,14 @@ void Loop::look_up_past() {
 
 /// Likewise: whatever comes to refer to an object later on does so in the knowledge of what is collected now.
 void Loop::look_up_expired() {
-  if (!expired_) return;
+  const MonoTime now = read_clocks().mono;
+  if (!expired_ || expired_fails_.rests(now)) return;
   auto looked = parts_.reader.expired(*expired_);
-  if (!looked) return log::error("nothing is collected for now: {}", looked.error().message);
+  if (!looked) {
+    if (expired_fails_.failed(now)) log::error("nothing is collected for now: {}", looked.error().message);
+    return;
+  }
+  expired_fails_.went_well();
   expired_.reset();
   inbox_.events.insert(inbox_.events.begin(), *std::move(looked));
 }
@@ -277,8 +287,9 @@ int Loop::timeout_ms() const {
   constexpr std::int64_t kLongest = 60'000;
   constexpr std::int64_t kLookForSpace = 500;
   if (low_on_space_) return static_cast<int>(kLookForSpace);
-  if (!wake_at_) return static_cast<int>(kLongest);
-  const std::int64_t us = (*wake_at_ - read_clocks().mono).count();
+  const MonoTime now = read_clocks().mono;
+  const MonoTime latest = wake_at_.value_or(now + std::chrono::milliseconds(kLongest));
+  const std::int64_t us = (expired_fails_.until(dates_fail_.until(latest)) - now).count();
   return static_cast<int>(std::clamp<std::int64_t>((us + 999) / 1000, 0, kLongest));
 }
 

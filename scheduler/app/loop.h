@@ -22,6 +22,7 @@
 #include "scheduler/app/looker.h"
 #include "scheduler/app/loop_metrics.h"
 #include "scheduler/app/mailbox.h"
+#include "scheduler/app/patience.h"
 #include "scheduler/app/pods.h"
 #include "scheduler/app/publisher.h"
 #include "scheduler/app/result_lookups.h"
@@ -92,6 +93,7 @@ class Loop {
   std::vector<WantedPast> past_;    ///< Likewise.
   api::RunViews views_;             ///< Of what tasks depend on.
   std::optional<ExpiredQuery> expired_;  ///< Likewise.
+  Patience dates_fail_, expired_fails_;
   bool low_on_space_ = false;
   MonoTime results_are_slow_until_;  ///< Looking some up took too long to wait for; longer each time that it does.
   Duration results_slow_for_ = std::chrono::milliseconds(10);

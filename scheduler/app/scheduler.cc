@@ -107,16 +107,18 @@ void complete_backfills(StoredState& state) {
 /// Runs whose stored text does not load any more, or that brought the scheduler down, must not keep the others from
 /// going on.
 void complete_stored_runs(StoredState& state) {
-  std::erase_if(state.runs, [](StoredRun& run) {
+  std::erase_if(state.runs, [&](StoredRun& run) {
     const std::string seq = std::to_string(run.row.seq.value);
     if (quarantine::is_left_alone(quarantine::Kind::kRun, seq)) {
       log::error("run {} is {}", run.row.id.text(), quarantine::complaint());
+      state.left_alone.push_back(std::move(run.row));
       return true;
     }
     const quarantine::Hold hold(quarantine::Kind::kRun, seq);
     const auto completed = complete_stored_run(run);
     if (completed) return false;
     log::error("run {} is left alone: {}", run.row.id.text(), completed.error().message);
+    state.left_alone.push_back(std::move(run.row));
     return true;
   });
 }

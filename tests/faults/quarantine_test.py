@@ -88,6 +88,25 @@ class Quarantine(unittest.TestCase):
         self.cluster.start_scheduler()
         self.assert_others_go_on()
 
+    def test_a_run_that_is_left_alone_is_not_started_once_more_by_the_one_that_waits_for_it(self) -> None:
+        dags = self.cluster.directory / "dags"
+        dags.mkdir()
+        gate = Gate(self.cluster)
+        (dags / "inner.yaml").write_text("{name: inner, tasks: [{id: one, run: '%s'}]}" % gate.wait_for_it)
+        scheduler = self.cluster.start_scheduler("--dags", str(dags))
+        self.cluster.start_worker()
+        wait_until("the inner one", self.deployed)
+        outer = self.cluster.submit("{name: outer, tasks: [{id: call, dag: {name: inner}}]}")
+        gate.reached()
+        scheduler.kill()
+        self.tamper("UPDATE runs SET instances = 7 WHERE dag = ?", "inner")
+        scheduler = self.cluster.start_scheduler("--dags", str(dags))
+        self.assertIn("it is left alone", scheduler.said())
+        self.assert_others_go_on()
+        self.assertEqual(self.cluster.run(outer)["state"], "running")
+        self.cluster.post(f"/api/v1/runs/{outer}/cancel", {})
+        self.cluster.wait_for_run(outer, "cancelled")
+
     def test_a_file_that_brings_the_scheduler_down_is_read_again_when_it_changes(self) -> None:
         dags = self.cluster.directory / "dags"
         (dags / "inc").mkdir(parents=True)

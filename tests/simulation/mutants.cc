@@ -53,9 +53,9 @@ const std::vector<PlantedBug> kBugs{
     BUG(CollectsNewestRuns, "the newest runs of a DAG keep nothing", Law::kRetention),
     BUG(CollectsWhatOthersHold, "an object goes though another run has it", Law::kRetention),
     BUG(ForgetsDoomedObjects, "what was to be removed stays after a restart", Law::kRunsEnd, Law::kQuiet),
-    // Races of two moments: neither was seen in 8,000 histories.
-    HIDDEN(UsesCollectedResults, "a result is used again that was collected while it was looked up"),
-    HIDDEN(RunsAgainWhatIsCollected, "a run goes on with what is collected at the same moment"),
+    BUG(ForgetsRefusedObjects, "what the store does not let go is taken for removed", Law::kQuiet),
+    BUG(UsesCollectedResults, "a result is used again that was collected while it was looked up", Law::kCached),
+    BUG(RunsAgainWhatIsCollected, "a run goes on with what is collected at the same moment", Law::kRetention),
     BUG(HandsOutCollectedArtifacts, "an attempt is handed what was collected", Law::kReadsCommitted,
         Law::kManifestExists),
     // What workers report.
@@ -197,7 +197,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(AgentLeaksRoom, "a worker never has the room of an ended program back", Law::kRunsEnd),
     BUG(AgentTellsResultsOnce, "a result that got lost is not told again", Law::kRunsEnd),
     BUG(AgentForgetsUnacknowledged, "a worker forgets a result before it is acknowledged", Law::kKeepsResults),
-    HIDDEN(AgentLinesUpRequests, "a request is made ready behind a program, which it is none"),
+    BUG(AgentLinesUpRequests, "a request is made ready behind a program, which it is none", Law::kRoom),
     BUG(AgentHidesResults, "a heartbeat leaves out results that are not acknowledged yet", Law::kKeepsResults),
     // Pods.
     BUG(PodsAreKept, "nobody says that a pod is needed no more", Law::kRunsEnd),

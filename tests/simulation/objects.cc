@@ -17,6 +17,14 @@ Objects::Trouble Objects::trouble() {
   return world_.happens(Fault::kObjectTimeout) ? Trouble::kAfter : Trouble::kNone;
 }
 
+/// For some seconds at a time.
+bool Objects::refuses() const {
+  constexpr std::int64_t kSpell = 30'000'000;
+  const bool does = world_.plan.refuses && !world_.healed() && (world_.time.now().us / kSpell) % 2 == 0;
+  if (does) world_.saw(Sight::kRemovalRefused);
+  return does;
+}
+
 Objects::Upload* Objects::find(const std::string& upload) {
   std::size_t position = 0;
   const auto [end, error] = std::from_chars(upload.data() + 1, upload.data() + upload.size(), position);
@@ -73,6 +81,7 @@ Result<ObjectInfo> Objects::head(const std::string& key) {
 Result<void> Objects::remove(const std::string& key) {
   const Trouble trouble = this->trouble();
   if (trouble == Trouble::kBefore) return unavailable();
+  if (refuses()) return fail(ErrorCode::kPermissionDenied, key + " is not ours to remove");
   if (objects_.erase(key) > 0) world_.laws.object_removed(key);
   if (trouble == Trouble::kAfter) return unavailable();
   return {};

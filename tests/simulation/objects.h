@@ -69,6 +69,7 @@ class Objects final : public ObjectStore {
  private:
   enum class Trouble : std::uint8_t { kNone, kBefore, kAfter };
   Trouble trouble();
+  bool refuses() const;
   Upload* find(const std::string& upload);
   static Failure unavailable() { return fail(ErrorCode::kUnavailable, "the object store is out of reach"); }
   Result<ObjectInfo> show(Upload& upload);

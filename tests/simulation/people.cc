@@ -205,6 +205,22 @@ void People::see_failure(std::uint32_t story) {
   world_.time.after(world_.up_to(2s), [this, story] { ask({.kind = Request::Kind::kRetry, .story = story}); });
 }
 
+void People::see_retention(const RunRow& run) {
+  constexpr std::uint32_t kLateMax = 4;
+  const bool waits = is_final(run.state) && run.retention.due.is_set() && run.retention.collected == 0;
+  if (!waits || late_ == kLateMax || !world_.plan.slow || !world_.happens(Fault::kRetryRun)) return;
+  const auto found = std::find(runs_.begin(), runs_.end(), run.id);
+  const auto story = static_cast<std::uint32_t>(found - runs_.begin());
+  const Duration left = std::max(run.retention.due - world_.wall(), Duration(0));
+  if (story >= world_.stories.size() || (world_.time.now() + left).us > world_.plan.safety.count()) return;
+  ++late_;
+  meddled_[story] = true;
+  std::vector<std::string> tasks;
+  if (world_.chance.one_in(2)) tasks.push_back(world_.chance.pick(world_.story(story).dag->tasks).id);
+  world_.time.after(left + world_.up_to(20ms),
+                    [this, story, tasks] { ask({.kind = Request::Kind::kRetry, .story = story, .tasks = tasks}); });
+}
+
 void People::see_question(std::uint32_t story, const RunId& run, const std::string& task) {
   const std::uint32_t people = world_.chance.one_in(4) ? 2 : 1;
   for (std::uint32_t i = 0; i < people; ++i) {

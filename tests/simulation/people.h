@@ -52,6 +52,8 @@ class People {
   void cancel(std::uint32_t story);
   /// Something of the run failed: somebody may run it again at once.
   void see_failure(std::uint32_t story);
+  /// The run's artifacts will go: somebody may run it again in the moment when they do.
+  void see_retention(const RunRow& run);
   /// A task of the run asks something: somebody answers after a while, and another one now and then.
   void see_question(std::uint32_t story, const RunId& run, const std::string& task);
 
@@ -85,6 +87,7 @@ class People {
   std::vector<bool> meddled_;
   std::uint32_t ids_ = 0;
   std::uint32_t hasty_ = 0;  ///< Retries at the first failure.
+  std::uint32_t late_ = 0;   ///< Retries when artifacts go.
 };
 
 }  // namespace chappe::simulation

@@ -176,6 +176,7 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
     if (!plan.pods) plan.one_in[static_cast<std::size_t>(fault)] = 0;
   }
   plan.scaled = support::Chance(seed * 0x9E3779B97F4A7C15U + 4).one_in(4);
+  plan.slow = support::Chance(seed * 0x9E3779B97F4A7C15U + 5).one_in(4);
 
   plan.workers = std::min(plan.workers, reduction.workers_max.value_or(plan.workers));
   plan.runs = std::min(plan.runs, reduction.runs_max.value_or(plan.runs));
@@ -184,6 +185,7 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   if (few.one_in(6)) know_only(plan, draw_few_faults(few));
   if (!reduction.only.empty()) know_only(plan, reduction.only);
   for (const Fault fault : reduction.without) plan.one_in[static_cast<std::size_t>(fault)] = 0;
+  plan.refuses = !plan.calm() && support::Chance(seed * 0x9E3779B97F4A7C15U + 6).one_in(8);
   return plan;
 }
 

@@ -101,6 +101,8 @@ struct Plan {
   bool patient = false;      ///< No DAG has a budget for infrastructure that faults could use up.
   bool pods = false;         ///< Some tasks have pods made for them.
   bool scaled = false;       ///< Workers come and go by what waits.
+  bool refuses = false;      ///< The object store lets go of nothing now and then.
+  bool slow = false;         ///< Commits take their time, and what a lookup read of the store is old when it is told.
   bool timeless = false;     ///< No DAG has a bound on time: how each run ends does not depend on when things happen.
   std::array<std::uint32_t, kFaults> one_in{};  ///< How often a fault comes where it may; 0: never.
 

@@ -73,6 +73,7 @@ void Scheduler::die() {
   past_.clear();
   expired_.reset();
   lookups_.clear();
+  known_.clear();
   notices_.clear();
   engine_.reset();
   world_.network.hang_up_all(number_);
@@ -250,7 +251,8 @@ void Scheduler::pass() {
   carry_out(effects);
   if (!alive_) return;
   if (!mail_.empty()) return pass_soon(world_.time.now() + 1us);
-  if (effects.wake_at) pass_soon(clock_.truth(std::max(*effects.wake_at, now().mono)));
+  const Duration commit_takes = world_.plan.slow ? world_.up_to(20ms) : Duration(0);
+  if (effects.wake_at) pass_soon(clock_.truth(std::max(*effects.wake_at, now().mono)) + commit_takes);
 }
 
 bool Scheduler::commit(const Persist& persist) {
@@ -267,6 +269,7 @@ bool Scheduler::commit(const Persist& persist) {
     return die(), false;
   }
   if (world_.happens(Fault::kCrashAfterCommit)) return die(), false;
+  for (const RunChange& change : persist.run_changes) world_.people.see_retention(change.row);
   return true;
 }
 
@@ -388,16 +391,32 @@ void Scheduler::look_up(CacheLookup lookup) {
   const std::uint64_t serial = lookup.serial;
   lookups_.emplace(serial, std::move(lookup));
   world_.time.after(1ms + world_.up_to(300ms), [this, serial] {
+    const auto due = lookups_.find(serial);
+    if (due == lookups_.end()) return;
+    if (world_.plan.slow) return look_at_objects(serial);
+    post(found(due->second));
+    lookups_.erase(due);
+  });
+}
+
+/// The store was asked before; whatever is committed by now, the answer does not know.
+void Scheduler::look_at_objects(std::uint64_t serial) {
+  known_[serial] = support::find_result(world_.store.tables(), lookups_.at(serial));
+  world_.time.after(1ms + world_.up_to(500ms), [this, serial] {
     const auto due = lookups_.extract(serial);
-    if (!due) return;
-    post(found(due.mapped()));
+    auto known = known_.extract(serial);
+    if (due && known) post(found(due.mapped(), std::move(known.mapped())));
   });
 }
 
 CacheLooked Scheduler::found(const CacheLookup& lookup) {
+  return found(lookup, support::find_result(world_.store.tables(), lookup));
+}
+
+CacheLooked Scheduler::found(const CacheLookup& lookup, KnownResult known) {
   const auto head = [this](const std::string& key) { return world_.objects.head(key); };
   const auto read = [this](const OutputObject& object) { return read_value_object(world_.objects, object); };
-  return check_result(head, read, lookup, support::find_result(world_.store.tables(), lookup));
+  return check_result(head, read, lookup, std::move(known));
 }
 
 /// As the loop does where answers come at once: many of a chain before the next commit.

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/ports/result_lookup.h"
 #include "engine/run/engine.h"
 #include "scheduler/app/errand.h"
 #include "tests/simulation/network.h"
@@ -82,7 +83,9 @@ class Scheduler {
   void look(const LookTarget& target, std::uint64_t order);
   void list(const LookTarget& target, Looked& looked);
   void look_up(CacheLookup lookup);
+  void look_at_objects(std::uint64_t serial);
   CacheLooked found(const CacheLookup& lookup);
+  CacheLooked found(const CacheLookup& lookup, KnownResult known);
   void follow_results(std::vector<Event>& events);
   void bring(const WantedDag& wanted);
   void notify(const NotificationRow& row);
@@ -108,6 +111,7 @@ class Scheduler {
   std::uint64_t last_errand_ = 0;
   std::map<LookTarget, Looked> looks_;
   std::map<std::uint64_t, CacheLookup> lookups_;    ///< By serial.
+  std::map<std::uint64_t, KnownResult> known_;      ///< Of lookups whose objects are being looked at.
   std::map<std::uint64_t, std::uint32_t> notices_;  ///< Tries of what is to be sent, by id.
   std::uint64_t look_orders_ = 0;
   std::vector<WantedDates> dates_;

@@ -114,6 +114,7 @@ enum class Sight : std::uint8_t {
   kResultNotFound,
   kArtifactCollected,
   kRemovedAgain,
+  kRemovalRefused,
   kTaskMarked,
   kBackfillMadeRun,
   kBackfillSkipped,

@@ -190,6 +190,8 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (!plan.timeless && add_deadlines(mix(plan.seed, 21'000 + number), dag)) story.comparable = false;
   add_group(mix(plan.seed, 22'000 + number), dag);
   add_run_outputs(mix(plan.seed, 23'000 + number), dag);
+  const bool lines_up = plan.prefetch > 0 && plan.program_max < 100ms;
+  if (lines_up) add_short_requests(mix(plan.seed, 26'000 + number), dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
     const bool in_pod = dag.tasks[task].kind == TaskKind::kRun && mix(plan.seed, 9000 + task) % 2 == 0;

@@ -112,6 +112,8 @@ void add_requests(std::uint64_t seed, Dag& dag);
 void add_checks(std::uint64_t seed, Dag& dag);
 /// Of a check.
 bool holds(const CheckCondition& condition);
+/// Gives it more short programs than a worker has room for, and requests among them.
+void add_short_requests(std::uint64_t seed, Dag& dag);
 /// Or sends a request: an attempt of it takes room, and ends in its own way.
 bool runs_program(const Task& task);
 inline constexpr const char* kStateName = "c";

@@ -24,7 +24,13 @@ EngineWorld::EngineWorld(EngineConfig config) : config_(std::move(config)) {
 
 void EngineWorld::begin() {
   store_.open();
-  auto restored = Engine::restore(store_.load().value(), config_, now);
+  StoredState stored = store_.load().value();
+  std::erase_if(stored.runs, [&](StoredRun& run) {
+    if (!left_alone.contains(run.row.id)) return false;
+    stored.left_alone.push_back(std::move(run.row));
+    return true;
+  });
+  auto restored = Engine::restore(std::move(stored), config_, now);
   if (!restored) ADD_FAILURE() << "restore: " << restored.error().message;
   CHAPPE_ASSERT(restored.has_value());
   engine_.emplace(std::move(*restored));

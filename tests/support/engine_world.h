@@ -97,6 +97,7 @@ class EngineWorld {
   const EngineConfig& config() const { return config_; }
   std::map<std::string, Value> value_objects;  ///< What objects hold that are values, by key.
   RemoveObjects to_remove;                     ///< What was to be removed last.
+  std::set<RunId> left_alone;                  ///< By the next that begin.
   Now now{{1'800'000'000'000'000}, {1'000'000'000}};
 
  private:

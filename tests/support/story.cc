@@ -178,7 +178,8 @@ std::vector<Event> Story::events(const Words& words) {
     const auto [run, instance] = cut(words.at(1), '/');
     return {world().looked(run_called(run), instance, words.back() == "gone")};
   }
-  if (verb == "removed") return {ObjectsRemoved{world().to_remove.keys}};
+  if (verb == "removed") return {ObjectsRemoved{world().to_remove.keys, {}}};
+  if (verb == "refused") return {ObjectsRemoved{world().to_remove.keys, world().to_remove.keys}};
   if (verb == "worker") return {join(words)};
   if (verb == "pod") return {pod_seen(words)};
   if (verb == "restart") return {restart_worker(words.at(2))};

@@ -202,6 +202,18 @@ TEST_F(PublisherTest, GoesOnPastAnObjectThatCannotBeRemoved) {
   EXPECT_FALSE(store_->head("runs/b"));
 }
 
+TEST_F(PublisherTest, TellsWhatTheStoreDoesNotLetGoAndRemovesTheRest) {
+  constexpr std::size_t kTries = 6;  // Credentials may be being renewed.
+  for (const char* key : {"runs/a", "runs/b", "runs/c"}) (void)staged(key, "text", key);
+  faulty_->removal_faults = std::deque<ErrorCode>(kTries + 1, ErrorCode::kPermissionDenied);
+  const Event event = report_of([&](Publisher& publisher) { publisher.remove({{"runs/a", "runs/b", "runs/c"}}); });
+  const auto* removed = std::get_if<ObjectsRemoved>(&event);
+  ASSERT_NE(removed, nullptr);
+  EXPECT_EQ(removed->refused, (std::vector<std::string>{"runs/a", "runs/b"}));
+  EXPECT_TRUE(store_->head("runs/a") && store_->head("runs/b"));
+  EXPECT_FALSE(store_->head("runs/c"));
+}
+
 TEST_F(PublisherTest, StagesAgainWhatWasAborted) {
   const OutputObject object = staged("a", "one", "x/a");
   ASSERT_TRUE(store_->abort(object.upload).has_value());

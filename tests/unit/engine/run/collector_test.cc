@@ -15,6 +15,7 @@ using testing::SizeIs;
 using namespace std::chrono_literals;
 
 constexpr WallTime kNoon{1'800'000'000'000'000};
+constexpr MonoTime kBegin{1};
 
 RunRow ended(Duration ago = 2h) {
   RunRow row{.seq = {7}, .state = RunState::kSuccess, .ended_at = kNoon + -ago};
@@ -37,15 +38,24 @@ class CollectorTest : public testing::Test {
   }
 
   /// What the engine asks the store for, if anything.
-  std::optional<ExpiredQuery> asked(WallTime now = kNoon) {
+  std::optional<ExpiredQuery> asked(WallTime now = kNoon) { return asks(kBegin, now).expired; }
+
+  Effects asks(MonoTime at, WallTime now = kNoon) {
     Effects out;
-    collector_.ask({now, {1}}, out);
-    return out.expired;
+    collector_.ask({now, at}, out);
+    return out;
   }
 
-  Effects hears(ExpiredLooked looked, bool under_way = false, bool live = false) {
+  /// `lookups`: those that are under way.
+  Effects hears(ExpiredLooked looked, std::set<std::uint64_t> lookups = {}, bool live = false) {
     Effects out;
-    collector_.take(looked, live, kNoon, 5, under_way, out);
+    collector_.take(looked, live, kNoon, lookups, out);
+    return out;
+  }
+
+  Effects removed(std::vector<std::string> keys, std::vector<std::string> refused = {}, MonoTime at = kBegin) {
+    Effects out;
+    collector_.take(ObjectsRemoved{std::move(keys), std::move(refused)}, at, out);
     return out;
   }
 
@@ -65,9 +75,7 @@ TEST_F(CollectorTest, AsksOnceAndWaitsForTheEndOfARemoval) {
   EXPECT_THAT(out.persist.doomed, ElementsAre("k/a"));
   ASSERT_TRUE(out.remove);
   EXPECT_FALSE(asked());
-  Effects after;
-  collector_.take(ObjectsRemoved{{"k/a"}}, after);
-  EXPECT_THAT(after.persist.removed, ElementsAre("k/a"));
+  EXPECT_THAT(removed({"k/a"}).persist.removed, ElementsAre("k/a"));
   EXPECT_TRUE(asked());
 }
 
@@ -124,7 +132,7 @@ TEST_F(CollectorTest, LooksAgainLaterAtARunThatIsAmongTheNewest) {
 
 TEST_F(CollectorTest, TouchesNoRunThatIsLiveAgain) {
   ASSERT_TRUE(asked());
-  EXPECT_TRUE(hears({.run = ended(), .artifacts = {artifact("a", "k/a")}}, false, true).persist.empty());
+  EXPECT_TRUE(hears({.run = ended(), .artifacts = {artifact("a", "k/a")}}, {}, true).persist.empty());
 }
 
 TEST_F(CollectorTest, TakesNoAnswerThatItDidNotAskFor) {
@@ -133,10 +141,12 @@ TEST_F(CollectorTest, TakesNoAnswerThatItDidNotAskFor) {
 
 TEST_F(CollectorTest, DoubtsWhatWasLookedUpBeforeTheMarkAndNothingElse) {
   ASSERT_TRUE(asked());
-  (void)hears({.run = ended(), .artifacts = {artifact("a", "k/a")}}, true);
+  (void)hears({.run = ended(), .artifacts = {artifact("a", "k/a")}}, {4, 5});
   EXPECT_TRUE(collector_.outdates(hit(5)));
   EXPECT_FALSE(collector_.outdates(hit(6)));
-  collector_.all_looked_up();
+  collector_.looked_up({5, 6});
+  EXPECT_TRUE(collector_.outdates(hit(5)));
+  collector_.looked_up({6, 7});
   EXPECT_FALSE(collector_.outdates(hit(5)));
 }
 
@@ -153,11 +163,72 @@ TEST_F(CollectorTest, RestsWhileTooManyRunsAreFenced) {
     ASSERT_TRUE(asked()) << i;
     RunRow run = ended();
     run.seq = {i};
-    (void)hears({.run = run, .artifacts = {artifact("a", "k/a", 2)}}, true);
+    (void)hears({.run = run, .artifacts = {artifact("a", "k/a", 2)}}, {i});
   }
   EXPECT_FALSE(asked());
-  collector_.all_looked_up();
+  // New lookups begin all the time: it is enough that those have ended that were under way.
+  collector_.looked_up({Collector::kFencesMax, Collector::kFencesMax + 1});
   EXPECT_TRUE(asked());
+}
+
+TEST_F(CollectorTest, KeepsDoomedWhatTheStoreDoesNotLetGoAndGoesOnWithTheRest) {
+  ASSERT_TRUE(asked());
+  (void)hears({.run = ended(), .artifacts = {artifact("a", "k/a"), artifact("b", "k/b")}});
+  EXPECT_THAT(removed({"k/a", "k/b"}, {"k/a"}).persist.removed, ElementsAre("k/b"));
+  EXPECT_EQ(collector_.refused(), 1U);
+  EXPECT_TRUE(asked());
+}
+
+TEST_F(CollectorTest, TriesWhatWasRefusedAgainAfterARestThatGrowsToAnHour) {
+  ASSERT_TRUE(asked());
+  (void)hears({.run = ended(), .artifacts = {artifact("a", "k/a")}});
+  (void)removed({"k/a"}, {"k/a"});
+  (void)asked();
+  (void)hears({});  // Nothing else is due.
+  MonoTime now = kBegin;
+  for (const Duration rest : {Duration(1min), Duration(2min), Duration(4min), Duration(8min), Duration(16min),
+                              Duration(32min), Duration(1h), Duration(1h)}) {
+    const Effects waits = asks(now + rest + Duration(-1));
+    EXPECT_FALSE(waits.remove);
+    EXPECT_EQ(waits.wake_at, now + rest);
+    now = now + rest;
+    const Effects again = asks(now);
+    ASSERT_TRUE(again.remove);
+    EXPECT_THAT(again.remove->keys, ElementsAre("k/a"));
+    EXPECT_THAT(removed({"k/a"}, {"k/a"}, now).persist.removed, IsEmpty());
+  }
+  (void)asks(now + 1h);
+  EXPECT_THAT(removed({"k/a"}, {}, now + 1h).persist.removed, ElementsAre("k/a"));
+  EXPECT_EQ(collector_.refused(), 0U);
+  EXPECT_FALSE(asks(now + 2h).remove);
+}
+
+TEST_F(CollectorTest, MarksNothingMoreWhereTheStoreLetsGoOfNothing) {
+  std::size_t kept = 0;
+  for (std::uint32_t run = 1; kept < Collector::kRefusedMax; ++run) {
+    ASSERT_TRUE(asked()) << kept;
+    ExpiredLooked looked{.run = ended()};
+    looked.run->seq = {run};
+    std::vector<std::string> keys;
+    for (std::uint32_t i = 0; i < kCollectMax; ++i) {
+      keys.push_back(std::to_string(run) + "/" + std::to_string(i));
+      looked.artifacts.push_back(artifact("a", keys.back()));
+    }
+    (void)hears(looked);
+    (void)removed(keys, keys);
+    kept = collector_.refused();
+  }
+  EXPECT_LT(kept, Collector::kRefusedMax + kCollectMax);
+  EXPECT_FALSE(asked());
+  // Let go again, they are removed batch by batch without a rest.
+  MonoTime now = kBegin + 1min;
+  while (collector_.refused() > 0) {
+    const Effects again = asks(now);
+    ASSERT_TRUE(again.remove);
+    EXPECT_LE(again.remove->keys.size(), kCollectMax);
+    (void)removed(again.remove->keys, {}, now);
+  }
+  EXPECT_TRUE(asks(now).expired);
 }
 
 TEST_F(CollectorTest, RemovesAgainWhatWasDoomedBeforeARestart) {
