@@ -34,7 +34,8 @@ tasks: [{{id: t, pool: db, foreach: {{items: [a, b]}}, run: "{gate.wait_for_it}"
 """)
         gate.reached()
         self.assertEqual(gate.count(), 1)
-        self.assertRegex(self.cluster.chappe("workers", "--state-dir", str(self.cluster.state)).stdout, r"POOL +SLOTS +TAKEN +WAITING\ndb +1 +1 +1\n")
+        shown = self.cluster.chappe("workers", "--state-dir", str(self.cluster.state)).stdout
+        self.assertRegex(shown, r"POOL +SLOTS +TAKEN +WAITING\ndb +1 +1 +1\n")
         self.reload("scheduler: {pool: {db: 2}, lease: 30s}", "as their files say now")
         gate.reached(2)
         self.assertIn("scheduler.lease changes at the next start", self.scheduler.said())
