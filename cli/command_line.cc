@@ -15,6 +15,7 @@
 #include "cli/config_file.h"
 #include "cli/daemon_options.h"
 #include "cli/daemons.h"
+#include "cli/examples.h"
 #include "cli/exit_code.h"
 #include "cli/standalone.h"
 #include "cli/state_commands.h"
@@ -59,6 +60,7 @@ class CommandLine {
         return int{kOk};
       };
     });
+    add_examples(app_);
   }
 
   int run(int argc, const char* const* argv) {
@@ -132,9 +134,12 @@ class CommandLine {
 
   void add_daemons() {
     CLI::App* standalone = add("standalone", "Run a scheduler and workers on this machine until stopped");
-    standalone->add_option("--workers", standalone_.workers, "Worker processes")->check(CLI::Range(1U, kWorkersMax));
-    standalone->add_option("--listen", standalone_.api_listen, "HOST:PORT of the API");
-    standalone->add_option("--lease", standalone_.lease, "Silence after which a worker's attempts are lost");
+    standalone->add_option("--workers", standalone_.workers, "Worker processes, which share the cores; default 1")
+        ->check(CLI::Range(1U, kWorkersMax));
+    standalone->add_option("--listen", standalone_.api_listen,
+                           "HOST:PORT of the API; default 127.0.0.1 and a free port");
+    standalone->add_option("--lease", standalone_.lease,
+                           "Silence after which a worker's attempts are lost; default 60s");
     add_wait_files(standalone, standalone_.wait_files);
     standalone->add_option("--dags", standalone_.dags, kDagsHelp);
     standalone->add_option("--container-socket", standalone_.container_socket, "As the worker's");
@@ -340,7 +345,9 @@ class CommandLine {
 
     CLI::App* logs = add("logs", "Print what a task wrote");
     logs->add_option("run", run_id_, kRunHelp)->required();
-    logs->add_option("task", task_, "A task: train, or train[KEY]; default: the first that failed and wrote something");
+    logs->add_option(
+        "task", task_,
+        "A task: train, or train[KEY]; default: the only one, or the first that failed and wrote something");
     logs->add_option("--attempt", attempt_, "Its number; default: the latest");
     logs->add_flag("-f,--follow", follow_, "Go on until the attempt ends");
     does(logs, [this] { return show_log(session_, run_id_, task_, attempt_, follow_); });
@@ -350,7 +357,7 @@ class CommandLine {
     explain->add_option("task", task_, "One task only");
     does(explain, [this] { return explain_run(session_, run_id_, task_); });
 
-    does(add("workers", "List workers"), [this] { return list_workers(session_); });
+    does(add("workers", "List workers, and how full pools are"), [this] { return list_workers(session_); });
   }
 
   void add_asset_commands() {

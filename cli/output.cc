@@ -54,6 +54,19 @@ void append_row(std::string& out, const std::vector<std::string>& row, const std
   out += '\n';
 }
 
+/// A time in the zone of this machine, as strftime writes it; "" where there is none.
+std::string time_as(const Value* time, const char* format) {
+  if (time == nullptr || time->as_string() == nullptr) return "";
+  const auto parsed = parse_iso8601(*time->as_string());
+  if (!parsed) return *time->as_string();
+  const std::time_t seconds = parsed->us / 1'000'000;
+  std::tm parts{};
+  ::localtime_r(&seconds, &parts);
+  char text[64];
+  const std::size_t size = std::strftime(text, sizeof(text), format, &parts);
+  return {text, size};
+}
+
 }  // namespace
 
 Output make_output(const std::string& format, bool no_colour) {
@@ -122,17 +135,9 @@ std::string duration_between(const Value* start, const Value* end, WallTime now)
   return short_duration(to - *from);
 }
 
-std::string local_time(const Value* time) {
-  if (time == nullptr || time->as_string() == nullptr) return "";
-  const auto parsed = parse_iso8601(*time->as_string());
-  if (!parsed) return *time->as_string();
-  const std::time_t seconds = parsed->us / 1'000'000;
-  std::tm parts{};
-  ::localtime_r(&seconds, &parts);
-  char text[32];
-  const std::size_t size = std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-  return {text, size};
-}
+std::string local_time(const Value* time) { return time_as(time, "%Y-%m-%d %H:%M:%S"); }
+
+std::string zoned_time(const Value* time) { return time_as(time, "%Y-%m-%d %H:%M:%S %Z"); }
 
 std::string short_size(std::int64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -174,8 +179,12 @@ WallTime wall_now() {
 }
 
 int complain(std::string_view message, int code) {
-  fmt::print(stderr, "chappe: {}\n", printable(message));
-  return code;
+  for (;;) {  // A line for each of several mistakes.
+    const std::size_t end = std::min(message.find('\n'), message.size());
+    fmt::print(stderr, "chappe: {}\n", printable(message.substr(0, end)));
+    if (end == message.size()) return code;
+    message.remove_prefix(end + 1);
+  }
 }
 
 void warn(std::string_view about, std::string_view message) {

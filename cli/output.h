@@ -43,6 +43,8 @@ std::string short_duration(Duration duration);
 std::string duration_between(const Value* start, const Value* end, WallTime now);
 /// "2026-11-20 03:00:05" in local time, from ISO 8601.
 std::string local_time(const Value* time);
+/// "2026-11-20 03:00:05 CET": where a time stands by itself.
+std::string zoned_time(const Value* time);
 /// "1.4 MiB".
 std::string short_size(std::int64_t bytes);
 
@@ -58,7 +60,7 @@ std::string reason_of(const Value& ended);
 
 WallTime wall_now();
 
-/// "chappe: MESSAGE" on stderr; returns `code`.
+/// "chappe: MESSAGE" on stderr, each of its lines; returns `code`.
 int complain(std::string_view message, int code);
 /// "income: warning: ..." to standard error.
 void warn(std::string_view about, std::string_view message);

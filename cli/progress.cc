@@ -64,6 +64,10 @@ bool Progress::is_over() const {
 
 void Progress::update(const Value& line) {
   if (const Value* counts = line.find("counts")) counts_ = *counts;
+  const Value* run = line.find("run");
+  const bool turned = run != nullptr && text_of(*run, "state") != state();
+  if (run != nullptr) run_ = *run;
+  if (turned && !is_over()) print_turn();  // It begins before its tasks do, and ends after them.
   for (const Value& task : list_of(line, "tasks")) {
     Value& known = tasks_[number_of(task, "index")];
     const bool news = text_of(known, "state") != text_of(task, "state") ||
@@ -71,13 +75,11 @@ void Progress::update(const Value& line) {
     known = task;
     if (news && !output_.live) print_change(task);
   }
-  const Value* run = line.find("run");
-  if (run == nullptr) return;
-  const bool news = text_of(*run, "state") != state();
-  run_ = *run;
-  if (news && !output_.live) {
-    say(fmt::format("run {} {}", text_of(run_, "id"), coloured_state(state(), output_.colour_err)));
-  }
+  if (turned && is_over()) print_turn();
+}
+
+void Progress::print_turn() {
+  if (!output_.live) say(fmt::format("run {} {}", text_of(run_, "id"), coloured_state(state(), output_.colour_err)));
 }
 
 void Progress::print_change(const Value& task) {

@@ -33,6 +33,7 @@ class Progress {
   std::vector<std::string> block(std::size_t rows, std::size_t columns, WallTime now) const;
 
  private:
+  void print_turn();  ///< Of the run.
   void print_change(const Value& task);
   std::string task_line(const Value& task, std::size_t name_width, WallTime now) const;
   std::string summary_line(WallTime now) const;

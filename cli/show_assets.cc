@@ -184,6 +184,24 @@ std::vector<std::string> alias_row(const Value& alias) {
           printable(text_of(alias, "by")), local_time(alias.find("at"))};
 }
 
+/// How full pools are. One without a bound is told while it is used: its name may be misspelt.
+void print_pools(const ValueList& pools) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Value& pool : pools) {
+    const std::int64_t slots = number_of(pool, "slots");
+    const bool used = number_of(pool, "taken") + number_of(pool, "ready") > 0;
+    if (slots == 0 && (!used || text_of(pool, "pool") == "default")) continue;
+    rows.push_back({printable(text_of(pool, "pool")), slots == 0 ? "no bound" : std::to_string(slots),
+                    text_of(pool, "taken"), text_of(pool, "ready")});
+  }
+  if (!rows.empty()) print("\n" + table({"POOL", "SLOTS", "TAKEN", "WAITING"}, rows));
+}
+
+std::string state_of_worker(const Value& worker) {
+  if (worker.find("connected") == nullptr || *worker.find("connected") != Value(true)) return "silent";
+  return worker.find("draining") != nullptr && *worker.find("draining") == Value(true) ? "draining" : "connected";
+}
+
 }  // namespace
 
 int list_assets(const Session& session, const std::string& asset, bool all_versions) {
@@ -254,14 +272,13 @@ int list_workers(const Session& session) {
     }
     std::vector<std::vector<std::string>> rows;
     for (const Value& worker : list_of(*told, "workers")) {
-      const Value* connected = worker.find("connected");
-      rows.push_back({printable(text_of(worker, "name")), printable(text_of(worker, "host")),
-                      connected != nullptr && *connected == Value(true) ? "connected" : "silent",
+      rows.push_back({printable(text_of(worker, "name")), printable(text_of(worker, "host")), state_of_worker(worker),
                       text_of(worker, "cpus"), short_size(number_of(worker, "memory_bytes")),
                       text_of(worker, "attempts")});
     }
-    if (rows.empty()) return complain("no worker is connected: start one with 'chappe worker'", kOk);
-    print(table({"WORKER", "HOST", "STATE", "CPUS", "MEMORY", "ATTEMPTS"}, rows));
+    if (rows.empty()) (void)complain("no worker is connected: start one with 'chappe worker'", kOk);
+    if (!rows.empty()) print(table({"WORKER", "HOST", "STATE", "CPUS", "MEMORY", "ATTEMPTS"}, rows));
+    print_pools(list_of(*told, "pools"));
     return int{kOk};
   });
 }

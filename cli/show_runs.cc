@@ -40,6 +40,7 @@ std::vector<std::string> task_row(const Value& task, const Output& output) {
   return {printable(text_of(task, "name")),
           coloured_state(text_of(task, "state"), output.colour_out),
           attempted ? std::to_string(attempt) : "",
+          local_time(task.find("started_at")),
           attempted ? duration_between(task.find("started_at"), task.find("ended_at"), wall_now()) : "",
           number_of(task, "peak_memory_bytes") > 0 ? short_size(number_of(task, "peak_memory_bytes")) : "",
           reason_of(task)};
@@ -48,7 +49,7 @@ std::vector<std::string> task_row(const Value& task, const Output& output) {
 std::string task_table(const ValueList& tasks, const Output& output) {
   std::vector<std::vector<std::string>> rows;
   for (const Value& task : tasks) rows.push_back(task_row(task, output));
-  return table({"TASK", "STATE", "ATTEMPT", "TOOK", "MEMORY", "REASON"}, rows);
+  return table({"TASK", "STATE", "ATTEMPT", "STARTED", "TOOK", "MEMORY", "REASON"}, rows);
 }
 
 /// "asset s3://bronze/income (version 12)"
@@ -74,9 +75,24 @@ std::string events_line(const Value& run) {
   return printable(line);
 }
 
+/// What asked for it: schedule, backfill, asset and the like; of people their name.
+std::string asked_by(const Value& run) {
+  const std::string trigger = text_of(run, "trigger");
+  if (trigger == "backfill") return "backfill " + text_of(run, "backfill");
+  const bool person = trigger == "manual" || trigger == "rerun";
+  return printable(person ? text_of(run, "requested_by") : trigger);
+}
+
 std::string counts_line(const Value& run, const Output& output) {
   const Value* counts = run.find("counts");
   return counts == nullptr ? "" : told_counts(*counts, ", ", output.colour_out);
+}
+
+/// From when to when the run is about; "" where that is no stretch of time.
+std::string interval_of(const Value& run) {
+  const std::string start = zoned_time(run.find("interval_start"));
+  const std::string end = zoned_time(run.find("interval_end"));
+  return start == end ? "" : fmt::format("{} to {}", start, end);
 }
 
 void print_run_head(const Value& run, const Output& output) {
@@ -86,15 +102,17 @@ void print_run_head(const Value& run, const Output& output) {
       {"commit", text_of(run, "dag_commit")},
       {"state", coloured_state(text_of(run, "state"), output.colour_out)},
       {"message", printable(text_of(run, "message"))},
+      {"asked for by", asked_by(run)},
       {"started by", events_line(run)},
       {"rerun of", text_of(run, "rerun_of")},
-      {"backfill", text_of(run, "backfill")},
       {"group", printable(text_of(run, "group"))},
       {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
-      {"logical time", local_time(run.find("logical_time"))},
-      {"created", local_time(run.find("created_at"))},
+      {"logical time", zoned_time(run.find("logical_time"))},
+      {"interval", interval_of(run)},
+      {"created", zoned_time(run.find("created_at"))},
+      {"began", zoned_time(run.find("started_at"))},
       {"took", duration_between(run.find("created_at"), run.find("ended_at"), wall_now())},
-      {"late since", local_time(run.find("late_at"))},
+      {"late since", zoned_time(run.find("late_at"))},
       {"tasks", counts_line(run, output)}};
   for (const auto& [name, value] : lines) {
     if (!value.empty()) print(fmt::format("{:<13} {}\n", name, value));
@@ -132,6 +150,13 @@ int print_run_json(ApiClient& client, Value run) {
   return kOk;
 }
 
+/// Where an attempt ran: the worker, and its host where that is called otherwise.
+std::string worker_of(const Value& attempt) {
+  const std::string name = printable(text_of(attempt, "worker_name"));
+  const std::string host = printable(text_of(attempt, "worker_host"));
+  return host.empty() || host == name ? name : fmt::format("{} on {}", name, host);
+}
+
 void print_attempts(const Value& task, const Output& output) {
   std::vector<std::vector<std::string>> rows;
   std::string images;
@@ -141,9 +166,9 @@ void print_attempts(const Value& task, const Output& output) {
     rows.push_back({text_of(attempt, "attempt_no"), coloured_state(text_of(attempt, "state"), output.colour_out),
                     local_time(attempt.find("started_at")),
                     duration_between(attempt.find("started_at"), attempt.find("ended_at"), wall_now()),
-                    reason_of(attempt)});
+                    worker_of(attempt), reason_of(attempt)});
   }
-  print("\n" + table({"ATTEMPT", "STATE", "STARTED", "TOOK", "REASON"}, rows));
+  if (!rows.empty()) print("\n" + table({"ATTEMPT", "STATE", "STARTED", "TOOK", "WORKER", "REASON"}, rows));
   if (!images.empty()) print(fmt::format("\n{}\n{}", bold("Images", output.colour_out), images));
 }
 
@@ -262,13 +287,17 @@ void print_failure(ApiClient& client, const std::string& run, const Output& outp
   }
 }
 
-/// Which task's log is meant where none was named: of the first that failed and wrote something. Complains with the
-/// tasks that there are where none did.
+/// Which task's log is meant where none was named: of the first that failed and wrote something, or of the only one.
+/// Complains with the tasks that there are otherwise.
 int choose_task(ApiClient& client, const std::string& run, std::string& chosen) {
   chosen = find_failed_log(client, run).task;
   if (!chosen.empty()) return kOk;
   const auto tasks = client.get(run_path(run) + fmt::format("/tasks?limit={}", kItemsShownMax));
   if (!tasks) return complain(tasks.error());
+  if (list_of(*tasks, "items").size() == 1) {
+    chosen = text_of(list_of(*tasks, "items").front(), "name");
+    return kOk;
+  }
   std::string names;
   for (const Value& task : list_of(*tasks, "items")) names += (names.empty() ? "" : ", ") + text_of(task, "name");
   const bool more = !text_of(*tasks, "next").empty();
@@ -331,12 +360,12 @@ int list_runs(const Session& session, const ListOptions& options) {
     std::vector<std::vector<std::string>> rows;
     for (const Value& run : list_of(*page, "items")) {
       rows.push_back({text_of(run, "id"), printable(text_of(run, "dag")),
-                      coloured_state(text_of(run, "state"), session.output.colour_out), text_of(run, "task_count"),
-                      local_time(run.find("created_at")),
-                      duration_between(run.find("created_at"), run.find("ended_at"), wall_now())});
+                      coloured_state(text_of(run, "state"), session.output.colour_out),
+                      local_time(run.find("logical_time")), local_time(run.find("created_at")),
+                      duration_between(run.find("created_at"), run.find("ended_at"), wall_now()), asked_by(run)});
     }
     if (rows.empty()) return complain("there is no such run yet", kOk);
-    print(table({"RUN", "DAG", "STATE", "TASKS", "CREATED", "TOOK"}, rows));
+    print(table({"RUN", "DAG", "STATE", "LOGICAL TIME", "CREATED", "TOOK", "ASKED FOR BY"}, rows));
     return int{kOk};
   });
 }
@@ -369,8 +398,8 @@ int explain_run(const Session& session, const std::string& run, const std::strin
       if (const std::string text = text_of(*told, name); !text.empty())
         print(fmt::format("{}: {}\n", head, printable(text)));
     }
-    const std::string late = local_time(told->find("late_at"));
-    const std::string due = local_time(told->find("deadline"));
+    const std::string late = zoned_time(told->find("late_at"));
+    const std::string due = zoned_time(told->find("deadline"));
     if (!due.empty() || !late.empty()) {
       print(late.empty() ? fmt::format("its deadline is {}\n", due) : fmt::format("it is late since {}\n", late));
     }

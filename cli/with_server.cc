@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/offline.h"
@@ -5,6 +7,22 @@
 #include "cli/state_dir.h"
 
 namespace chappe::cli {
+namespace {
+
+/// Who reads files that nobody serves must not take their runs for going on.
+void warn_of_rest(ApiClient& files, const std::string& state_dir) {
+  for (const char* state : {"running", "queued"}) {
+    const auto page = files.get(fmt::format("/runs?limit=1&state={}", state));
+    if (!page || list_of(*page, "items").empty()) continue;
+    const std::string run = text_of(list_of(*page, "items").front(), "id");
+    (void)complain(
+        fmt::format("no scheduler serves {}: run {} and others that are not over rest until one does", state_dir, run),
+        kOk);
+    return;
+  }
+}
+
+}  // namespace
 
 int with_server(const Session& session, Need need, const std::function<int(ApiClient&)>& command) {
   OwnServer server(session, 1);
@@ -21,7 +39,9 @@ int with_server(const Session& session, Need need, const std::function<int(ApiCl
   const auto offline = OfflineServer::open(*state_dir, session.object_store);
   if (!offline) return complain(offline.error());
   ApiClient over_files = (*offline)->client();
-  return command(over_files);
+  const int code = command(over_files);
+  if (code == kOk && !session.output.json) warn_of_rest(over_files, state_dir->string());
+  return code;
 }
 
 }  // namespace chappe::cli

@@ -44,6 +44,13 @@ inline constexpr Foreign kDagForeign[] = {{"dag_id", "name"},
                                           {"notifications", "notify"},
                                           {"on_failure_callback", "handlers: {failure: ...}"},
                                           {"email_on_failure", "notify"},
+                                          {"on_success_callback", "handlers: {success: ...}"},
+                                          {"handlerOn", "handlers"},
+                                          {"sla", "deadline"},
+                                          {"doc_md", "description"},
+                                          {"is_paused_upon_creation", "paused"},
+                                          {"retries", "defaults: {retries: N}"},
+                                          {"datasets", "triggers: [{asset: URI}]"},
                                           {"worker_selector", "defaults: {worker_selector: ...}"},
                                           {"resources", "defaults: {resources: ...}"},
                                           {"service_account", "defaults: {service_account: ...}"}};
@@ -115,7 +122,8 @@ inline constexpr Foreign kConcurrencyForeign[] = {{"cancel-in-progress", "on_lim
                                                   {"limit", "max_runs"},
                                                   {"max_active_runs", "max_runs"},
                                                   {"key", "group"}};
-inline constexpr KeySet kConcurrency{"'concurrency'", kConcurrencyKnown, {}, kConcurrencyForeign};
+inline constexpr KeySet kConcurrency{
+    "'concurrency'", kConcurrencyKnown, {}, kConcurrencyForeign, {}, "concurrency: {max_runs: 4}"};
 
 inline constexpr Word kRunOutputsKnown[] = {"values", "artifacts"};
 inline constexpr Foreign kRunOutputsForeign[] = {{"metrics", "values"}, {"parameters", "values"}};
@@ -184,6 +192,7 @@ inline constexpr Foreign kTaskElsewhere[] = {
     {"service", "this version has none; what the task's own script starts in the background ends with the task"},
     {"sidecars", "this version has none; what the task's own script starts in the background ends with the task"},
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
+    {"type", "what a task does is the key that it has: run, command, http, wait, dag and others"},
     {"params",
      "it gets them by 'env: {NAME: \"${{ params.name }}\"}', and a DAG that it runs by 'dag: {params: ...}'"}};
 inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
@@ -222,6 +231,29 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"on_execute_callback", "on_start"},
                                            {"on_skipped_callback", "on_skipped"},
                                            {"queue", "worker_selector"},
+                                           {"after", "depends_on"},
+                                           {"bash", "run"},
+                                           {"python", "run (and 'shell: python3')"},
+                                           {"python_callable", "command: [python3, FILE]"},
+                                           {"retry_delay", "retry: {limit: N, backoff: {initial: 5m}}"},
+                                           {"retry_exponential_backoff", "retry: {limit: N, backoff: {factor: 2}}"},
+                                           {"max_retry_delay", "retry: {limit: N, backoff: {max: 1h}}"},
+                                           {"retryStrategy", "retry"},
+                                           {"retryPolicy", "retry"},
+                                           {"continueOn", "allow_failure"},
+                                           {"activeDeadlineSeconds", "timeout"},
+                                           {"sla", "deadline"},
+                                           {"sensor", "wait"},
+                                           {"poke_interval", "wait: {every: ...}"},
+                                           {"expand", "foreach: {items: ...}"},
+                                           {"withItems", "foreach: {items: ...}"},
+                                           {"withParam", "foreach: {items: ...}"},
+                                           {"withSequence", "foreach: {sequence: ...}"},
+                                           {"template", "uses"},
+                                           {"trigger_dag_id", "dag"},
+                                           {"email", "notify (of the DAG)"},
+                                           {"email_on_failure", "notify (of the DAG)"},
+                                           {"url", "http: {url: ...}"},
                                            {"worker_group", "worker_selector"}};
 inline constexpr KeySet kTask{"a task", kTaskKnown, {}, kTaskForeign, kTaskElsewhere};
 
@@ -284,7 +316,7 @@ inline constexpr Word kSelectKnown[] = {"max", "min"};
 inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 
 inline constexpr Word kOutputsKnown[] = {"artifacts", "values", "metrics"};
-inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}};
+inline constexpr Foreign kOutputsForeign[] = {{"parameters", "values"}, {"xcom", "values"}};
 inline constexpr KeySet kOutputs{"'outputs'", kOutputsKnown, {}, kOutputsForeign};
 inline constexpr Word kOutputKnown[] = {"name",  "path",      "required", "non_empty", "pack",
                                         "asset", "retention", "sha256",   "schema"};
@@ -308,7 +340,7 @@ inline constexpr Foreign kForEachForeign[] = {{"s3", "s3_list"},
                                               {"with_items", "items"},
                                               {"in", "items"},
                                               {"max_concurrent", "max_parallel"}};
-inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign};
+inline constexpr KeySet kForEach{"'foreach'", kForEachKnown, {}, kForEachForeign, {}, "foreach: {items: [...]}"};
 inline constexpr Word kSequenceKnown[] = {"start", "count", "step"};
 inline constexpr KeySet kSequence{"'sequence'", kSequenceKnown};
 
@@ -343,14 +375,28 @@ inline constexpr KeySet kCache{"'cache'", kCacheKnown, {}, kCacheForeign};
 
 inline constexpr Word kRetryKnown[] = {"limit", "on", "exit_codes", "backoff", "max_elapsed", "avoid_same_worker",
                                        "scale"};
-inline constexpr KeySet kRetry{"'retry'", kRetryKnown};
+inline constexpr Foreign kRetryForeign[] = {{"max", "limit"},
+                                            {"count", "limit"},
+                                            {"attempts", "limit"},
+                                            {"retries", "limit"},
+                                            {"max_retries", "limit"},
+                                            {"delay", "backoff: {initial: ...}"},
+                                            {"interval", "backoff: {initial: ...}"},
+                                            {"retry_delay", "backoff: {initial: ...}"},
+                                            {"intervalSec", "backoff: {initial: ...}"}};
+inline constexpr KeySet kRetry{"'retry'", kRetryKnown, {}, kRetryForeign, {}, "retries: 3"};
 inline constexpr Word kScaleKnown[] = {"cpu", "memory"};
 inline constexpr Foreign kScaleForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}};
 inline constexpr KeySet kScale{"'scale'", kScaleKnown, {}, kScaleForeign};
 inline constexpr Word kInfraRetryKnown[] = {"limit", "backoff"};
 inline constexpr KeySet kInfraRetry{"'infra_retry'", kInfraRetryKnown};
 inline constexpr Word kBackoffKnown[] = {"initial", "factor", "max", "jitter"};
-inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown};
+inline constexpr Foreign kBackoffForeign[] = {{"delay", "initial"},
+                                              {"duration", "initial"},
+                                              {"multiplier", "factor"},
+                                              {"max_delay", "max"},
+                                              {"maxDuration", "max"}};
+inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown, {}, kBackoffForeign};
 
 inline constexpr Word kResourcesKnown[] = {"cpu", "memory", "gpu"};
 inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}, {"gpus", "gpu"}};
@@ -437,6 +483,8 @@ inline constexpr Foreign kWaitForeign[] = {{"version", "newer_than"},
                                            {"time", "until"},
                                            {"duration", "for"},
                                            {"key", "s3"},
+                                           {"s3_key", "s3"},
+                                           {"bucket_key", "s3"},
                                            {"path", "file"},
                                            {"url", "http: {url: ...}"},
                                            {"poke_interval", "every"},
@@ -444,7 +492,9 @@ inline constexpr Foreign kWaitForeign[] = {{"version", "newer_than"},
                                            {"deadline", "timeout"},
                                            {"soft_fail", "on_timeout: skip"},
                                            {"fallback", "on_timeout: skip"}};
-inline constexpr KeySet kWait{"'wait'", kWaitKnown, {}, kWaitForeign};
+inline constexpr Foreign kWaitElsewhere[] = {{"mode", "a wait holds no slot anyway"},
+                                             {"deferrable", "a wait holds no slot anyway"}};
+inline constexpr KeySet kWait{"'wait'", kWaitKnown, {}, kWaitForeign, kWaitElsewhere};
 inline constexpr Word kHttpWaitKnown[] = {"url", "status"};
 inline constexpr KeySet kHttpWait{"'http'", kHttpWaitKnown};
 inline constexpr Word kHumanKnown[] = {"prompt", "form", "assignees", "timeout", "on_timeout", "late_after"};

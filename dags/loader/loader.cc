@@ -34,6 +34,10 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   const Node& root = *sources.root;
   yaml::Tree& tree = sources.trees.front();
   Reader reader(complaints);
+  if (const Node* version = root.find("apiVersion"); version != nullptr && version->text.starts_with("argoproj.io/")) {
+    complaints.error(root, "this is a file of Argo's; 'chappe import argo FILE' makes a DAG file of a Workflow");
+    return;
+  }
   if (!reader.check_keys(root, keys::kDag)) return;
   read_general(reader, root, dag);
   if (const Node* params = root.find("params")) dag.params = read_params(reader, *params);

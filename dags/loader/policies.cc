@@ -112,10 +112,9 @@ std::optional<std::uint64_t> parse_memory(const Node& node) {
 }  // namespace
 
 RetryPolicy read_retry(Reader& reader, const Node& node) {
-  constexpr std::int64_t kLimitMax = 1000;
   RetryPolicy out;
   if (!reader.check_keys(node, keys::kRetry)) return out;
-  reader.take_integer(node, "limit", 0, kLimitMax, out.limit);
+  reader.take_integer(node, "limit", 0, kRetryLimitMax, out.limit);
   if (const Node* on = node.find("on")) out.on = read_reasons(reader, *on);
   if (const Node* codes = node.find("exit_codes")) out.exit_codes = read_exit_codes(reader, *codes);
   if (const Node* backoff = node.find("backoff")) out.backoff = read_backoff(reader, *backoff, out.backoff);
@@ -130,16 +129,15 @@ RetryPolicy read_retry(Reader& reader, const Node& node) {
 }
 
 InfraRetryPolicy read_infra_retry(Reader& reader, const Node& node) {
-  constexpr std::int64_t kLimitMax = 1000;
   InfraRetryPolicy out;
   if (node.is_scalar()) {
-    if (const auto limit = reader.integer(node, "infra_retry", 0, kLimitMax)) {
+    if (const auto limit = reader.integer(node, "infra_retry", 0, kRetryLimitMax)) {
       out.limit = static_cast<std::uint16_t>(*limit);
     }
     return out;
   }
   if (!reader.check_keys(node, keys::kInfraRetry)) return out;
-  reader.take_integer(node, "limit", 0, kLimitMax, out.limit);
+  reader.take_integer(node, "limit", 0, kRetryLimitMax, out.limit);
   if (const Node* backoff = node.find("backoff")) out.backoff = read_backoff(reader, *backoff, out.backoff);
   return out;
 }

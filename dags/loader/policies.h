@@ -8,6 +8,7 @@
 
 namespace chappe {
 
+inline constexpr std::int64_t kRetryLimitMax = 1000;
 RetryPolicy read_retry(Reader& reader, const yaml::Node& node);
 InfraRetryPolicy read_infra_retry(Reader& reader, const yaml::Node& node);
 /// `worker_selector` and `tolerations` of a task.

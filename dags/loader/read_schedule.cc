@@ -141,6 +141,11 @@ void read_catchup(Reader& reader, const Node& root, SchedulePlan& plan) {
   constexpr std::int64_t kCatchupRunsMax = 10'000;
   if (const Node* catchup = root.find("catchup")) {
     const std::vector<std::string> choices = {"latest", "none", "all"};
+    if (catchup->text == "true" || catchup->text == "false") {
+      const char* meant = catchup->text == "true" ? "all" : "none";
+      reader.complaints().error(*catchup, fmt::format("'catchup' is one of latest, none and all; write '{}'", meant));
+      return;
+    }
     plan.catchup = static_cast<Catchup>(reader.choice(*catchup, "catchup", choices).value_or(0));
   }
   reader.take_duration(root, "catchup_window", plan.catchup_window);

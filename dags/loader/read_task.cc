@@ -133,7 +133,7 @@ std::optional<TaskReader::Kind> TaskReader::kind_of(const Node& node, bool spell
 /// `retries: 3` is short for `retry: {limit: 3}`.
 const Node& TaskReader::with_retry_limit(const Node& node) {
   const Node* retries = node.find("retries");
-  if (retries == nullptr) return node;
+  if (retries == nullptr || !reader_.integer(*retries, "retries", 0, kRetryLimitMax)) return node;
   const Node* retry = node.find("retry");
   if (retry != nullptr && retry->find("limit") != nullptr) {
     complaints_.error(*retries, "'retries' is short for 'retry: {limit: ...}'; give one of the two");

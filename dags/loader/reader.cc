@@ -60,13 +60,17 @@ std::string Reader::unknown_key(const std::string& key, const KeySet& keys) cons
   if (const std::string near = suggestion(key, known); !near.empty()) {
     return fmt::format("unknown key '{}' in {}{}", key.substr(0, 100), keys.what, near);
   }
-  return fmt::format("unknown key '{}' in {}; known are {}", key.substr(0, 100), keys.what, fmt::join(known, ", "));
+  constexpr std::size_t kListedMax = 20;  // Nobody reads more of them, least of all once for each mistake.
+  return fmt::format("unknown key '{}' in {}; {}", key.substr(0, 100), keys.what,
+                     known.size() > kListedMax ? "'chappe schema' describes those that there are"
+                                               : fmt::format("known are {}", fmt::join(known, ", ")));
 }
 
 bool Reader::check_keys(const Node& node, const KeySet& keys) {
   if (!node.is_map()) {
-    complaints_.error(
-        node, fmt::format("{} is a map with keys such as '{}', not {}", keys.what, keys.known.front(), shown(node)));
+    const std::string instead = keys.instead.empty() ? "" : fmt::format("; write '{}'", keys.instead);
+    complaints_.error(node, fmt::format("{} is a map with keys such as '{}', not {}{}", keys.what, keys.known.front(),
+                                        shown(node), instead));
     return false;
   }
   for (std::size_t i = 0; i < node.members(); ++i) {

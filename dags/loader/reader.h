@@ -27,6 +27,7 @@ struct KeySet {
   std::span<const std::pair<std::string_view, std::string_view>> foreign = {};
   /// What is said elsewhere, and where: "it gets them by ...".
   std::span<const std::pair<std::string_view, std::string_view>> elsewhere = {};
+  std::string_view instead = {};  ///< What somebody meant who wrote something else than a map: "retries: 3".
 };
 
 class Reader {

@@ -24,6 +24,16 @@ Result<std::string> group_name(const RunRequested& event, const RunRow& row) {
   return name;
 }
 
+/// Where the interval of a run begins. A run that somebody asks for with a time of the schedule, such as a night that
+/// was missed, is about what it would have been about. Any other is about a moment.
+WallTime interval_start_of(const RunRequested& event, WallTime end) {
+  if (event.interval_start.is_set()) return event.interval_start;
+  if (!event.logical_time.is_set() || event.interval_end.is_set()) return end;
+  const SchedulePlan& plan = event.dag->schedule;
+  const bool is_due = plan.next(WallTime{end.us - 1}) == end;
+  return is_due ? plan.previous(end).value_or(end) : end;
+}
+
 }  // namespace
 
 /// The row that it begins with, but for its number. Errors: kInvalidInput: its fan-outs do not expand, or its group
@@ -36,7 +46,7 @@ Result<RunRow> EngineState::plan_run(const RunRequested& event) const {
   row.request_id = event.request_id;
   row.logical_time = event.logical_time.is_set() ? event.logical_time : now.wall;
   row.interval_end = event.interval_end.is_set() ? event.interval_end : row.logical_time;
-  row.interval_start = event.interval_start.is_set() ? event.interval_start : row.interval_end;
+  row.interval_start = interval_start_of(event, row.interval_end);
   row.instances = instances->size();
   row.created_at = now.wall;
   row.backfill = event.backfill;

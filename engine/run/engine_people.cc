@@ -28,7 +28,7 @@ bool was_answered_so(const InstanceOutputs& outputs, const ValueMap& answers) {
 void EngineState::on(const AnswerRequested& event) {
   LiveRun* run = find_run(event.run);
   if (run == nullptr || !run->started()) {
-    return reply(event.ticket, fail(ErrorCode::kNotFound, fmt::format("run {} is not running", event.run.text())));
+    return reply(event.ticket, fail(ErrorCode::kConflict, fmt::format("run {} is not running", event.run.text())));
   }
   const auto index = run->instances->find(event.task);
   if (!index) return reply(event.ticket, fail(ErrorCode::kNotFound, "the run has no task '" + event.task + "'"));

@@ -9,7 +9,7 @@ namespace chappe {
 void EngineState::on(const CancelRequested& event) {
   LiveRun* run = find_run(event.run);
   if (run == nullptr) {
-    return reply(event.ticket, fail(ErrorCode::kNotFound, fmt::format("run {} is not running", event.run.text())));
+    return reply(event.ticket, fail(ErrorCode::kConflict, fmt::format("run {} is not running", event.run.text())));
   }
   audit({event.requested_by, event.source}, "run.cancel", "run " + run->row.id.text(),
         to_json(ValueMap{{"before", name_of(run->row.state)}, {"after", name_of(RunState::kCancelled)}}));

@@ -24,7 +24,7 @@ struct RunRequested {
   std::string requested_by;
   std::string request_id;
   WallTime logical_time;    ///< Not set: now.
-  WallTime interval_start;  ///< Not set: equal to interval_end.
+  WallTime interval_start;  ///< Not set: as the schedule has it, of one of its times; else equal to interval_end.
   WallTime interval_end;    ///< Not set: equal to logical_time.
   ValueList events;         ///< Details of those that started it.
   std::string source;       ///< As AuditRow::source; so in all requests.

@@ -1,5 +1,14 @@
 #include "scheduler/api/routes.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/base/text.h"
 #include "scheduler/api/handlers.h"
 
 extern "C" {
@@ -35,7 +44,7 @@ constexpr Route kRoutes[] = {
     {kGet, "/api/v1/schema", kRead, kNoBody, kMetadata, show_schema},
     {kGet, "/api/v1/dags", kRead, kNoBody, kMetadata, list_dags},
     {kPost, "/api/v1/dags", kAuthor, kDagFile, kMetadata, deploy_dag},
-    {kGet, "/api/v1/dags/{dag}", kRead, kNoBody, kMetadata, show_dag},
+    {kGet, "/api/v1/dags/{dag}", kRead, kNoBody, kMetadata, show_dag, false, "version"},
     {kDelete, "/api/v1/dags/{dag}", kAuthor, kNoBody, kMetadata, undeploy_dag},
     {kPost, "/api/v1/dags/{dag}/pause", kOperate, kSmall, kMetadata, pause_dag},
     {kPost, "/api/v1/dags/{dag}/unpause", kOperate, kSmall, kMetadata, unpause_dag},
@@ -44,40 +53,41 @@ constexpr Route kRoutes[] = {
     {kPost, "/api/v1/dags/{dag}/webhooks/{webhook}", kOperate, kDelivery, kMetadata, take_delivery, true},
     {kPost, "/api/v1/plan", kRead, kDagFile, kObjects, plan_run},
     {kPost, "/api/v1/runs", kAuthor, kDagFile, kMetadata, submit_run},
-    {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs},
+    {kGet, "/api/v1/runs", kRead, kNoBody, kMetadata, list_runs, false, "dag state backfill limit after"},
     {kGet, "/api/v1/runs/{run}", kRead, kNoBody, kMetadata, show_run},
     {kGet, "/api/v1/runs/{run}/watch", kRead, kNoBody, kMetadata, watch},
-    {kGet, "/api/v1/runs/{run}/explain", kRead, kNoBody, kMetadata, explain_run},
+    {kGet, "/api/v1/runs/{run}/explain", kRead, kNoBody, kMetadata, explain_run, false, "task limit"},
     {kPost, "/api/v1/runs/{run}/cancel", kOperate, kSmall, kMetadata, cancel_run},
     {kPost, "/api/v1/runs/{run}/retry", kOperate, kSmall, kMetadata, retry_run},
     {kPost, "/api/v1/runs/{run}/rerun", kOperate, kParams, kMetadata, rerun_run},
     {kGet, "/api/v1/runs/{run}/outputs", kRead, kNoBody, kMetadata, show_outputs},
-    {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks},
+    {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks, false, "state limit after"},
     {kGet, "/api/v1/runs/{run}/tasks/{task}", kRead, kNoBody, kMetadata, show_task},
-    {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log},
+    {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log, false,
+     "follow offset"},
     {kPost, "/api/v1/runs/{run}/tasks/{task}/answer", kOperate, kParams, kMetadata, answer_task},
     {kPost, "/api/v1/runs/{run}/tasks/{task}/mark", kOperate, kSmall, kMetadata, mark_task},
-    {kGet, "/api/v1/backfills", kRead, kNoBody, kMetadata, list_backfills},
+    {kGet, "/api/v1/backfills", kRead, kNoBody, kMetadata, list_backfills, false, "dag limit after"},
     {kPost, "/api/v1/backfills", kOperate, kParams, kMetadata, create_backfill},
     {kGet, "/api/v1/backfills/{backfill}", kRead, kNoBody, kMetadata, show_backfill},
     {kPost, "/api/v1/backfills/{backfill}/pause", kOperate, kSmall, kMetadata, pause_backfill},
     {kPost, "/api/v1/backfills/{backfill}/resume", kOperate, kSmall, kMetadata, resume_backfill},
     {kPost, "/api/v1/backfills/{backfill}/cancel", kOperate, kSmall, kMetadata, cancel_backfill},
-    {kGet, "/api/v1/questions", kRead, kNoBody, kMetadata, list_questions},
-    {kGet, "/api/v1/notifications", kRead, kNoBody, kMetadata, list_notifications},
-    {kGet, "/api/v1/assets", kRead, kNoBody, kMetadata, list_assets},
+    {kGet, "/api/v1/questions", kRead, kNoBody, kMetadata, list_questions, false, "limit"},
+    {kGet, "/api/v1/notifications", kRead, kNoBody, kMetadata, list_notifications, false, "state limit after"},
+    {kGet, "/api/v1/assets", kRead, kNoBody, kMetadata, list_assets, false, "asset all_versions limit after"},
     {kGet, "/api/v1/assets/{asset}", kRead, kNoBody, kMetadata, show_asset},
-    {kGet, "/api/v1/assets/{asset}/lineage", kRead, kNoBody, kMetadata, show_lineage},
-    {kGet, "/api/v1/aliases", kRead, kNoBody, kMetadata, list_aliases},
+    {kGet, "/api/v1/assets/{asset}/lineage", kRead, kNoBody, kMetadata, show_lineage, false, "direction depth"},
+    {kGet, "/api/v1/aliases", kRead, kNoBody, kMetadata, list_aliases, false, "model"},
     {kGet, "/api/v1/aliases/{model}/{alias}", kRead, kNoBody, kMetadata, show_alias},
     {kPut, "/api/v1/aliases/{model}/{alias}", kAuthor, kSmall, kMetadata, move_alias},
     {kDelete, "/api/v1/aliases/{model}/{alias}", kAuthor, kNoBody, kMetadata, remove_alias},
-    {kGet, "/api/v1/state", kRead, kNoBody, kMetadata, list_states},
+    {kGet, "/api/v1/state", kRead, kNoBody, kMetadata, list_states, false, "limit after"},
     {kGet, "/api/v1/state/{scope}/{name}", kRead, kNoBody, kMetadata, show_state},
     {kPut, "/api/v1/state/{scope}/{name}", kOperate, kParams, kMetadata, set_state},
     {kGet, "/api/v1/workers", kRead, kNoBody, kMetadata, list_workers},
-    {kGet, "/api/v1/audit", kAdminister, kNoBody, kMetadata, list_audit},
-    {kGet, "/api/v1/audit/verification", kAdminister, kNoBody, kMetadata, verify_audit},
+    {kGet, "/api/v1/audit", kAdminister, kNoBody, kMetadata, list_audit, false, "limit after"},
+    {kGet, "/api/v1/audit/verification", kAdminister, kNoBody, kMetadata, verify_audit, false, "after"},
     {kGet, "/api/v1/tokens", kAdminister, kNoBody, kMetadata, list_tokens},
     {kPost, "/api/v1/tokens", kAdminister, kSmall, kMetadata, create_token},
     {kDelete, "/api/v1/tokens/{token}", kAdminister, kNoBody, kMetadata, revoke_token},
@@ -86,6 +96,21 @@ constexpr Route kRoutes[] = {
 }  // namespace
 
 std::span<const Route> routes() { return kRoutes; }
+
+std::string query_problem(const Route& route, const TextPairs& query) {
+  if (route.by_secret || !route.pattern.starts_with("/api/")) return "";
+  std::istringstream words{std::string(route.query)};
+  const std::vector<std::string> known{std::istream_iterator<std::string>(words), {}};
+  for (const auto& [name, value] : query) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    const std::string refusal = fmt::format("there is no query parameter '{}'", name);
+    if (known.empty()) return refusal + ": this path takes none";
+    const auto near = nearest(name, known);
+    return refusal +
+           (near ? fmt::format("; did you mean '{}'?", *near) : fmt::format("; known are {}", fmt::join(known, ", ")));
+  }
+  return "";
+}
 
 std::string_view openapi_description() { return {openapi, static_cast<std::size_t>(openapi_end - openapi)}; }
 

@@ -36,10 +36,15 @@ struct Route {
   std::size_t body_max;  ///< Bytes; 0: a body is refused.
   Lane lane;
   std::variant<Constant, Immediate, Deferred> handler;
-  bool by_secret = false;  ///< Whoever has the secret of `{webhook}` of `{dag}` may, too.
+  bool by_secret = false;       ///< Whoever has the secret of `{webhook}` of `{dag}` may, too.
+  std::string_view query = {};  ///< Names of the parameters that it knows, with spaces between them.
 };
 
 std::span<const Route> routes();
+
+/// What is wrong with the names of a request's query parameters; "": nothing. A filter that is misspelt must not be
+/// answered with everything. Probes, scrapes and senders of webhooks may add what they like.
+std::string query_problem(const Route& route, const TextPairs& query);
 
 /// OpenAPI 3.1, as YAML.
 std::string_view openapi_description();

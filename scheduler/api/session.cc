@@ -153,6 +153,7 @@ void Session::on_head(Failed failed) {
   if (auto answer = refusal_of_head()) return refuse(*std::move(answer));
   if (auto answer = find_route()) return refuse(*std::move(answer));
   if (auto answer = refusal_of_caller()) return refuse(*std::move(answer));
+  if (const auto wrong = query_problem(*route_, request_.query); !wrong.empty()) return refuse(problem(400, wrong));
   if (auto answer = refusal_of_body()) return refuse(*std::move(answer));
   keep_alive_ = parser_->keep_alive();
   read_body();

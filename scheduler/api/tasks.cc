@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "engine/base/text.h"
 #include "engine/model/waits.h"
@@ -107,6 +108,23 @@ ValueList render_named(const std::vector<Row>& rows, Value (*render)(const Row&)
   return out;
 }
 
+/// Attempts know their worker by number; people by its name and where it ran.
+Result<void> name_workers(Context& context, ValueList& attempts) {
+  std::map<std::int64_t, WorkerRow> known;
+  for (Value& attempt : attempts) {
+    const std::int64_t* seq = attempt.find("worker")->as_int();
+    if (seq == nullptr) continue;
+    if (!known.contains(*seq)) {
+      const auto row = context.reader.worker(WorkerSeq{static_cast<std::uint32_t>(*seq)});
+      if (!row) return fail(row.error());
+      known[*seq] = row->value_or(WorkerRow{});
+    }
+    attempt.as_map()->emplace_back("worker_name", known[*seq].name);
+    attempt.as_map()->emplace_back("worker_host", known[*seq].host);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<FoundTask> find_task(Context& context, const Request& request) {
@@ -158,7 +176,9 @@ Answer show_task(Context& context, const Request& request) {
     ValueList assignees(task.human->assignees.begin(), task.human->assignees.end());
     members.emplace_back("question", ValueMap{{"form", shown_form(*task.human)}, {"assignees", std::move(assignees)}});
   }
-  members.emplace_back("attempts", attempts_json(history->task, history->earlier));
+  auto attempts = attempts_json(history->task, history->earlier);
+  if (auto named = name_workers(context, *attempts.as_list()); !named) return problem(named.error());
+  members.emplace_back("attempts", std::move(attempts));
   members.emplace_back("inputs", render_all(*inputs, input_json));
   members.emplace_back("outputs", render_all(*outputs, artifact_json));
   members.emplace_back("values", render_all(*values, value_json));

@@ -87,7 +87,13 @@ class Command(unittest.TestCase):
             ("status latest", "there is no command 'status'; did you mean 'show'?"),
             ("rnu dag.yaml", "there is no command 'rnu'; did you mean 'run'?"),
             ("token crate", "there is no command 'crate'; did you mean 'create'?"),
-            ("runs --status=failed", "'--status' is not an option of 'runs'"),
+            ("runs --status=failed", "'--status' is not an option of 'runs'; did you mean '--state'?"),
+            ("trigger d --conf {}", "'--conf' is not an option of 'trigger'; did you mean '--param'?"),
+            ("trigger d --parm n=1", "'--parm' is not an option of 'trigger'; did you mean '--param'?"),
+            ("runs --json", "'--json' is not an option of 'runs'; did you mean '--output json'?"),
+            ("runs --conf {}", "'--conf' is not an option of 'runs'; did you mean '--config'?"),
+            ("standalone --pool db=1", "'--pool' is not an option of 'standalone': write 'scheduler: {pool: ...}' into the --config file"),
+            ("cancel latest --verbose", "'--verbose' is not an option of 'cancel'"),
             ("runs one two", "'one' is one word too many for 'runs'"),
             ("--limit 5 runs", "'--limit' is an option of 'runs': give it behind that word"),
         ):
@@ -104,6 +110,49 @@ class Command(unittest.TestCase):
         done = self.cluster.chappe("run", self.file("{name: gates, tasks: [{id: one, run: echo x}, {id: two, noop: true, depends_on: [one]}]}"))
         self.assertNotIn("chappe logs", done.stdout)
         self.assertIn("name one of the run's tasks: one, two", self.cluster.chappe("logs", "latest", code=2).stderr)
+
+    def test_the_log_of_the_only_task_needs_no_name(self) -> None:
+        self.cluster.chappe("run", self.file(FINE))
+        self.assertEqual(self.cluster.chappe("logs", "latest").stdout, "said\n")
+
+    def test_a_list_says_what_runs_are_about_and_who_asked(self) -> None:
+        self.cluster.chappe("run", self.file(FINE), "--logical-time", "2026-11-20T03:00:00Z")
+        self.cluster.environment["TZ"] = "Asia/Tokyo"
+        head, row = self.cluster.chappe("runs").stdout.splitlines()
+        self.assertRegex(head, r"^RUN +DAG +STATE +LOGICAL TIME +CREATED +TOOK +ASKED FOR BY$")
+        self.assertRegex(row, r"^\w{26}  fine  success  2026-11-20 12:00:00  .*  admin$")
+        shown = self.cluster.chappe("show", "latest").stdout
+        self.assertRegex(shown, r"\nasked for by +admin\n")
+        self.assertRegex(shown, r"\nbegan +\d{4}-")
+        self.assertRegex(shown, r"TASK +STATE +ATTEMPT +STARTED +TOOK +MEMORY +REASON\none +success +1 +\d{4}-")
+        self.assertRegex(self.cluster.chappe("show", "latest", "one").stdout,
+                         r"ATTEMPT +STATE +STARTED +TOOK +WORKER +REASON\n1 +success +\S+ \S+ +\S+ +local-1")
+
+    def test_files_that_nobody_serves_are_not_taken_for_a_scheduler(self) -> None:
+        self.cluster.chappe("run", self.file(SLOW), "--timeout", "1s", code=4)
+        self.assertRegex(self.cluster.chappe("runs").stderr,
+                         r"^chappe: no scheduler serves \S+: run \w{26} and others that are not over rest until one does\n$")
+        self.cluster.chappe("cancel", "latest")
+        self.assertEqual(self.cluster.chappe("runs").stderr, "")
+
+    def test_examples_of_the_help_are_right(self) -> None:
+        """Each names options that its command has."""
+        def help_of(words: list[str]) -> str:
+            return self.cluster.chappe(*words, "--help").stdout
+
+        shared = help_of([])
+        seen = 0
+        for command in re.findall(r"^  ([a-z-]+) {2,}\S", shared.split("Subcommands:")[1], re.MULTILINE):
+            text = help_of([command])
+            commands = [[command, one] for one in re.findall(r"^  ([a-z-]+) {2,}\S", text.partition("Subcommands:")[2], re.MULTILINE)]
+            for words in [[command], *commands]:
+                text = help_of(words)
+                for line in re.findall(r"^  chappe (.*)$", text, re.MULTILINE):
+                    seen += 1
+                    self.assertEqual(line.split()[:len(words)], words)
+                    for option in re.findall(r" (--?[a-z-]+)", line.split("#")[0]):
+                        self.assertRegex(text + shared, rf"[ ,]{option}\b", line)
+        self.assertGreater(seen, 40)
 
     def test_a_run_that_there_is_not(self) -> None:
         self.cluster.chappe("run", self.file(FINE))

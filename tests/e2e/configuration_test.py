@@ -34,6 +34,8 @@ tasks: [{{id: t, pool: db, foreach: {{items: [a, b]}}, run: "{gate.wait_for_it}"
 """)
         gate.reached()
         self.assertEqual(gate.count(), 1)
+        shown = self.cluster.chappe("workers", "--state-dir", str(self.cluster.state)).stdout
+        self.assertRegex(shown, r"POOL +SLOTS +TAKEN +WAITING\ndb +1 +1 +1\n")
         self.reload("scheduler: {pool: {db: 2}, lease: 30s}", "as their files say now")
         gate.reached(2)
         self.assertIn("scheduler.lease changes at the next start", self.scheduler.said())
@@ -69,8 +71,12 @@ tasks: [{{id: t, pool: db, foreach: {{items: [a, b]}}, run: "{gate.wait_for_it}"
         self.assertEqual(origins["scheduler.lease"], ("", "default"))
 
     def test_a_mistake_in_the_file_keeps_a_daemon_from_starting(self) -> None:
-        self.file.write_text("worker: {nmae: w}\n")
+        self.file.write_text("worker: {nmae: w}\nstandalone: {pool: {db: 1}}\n")
         command = [chappe_binary(), "--config", str(self.file), "worker"]
         told = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(told.returncode, 2)
-        self.assertEqual(told.stderr, f"chappe: {self.file}:1:10: there is no setting 'nmae'; did you mean 'name'?\n")
+        self.assertEqual(
+            told.stderr,
+            f"chappe: {self.file}:1:10: there is no setting 'nmae'; did you mean 'name'?\n"
+            f"chappe: {self.file}:2:14: 'pool' belongs in the section 'scheduler'\n",
+        )

@@ -90,3 +90,8 @@ class Package(unittest.TestCase):
         self.assertIn("retry", self.complete("chappe", "re"))
         self.assertEqual(self.complete("chappe", "token", ""), ["create", "list", "revoke"])
         self.assertEqual(self.complete("chappe", "runs", "--sta"), ["--state"])
+        file = self.directory / "fine.yaml"
+        file.write_text("{name: fine, tasks: [{id: one, noop: true}]}")
+        run(chappe_binary(), "run", str(file), env={"PATH": "/usr/bin:/bin", "HOME": str(self.directory)})
+        self.assertEqual(self.complete("chappe", "trigger", "f"), ["fine"])
+        self.assertEqual(self.complete("chappe", "mark", "l"), ["latest"])

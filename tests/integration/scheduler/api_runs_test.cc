@@ -174,12 +174,27 @@ TEST_F(ApiRuns, ListsTaskInstancesByNameWithAndWithoutRows) {
   EXPECT_TRUE(rest.find("next")->is_null());
 }
 
+TEST_F(ApiRuns, RefusesAFilterThatIsMisspelt) {
+  const auto detail = [&](const std::string& path) {
+    const Reply reply = get(path);
+    EXPECT_EQ(reply.status, 400) << path;
+    return to_text(*reply.json().find("detail"));
+  };
+  EXPECT_EQ(detail("/api/v1/runs?stat=failed"), "there is no query parameter 'stat'; did you mean 'state'?");
+  EXPECT_EQ(detail("/api/v1/runs?limit=1&offset=2"),
+            "there is no query parameter 'offset'; known are dag, state, backfill, limit, after");
+  EXPECT_EQ(detail("/api/v1/dags?limit=1"), "there is no query parameter 'limit': this path takes none");
+  EXPECT_EQ(get("/healthz?now=1").status, 200);
+  EXPECT_EQ(get("/metrics?collect=all").status, 200);
+}
+
 TEST_F(ApiRuns, ShowsATaskWithAllItsAttempts) {
   const RunRow run = add_run(kDemo);
   TaskRow row = set_task(run, 2, TaskState::kRunning);
   Persist changes;
   const AttemptEnd failed{.reason = Reason::kExitCode, .exit_code = 3, .started_at = kStart, .ended_at = kEnd};
-  changes.attempts.push_back({row.key, row.attempt, 1, {}, kStart, failed});
+  changes.workers.push_back({.seq = {7}, .incarnation = std::string(32, 'a'), .name = "north-1", .host = "north"});
+  changes.attempts.push_back({row.key, row.attempt, 1, {7}, kStart, failed});
   row.attempt = {500};
   row.attempt_no = 2;
   changes.tasks.push_back(
@@ -191,6 +206,8 @@ TEST_F(ApiRuns, ShowsATaskWithAllItsAttempts) {
   EXPECT_EQ(*attempts[0].find("state"), Value("running"));
   EXPECT_EQ(*attempts[1].find("reason"), Value("exit_code"));
   EXPECT_EQ(*attempts[1].find("exit_code"), Value(3));
+  EXPECT_EQ(*attempts[1].find("worker_name"), Value("north-1"));
+  EXPECT_EQ(*attempts[1].find("worker_host"), Value("north"));
   EXPECT_EQ(*task.find("item"), Value("b/c"));
 }
 

@@ -40,6 +40,19 @@ TEST(DurationBetween, GoesOnWhileThereIsNoEnd) {
   EXPECT_EQ(duration_between(nullptr, nullptr, now), "");
 }
 
+TEST(ZonedTime, SaysOfWhichZoneItIs) {
+  ::setenv("TZ", "Europe/Paris", 1);
+  ::tzset();
+  const Value winter("2026-11-20T03:00:05.5Z");
+  const Value summer("2026-07-20T03:00:05.5Z");
+  EXPECT_EQ(local_time(&winter), "2026-11-20 04:00:05");
+  EXPECT_EQ(zoned_time(&winter), "2026-11-20 04:00:05 CET");
+  EXPECT_EQ(zoned_time(&summer), "2026-07-20 05:00:05 CEST");
+  EXPECT_EQ(zoned_time(nullptr), "");
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
 TEST(ShortSize, UsesBinaryUnits) {
   EXPECT_EQ(short_size(512), "512 B");
   EXPECT_EQ(short_size(1'536), "1.5 KiB");

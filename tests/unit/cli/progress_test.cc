@@ -51,6 +51,16 @@ TEST(Progress, ShowsOfALargeRunWhatAPersonLooksFor) {
   EXPECT_TRUE(block[2].starts_with("  t50  running")) << block[2];
 }
 
+TEST(Progress, TellsInAPipeThatARunBeginsBeforeItsTasksAndEndsAfterThem) {
+  Progress progress(Output{});
+  Value last = line(1, {task(0, "one", "success")}, {{"success", 1}});
+  (*last.as_map())[0].second.as_map()->at(2).second = "success";  // The run's state.
+  testing::internal::CaptureStderr();
+  progress.update(line(1, {task(0, "one", "running")}, {{"running", 1}}));
+  progress.update(last);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "run 01J running\none running\none success\nrun 01J success\n");
+}
+
 TEST(Progress, NeverIsTallerOrWiderThanTheTerminal) {
   Progress progress(kTerminal);
   ValueList tasks;

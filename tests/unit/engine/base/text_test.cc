@@ -9,6 +9,7 @@ TEST(Nearest, FindsASlipOfTheFinger) {
   const std::vector<std::string> known{"retries", "timeout", "depends_on"};
   EXPECT_EQ(nearest("retrys", known), "retries");
   EXPECT_EQ(nearest("tiemout", known), "timeout");
+  EXPECT_EQ(nearest("TIMEOUT", known), "timeout");
   EXPECT_EQ(nearest("dependson", known), "depends_on");
 }
 

@@ -139,6 +139,23 @@ TEST(Schedules, AClockThatIsSetForwardIsNoticedSoon) {
   EXPECT_THAT(times(world), ElementsAre("12:00:00"));
 }
 
+TEST(Schedules, ATimeThatAPersonAsksForHasTheIntervalThatItWouldHaveHad) {
+  EngineWorld world;
+  const DagPtr nightly = dag("schedule: '0 3 * * *', start_date: 2027-01-02, concurrency: {max_runs: 9}");
+  const auto interval_of = [&](const char* logical_time) {
+    RunRequested wanted = world.request(nightly);
+    wanted.logical_time = parse_iso8601(logical_time).value();
+    world.step({wanted});
+    const RunRow& run = world.store().tables().runs.rbegin()->second;
+    EXPECT_EQ(run.interval_end, run.logical_time);
+    return to_iso8601(run.interval_start).substr(0, 16);
+  };
+  EXPECT_EQ(interval_of("2027-01-14T03:00:00Z"), "2027-01-13T03:00");
+  EXPECT_EQ(interval_of("2027-01-02T03:00:00Z"), "2027-01-01T03:00") << "the first one, as the schedule's";
+  EXPECT_EQ(interval_of("2027-01-14T03:00:01Z"), "2027-01-14T03:00") << "another time is a moment";
+  EXPECT_EQ(interval_of("2027-01-01T03:00:00Z"), "2027-01-01T03:00") << "before the first one";
+}
+
 TEST(Schedules, OfMissedTimesTheLatestIsMade) {
   EngineWorld world;
   world.step({world.deployed(dag("schedule: '*/10 * * * *', concurrency: {max_runs: 9}"))});

@@ -2,6 +2,7 @@
 // the test needs no YAML library.
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -23,6 +24,7 @@ struct Operation {
   bool takes_body = false;
   std::string id;
   std::string role;
+  std::set<std::string> query;
 };
 
 /// "GET /path" of every operation under `paths:`. Indents: 2 a path, 4 a method, 6 its members.
@@ -40,6 +42,13 @@ std::map<std::string, Operation> described() {
     const std::string text = line.substr(indent, line.find(':') - indent);
     if (indent == 2) path = text;
     if (indent == 4 && text != "parameters") operation = &operations[upper(text) + " " + path];
+    if (operation != nullptr && line.find("in: query") != std::string::npos) {
+      const std::size_t name = line.find("name: ") + 6;
+      operation->query.insert(line.substr(name, line.find(',', name) - name));
+    }
+    for (const auto& [shared, name] : {std::pair{"parameters/Limit\"", "limit"}, {"parameters/After\"", "after"}}) {
+      if (operation != nullptr && line.find(shared) != std::string::npos) operation->query.insert(name);
+    }
     if (indent != 6 || operation == nullptr) continue;
     if (text == "requestBody") operation->takes_body = true;
     if (text == "security") operation->open_to_all = line.ends_with("[]");
@@ -78,6 +87,15 @@ TEST(OpenApi, DescribesBodiesOnlyWhereOneIsTaken) {
   const auto operations = described();
   for (const Route& route : routes()) {
     EXPECT_TRUE(route.body_max > 0 || !operations.at(key_of(route)).takes_body) << key_of(route);
+  }
+}
+
+TEST(OpenApi, DescribesTheQueryParametersThatAreTaken) {
+  const auto operations = described();
+  for (const Route& route : routes()) {
+    std::istringstream words{std::string(route.query)};
+    const std::set<std::string> taken{std::istream_iterator<std::string>(words), {}};
+    EXPECT_EQ(operations.at(key_of(route)).query, taken) << key_of(route);
   }
 }
 
