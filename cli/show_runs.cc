@@ -153,7 +153,8 @@ void print_objects(std::string_view title, const ValueList& objects, const Outpu
   std::vector<std::vector<std::string>> rows;
   for (const Value& object : objects) {
     if (rows.size() == kItemsShownMax) break;
-    const std::string asset = text_of(object, "asset");
+    const std::string s3 = text_of(object, "s3");
+    const std::string asset = s3.empty() ? text_of(object, "asset") : s3;
     const bool collected = !text_of(object, "collected_at").empty();
     rows.push_back({"  " + printable(text_of(object, "name")), short_size(number_of(object, "size_bytes")),
                     text_of(object, "sha256").substr(0, 12),

@@ -274,10 +274,10 @@ inline constexpr Foreign kInputsElsewhere[] = {
     {"parameters", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
     {"values", "values of other tasks reach a task by 'env: {NAME: \"${{ tasks.other.outputs.name }}\"}'"}};
 inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, {}, {}, kInputsElsewhere};
-inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional", "mode", "unpack"};
-inline constexpr Word kInputLater[] = {"s3"};
-inline constexpr Foreign kInputForeign[] = {{"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
-inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater, kInputForeign};
+inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "s3", "select", "optional", "mode", "unpack"};
+inline constexpr Foreign kInputForeign[] = {{"object", "s3"},        {"key", "s3"},     {"uri", "s3"},
+                                            {"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
+inline constexpr KeySet kInput{"an input artifact", kInputKnown, {}, kInputForeign};
 inline constexpr Word kSelectKnown[] = {"max", "min"};
 inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 

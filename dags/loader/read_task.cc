@@ -257,7 +257,7 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
   if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
-    read_cache(task, *cache, node.find("cache") != nullptr, handles || task.is_hook());
+    read_cache(task, work, *cache, node.find("cache") != nullptr, handles || task.is_hook());
   }
   if (const Node* lineage = node.find("lineage"); lineage != nullptr && applies("lineage", *kind)) {
     read_lineage(task, *lineage);

@@ -16,6 +16,7 @@ class SpecHash {
   }
   void input(const InputArtifact& input) {
     text(input.name), text(input.path), text(input.from_artifact), text(input.asset.text());
+    text(input.s3.text());
     number(input.from_task.value_or(0)), number(input.optional ? 1 : 2);
     if (input.select) text(input.select->output), number(input.select->by);
     number(input.mode.value_or(kModeMax + 1)), number(input.unpack);

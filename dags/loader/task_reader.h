@@ -132,6 +132,7 @@ class TaskReader {
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_object(InputArtifact& input, const yaml::Node& node);
   void read_form(InputArtifact& input, const yaml::Node& node);
   void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_hash(OutputArtifact& output, const yaml::Node& node);
@@ -159,7 +160,7 @@ class TaskReader {
   void read_condition(Task& task, const yaml::Node& node);
   void read_loop(Task& task, const WorkSpec& work, const yaml::Node& node);
   void check_loop_bounds(const Task& task, const yaml::Node& node);
-  void read_cache(Task& task, const yaml::Node& node, bool written, bool handles);
+  void read_cache(Task& task, const WorkSpec& work, const yaml::Node& node, bool written, bool handles);
   void read_promote(Task& task, const yaml::Node& node);
 
   // Runs of other DAGs.

@@ -147,6 +147,7 @@ enum class Mutant : std::uint8_t {
   kStatesAreNotWritten,
   kRestoreForgetsStates,
   kForgetsDatasets,
+  kForgetsReads,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

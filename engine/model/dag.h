@@ -91,7 +91,9 @@ enum class Unpack : std::uint8_t {
 
 inline constexpr std::uint32_t kModeMax = 0777;  ///< Permissions of a file: no set-user-ID, no sticky bit.
 
-/// Something a task reads before it starts. Exactly one source: another task's artifact, or an asset.
+inline constexpr std::size_t kObjectInputsMax = 100;  ///< Inputs of one task that are objects of S3.
+
+/// Something a task reads before it starts. Exactly one source: another task's artifact, an asset, or an object.
 struct InputArtifact {
   std::string name;
   std::string path;  ///< In the work directory; relative, beneath it. A directory with an entry per key where the
@@ -100,6 +102,9 @@ struct InputArtifact {
   std::string from_artifact;
   std::optional<Select> select;
   expr::Template asset;  ///< "URI", "URI@ALIAS" or "NAME@ALIAS": newest published version, or the alias's. Empty: none.
+  /// An object that Chappe need not have made, as check_object_name() takes it: whatever is there when an attempt reads
+  /// it. Empty: none.
+  expr::Template s3;
   bool optional = false;              ///< Absent is no error: nothing is placed at `path`.
   std::optional<std::uint32_t> mode;  ///< Permissions of the file that is placed: at most kModeMax.
   Unpack unpack = Unpack::kAuto;

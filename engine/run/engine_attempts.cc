@@ -4,6 +4,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
+#include "engine/run/datasets.h"
 #include "engine/run/engine_state.h"
 #include "engine/run/resolve.h"
 
@@ -409,6 +410,7 @@ void EngineState::on(const AttemptFinished& event) {
   if (event.end.started_at.is_set()) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
+  if (event.outputs) record_reads(run, index, *event.outputs, out.persist);
   AttemptEnd end = event.end;
   if (std::string why = why_refused(run, index, event); !why.empty()) {
     end.reason = Reason::kInvalidOutput;

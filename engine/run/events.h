@@ -102,6 +102,7 @@ struct AttemptStarted {
 struct AttemptOutputs {
   std::vector<OutputObject> objects;
   std::vector<NamedValue> values;
+  std::vector<InputObject> read = {};  ///< What its inputs from S3 were; also of an attempt that failed.
 };
 
 struct AttemptFinished {

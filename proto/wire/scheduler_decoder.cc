@@ -59,7 +59,9 @@ Complaint read(const v1::Input& from, ResolvedInput& out) {
                            .packed = object.packed(),
                            .asset = {object.asset()},
                            .producer = {},
-                           .producer_attempt = {}});
+                           .producer_attempt = {},
+                           .s3 = object.s3(),
+                           .may_be_absent = object.may_be_absent()});
   }
   return nullptr;
 }

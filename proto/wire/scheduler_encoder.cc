@@ -38,6 +38,8 @@ void fill(v1::Input& out, const ResolvedInput& input) {
     one.set_sha256(sha256_bytes(object.sha256));
     one.set_packed(object.packed);
     one.set_asset(object.asset.value);
+    one.set_s3(object.s3);
+    one.set_may_be_absent(object.may_be_absent);
   }
 }
 

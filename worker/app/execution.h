@@ -26,6 +26,7 @@ struct Executor::Execution {
   AttemptLog log;
   SecretMask mask;  ///< Between the program and its log.
   AttemptEnd end;
+  std::vector<InputObject> read;  ///< What it read by `s3`.
   std::shared_ptr<AttemptOutputs> outputs;
 
   AttemptId id() const { return assignment->attempt; }

@@ -141,16 +141,18 @@ void Executor::stop(const agent::StopOrder& order) {
 void Executor::fetch(Execution& execution) {
   execution.transferring = transfers_.submit([this, &execution] {
     auto secrets = look_up(execution);
-    artifacts::Staged<std::uint64_t> staged = std::uint64_t{0};
+    artifacts::Staged<artifacts::StagedIn> staged;
     if (secrets) {
-      staged = artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped}, execution.work().inputs);
+      staged = artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped, {}, parts_.find},
+                                   execution.work().inputs);
     }
     return [this, &execution, secrets = std::move(secrets), staged = std::move(staged)]() mutable {
       execution.transferring = false;
       if (!secrets) return fail_attempt(execution, reason_of(secrets.error()), secrets.error().message);
       take_handed(execution, *std::move(secrets));
       if (!staged) return fail_attempt(execution, staged.error().reason, staged.error().message);
-      execution.end.usage.bytes_in = *staged;
+      execution.end.usage.bytes_in = staged->bytes;
+      execution.read = std::move(staged->read);
       run(execution);
     };
   });
@@ -317,6 +319,10 @@ void Executor::over(Execution& execution, Now now) {
   CHAPPE_ASSERT(execution.program == 0 && !execution.in_container && !execution.transferring);
   take_last_chunks(execution);
   parts_.metrics.ended(execution.end);
+  if (!execution.read.empty()) {
+    if (execution.outputs == nullptr) execution.outputs = std::make_shared<AttemptOutputs>();
+    execution.outputs->read = std::move(execution.read);
+  }
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
   if (!parts_.agent.ended(execution.id(), execution.end, outputs, now) && outputs != nullptr) discard(outputs);
   give_up_place(execution);

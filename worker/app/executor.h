@@ -34,6 +34,7 @@ struct ExecutorParts {
   WorkDirectory& directory;
   exec::Spawner& spawner;
   ObjectStore& store;
+  std::function<Result<ObjectPlace>(const std::string& name)> find;  ///< What inputs name by `s3`.
   WorkerMetrics& metrics;
   container::Containers* containers = nullptr;  ///< Null: this worker runs none.
   const SecretReader& secrets;

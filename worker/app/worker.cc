@@ -18,6 +18,7 @@
 #include "engine/ports/log.h"
 #include "storage/digest/digest.h"
 #include "storage/open/measured_object_store.h"
+#include "storage/open/named_objects.h"
 #include "storage/open/object_stores.h"
 #include "worker/app/executor.h"
 #include "worker/app/machine.h"
@@ -133,6 +134,7 @@ class Worker {
         agent_(std::move(hello), parts_.one_attempt),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
+        named_(*parts_.store),
         secrets_(std::move(parts_.secrets), s3::process_environment()),
         containers_(parts_.containers ? std::make_unique<container::Containers>(
                                             parts_.containers->runtime, parts_.spawner->fence(), parts_.gpu_devices)
@@ -171,6 +173,7 @@ class Worker {
                         parts_.directory,
                         *parts_.spawner,
                         *parts_.store,
+                        [this](const std::string& name) { return named_.find(name); },
                         metrics_,
                         containers_.get(),
                         secrets_,
@@ -340,6 +343,7 @@ class Worker {
   agent::Agent agent_;
   WorkerMetrics metrics_;
   Messenger messenger_;
+  NamedObjects named_;
   const SecretReader secrets_;
   std::unique_ptr<container::Containers> containers_;
   Executor executor_;
