@@ -37,8 +37,10 @@ std::string run_path(const std::string& run) { return "/runs/" + segment(run); }
 std::vector<std::string> task_row(const Value& task, const Output& output) {
   const std::int64_t attempt = number_of(task, "attempt_no");
   const bool attempted = attempt > 0;
+  const Value* ready = task.find("ready");
+  const bool takes_calls = ready != nullptr && *ready == Value(true);
   return {printable(text_of(task, "name")),
-          coloured_state(text_of(task, "state"), output.colour_out),
+          coloured_state(text_of(task, "state"), output.colour_out) + (takes_calls ? " (ready)" : ""),
           attempted ? std::to_string(attempt) : "",
           attempted ? duration_between(task.find("started_at"), task.find("ended_at"), wall_now()) : "",
           number_of(task, "peak_memory_bytes") > 0 ? short_size(number_of(task, "peak_memory_bytes")) : "",

@@ -177,10 +177,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_success",   "on_failure",
                                       "on_skipped",   "latest_only",
                                       "deadline",     "depends_on_past",
-                                      "http",         "lineage"};
+                                      "http",         "lineage",
+                                      "service"};
 inline constexpr Foreign kTaskElsewhere[] = {
-    {"service", "this version has none; what the task's own script starts in the background ends with the task"},
-    {"sidecars", "this version has none; what the task's own script starts in the background ends with the task"},
+    {"sidecars",
+     "this version has none; what the task's own script starts in the background ends with the task, and a task with "
+     "'service' stays up for others"},
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
     {"params",
      "it gets them by 'env: {NAME: \"${{ params.name }}\"}', and a DAG that it runs by 'dag: {params: ...}'"}};
@@ -210,6 +212,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
                                            {"request", "http"},
+                                           {"daemon", "service"},
                                            {"inlets", "lineage: {inputs: ...}"},
                                            {"outlets", "lineage: {outputs: ...}"},
                                            {"nodeSelector", "node_selector"},
@@ -264,6 +267,18 @@ inline constexpr Foreign kPodMountForeign[] = {
     {"mount_path", "path"}, {"mountPath", "path"}, {"readOnly", "read_only"}};
 inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, {}, kTaskForeign, kTaskElsewhere};
+
+inline constexpr Word kServiceKnown[] = {"ready", "port", "ready_timeout"};
+inline constexpr Foreign kServiceForeign[] = {{"readiness", "ready"},      {"readiness_probe", "ready"},
+                                              {"readinessProbe", "ready"}, {"health", "ready"},
+                                              {"ports", "port"},           {"timeout", "ready_timeout"}};
+inline constexpr KeySet kService{"'service'", kServiceKnown, {}, kServiceForeign};
+inline constexpr Word kReadyKnown[] = {"http", "file"};
+inline constexpr Foreign kReadyForeign[] = {{"httpGet", "http"}, {"url", "http"}, {"path", "file"}};
+inline constexpr Foreign kReadyElsewhere[] = {
+    {"port", "without 'ready' a service is ready when something takes connections at its port"},
+    {"command", "let the service's own script make a file when it is ready, and say 'file: PATH'"}};
+inline constexpr KeySet kReady{"'ready'", kReadyKnown, {}, kReadyForeign, kReadyElsewhere};
 
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
 inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};

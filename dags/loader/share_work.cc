@@ -55,6 +55,10 @@ std::size_t hash_of(const WorkSpec& spec) {
   hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);
   hash.number(spec.container.pull), hash.number(spec.container.read_only ? 1 : 2);
   hash.number(spec.resources.cpu_milli), hash.number(spec.resources.memory_bytes), hash.number(spec.resources.gpus);
+  if (spec.service) {
+    hash.number(spec.service->ready), hash.text(spec.service->ready_at), hash.number(spec.service->port);
+    hash.number(spec.service->ready_timeout.count());
+  }
   return hash.result();
 }
 

@@ -121,6 +121,8 @@ class TaskReader {
   // Work.
   void read_env(WorkSpec& work, const yaml::Node& node);
   void read_lineage(Task& task, const yaml::Node& node);
+  void read_service(const Task& task, WorkSpec& work, const yaml::Node& all, const yaml::Node& node);
+  void read_readiness(ServiceSpec& service, const yaml::Node& node);
   void read_http(WorkSpec& work, const yaml::Node& node);
   void read_http_headers(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
   void read_http_body(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);

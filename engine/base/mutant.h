@@ -148,6 +148,11 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsStates,
   kForgetsDatasets,
   kForgetsReads,
+  // Services.
+  kStartsBeforeServices,
+  kStopsServicesEarly,
+  kServicesStayUp,
+  kAgentTellsReadyOnce,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

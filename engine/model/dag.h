@@ -23,6 +23,7 @@
 #include "engine/model/retention.h"
 #include "engine/model/schedule_plan.h"
 #include "engine/model/secret_ref.h"
+#include "engine/model/service.h"
 #include "engine/model/triggers.h"
 
 namespace chappe {
@@ -195,6 +196,7 @@ struct WorkSpec {
   expr::Template image;                  ///< Runs in a container of it; empty: as a process of the worker.
   ContainerOptions container;            ///< With `image`.
   std::shared_ptr<const HttpSpec> http;  ///< Not null for kHttp.
+  std::optional<ServiceSpec> service;    ///< Of kRun: it is one.
   bool operator==(const WorkSpec&) const = default;
 };
 
@@ -378,6 +380,8 @@ struct Task {
   Whereabouts where;
   std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
   bool any_executor = true;            ///< It names none: the scheduler's default counts.
+  /// It stays up until those that depend on it have ended.
+  bool is_service() const { return work != nullptr && work->service.has_value(); }
   bool is_hook() const { return hook != HookEvent::kNone; }
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
@@ -434,6 +438,7 @@ struct Dag {
   std::vector<Task> tasks;                                  ///< At least one; free of cycles. Handlers come last.
   std::uint32_t handlers = 0;                               ///< So many tasks are handlers, each with one instance.
   std::vector<std::uint32_t> hooks;                         ///< All tasks that are some task's hooks.
+  std::vector<std::uint32_t> services;                      ///< All tasks that are services.
   std::vector<std::uint32_t> watchers;  ///< Hooks of the run: kWait and kLate. Each has one instance.
   std::optional<Duration> timeout;      ///< Of a whole run.
   std::optional<Deadline> deadline;
@@ -455,6 +460,11 @@ struct Dag {
   /// `task` fans out depth-first over the items that `upstream` has, too: each waits for, and sees, the one of its
   /// item.
   bool in_step(std::uint32_t task, std::uint32_t upstream) const;
+  /// `task` waits for `upstream`, a service, to be ready, and holds it up until it has itself ended. A teardown waits
+  /// for its end, as for that of any task.
+  bool consumes(std::uint32_t task, std::uint32_t upstream) const {
+    return tasks[upstream].is_service() && tasks[task].teardown_of.empty() && !tasks[task].is_hook();
+  }
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
   /// Fills what find() needs. Call it whenever `tasks` has changed.

@@ -16,6 +16,8 @@ enum class Feature : std::uint8_t {
   kHttp,            ///< Tasks of the kind `http`.
   kInputModes,      ///< Inputs with `mode` or `unpack`.
   kOutputChecksum,  ///< Outputs with `sha256`.
+  kInputS3,         ///< Inputs with `s3`.
+  kService,         ///< Tasks with `service`.
   kCount,
 };
 

@@ -34,9 +34,9 @@
 #include "engine/run/engine.h"
 #include "engine/run/engine_deadlines.h"
 #include "engine/run/engine_past.h"
+#include "engine/run/engine_services.h"
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
-#include "engine/run/live_run.h"
 #include "engine/run/places.h"
 #include "engine/run/ready_queue.h"
 
@@ -93,13 +93,13 @@ struct EngineState {
   std::set<BackfillId> backfills_due;                                       ///< Those that may go on.
   std::map<std::string, std::set<InstanceKey>, std::less<>> asset_waiters;  ///< By URI or name.
   std::map<LookTarget, Look> looks;
-  std::set<InstanceKey> questions;  ///< That people are asked.
-  std::uint64_t waits_made = 0, lookups_made = 0;
+  std::set<InstanceKey> questions;                        ///< That people are asked.
   std::map<std::string, LastEnd, std::less<>> last_ends;  ///< By DAG.
-  std::uint64_t last_notification = 0;
+  std::uint64_t last_notification = 0, waits_made = 0, lookups_made = 0;
   std::uint32_t notifications_pending = 0, lookups_under_way = 0;
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   EnginePast past{*this};
+  EngineServices services{*this};
   EngineDeadlines deadlines{*this};
   Collector collector;
 

@@ -92,10 +92,13 @@ struct WorkerHeartbeat {
   std::vector<HeldAttempt> held;
 };
 
+/// Told again with each hello, as long as it runs; of a service also when it takes calls, and then with its address.
 struct AttemptStarted {
   ConnectionId connection;
   HeldAttempt what;
   WallTime at;
+  std::string host = {};   ///< Of a service that is ready: by which others reach it.
+  std::uint16_t port = 0;  ///< Likewise; 0: it is not, or is none.
 };
 
 /// What an attempt left behind, where there is anything.
@@ -313,6 +316,7 @@ struct ResolvedWork {
   std::string image;  ///< "": no container.
   ContainerOptions container;
   std::shared_ptr<const ResolvedHttp> http;  ///< Not null for kHttp.
+  std::optional<ServiceSpec> service;
 };
 
 struct Assignment {

@@ -289,7 +289,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
     if (!resolved) return fail(std::move(resolved.error()));
     out.outputs.push_back(std::move(*resolved));
   }
-  out.values = spec.values;
+  if (!spec.service) out.values = spec.values;  // Those of a service are told while it runs.
+  out.service = spec.service;
   out.timeout = spec.timeout;
   out.kill_grace = spec.kill_grace;
   out.resources = spec.resources;

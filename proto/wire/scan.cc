@@ -26,6 +26,7 @@ constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
 constexpr Shape kSecret{"bvbbbv"};
 constexpr Shape kHttpPiece{"bbv"};
+constexpr Shape kService{"vbvv"};
 
 constexpr Shape::Child kHelloChildren[] = {
     {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}, {12, nullptr, true}};
@@ -33,7 +34,7 @@ constexpr Shape kHello{"bbbbvvbbvbvb", kHelloChildren};
 constexpr Shape::Child kHeartbeatChildren[] = {{2, &kHeld, true}};
 constexpr Shape kHeartbeat{"vb", kHeartbeatChildren};
 constexpr Shape::Child kWhatChildren[] = {{1, &kHeld, false}};
-constexpr Shape kStarted{"bf", kWhatChildren};
+constexpr Shape kStarted{"bfbv", kWhatChildren};
 constexpr Shape::Child kFinishedChildren[] = {
     {1, &kHeld, false}, {11, &kObject, true}, {12, &kNamedValue, true}, {14, &kObjectRead, true}};
 constexpr Shape kFinished{"bvvffvvvvbbbbb", kFinishedChildren};
@@ -55,8 +56,9 @@ constexpr Shape::Child kHttpChildren[] = {{2, &kHttpPiece, true}, {3, &kHttpHead
 constexpr Shape kHttp{"bbbbbv", kHttpChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
-                                          {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false}};
-constexpr Shape kWork{"vbbbbbbbvvbbbbvb", kWorkChildren};
+                                          {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false},
+                                          {17, &kService, false}};
+constexpr Shape kWork{"vbbbbbbbvvbbbbvbb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

@@ -72,6 +72,13 @@ void fill_container(v1::Work& out, const ResolvedWork& work) {
   container.set_writable(!work.container.read_only);
 }
 
+void fill(v1::Service& out, const ServiceSpec& service) {
+  out.set_ready(static_cast<std::uint32_t>(service.ready));
+  out.set_ready_at(service.ready_at);
+  out.set_port(service.port);
+  out.set_ready_timeout(static_cast<std::uint64_t>(service.ready_timeout.count()));
+}
+
 void fill(v1::Secret& out, const SecretRef& secret) {
   out.set_name(secret.name);
   out.set_source(static_cast<std::uint32_t>(secret.source));
@@ -123,6 +130,7 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   for (const SecretRef& secret : work.secrets) fill(*out.add_secrets(), secret);
   out.set_no_store_credentials(!work.store_credentials);
   if (work.http != nullptr) fill(*out.mutable_http(), *work.http);
+  if (work.service) fill(*out.mutable_service(), *work.service);
 }
 
 std::size_t entries_of(const ResolvedHttp& http) {

@@ -178,7 +178,13 @@ Complaint read(const v1::Report& from, WorkerSays& out) {
   for (const v1::Started& started : from.started()) {
     if (!is_held(started.what())) return "a start names no attempt";
     if (started.at() < 0) return "a start's time is out of range";
-    out.events.push_back(AttemptStarted{.connection = {}, .what = to_held(started.what()), .at = {started.at()}});
+    if (started.port() > kPortMax || started.host().size() > kServiceHostMax) return "a service's address is none";
+    if ((started.port() == 0) != started.host().empty()) return "a service's address is half one";
+    out.events.push_back(AttemptStarted{.connection = {},
+                                        .what = to_held(started.what()),
+                                        .at = {started.at()},
+                                        .host = started.host(),
+                                        .port = static_cast<std::uint16_t>(started.port())});
   }
   for (const v1::Finished& finished : from.finished()) {
     auto& event = std::get<AttemptFinished>(out.events.emplace_back(AttemptFinished{}));

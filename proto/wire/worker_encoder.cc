@@ -167,7 +167,9 @@ void WorkerEncoder::add(const AttemptStarted& started) {
   v1::Started& out = *state_->open_report().add_started();
   set_held(*out.mutable_what(), started.what);
   out.set_at(started.at.us);
-  state_->charge(kEntryBytes, 1);
+  out.set_host(std::string(utf8_prefix(valid_utf8(started.host), kServiceHostMax)));
+  out.set_port(started.port);
+  state_->charge(std::max(out.ByteSizeLong(), kEntryBytes), 1);
 }
 
 void WorkerEncoder::add(const AttemptFinished& finished) {

@@ -76,7 +76,10 @@ std::string name_of_signal(int signal) {
 Executor::Executor(ExecutorParts parts) : parts_(std::move(parts)), transfers_(parts_.transfer_threads) {}
 
 Executor::~Executor() {
-  for (const auto& [attempt, execution] : executions_) execution->stopped = true;
+  for (const auto& [attempt, execution] : executions_) {
+    execution->stopped = true;
+    execution->unwatch();
+  }
 }
 
 /// Null: the attempt is over already.
@@ -164,6 +167,7 @@ void Executor::fetch(Execution& execution) {
 void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
   if (execution.work().http != nullptr) return request(execution);
+  if (execution.work().service && !give_port(execution)) return;
   if (!execution.work().image.empty()) return run_container(execution);
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);
@@ -172,6 +176,7 @@ void Executor::run(Execution& execution) {
   execution.program = *program;
   by_program_.emplace(*program, &execution);
   parts_.agent.program_started(execution.id(), parts_.now());
+  if (execution.work().service) watch_service(execution);
 }
 
 Result<exec::Launch> Executor::launch_of(Execution& execution) {
@@ -216,6 +221,7 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   Execution& execution = *found->second;
   by_program_.erase(found);
   execution.program = 0;
+  execution.unwatch();
   forget_secrets(execution);
   if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
   append_text(execution.log, execution.mask.rest());

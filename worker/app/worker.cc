@@ -127,6 +127,7 @@ class Worker {
     SecretSources secrets;
     std::unique_ptr<StoreAccess> access;  ///< Null: tasks get none.
     bool one_attempt = false;
+    std::string scheduler;
   };
 
   Worker(Parts parts, WorkerHello hello)
@@ -143,6 +144,7 @@ class Worker {
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
     for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd(), executor_.requests_fd()}) watch(fd);
+    watch(executor_.looks_fd());
     if (containers_ != nullptr) watch(containers_->fd());
     if (containers_ != nullptr) watch(parts_.containers->keeper.fd());
   }
@@ -181,6 +183,7 @@ class Worker {
                         Environment(environ, parts_.task_env),
                         &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
+    parts.scheduler = parts_.scheduler;
     parts.name = random_hex(4);
     for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
       if (const char* const file = std::getenv(name)) parts.ca_file = file;
@@ -221,6 +224,8 @@ class Worker {
       executor_.dispatch_transfers();
     } else if (fd == executor_.requests_fd()) {
       executor_.dispatch_requests();
+    } else if (fd == executor_.looks_fd()) {
+      executor_.dispatch_looks();
     } else if (fd == parts_.signals) {
       take_signals();
     } else if (containers_ != nullptr && fd == containers_->fd()) {
@@ -399,10 +404,10 @@ int start_and_run(const WorkerConfig& config) {
   hello.containers = containers->has_value();
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker(
-      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), *std::move(containers), signals,
-       parent, *registry, config.task_env, config.gpu_devices, config.secrets, *std::move(access), config.one_attempt},
-      std::move(hello));
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link),
+                 *std::move(containers), signals, parent, *registry, config.task_env, config.gpu_devices,
+                 config.secrets, *std::move(access), config.one_attempt, config.scheduler},
+                std::move(hello));
   return worker.run();
 }
 
