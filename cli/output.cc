@@ -54,8 +54,8 @@ void append_row(std::string& out, const std::vector<std::string>& row, const std
   out += '\n';
 }
 
-/// A time in the zone of this machine, as strftime writes it; "" where there is none.
-std::string time_as(const Value* time, const char* format) {
+/// A time in the zone of this machine; "" where there is none.
+std::string time_here(const Value* time, bool with_zone) {
   if (time == nullptr || time->as_string() == nullptr) return "";
   const auto parsed = parse_iso8601(*time->as_string());
   if (!parsed) return *time->as_string();
@@ -63,7 +63,8 @@ std::string time_as(const Value* time, const char* format) {
   std::tm parts{};
   ::localtime_r(&seconds, &parts);
   char text[64];
-  const std::size_t size = std::strftime(text, sizeof(text), format, &parts);
+  const std::size_t size = with_zone ? std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &parts)
+                                     : std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
   return {text, size};
 }
 
@@ -135,9 +136,9 @@ std::string duration_between(const Value* start, const Value* end, WallTime now)
   return short_duration(to - *from);
 }
 
-std::string local_time(const Value* time) { return time_as(time, "%Y-%m-%d %H:%M:%S"); }
+std::string local_time(const Value* time) { return time_here(time, false); }
 
-std::string zoned_time(const Value* time) { return time_as(time, "%Y-%m-%d %H:%M:%S %Z"); }
+std::string zoned_time(const Value* time) { return time_here(time, true); }
 
 std::string short_size(std::int64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -104,10 +104,17 @@ class LineageTree {
       return printable(text_of(node, "uri")) + "  " + faint("declared", output_.colour_out);
     }
     const bool asset = text_of(node, "kind") == "asset";
+    const bool read = text_of(node, "kind") == "read";
     const std::string aliases = join(list_of(node, "aliases"), ", ");
     std::string line =
-        asset ? fmt::format("{} version {}", printable(text_of(node, "uri")), text_of(node, "asset_version"))
-              : "artifact " + printable(text_of(node, "name"));
+        asset  ? fmt::format("{} version {}", printable(text_of(node, "uri")), text_of(node, "asset_version"))
+        : read ? printable(text_of(node, "uri"))
+               : "artifact " + printable(text_of(node, "name"));
+    if (const std::string version = text_of(node, "store_version"); !version.empty()) {
+      line += " version " + printable(version);
+    } else if (const std::string etag = text_of(node, "etag"); !etag.empty()) {
+      line += " etag " + printable(etag);
+    }
     if (!aliases.empty()) line += " [" + aliases + "]";
     if (!text_of(node, "collected_at").empty()) line += " collected " + local_time(node.find("collected_at"));
     return line + "  " +

@@ -37,8 +37,10 @@ std::string run_path(const std::string& run) { return "/runs/" + segment(run); }
 std::vector<std::string> task_row(const Value& task, const Output& output) {
   const std::int64_t attempt = number_of(task, "attempt_no");
   const bool attempted = attempt > 0;
+  const Value* ready = task.find("ready");
+  const bool takes_calls = ready != nullptr && *ready == Value(true);
   return {printable(text_of(task, "name")),
-          coloured_state(text_of(task, "state"), output.colour_out),
+          coloured_state(text_of(task, "state"), output.colour_out) + (takes_calls ? " (ready)" : ""),
           attempted ? std::to_string(attempt) : "",
           local_time(task.find("started_at")),
           attempted ? duration_between(task.find("started_at"), task.find("ended_at"), wall_now()) : "",
@@ -178,7 +180,8 @@ void print_objects(std::string_view title, const ValueList& objects, const Outpu
   std::vector<std::vector<std::string>> rows;
   for (const Value& object : objects) {
     if (rows.size() == kItemsShownMax) break;
-    const std::string asset = text_of(object, "asset");
+    const std::string s3 = text_of(object, "s3");
+    const std::string asset = s3.empty() ? text_of(object, "asset") : s3;
     const bool collected = !text_of(object, "collected_at").empty();
     rows.push_back({"  " + printable(text_of(object, "name")), short_size(number_of(object, "size_bytes")),
                     text_of(object, "sha256").substr(0, 12),

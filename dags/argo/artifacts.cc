@@ -172,7 +172,7 @@ std::optional<Yaml> Importer::write_input(std::size_t task, const Node& input, c
   return out;
 }
 
-/// `from` or `asset`. False: neither is there.
+/// `from` or `s3`. False: neither is there.
 bool Importer::write_source(Yaml& out, std::size_t task, const Node& source, const Site& site) {
   std::optional<Made> made;
   if (const Node* from = source.find("from"); from != nullptr && from->is_scalar()) {
@@ -182,8 +182,16 @@ bool Importer::write_source(Yaml& out, std::size_t task, const Node& source, con
     const std::string key = key_of(*s3, task, site);
     made = writer_of(key);
     if (!made) {
-      note(*s3, "an object of S3 is read as an asset: something must have published it under this name", task);
-      out.set("asset", Yaml::text(key));
+      out.set("s3", Yaml::text(key));
+      if (!key.starts_with("s3://")) {
+        note(*s3,
+             "this key is one of Chappe's object store: give its bucket (s3://BUCKET/KEY) where it is another's, or "
+             "say 'asset' where another DAG publishes it",
+             task);
+      }
+      if (s3->find("endpoint") != nullptr || s3->find("accessKeySecret") != nullptr) {
+        note_once(*s3, "objects of S3 are read with the address and credentials that the worker was started with");
+      }
       return true;
     }
   } else {
@@ -240,7 +248,7 @@ std::optional<Importer::Made> Importer::find_artifact(std::string_view tag, cons
 
 // ---- Objects ------------------------------------------------------------------------------------------------------
 
-/// As an asset: a name beneath the object store, or s3://BUCKET/KEY.
+/// A name beneath the object store, or s3://BUCKET/KEY.
 std::string Importer::key_of(const Node& s3, std::size_t task, const Site& site) {
   const Node* key = s3.find("key");
   std::string out = key == nullptr ? "" : as_template(resolve(*key, site), task);

@@ -205,13 +205,24 @@ class ReferenceCheck {
     return (question.certain || own_setup) && !may_end_without_outputs(dag_.tasks[question.ancestor]);
   }
 
+  bool is_consumer(const UpstreamQuestion& question) const {
+    const auto& edges = dag_.tasks[question.task].depends_on;
+    return std::any_of(edges.begin(), edges.end(), [&](const Dependency& edge) {
+      return edge.task == question.ancestor && dag_.consumes(question.task, edge.task);
+    });
+  }
+
   void check_there(const TaskMention& mention, const UpstreamQuestion& question) {
     const std::string& ancestor = dag_.tasks[question.ancestor].id;
     const std::string& task = dag_.tasks[question.task].id;
     const bool awaited = question.upstream || (dag_.is_handler(question.task) && !dag_.is_handler(question.ancestor));
-    if (!awaited) {
+    const bool outputs = mention.reference.path[2] == "outputs";
+    if (awaited && outputs && dag_.tasks[question.ancestor].is_service() && !is_consumer(question)) {
+      complain(mention, fmt::format("the service '{0}' may be stopped when '{1}' runs: add '{0}' to its depends_on",
+                                    ancestor, task));
+    } else if (!awaited) {
       complain(mention, fmt::format("'{0}' is not upstream of '{1}': add '{0}' to its depends_on", ancestor, task));
-    } else if (mention.reference.path[2] == "outputs" && !mention.reference.guarded && !is_certain(question)) {
+    } else if (outputs && !mention.reference.guarded && !is_certain(question)) {
       complain(mention, fmt::format("'{1}' may start when '{0}' has left no outputs; write '{2} ?? ...' for that case",
                                     ancestor, task, fmt::join(mention.reference.path, ".")));
     }

@@ -190,7 +190,7 @@ class DagWriter {
       if (is_among(kWhere, name) || is_hook_key(name)) continue;
       key(out_, name);
       if (name == "inputs" || name == "outputs") {
-        write_artifacts(node.value(i));
+        write_artifacts(node.value(i), name == "inputs");
       } else if (name == "wait") {
         write_with_asset(node.value(i));
       } else if (name == "check") {
@@ -229,7 +229,7 @@ class DagWriter {
   }
 
   /// `inputs` or `outputs`.
-  void write_artifacts(const Node& node) {
+  void write_artifacts(const Node& node, bool inputs) {
     out_ += '{';
     for (std::size_t i = 0; i < node.members(); ++i) {
       key(out_, node.key(i).text);
@@ -241,20 +241,22 @@ class DagWriter {
       out_ += '[';
       for (const Node* artifact : list.children) {
         if (out_.back() != '[') out_ += ',';
-        write_with_asset(*artifact);
+        write_with_asset(*artifact, inputs);
       }
       out_ += ']';
     }
     out_ += '}';
   }
 
-  void write_with_asset(const Node& node) {
+  void write_with_asset(const Node& node, bool inputs = false) {
     if (!node.is_map()) return write_node(node);
     out_ += '{';
     for (std::size_t i = 0; i < node.members(); ++i) {
       const Node& value = node.value(i);
-      key(out_, node.key(i).text);
-      if (node.key(i).text != "asset") {
+      // What S3 would hold, the test gives as an asset.
+      const bool object = inputs && node.key(i).text == "s3";
+      key(out_, object ? "asset" : node.key(i).text);
+      if (!object && node.key(i).text != "asset") {
         write_node(value);
       } else if (value.is_scalar()) {
         out_ += in_quotes(uri_under_test(value.text));

@@ -89,7 +89,8 @@ class Sweep {
         const auto bit = bits.find(dependency.task);
         const std::uint64_t self = bit == bits.end() ? 0 : std::uint64_t{1} << bit->second;
         upstream |= upstream_[dependency.task] | self;
-        if (demands_success(dag_.tasks[at], dependency)) certain |= certain_[dependency.task] | self;
+        const bool up = dag_.consumes(at, dependency.task);  // Whatever the rule.
+        if (up || demands_success(dag_.tasks[at], dependency)) certain |= certain_[dependency.task] | self;
       }
       upstream_[at] = upstream;
       certain_[at] = certain;
@@ -115,7 +116,8 @@ void answer_neighbours(const Dag& dag, std::vector<UpstreamQuestion>& questions)
     if (marked_for != question.task + 1) {
       marked_for = question.task + 1;
       for (const Dependency& dependency : dag.tasks[question.task].depends_on) {
-        if (demands_success(dag.tasks[question.task], dependency)) marked[dependency.task] = marked_for;
+        const bool up = dag.consumes(question.task, dependency.task);
+        if (up || demands_success(dag.tasks[question.task], dependency)) marked[dependency.task] = marked_for;
       }
     }
     if (marked[question.ancestor] == marked_for) question.upstream = question.certain = true;

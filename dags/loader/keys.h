@@ -187,10 +187,12 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_success",   "on_failure",
                                       "on_skipped",   "latest_only",
                                       "deadline",     "depends_on_past",
-                                      "http",         "lineage"};
+                                      "http",         "lineage",
+                                      "service"};
 inline constexpr Foreign kTaskElsewhere[] = {
-    {"service", "this version has none; what the task's own script starts in the background ends with the task"},
-    {"sidecars", "this version has none; what the task's own script starts in the background ends with the task"},
+    {"sidecars",
+     "this version has none; what the task's own script starts in the background ends with the task, and a task with "
+     "'service' stays up for others"},
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
     {"type", "what a task does is the key that it has: run, command, http, wait, dag and others"},
     {"params",
@@ -221,6 +223,7 @@ inline constexpr Foreign kTaskForeign[] = {{"needs", "depends_on"},
                                            {"synchronization", "locks"},
                                            {"mutex", "locks"},
                                            {"request", "http"},
+                                           {"daemon", "service"},
                                            {"inlets", "lineage: {inputs: ...}"},
                                            {"outlets", "lineage: {outputs: ...}"},
                                            {"nodeSelector", "node_selector"},
@@ -299,6 +302,18 @@ inline constexpr Foreign kPodMountForeign[] = {
 inline constexpr KeySet kPodMount{"a volume", kPodMountKnown, {}, kPodMountForeign};
 inline constexpr KeySet kDefaults{"'defaults'", kDefaultsKnown, {}, kTaskForeign, kTaskElsewhere};
 
+inline constexpr Word kServiceKnown[] = {"ready", "port", "ready_timeout"};
+inline constexpr Foreign kServiceForeign[] = {{"readiness", "ready"},      {"readiness_probe", "ready"},
+                                              {"readinessProbe", "ready"}, {"health", "ready"},
+                                              {"ports", "port"},           {"timeout", "ready_timeout"}};
+inline constexpr KeySet kService{"'service'", kServiceKnown, {}, kServiceForeign};
+inline constexpr Word kReadyKnown[] = {"http", "file"};
+inline constexpr Foreign kReadyForeign[] = {{"httpGet", "http"}, {"url", "http"}, {"path", "file"}};
+inline constexpr Foreign kReadyElsewhere[] = {
+    {"port", "without 'ready' a service is ready when something takes connections at its port"},
+    {"command", "let the service's own script make a file when it is ready, and say 'file: PATH'"}};
+inline constexpr KeySet kReady{"'ready'", kReadyKnown, {}, kReadyForeign, kReadyElsewhere};
+
 inline constexpr Word kDependencyKnown[] = {"task", "on"};
 inline constexpr KeySet kDependency{"an item of 'depends_on'", kDependencyKnown};
 
@@ -308,10 +323,10 @@ inline constexpr Foreign kInputsElsewhere[] = {
     {"parameters", "parameters reach a task by 'env: {NAME: \"${{ params.name }}\"}'"},
     {"values", "values of other tasks reach a task by 'env: {NAME: \"${{ tasks.other.outputs.name }}\"}'"}};
 inline constexpr KeySet kInputs{"'inputs'", kInputsKnown, {}, {}, kInputsElsewhere};
-inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "select", "optional", "mode", "unpack"};
-inline constexpr Word kInputLater[] = {"s3"};
-inline constexpr Foreign kInputForeign[] = {{"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
-inline constexpr KeySet kInput{"an input artifact", kInputKnown, kInputLater, kInputForeign};
+inline constexpr Word kInputKnown[] = {"name", "path", "from", "asset", "s3", "select", "optional", "mode", "unpack"};
+inline constexpr Foreign kInputForeign[] = {{"object", "s3"},        {"key", "s3"},     {"uri", "s3"},
+                                            {"permissions", "mode"}, {"chmod", "mode"}, {"archive", "unpack"}};
+inline constexpr KeySet kInput{"an input artifact", kInputKnown, {}, kInputForeign};
 inline constexpr Word kSelectKnown[] = {"max", "min"};
 inline constexpr KeySet kSelect{"'select'", kSelectKnown};
 

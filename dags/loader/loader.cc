@@ -12,6 +12,7 @@
 #include "dags/loader/read_dag.h"
 #include "dags/loader/read_tests.h"
 #include "dags/loader/reader.h"
+#include "dags/loader/services.h"
 #include "dags/loader/task_reader.h"
 #include "dags/loader/yaml_tree.h"
 #include "storage/digest/digest.h"
@@ -59,8 +60,11 @@ void read(Complaints& complaints, DagSources& sources, Dag& dag, std::vector<Dag
   }
   tasks.finish_teardowns();
   tasks.finish_fan_outs();
+  dag.index_tasks();
+  move_service_edges(dag);
   join_handlers(list, dag);
   check_limit(reader, root, dag);
+  check_services(complaints, dag, tasks.nodes(), root);
   check_references(complaints, dag, names, tasks);
   // What is said of tasks that did not load would mislead.
   if (const Node* outputs = root.find("outputs"); outputs != nullptr && !complaints.failed()) {

@@ -57,6 +57,7 @@ inline constexpr Site kSuccess{.where = "in 'success'",
                                .instance = false,
                                .response = true};
 inline constexpr Site kCheck{.where = "in 'check'", .instance = false, .secrets = true};
+inline constexpr Site kObject{.where = "in 's3'"};
 inline constexpr Site kAsset{.where = "in 'asset'"};
 inline constexpr Site kHash{.where = "in 'sha256'"};
 inline constexpr Site kLineage{.where = "in 'lineage'"};

@@ -43,8 +43,8 @@ const Node* find_hooks(const Node& root, const Node& task, const HookKey& hook) 
 void TaskReader::check_hook(const Node& node) {
   for (std::size_t i = 0; i < node.members(); ++i) {
     const std::string& key = node.key(i).text;
-    constexpr std::array<std::string_view, 7> kNot = {"loop",    "setup", "teardown_of", "cache",
-                                                      "outputs", "state", "group"};
+    constexpr std::array<std::string_view, 8> kNot = {"loop",    "setup", "teardown_of", "cache",
+                                                      "outputs", "state", "group",       "service"};
     constexpr std::array<std::string_view, 5> kOtherKinds = {"check", "promote", "wait", "human", "dag"};
     if (std::find(kNot.begin(), kNot.end(), key) != kNot.end()) {
       complaints_.error(node.key(i), fmt::format("a hook takes no '{}'", key));

@@ -34,6 +34,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"loop", kScript | kCommand | kHttp},
     {"cache", kScript | kCommand},
     {"state", kScript | kCommand | kHttp},
+    {"service", kScript | kCommand},
     {"setup", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
     {"teardown_of", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
     {"retry", kScript | kCommand | kNoop | kHttp | kDataCheck | kDagRun},
@@ -257,9 +258,13 @@ void TaskReader::read(std::uint32_t index, const Node& node, bool init) {
   task.any_executor = all.find("executor") == nullptr;
   const Node* dag = node.find("dag");
   WorkSpec work = dag != nullptr ? read_subdag(task, *dag) : read_work(task, all, *kind);
+  if (const Node* service = node.find("service"); service != nullptr && applies("service", *kind)) {
+    read_service(task, work, all, *service);
+  }
   if (const Node* loop = node.find("loop"); loop != nullptr && applies("loop", *kind)) read_loop(task, work, *loop);
-  if (const Node* cache = all.find("cache"); cache != nullptr && applies("cache", *kind)) {
-    read_cache(task, *cache, node.find("cache") != nullptr, handles || task.is_hook());
+  const bool keeps = applies("cache", *kind) && !work.service;
+  if (const Node* cache = all.find("cache"); cache != nullptr && keeps) {
+    read_cache(task, work, *cache, node.find("cache") != nullptr, handles || task.is_hook());
   }
   if (const Node* lineage = node.find("lineage"); lineage != nullptr && applies("lineage", *kind)) {
     read_lineage(task, *lineage);

@@ -9,6 +9,7 @@
 #include "dags/loader/scalar.h"
 #include "dags/loader/task_reader.h"
 #include "engine/base/text.h"
+#include "engine/model/object_name.h"
 
 namespace chappe {
 namespace {
@@ -149,11 +150,15 @@ void TaskReader::read_inputs(Task& task, WorkSpec& work, const Node& node) {
     return;
   }
   std::set<std::string> names, paths;
+  std::size_t objects = 0;
   for (const Node* artifact : artifacts->children) {
     const std::size_t before = work.inputs.size();
     read_input(task, work, *artifact);
     if (work.inputs.size() == before) continue;
     const InputArtifact& input = work.inputs.back();
+    if (!input.s3.text().empty() && ++objects == kObjectInputsMax + 1) {
+      complaints_.error(*artifact, fmt::format("a task reads at most {} objects by 's3'", kObjectInputsMax));
+    }
     if (!input.name.empty() && !names.insert(input.name).second) {
       complaints_.error(*artifact, fmt::format("two inputs are called '{}'", input.name));
     }
@@ -178,8 +183,11 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
   if (const Node* select = node.find("select")) input.select = chappe::read_select(reader_, *select);
   const Node* from = node.find("from");
   const Node* asset = node.find("asset");
-  if ((from == nullptr) == (asset == nullptr)) {
-    complaints_.error(node, "an input artifact comes from either 'from: TASK.ARTIFACT' or 'asset: NAME@ALIAS'");
+  const Node* s3 = node.find("s3");
+  if ((from != nullptr) + (asset != nullptr) + (s3 != nullptr) != 1) {
+    complaints_.error(node,
+                      "an input artifact comes from one of 'from: TASK.ARTIFACT', 'asset: NAME@ALIAS' and "
+                      "'s3: s3://BUCKET/KEY'");
   } else if (from != nullptr) {
     if (auto source = read_source(task, *from)) {
       input.from_task = source->from;
@@ -189,12 +197,24 @@ void TaskReader::read_input(Task& task, WorkSpec& work, const Node& node) {
       source->optional = input.optional;
       sources_.push_back(std::move(*source));
     }
+  } else if (input.select) {
+    complaints_.error(*node.find("select"), "'select' goes with 'from'");
+  } else if (s3 != nullptr) {
+    read_object(input, *s3);
   } else {
-    if (input.select) complaints_.error(*node.find("select"), "'select' goes with 'from', not with 'asset'");
     if (auto text = names_.parse_template(*asset, site::kAsset, "asset")) input.asset = std::move(*text);
     check_asset_source(input.asset, *asset);
   }
   work.inputs.push_back(std::move(input));
+}
+
+/// "s3://BUCKET/KEY" or "KEY".
+void TaskReader::read_object(InputArtifact& input, const Node& node) {
+  auto text = names_.parse_template(node, site::kObject, "s3");
+  if (!text) return;
+  const std::string problem = text->is_literal() ? object_name_problem(text->literal_text()) : "";
+  if (!problem.empty()) complaints_.error(node, fmt::format("'s3' {}, not {}", problem, Reader::shown(node)));
+  input.s3 = std::move(*text);
 }
 
 /// How it lies in the work directory.

@@ -16,6 +16,7 @@ class SpecHash {
   }
   void input(const InputArtifact& input) {
     text(input.name), text(input.path), text(input.from_artifact), text(input.asset.text());
+    text(input.s3.text());
     number(input.from_task.value_or(0)), number(input.optional ? 1 : 2);
     if (input.select) text(input.select->output), number(input.select->by);
     number(input.mode.value_or(kModeMax + 1)), number(input.unpack);
@@ -54,6 +55,10 @@ std::size_t hash_of(const WorkSpec& spec) {
   hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);
   hash.number(spec.container.pull), hash.number(spec.container.read_only ? 1 : 2);
   hash.number(spec.resources.cpu_milli), hash.number(spec.resources.memory_bytes), hash.number(spec.resources.gpus);
+  if (spec.service) {
+    hash.number(spec.service->ready), hash.text(spec.service->ready_at), hash.number(spec.service->port);
+    hash.number(spec.service->ready_timeout.count());
+  }
   return hash.result();
 }
 

@@ -124,6 +124,8 @@ class TaskReader {
   // Work.
   void read_env(WorkSpec& work, const yaml::Node& node);
   void read_lineage(Task& task, const yaml::Node& node);
+  void read_service(const Task& task, WorkSpec& work, const yaml::Node& all, const yaml::Node& node);
+  void read_readiness(ServiceSpec& service, const yaml::Node& node);
   void read_http(WorkSpec& work, const yaml::Node& node);
   void read_http_headers(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
   void read_http_body(const WorkSpec& work, HttpSpec& http, const yaml::Node& node);
@@ -135,6 +137,7 @@ class TaskReader {
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_input(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_outputs(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_object(InputArtifact& input, const yaml::Node& node);
   void read_form(InputArtifact& input, const yaml::Node& node);
   void read_output(Task& task, WorkSpec& work, const yaml::Node& node);
   void read_hash(OutputArtifact& output, const yaml::Node& node);
@@ -173,7 +176,7 @@ class TaskReader {
   void read_condition(Task& task, const yaml::Node& node);
   void read_loop(Task& task, const WorkSpec& work, const yaml::Node& node);
   void check_loop_bounds(const Task& task, const yaml::Node& node);
-  void read_cache(Task& task, const yaml::Node& node, bool written, bool handles);
+  void read_cache(Task& task, const WorkSpec& work, const yaml::Node& node, bool written, bool handles);
   void read_promote(Task& task, const yaml::Node& node);
 
   // Runs of other DAGs.

@@ -148,6 +148,12 @@ enum class Mutant : std::uint8_t {
   kRestoreForgetsStates,
   kForgetsDatasets,
   kMeasuresAnyway,
+  kForgetsReads,
+  // Services.
+  kStartsBeforeServices,
+  kStopsServicesEarly,
+  kServicesStayUp,
+  kAgentTellsReadyOnce,
   // The worker's agent.
   kAgentStartsTwice,
   kAgentObeysOldSchedulers,

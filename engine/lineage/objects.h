@@ -68,11 +68,12 @@ struct AssetVersion {
   bool operator==(const AssetVersion&) const = default;
 };
 
-/// One object handed to an attempt.
+/// One object handed to an attempt. Of one that Chappe need not have made (`s3`) only that is known before it is read,
+/// and whoever reads it tells the rest.
 struct InputObject {
   std::string name;  ///< The input's.
   std::string path;  ///< Where it is placed in the work directory.
-  std::string key;   ///< Immutable object to read; "": it is `text`.
+  std::string key;   ///< Immutable object to read; "": it is `text`, or `s3`.
   std::string text;  ///< Of a value that is in no object.
   std::uint64_t size = 0;
   std::string sha256;
@@ -80,6 +81,10 @@ struct InputObject {
   AssetVersionId asset;  ///< 0 unless it is a version of an asset.
   InstanceKey producer;  ///< Who wrote it.
   AttemptId producer_attempt;
+  std::string s3 = {};             ///< To be read: its name, see check_object_name(). Once it was: its URI.
+  bool may_be_absent = false;      ///< Of `s3`: then nothing is placed.
+  std::string etag = {};           ///< Of what was read from `s3`; "" where the store has none.
+  std::string store_version = {};  ///< The bucket's version id of that; "" where it keeps none.
   bool operator==(const InputObject&) const = default;
 };
 

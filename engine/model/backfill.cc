@@ -27,7 +27,7 @@ void add_work(std::vector<expr::Reference>& all, const WorkSpec& work) {
   add(all, work.script);
   for (const expr::Template& word : work.command) add(all, word);
   for (const auto& [name, value] : work.env) add(all, value);
-  for (const InputArtifact& input : work.inputs) add(all, input.asset);
+  for (const InputArtifact& input : work.inputs) add(all, input.asset), add(all, input.s3);
   for (const OutputArtifact& output : work.outputs) add(all, output.asset);
 }
 

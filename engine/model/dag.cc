@@ -30,7 +30,11 @@ bool Dag::in_step(std::uint32_t task, std::uint32_t upstream) const {
 
 void Dag::index_tasks() {
   by_id_.clear();
-  for (std::uint32_t i = 0; i < tasks.size(); ++i) CHAPPE_ASSERT(by_id_.emplace(tasks[i].id, i).second);
+  services.clear();
+  for (std::uint32_t i = 0; i < tasks.size(); ++i) {
+    CHAPPE_ASSERT(by_id_.emplace(tasks[i].id, i).second);
+    if (tasks[i].is_service()) services.push_back(i);
+  }
 }
 
 }  // namespace chappe

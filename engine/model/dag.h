@@ -24,6 +24,7 @@
 #include "engine/model/retention.h"
 #include "engine/model/schedule_plan.h"
 #include "engine/model/secret_ref.h"
+#include "engine/model/service.h"
 #include "engine/model/triggers.h"
 
 namespace chappe {
@@ -92,7 +93,9 @@ enum class Unpack : std::uint8_t {
 
 inline constexpr std::uint32_t kModeMax = 0777;  ///< Permissions of a file: no set-user-ID, no sticky bit.
 
-/// Something a task reads before it starts. Exactly one source: another task's artifact, or an asset.
+inline constexpr std::size_t kObjectInputsMax = 100;  ///< Inputs of one task that are objects of S3.
+
+/// Something a task reads before it starts. Exactly one source: another task's artifact, an asset, or an object.
 struct InputArtifact {
   std::string name;
   std::string path;  ///< In the work directory; relative, beneath it. A directory with an entry per key where the
@@ -101,6 +104,9 @@ struct InputArtifact {
   std::string from_artifact;
   std::optional<Select> select;
   expr::Template asset;  ///< "URI", "URI@ALIAS" or "NAME@ALIAS": newest published version, or the alias's. Empty: none.
+  /// An object that Chappe need not have made, as check_object_name() takes it: whatever is there when an attempt reads
+  /// it. Empty: none.
+  expr::Template s3;
   bool optional = false;              ///< Absent is no error: nothing is placed at `path`.
   std::optional<std::uint32_t> mode;  ///< Permissions of the file that is placed: at most kModeMax.
   Unpack unpack = Unpack::kAuto;
@@ -194,6 +200,7 @@ struct WorkSpec {
   ContainerOptions container;              ///< With `image`.
   std::shared_ptr<const HttpSpec> http;    ///< Not null for kHttp.
   std::shared_ptr<const DataCheck> check;  ///< Not null for kData.
+  std::optional<ServiceSpec> service;      ///< Of kRun: it is one.
   bool operator==(const WorkSpec&) const = default;
 };
 
@@ -377,6 +384,8 @@ struct Task {
   Whereabouts where;
   std::shared_ptr<const PodSpec> pod;  ///< kRun; not null: each attempt runs in a Kubernetes pod of its own.
   bool any_executor = true;            ///< It names none: the scheduler's default counts.
+  /// It stays up until those that depend on it have ended.
+  bool is_service() const { return work != nullptr && work->service.has_value(); }
   bool is_hook() const { return hook != HookEvent::kNone; }
   bool waits() const { return kind == TaskKind::kWait || kind == TaskKind::kHuman; }
   bool is_gated() const { return !locks.empty() || max_active_per_dag > 0 || rate.has_value(); }
@@ -433,6 +442,7 @@ struct Dag {
   std::vector<Task> tasks;                                  ///< At least one; free of cycles. Handlers come last.
   std::uint32_t handlers = 0;                               ///< So many tasks are handlers, each with one instance.
   std::vector<std::uint32_t> hooks;                         ///< All tasks that are some task's hooks.
+  std::vector<std::uint32_t> services;                      ///< All tasks that are services.
   std::vector<std::uint32_t> watchers;  ///< Hooks of the run: kWait and kLate. Each has one instance.
   std::optional<Duration> timeout;      ///< Of a whole run.
   std::optional<Deadline> deadline;
@@ -454,6 +464,11 @@ struct Dag {
   /// `task` fans out depth-first over the items that `upstream` has, too: each waits for, and sees, the one of its
   /// item.
   bool in_step(std::uint32_t task, std::uint32_t upstream) const;
+  /// `task` waits for `upstream`, a service, to be ready, and holds it up until it has itself ended. A teardown waits
+  /// for its end, as for that of any task.
+  bool consumes(std::uint32_t task, std::uint32_t upstream) const {
+    return tasks[upstream].is_service() && tasks[task].teardown_of.empty() && !tasks[task].is_hook();
+  }
   bool is_handler(std::uint32_t task) const { return task + handlers >= tasks.size(); }
   std::optional<std::uint32_t> find(std::string_view task_id) const;  ///< Cost: O(1).
   /// Fills what find() needs. Call it whenever `tasks` has changed.

@@ -8,7 +8,8 @@ namespace chappe {
 namespace {
 
 constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::kCount);
-constexpr std::array<std::string_view, kFeatures> kNames = {"http", "input_modes", "output_checksum", "data"};
+constexpr std::array<std::string_view, kFeatures> kNames = {"http", "input_modes", "output_checksum",
+                                                            "data", "input_s3",    "service"};
 static_assert(kFeatures <= 32);
 
 }  // namespace
@@ -49,7 +50,9 @@ Features needed_by(const Task& task) {
   if (task.work == nullptr) return out;
   for (const InputArtifact& input : task.work->inputs) {
     if (input.mode || input.unpack != Unpack::kAuto) out.add(Feature::kInputModes);
+    if (!input.s3.text().empty()) out.add(Feature::kInputS3);
   }
+  if (task.is_service()) out.add(Feature::kService);
   for (const OutputArtifact& output : task.work->outputs) {
     if (!output.sha256.text().empty()) out.add(Feature::kOutputChecksum);
     if (output.schema != nullptr) out.add(Feature::kData);

@@ -17,6 +17,8 @@ enum class Feature : std::uint8_t {
   kInputModes,      ///< Inputs with `mode` or `unpack`.
   kOutputChecksum,  ///< Outputs with `sha256`.
   kData,            ///< Checks of data, and outputs with `schema`.
+  kInputS3,         ///< Inputs with `s3`.
+  kService,         ///< Tasks with `service`.
   kCount,
 };
 

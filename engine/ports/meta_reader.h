@@ -111,6 +111,8 @@ class MetaReader {
   virtual Result<ArtifactRow> artifact_by_key(const std::string& key) = 0;
   /// Attempts that were handed the object with this immutable key.
   virtual Result<std::vector<InputRow>> consumers(const std::string& key, std::size_t limit) = 0;
+  /// Attempts that read the object of S3 with this URI, whatever stood there, newest first.
+  virtual Result<std::vector<InputRow>> object_readers(const std::string& uri, std::size_t limit) = 0;
   /// Newest row of each alias; of one model where given.
   virtual Result<std::vector<AliasRow>> aliases(const std::string& model) = 0;
   /// All rows of one alias, newest first.

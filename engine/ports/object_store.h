@@ -97,4 +97,10 @@ class ObjectStore {
   virtual std::string locate_object(const std::string& key) const = 0;
 };
 
+/// Where an object is that somebody named.
+struct ObjectPlace {
+  ObjectStore* store = nullptr;
+  std::string key;
+};
+
 }  // namespace chappe

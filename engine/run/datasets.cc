@@ -42,4 +42,24 @@ void record_datasets(const LiveRun& run, std::uint32_t index, Persist& persist) 
   if (rows) persist.datasets.insert(persist.datasets.end(), rows->begin(), rows->end());
 }
 
+void record_reads(const LiveRun& run, std::uint32_t index, const AttemptOutputs& reported, Persist& persist) {
+  if (reported.read.empty() || CHAPPE_MUTANT(kForgetsReads)) return;
+  const Task& task = run.task(run.instances->task_of(index));
+  if (task.work == nullptr) return;
+  const AttemptId attempt = run.states[index].attempt;
+  for (const InputArtifact& input : task.work->inputs) {
+    if (input.s3.text().empty()) continue;
+    const auto found = std::ranges::find(reported.read, input.name, &InputObject::name);
+    if (found == reported.read.end()) continue;
+    InputObject object{.name = input.name, .path = input.path};
+    object.size = found->size;
+    object.sha256 = found->sha256;
+    object.packed = input.unpack == Unpack::kAlways;
+    object.s3 = found->s3;
+    object.etag = found->etag;
+    object.store_version = found->store_version;
+    persist.inputs.push_back({{run.row.seq, index}, attempt, std::move(object)});
+  }
+}
+
 }  // namespace chappe

@@ -1,5 +1,6 @@
 /// \file
-/// Datasets outside that tasks declare (`lineage`), as rows of what succeeded. Private to engine/run.
+/// Data outside: datasets that tasks declare (`lineage`), as rows of what succeeded, and objects that they read.
+/// Private to engine/run.
 #pragma once
 
 #include <vector>
@@ -15,5 +16,9 @@ Result<std::vector<DatasetRow>> datasets_of(const LiveRun& run, std::uint32_t in
 
 /// The attempt succeeds: what it declares is recorded. That it can be was seen before the attempt began.
 void record_datasets(const LiveRun& run, std::uint32_t index, Persist& persist);
+
+/// The attempt ended, well or not: what it found when it read objects of S3 is recorded. Of a report only what the task
+/// declares counts, each input once.
+void record_reads(const LiveRun& run, std::uint32_t index, const AttemptOutputs& reported, Persist& persist);
 
 }  // namespace chappe

@@ -194,6 +194,7 @@ void EngineState::on(const RetryRequested& event) {
   if (!opened) return reply(event.ticket, fail(std::move(opened.error())));
   LiveRun& run = **opened;
   auto again = chosen_for_retry(run, event);
+  if (auto added = again ? services.add_needed(run, *again) : Result<void>(); !added) again = fail(added.error());
   if (!again) {
     if (was_over) forget_run(run.row.seq);
     return reply(event.ticket, fail(std::move(again.error())));
@@ -278,6 +279,8 @@ void EngineState::on(const MarkRequested& event) {
   if (!opened) return reply(event.ticket, fail(std::move(opened.error())));
   LiveRun& run = **opened;
   auto marked = chosen_for_mark(run, event);
+  std::vector<std::uint32_t> anew = marked ? judged_by(run, *marked) : std::vector<std::uint32_t>();
+  if (auto added = services.add_needed(run, anew); !added) marked = fail(added.error());
   if (!marked) {
     if (was_over) forget_run(run.row.seq);
     return reply(event.ticket, fail(std::move(marked.error())));
@@ -286,7 +289,6 @@ void EngineState::on(const MarkRequested& event) {
       fmt::format("{} was marked {} by {}", event.task, name_of(event.state), event.requested_by);
   const std::string_view before = name_of(run.states[marked->front()].state);
   const auto count = static_cast<std::int64_t>(marked->size());
-  std::vector<std::uint32_t> anew = judged_by(run, *marked);
   anew.insert(anew.end(), marked->begin(), marked->end());
   add_waiting_descendants(run, anew);
   // The other items of a fan-out are where they were.
@@ -396,6 +398,7 @@ void EngineState::reset(LiveRun& run, const std::vector<std::uint32_t>& indexes)
     progress.past_allows = false;
     run.items_ready_at.erase(index);
   }
+  EngineServices::forget_holders(run);
   run.before_generation = newest_attempt();
   auto context = *run.context;
   context.generation = run.row.generation;
@@ -412,6 +415,8 @@ void EngineState::resume(LiveRun& run) {
   }
   if (run.dag->timeout) add_run_timer(run, *run.dag->timeout);
   recount(run);
+  judge_due(run);
+  services.look_at_all(run);
   judge_due(run);
 }
 

@@ -4,6 +4,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mutant.h"
+#include "engine/run/datasets.h"
 #include "engine/run/engine_state.h"
 #include "engine/run/resolve.h"
 
@@ -99,6 +100,10 @@ void EngineState::dispatch_class(const ReadyClass& which, ReadyQueue& queue, std
     const bool asks_for_more = task.retry.scale.is_set() && class_of(*run, key->index).resources != which.resources;
     if (run->states[key->index].state != TaskState::kScheduled || asks_for_more) {
       unpark(*run, position);  // It gave up since it was its turn: that of the next one.
+      continue;
+    }
+    if (services.holds_back(*run, key->index)) {
+      unpark(*run, position);
       continue;
     }
     if (park(*run, key->index)) continue;
@@ -359,13 +364,19 @@ void EngineState::on(const AttemptStarted& event) {
     return;
   }
   LiveRun& run = *find_run(leased->key.run);
-  if (run.states[leased->key.index].state != TaskState::kQueued) return;
-  leased->started_at = event.at;
-  TaskRow row = row_of(run, leased->key.index);
-  row.state = TaskState::kRunning;
-  row.queued_at = leased->queued_at;
-  row.end.started_at = event.at;
-  store_row(run, leased->key.index, std::move(row));
+  const std::uint32_t index = leased->key.index;
+  if (run.states[index].state == TaskState::kQueued) {
+    leased->started_at = event.at;
+    TaskRow row = row_of(run, index);
+    row.state = TaskState::kRunning;
+    row.queued_at = leased->queued_at;
+    row.end.started_at = event.at;
+    store_row(run, index, std::move(row));
+  }
+  const bool is_up = run.states[index].state == TaskState::kRunning;
+  if (is_up && event.port != 0 && run.task(run.instances->task_of(index)).is_service()) {
+    services.take_in(run, index, event);
+  }
 }
 
 void EngineState::on(const AttemptReturned& event) {
@@ -408,13 +419,19 @@ void EngineState::on(const AttemptFinished& event) {
   const std::uint32_t index = known->key.index;
   LiveRun& run = *find_run(known->key.run);
   const LeasedAttempt leased = release(run, index);
+  const bool service = run.task(run.instances->task_of(index)).is_service();
   const double seconds = static_cast<double>((event.end.ended_at - event.end.started_at).count()) / 1e6;
-  if (event.end.started_at.is_set()) {
+  if (event.end.started_at.is_set() && !service) {
     run.attempt_seconds = run.attempt_seconds < 0 ? seconds : 0.8 * run.attempt_seconds + 0.2 * seconds;
   }
+  if (event.outputs) record_reads(run, index, *event.outputs, out.persist);
   if (std::string why = why_refused(run, index, event); !why.empty()) {
     end.reason = Reason::kInvalidOutput;
     end.message = std::move(why);
+  }
+  if (service && end.reason == Reason::kNone && !services.ends_well(run, index)) {
+    end.reason = Reason::kExitCode;
+    end.message = "exit code 0, and some that depend on this service had not ended";
   }
   if (end.reason != Reason::kNone && !CHAPPE_MUTANT(kFailureIsSuccess)) {
     end_attempt(run, index, std::move(end), leased.queued_at);
@@ -425,7 +442,8 @@ void EngineState::on(const AttemptFinished& event) {
   TaskRow row = row_of(run, index);
   row.queued_at = leased.queued_at;
   row.end = event.end;
-  if (!loops_on(run, index, row, event.outputs.get())) end_success(run, index, std::move(row), event.outputs.get());
+  const AttemptOutputs* outputs = service ? nullptr : event.outputs.get();  // Its address stays.
+  if (!loops_on(run, index, row, outputs)) end_success(run, index, std::move(row), outputs);
   judge_due(run);
 }
 
@@ -434,6 +452,14 @@ void EngineState::on(const AttemptFinished& event) {
 /// A failure: rest and try again, or fail for good.
 void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end, WallTime queued_at) {
   const bool stopped = run.is_stopped(run.instances->task_of(index));
+  if (services.ends_well(run, index)) {
+    TaskRow row = row_of(run, index);
+    row.queued_at = queued_at;
+    row.end = {.started_at = end.started_at, .ended_at = end.ended_at, .usage = end.usage, .image = end.image};
+    row.end.message = "stopped: all that depend on it have ended";
+    row.state = TaskState::kSuccess;
+    return settle(run, index, std::move(row));
+  }
   deadlines.tell(run, index, end);
   TaskRow row = row_of(run, index);
   row.queued_at = queued_at;

@@ -13,9 +13,15 @@ bool asks_for_past(const EngineState& state, const LiveRun& run, std::uint32_t i
          state.is_allowed_still(run, index);
 }
 
+/// It is ready but for a service: after a restart it asks for that anew, whether or not it had its turn before.
+bool asks_for_service(const EngineState& state, const LiveRun& run, std::uint32_t index) {
+  return run.states[index].state == TaskState::kNone &&
+         !EngineServices::explain(run, run.instances->task_of(index)).empty() && state.is_allowed_still(run, index);
+}
+
 /// As its row has it, where only its values are read again.
 std::string_view told_state(const EngineState& state, const LiveRun& run, std::uint32_t index) {
-  if (asks_for_past(state, run, index)) return name_of(TaskState::kScheduled);
+  if (asks_for_past(state, run, index) || asks_for_service(state, run, index)) return name_of(TaskState::kScheduled);
   return name_of(run.reading.contains(index) ? run.states[index].stored : run.states[index].state);
 }
 
@@ -82,6 +88,7 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
     case TaskState::kNone:
       waits_for = asks_for_past(*this, run, index) ? past.explain(run, run.instances->task_of(index))
                                                    : explain_upstream(run, index);
+      if (asks_for_service(*this, run, index)) waits_for = services.explain(run, run.instances->task_of(index));
       break;
     case TaskState::kScheduled:
       waits_for = explain_ready(run, index);
@@ -93,7 +100,8 @@ ValueMap EngineState::explain_instance(const LiveRun& run, std::uint32_t index) 
                                     instance.attempt_no);
       break;
     case TaskState::kRunning:
-      waits_for = fmt::format("its own end: attempt {} runs on {}", instance.attempt_no, where);
+      waits_for = services.explain_up(run, index);
+      if (waits_for.empty()) waits_for = fmt::format("its own end: attempt {} runs on {}", instance.attempt_no, where);
       break;
     case TaskState::kCommitting:
       waits_for = unread_values(run.outputs.at(index)).empty() ? "the object store, which publishes its assets"
@@ -170,6 +178,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
     return fmt::format("its turn: {} items of {} are active, max_parallel is {}", run.tasks[position].active, task.id,
                        task.foreach->max_parallel);
   }
+  if (std::string told = services.explain(run, position); !told.empty()) return told;
   if (run.looked_up.contains(index)) return "its result to be looked up in the cache";
   if (std::string gate = explain_gates(run, index); !gate.empty()) return gate;
   if (const auto pool = pool_ids.find(task.pool); pool != pool_ids.end()) {

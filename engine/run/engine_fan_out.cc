@@ -92,6 +92,7 @@ void EngineState::give_items(LiveRun& run, std::uint32_t task, FanOutPtr items) 
   out.persist.fan_outs.push_back({run.row.seq, task, items->told()});
   const FanOutPtr given = items;
   run.instances->fan_out(task, std::move(items));
+  EngineServices::forget_holders(run);
   const std::uint32_t more = run.instances->size() - static_cast<std::uint32_t>(run.states.size());
   run.states.resize(run.instances->size());
   run.counts[static_cast<std::size_t>(TaskState::kNone)] += more;

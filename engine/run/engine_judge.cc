@@ -26,7 +26,8 @@ void EngineState::recount(LiveRun& run) {
     run.tasks[task].upstream = {};
     run.tasks[task].tolerated = 0;
     for (const Dependency& edge : run.task(task).depends_on) {
-      if (!run.dag->in_step(task, edge.task)) run.tasks[task].upstream.total += run.instances->count(edge.task);
+      const bool counts = !run.dag->in_step(task, edge.task) && !run.dag->consumes(task, edge.task);
+      if (counts) run.tasks[task].upstream.total += run.instances->count(edge.task);
     }
     run.to_judge.push_back(task);
   }
@@ -45,6 +46,7 @@ void EngineState::tell_children(LiveRun& run, std::uint32_t index) {
                       ended.state == TaskState::kUpstreamFailed || ended.state == TaskState::kCancelled;
   if (failed && counts_for_run(run, task)) run.failed = true;
   for (const ChildEdge& edge : run.graph->children(task)) {
+    if (run.dag->consumes(edge.child, task)) continue;  // It asks whether the service is ready.
     TaskProgress& child = run.tasks[edge.child];
     const Dependency& dependency = run.task(edge.child).depends_on[edge.dependency];
     const bool of_item = run.dag->in_step(edge.child, task);
@@ -161,7 +163,7 @@ void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
 
 /// Instances of one task, whose items are known.
 void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange which) {
-  if (past.holds(run, position, which)) return;
+  if (past.holds(run, position, which) || services.holds(run, position, which)) return;
   const Task& task = run.task(position);
   ReadyRange range{which.next, which.next};
   const auto flush = [&](std::uint32_t next) {

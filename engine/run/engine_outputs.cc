@@ -173,6 +173,7 @@ void EngineState::fail_reading(LiveRun& run, std::uint32_t index, const std::str
 
 void EngineState::go_on_with_values(LiveRun& run, std::uint32_t index) {
   tell_children(run, index);
+  services.note_end(run, index);
   if (run.row.state != RunState::kRunning) return;  // A person runs it again, and it has to wait for its turn.
   if (run.reading.empty()) resume_waits(run);
   judge_due(run);

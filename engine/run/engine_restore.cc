@@ -126,13 +126,17 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   std::vector<std::uint32_t> unpublished;
   for (const auto& [index, outputs] : run.outputs) {
     const TaskState state = run.states[index].state;
-    if (state != TaskState::kSuccess && state != TaskState::kCommitting) unpublished.push_back(index);
+    const bool up = state == TaskState::kRunning && run.task(run.instances->task_of(index)).is_service();
+    if (state != TaskState::kSuccess && state != TaskState::kCommitting && !up) unpublished.push_back(index);
   }
   for (const std::uint32_t index : unpublished) run.forget_outputs(index);
   read_values_again(run);
+  services.adopt(run);
   if (run.reading.empty()) resume_waits(run);
   adopt_watchers(run);
   recount(run);
+  judge_due(run);
+  services.look_at_all(run);
   judge_due(run);
   if (run.dag->handlers > 0 && run.is_over()) begin_handling(run);
   touched.push_back(seq);

@@ -155,6 +155,8 @@ void EngineState::begin(LiveRun& run) {
   read_values_again(run);
   recount(run);
   judge_due(run);
+  services.look_at_all(run);
+  judge_due(run);
   deadlines.tell_watchers(run);
   if (run.is_over()) touched.push_back(run.row.seq);  // A person ran its handlers again, and nothing else.
 }
@@ -186,6 +188,7 @@ void EngineState::settle(LiveRun& run, std::uint32_t index, TaskRow row) {
   store_row(run, index, std::move(row));
   run.items_ready_at.erase(index);
   tell_children(run, index);
+  services.note_end(run, index);
   const bool fails_fast = run.dag->fail_fast != FailFast::kOff && !CHAPPE_MUTANT(kForgetsFailFast);
   if (failed && fails_fast && run.row.stop == Stop::kNone && !run.is_handler(index)) {
     stop(run, Stop::kFailFast, fmt::format("{} failed, and fail_fast is on", run.instances->name_of(index)));
@@ -238,6 +241,7 @@ void EngineState::stop(LiveRun& run, Stop why, const std::string& message) {
     cancel_attempts(run);
     cancel_started_runs(run);
   }
+  services.look_at_all(run);
   touched.push_back(run.row.seq);
 }
 

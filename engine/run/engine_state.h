@@ -34,9 +34,9 @@
 #include "engine/run/engine.h"
 #include "engine/run/engine_deadlines.h"
 #include "engine/run/engine_past.h"
+#include "engine/run/engine_services.h"
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
-#include "engine/run/live_run.h"
 #include "engine/run/places.h"
 #include "engine/run/ready_queue.h"
 
@@ -75,9 +75,8 @@ struct EngineState {
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
 
-  std::map<std::string, AssetVersion, std::less<>> newest_assets;  ///< Published, by URI and by short name.
-  std::map<std::string, AssetVersion, std::less<>> aliases;        ///< By "MODEL@ALIAS".
-  std::map<std::pair<std::string, std::string>, StateRow> states;  ///< By scope and name.
+  std::map<std::string, AssetVersion, std::less<>> newest_assets, aliases;  ///< By URI or name; by "MODEL@ALIAS".
+  std::map<std::pair<std::string, std::string>, StateRow> states;           ///< By scope and name.
   /// Those that an attempt which has won will move as soon as its assets are visible: nobody else may until then.
   std::map<std::pair<std::string, std::string>, AttemptId> promised_states;
   std::map<std::string, TokenRow, std::less<>> tokens;  ///< Of the API, by name.
@@ -99,6 +98,7 @@ struct EngineState {
   std::map<std::string, LastEnd, std::less<>> last_ends;  ///< By DAG.
   std::deque<std::pair<RunSeq, ReadyRange>> lookup_line;  ///< Ready, and their results are to be looked up; some not.
   EnginePast past{*this};
+  EngineServices services{*this};
   EngineDeadlines deadlines{*this};
   Collector collector;
 

@@ -87,18 +87,20 @@ void EngineState::cancel_again(WorkerState& worker) {
   if (CHAPPE_MUTANT(kCancelsOnce)) return;
   std::vector<AttemptId> doomed;
   for (const auto& [attempt, leased] : worker.leased) {
-    const LiveRun& run = *runs.at(leased.key.run);
+    LiveRun& run = *runs.at(leased.key.run);
     const bool waits = run.states[leased.key.index].state == TaskState::kQueued;
     const bool late = leased.cancel_sent && (waits || deadlines.has_passed(run, leased.key.index));
     const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index));
-    if (late || (stopped && cancels_attempts(run))) doomed.push_back(attempt);
+    const bool done = leased.cancel_sent && services.ends_well(run, leased.key.index);
+    if (late || done || (stopped && cancels_attempts(run))) doomed.push_back(attempt);
   }
   std::sort(doomed.begin(), doomed.end());
   for (const AttemptId attempt : doomed) {
     LeasedAttempt& leased = worker.leased.at(attempt);
     leased.cancel_sent = true;
-    const LiveRun& run = *runs.at(leased.key.run);
-    const bool stopped = run.is_stopped(run.instances->task_of(leased.key.index)) && cancels_attempts(run);
+    LiveRun& run = *runs.at(leased.key.run);
+    const bool stopped = (run.is_stopped(run.instances->task_of(leased.key.index)) && cancels_attempts(run)) ||
+                         services.ends_well(run, leased.key.index);
     const bool overdue = deadlines.has_passed(run, leased.key.index);
     const Reason reason = stopped ? Reason::kCancelled : overdue ? Reason::kTimeout : Reason::kQueueTimeout;
     send_to(worker.connection).cancel.push_back({.what = {leased.key, attempt}, .reason = reason});

@@ -92,16 +92,20 @@ struct WorkerHeartbeat {
   std::vector<HeldAttempt> held;
 };
 
+/// Told again with each hello, as long as it runs; of a service also when it takes calls, and then with its address.
 struct AttemptStarted {
   ConnectionId connection;
   HeldAttempt what;
   WallTime at;
+  std::string host = {};   ///< Of a service that is ready: by which others reach it.
+  std::uint16_t port = 0;  ///< Likewise; 0: it is not, or is none.
 };
 
 /// What an attempt left behind, where there is anything.
 struct AttemptOutputs {
   std::vector<OutputObject> objects;
   std::vector<NamedValue> values;
+  std::vector<InputObject> read = {};  ///< What its inputs from S3 were; also of an attempt that failed.
 };
 
 struct AttemptFinished {
@@ -315,6 +319,7 @@ struct ResolvedWork {
   ContainerOptions container;
   std::shared_ptr<const ResolvedHttp> http;  ///< Not null for kHttp.
   std::shared_ptr<const DataCheck> check;    ///< Not null for kData; its formats are known.
+  std::optional<ServiceSpec> service;
 };
 
 struct Assignment {

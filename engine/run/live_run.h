@@ -91,6 +91,19 @@ struct PastWait {
   std::vector<ReadyRange> held;  ///< Instances that are ready but for this; some are so no more.
 };
 
+/// A service of a run that is running.
+struct ServiceState {
+  AttemptId ready;  ///< The attempt that said so last; its address is among the outputs. 0: none did.
+  /// An instance that holds it up: one of a task that depends on it, and has not ended. nullopt: any may be.
+  std::optional<std::uint32_t> holder;
+};
+
+/// Instances that wait for services, by what they lack besides.
+struct ServiceWaits {
+  std::vector<ReadyRange> undecided;  ///< Whether they run at all is asked when they are let go.
+  std::vector<ReadyRange> scheduled;  ///< They had their turn when a service was not ready.
+};
+
 /// As what a DAG shares with others what all of them wait for.
 struct DagShare {
   std::uint32_t id = 0;      ///< The same for all versions and runs of the DAG.
@@ -119,6 +132,8 @@ struct LiveRun {
   std::map<std::uint32_t, AttemptId> reading;
   std::unordered_map<std::uint32_t, Waiting> waiting;  ///< Instances that wait for a time, for data or for a person.
   std::map<std::uint32_t, PastWait> past;              ///< By task: those that wait on their past, or ask for it.
+  std::map<std::uint32_t, ServiceState> services;      ///< By task.
+  std::map<std::uint32_t, ServiceWaits> for_services;  ///< By task that depends on some: who waits.
   std::unordered_map<const WorkSpec*, std::shared_ptr<const ResolvedWork>> constant_work;
 
   std::unordered_map<std::uint32_t, std::uint64_t> looked_up;  ///< Instances whose result is being looked up: serials.

@@ -6,6 +6,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/text.h"
+#include "engine/model/object_name.h"
 #include "engine/model/secrets.h"
 #include "engine/run/cache.h"
 #include "engine/run/datasets.h"
@@ -126,6 +127,29 @@ Result<ResolvedInput> resolve_asset(const LiveRun& run, std::uint32_t index, con
                 fmt::format("input '{}': no version of '{}' has been published", input.name, *name));
   }
   return out;
+}
+
+Result<ResolvedInput> resolve_object(const LiveRun& run, std::uint32_t index, const InputArtifact& input) {
+  ResolvedInput out{.name = input.name, .path = input.path};
+  auto name = input.s3.expand(RunScope(run, index));
+  if (!name) return fail(std::move(name.error()).in(fmt::format("input '{}'", input.name)));
+  if (const std::string problem = object_name_problem(*name); !problem.empty()) {
+    return fail(ErrorCode::kInvalidInput,
+                fmt::format("input '{}': 's3' {}, not '{}'", input.name, problem, name->substr(0, 100)));
+  }
+  InputObject object{.name = input.name, .path = input.path};
+  object.packed = input.unpack == Unpack::kAlways;
+  object.s3 = std::move(*name);
+  object.may_be_absent = input.optional;
+  out.objects.push_back(std::move(object));
+  return out;
+}
+
+Result<ResolvedInput> resolve_input(const LiveRun& run, std::uint32_t index, const InputArtifact& input,
+                                    const EngineState& state) {
+  if (input.from_task) return resolve_from_task(run, index, input, state.config.sha256);
+  if (!input.s3.text().empty()) return resolve_object(run, index, input);
+  return resolve_asset(run, index, input, state);
 }
 
 /// The objects are as `unpack` and `mode` want them.
@@ -254,8 +278,7 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   out.secrets = spec.secrets;
   out.store_credentials = spec.store_credentials;
   for (const InputArtifact& input : spec.inputs) {
-    auto resolved = input.from_task ? resolve_from_task(run, index, input, state.config.sha256)
-                                    : resolve_asset(run, index, input, state);
+    auto resolved = resolve_input(run, index, input, state);
     if (!resolved) return fail(std::move(resolved.error()));
     resolved->mode = input.mode;
     resolved->unpack = input.unpack;
@@ -268,7 +291,8 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
     if (!resolved) return fail(std::move(resolved.error()));
     out.outputs.push_back(std::move(*resolved));
   }
-  out.values = spec.values;
+  if (!spec.service) out.values = spec.values;  // Those of a service are told while it runs.
+  out.service = spec.service;
   out.timeout = spec.timeout;
   out.kill_grace = spec.kill_grace;
   out.resources = spec.resources;
@@ -300,7 +324,7 @@ Result<void> check_fits(std::span<const ResolvedInput> inputs) {
     objects += input.objects.size();
     for (const InputObject& object : input.objects) {
       bytes += object.name.size() + object.path.size() + object.key.size() + object.text.size() + object.sha256.size();
-      bytes += kAround;
+      bytes += object.s3.size() + kAround;
     }
   }
   if (bytes <= kInputTextMax) return {};

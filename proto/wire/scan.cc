@@ -14,17 +14,19 @@ constexpr Shape kLabel{"bb"};
 constexpr Shape kGoodbye{"v"};
 constexpr Shape kObject{"bbvbvbbbb"};
 constexpr Shape kNamedValue{"bbv"};
+constexpr Shape kObjectRead{"bbvbbb"};
 constexpr Shape kWelcome{"vvvv"};
 constexpr Shape::Child kRunChildren[] = {{10, nullptr, true}};
 constexpr Shape kRun{"vbbbbfffvb", kRunChildren};
 constexpr Shape kVariable{"bb"};
-constexpr Shape kInputObject{"bbvbvvb"};
+constexpr Shape kInputObject{"bbvbvvbbv"};
 constexpr Shape kPart{"vvb"};
 constexpr Shape kOutput{"bbvvvbbvbb"};
 constexpr Shape kOutputValue{"bbbbv"};
 constexpr Shape kContainer{"bvvv"};
 constexpr Shape kSecret{"bvbbbv"};
 constexpr Shape kHttpPiece{"bbv"};
+constexpr Shape kService{"vbvv"};
 
 constexpr Shape::Child kHelloChildren[] = {
     {4, &kResources, false}, {7, &kLabel, true}, {8, &kHeld, true}, {10, nullptr, true}, {12, nullptr, true}};
@@ -32,9 +34,10 @@ constexpr Shape kHello{"bbbbvvbbvbvb", kHelloChildren};
 constexpr Shape::Child kHeartbeatChildren[] = {{2, &kHeld, true}};
 constexpr Shape kHeartbeat{"vb", kHeartbeatChildren};
 constexpr Shape::Child kWhatChildren[] = {{1, &kHeld, false}};
-constexpr Shape kStarted{"bf", kWhatChildren};
-constexpr Shape::Child kFinishedChildren[] = {{1, &kHeld, false}, {11, &kObject, true}, {12, &kNamedValue, true}};
-constexpr Shape kFinished{"bvvffvvvvbbbb", kFinishedChildren};
+constexpr Shape kStarted{"bfbv", kWhatChildren};
+constexpr Shape::Child kFinishedChildren[] = {
+    {1, &kHeld, false}, {11, &kObject, true}, {12, &kNamedValue, true}, {14, &kObjectRead, true}};
+constexpr Shape kFinished{"bvvffvvvvbbbbb", kFinishedChildren};
 constexpr Shape::Child kReportChildren[] = {{1, &kStarted, true}, {2, &kFinished, true}, {3, &kHeld, true}};
 constexpr Shape kReport{"bbb", kReportChildren};
 constexpr Shape kLogChunk{"bvb", kWhatChildren};
@@ -53,8 +56,9 @@ constexpr Shape::Child kHttpChildren[] = {{2, &kHttpPiece, true}, {3, &kHttpHead
 constexpr Shape kHttp{"bbbbbv", kHttpChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
-                                          {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false}};
-constexpr Shape kWork{"vbbbbbbbvvbbbbvbb", kWorkChildren};
+                                          {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false},
+                                          {18, &kService, false}};
+constexpr Shape kWork{"vbbbbbbbvvbbbbvbbb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

@@ -59,8 +59,21 @@ Complaint read(const v1::Input& from, ResolvedInput& out) {
                            .packed = object.packed(),
                            .asset = {object.asset()},
                            .producer = {},
-                           .producer_attempt = {}});
+                           .producer_attempt = {},
+                           .s3 = object.s3(),
+                           .may_be_absent = object.may_be_absent()});
   }
+  return nullptr;
+}
+
+Complaint read(const v1::Service& from, ServiceSpec& out) {
+  if (from.ready() > static_cast<std::uint32_t>(ServiceSpec::Ready::kFile)) return "when a service is ready is unknown";
+  if (from.port() > kPortMax) return "a service's port is none";
+  if (from.ready_timeout() > kDurationMax) return "a service's time is out of range";
+  out = {.ready = static_cast<ServiceSpec::Ready>(from.ready()),
+         .ready_at = from.ready_at(),
+         .port = static_cast<std::uint16_t>(from.port()),
+         .ready_timeout = Duration(static_cast<std::int64_t>(from.ready_timeout()))};
   return nullptr;
 }
 
@@ -188,6 +201,9 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   out.shell = from.shell();
   out.command.assign(from.command().begin(), from.command().end());
   for (const v1::Variable& variable : from.env()) out.env.emplace_back(variable.name(), variable.value());
+  if (from.has_service()) {
+    if (Complaint wrong = read(from.service(), out.service.emplace())) return wrong;
+  }
   if (from.has_timeout()) out.timeout = Duration(static_cast<std::int64_t>(from.timeout()));
   out.kill_grace = Duration(static_cast<std::int64_t>(from.kill_grace()));
   out.resources = to_resources(from.resources());

@@ -38,6 +38,8 @@ void fill(v1::Input& out, const ResolvedInput& input) {
     one.set_sha256(sha256_bytes(object.sha256));
     one.set_packed(object.packed);
     one.set_asset(object.asset.value);
+    one.set_s3(object.s3);
+    one.set_may_be_absent(object.may_be_absent);
   }
 }
 
@@ -69,6 +71,13 @@ void fill_container(v1::Work& out, const ResolvedWork& work) {
   container.set_network(static_cast<std::uint32_t>(work.container.network));
   container.set_pull(static_cast<std::uint32_t>(work.container.pull));
   container.set_writable(!work.container.read_only);
+}
+
+void fill(v1::Service& out, const ServiceSpec& service) {
+  out.set_ready(static_cast<std::uint32_t>(service.ready));
+  out.set_ready_at(service.ready_at);
+  out.set_port(service.port);
+  out.set_ready_timeout(static_cast<std::uint64_t>(service.ready_timeout.count()));
 }
 
 void fill(v1::Secret& out, const SecretRef& secret) {
@@ -123,6 +132,7 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_no_store_credentials(!work.store_credentials);
   if (work.http != nullptr) fill(*out.mutable_http(), *work.http);
   if (work.check != nullptr) out.set_check_json(to_json(to_value(*work.check)));
+  if (work.service) fill(*out.mutable_service(), *work.service);
 }
 
 std::size_t entries_of(const ResolvedHttp& http) {

@@ -26,8 +26,11 @@ inline constexpr std::size_t kWholeEntriesMax = 200'000;           ///< Entries 
 inline constexpr std::size_t kFinishedMax = kMessageMax / 2 - 64;  ///< Bytes of one attempt's end with its outputs.
 inline constexpr std::size_t kEndMessageMax = 1024;                ///< Bytes of AttemptEnd::message; the rest is cut.
 inline constexpr std::size_t kImageMax = 1024;                     ///< Of AttemptEnd::image, likewise.
+inline constexpr std::size_t kUriMax = 8 * 1024;                   ///< Of what an attempt read.
+inline constexpr std::size_t kVersionMax = 1024;                   ///< Bytes of its ETag and version id; likewise.
 inline constexpr std::size_t kLogChunkMax = 64 * 1024;             ///< Bytes of one LogChunk's data.
 inline constexpr std::uint32_t kDepthMax = 10'000;                 ///< Of noop_depth and prefetch in a hello.
+inline constexpr std::uint32_t kPortMax = 65'535;
 inline constexpr std::uint32_t kProtocol = 1;
 
 /// A piece of an attempt's log on its way to whoever follows it.

@@ -114,8 +114,25 @@ Complaint read(const v1::NamedValue& from, NamedValue& out) {
   return nullptr;
 }
 
+Complaint read(const v1::ObjectRead& from, InputObject& out) {
+  if (!is_name(from.input())) return "what was read belongs to no input";
+  if (from.uri().empty() || from.uri().size() > kUriMax) return "the URI of what was read is empty or too long";
+  if (from.sha256().size() != 32) return "the SHA-256 of what was read is not 32 bytes";
+  if (from.size() > kSizeMax) return "the size of what was read is out of range";
+  if (from.etag().size() > kVersionMax || from.store_version().size() > kVersionMax) {
+    return "the version of what was read is too long";
+  }
+  out.name = from.input();
+  out.s3 = from.uri();
+  out.size = from.size();
+  out.sha256 = sha256_hex(from.sha256());
+  out.etag = from.etag();
+  out.store_version = from.store_version();
+  return nullptr;
+}
+
 Complaint read_outputs(const v1::Finished& from, std::shared_ptr<const AttemptOutputs>& out) {
-  if (from.objects().empty() && from.values().empty()) return nullptr;
+  if (from.objects().empty() && from.values().empty() && from.read().empty()) return nullptr;
   const auto outputs = std::make_shared<AttemptOutputs>();
   outputs->objects.resize(static_cast<std::size_t>(from.objects_size()));
   outputs->values.resize(static_cast<std::size_t>(from.values_size()));
@@ -124,6 +141,10 @@ Complaint read_outputs(const v1::Finished& from, std::shared_ptr<const AttemptOu
   }
   for (int i = 0; i < from.values_size(); ++i) {
     if (Complaint wrong = read(from.values(i), outputs->values[static_cast<std::size_t>(i)])) return wrong;
+  }
+  outputs->read.resize(static_cast<std::size_t>(from.read_size()));
+  for (int i = 0; i < from.read_size(); ++i) {
+    if (Complaint wrong = read(from.read(i), outputs->read[static_cast<std::size_t>(i)])) return wrong;
   }
   out = outputs;
   return nullptr;
@@ -157,7 +178,13 @@ Complaint read(const v1::Report& from, WorkerSays& out) {
   for (const v1::Started& started : from.started()) {
     if (!is_held(started.what())) return "a start names no attempt";
     if (started.at() < 0) return "a start's time is out of range";
-    out.events.push_back(AttemptStarted{.connection = {}, .what = to_held(started.what()), .at = {started.at()}});
+    if (started.port() > kPortMax || started.host().size() > kServiceHostMax) return "a service's address is none";
+    if ((started.port() == 0) != started.host().empty()) return "a service's address is half one";
+    out.events.push_back(AttemptStarted{.connection = {},
+                                        .what = to_held(started.what()),
+                                        .at = {started.at()},
+                                        .host = started.host(),
+                                        .port = static_cast<std::uint16_t>(started.port())});
   }
   for (const v1::Finished& finished : from.finished()) {
     auto& event = std::get<AttemptFinished>(out.events.emplace_back(AttemptFinished{}));

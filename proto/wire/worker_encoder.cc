@@ -27,6 +27,16 @@ void fill(v1::Object& out, const OutputObject& object) {
   out.set_upload(valid_utf8(object.upload));
 }
 
+void fill(v1::ObjectRead& out, const InputObject& object) {
+  out.set_input(valid_utf8(object.name));
+  out.set_uri(valid_utf8(object.s3));
+  out.set_size(object.size);
+  out.set_sha256(sha256_bytes(object.sha256));
+  CHAPPE_ASSERT(out.sha256().size() == 32);
+  out.set_etag(std::string(utf8_prefix(valid_utf8(object.etag), kVersionMax)));
+  out.set_store_version(std::string(utf8_prefix(valid_utf8(object.store_version), kVersionMax)));
+}
+
 void fill(v1::Finished& out, const AttemptFinished& finished) {
   set_held(*out.mutable_what(), finished.what);
   const AttemptEnd& end = finished.end;
@@ -48,10 +58,12 @@ void fill(v1::Finished& out, const AttemptFinished& finished) {
     named.set_json(valid_utf8(to_json(value.value)));
     named.set_metric(value.metric);
   }
+  for (const InputObject& object : finished.outputs->read) fill(*out.add_read(), object);
 }
 
 std::size_t entries_of(const v1::Finished& finished) {
-  return 1 + static_cast<std::size_t>(finished.objects_size()) + static_cast<std::size_t>(finished.values_size());
+  return 1 + static_cast<std::size_t>(finished.objects_size()) + static_cast<std::size_t>(finished.values_size()) +
+         static_cast<std::size_t>(finished.read_size());
 }
 
 /// Why no message can carry this end; "" where one can.
@@ -155,7 +167,9 @@ void WorkerEncoder::add(const AttemptStarted& started) {
   v1::Started& out = *state_->open_report().add_started();
   set_held(*out.mutable_what(), started.what);
   out.set_at(started.at.us);
-  state_->charge(kEntryBytes, 1);
+  out.set_host(std::string(utf8_prefix(valid_utf8(started.host), kServiceHostMax)));
+  out.set_port(started.port);
+  state_->charge(std::max(out.ByteSizeLong(), kEntryBytes), 1);
 }
 
 void WorkerEncoder::add(const AttemptFinished& finished) {

@@ -23,6 +23,9 @@ struct Maker {
 
 std::string object_id(const std::string& key) { return "object " + key; }
 std::string dataset_id(const std::string& uri) { return "dataset " + uri; }
+/// What stood there when an attempt read it.
+std::string read_id(const InputObject& object) { return "read " + object.s3 + " sha256:" + object.sha256; }
+std::string input_id(const InputObject& object) { return object.s3.empty() ? object_id(object.key) : read_id(object); }
 std::string attempt_id(AttemptId attempt) { return "attempt " + to_text(attempt); }
 
 /// Walks from object to attempt to object, breadth first, each of them once.
@@ -49,7 +52,9 @@ class Walk {
     for (const auto* each : {&writers, &readers}) {
       if (!*each) return fail(each->error());
     }
-    if (writers->empty() && readers->empty()) return std::optional<Value>();
+    auto reads = context_.reader.object_readers(uri, kDatasetUsesMax + 1);
+    if (!reads) return fail(reads.error());
+    if (writers->empty() && readers->empty() && reads->empty()) return std::optional<Value>();
     if (auto read = read_aliases(); !read) return fail(read.error());
     add_dataset(uri);
     std::deque<Place> makers, places;
@@ -60,6 +65,7 @@ class Walk {
       auto added = add_reader(dataset_id(uri), 0, {row.key, row.attempt}, places);
       if (!added) return fail(added.error());
     }
+    if (auto added = query_.down ? add_reads(uri, *reads, places) : Result<void>(); !added) return fail(added.error());
     if (auto walked = walk_down(std::move(places)); !walked) return fail(walked.error());
     return std::optional(graph(dataset_id(uri)));
   }
@@ -86,6 +92,19 @@ class Walk {
     return rows;
   }
 
+  /// Attempts that read it by `s3`, each from what stood there then.
+  Result<void> add_reads(const std::string& uri, std::vector<InputRow>& reads, std::deque<Place>& places) {
+    if (reads.size() > kDatasetUsesMax) truncated_ = true;
+    reads.resize(std::min(reads.size(), kDatasetUsesMax));
+    for (const InputRow& read : reads) {
+      if (auto added = add_input(read); !added) return added;
+      add_edge(dataset_id(uri), read_id(read.object));
+      auto added = add_reader(read_id(read.object), 0, {read.key, read.attempt}, places);
+      if (!added) return added;
+    }
+    return {};
+  }
+
   Result<void> walk_up(std::deque<Place> queue) {
     for (; !queue.empty(); queue.pop_front()) {
       const Place place = queue.front();
@@ -100,9 +119,9 @@ class Walk {
       for (const InputRow& input : *inputs) {
         if (input.attempt != place.maker.attempt) continue;
         if (auto added = add_input(input); !added) return added;
-        add_edge(object_id(input.object.key), attempt_id(input.attempt));
+        add_edge(input_id(input.object), attempt_id(input.attempt));
         queue.push_back(
-            {object_id(input.object.key), {input.object.producer, input.object.producer_attempt}, place.depth + 1});
+            {input_id(input.object), {input.object.producer, input.object.producer_attempt}, place.depth + 1});
       }
     }
     return {};
@@ -160,6 +179,16 @@ class Walk {
   }
 
   Result<void> add_input(const InputRow& input) {
+    const InputObject& read = input.object;
+    if (!read.s3.empty()) {
+      return add_object({{"id", read_id(read)},
+                         {"kind", "read"},
+                         {"uri", read.s3},
+                         {"size_bytes", static_cast<std::int64_t>(read.size)},
+                         {"sha256", read.sha256},
+                         {"etag", read.etag.empty() ? Value() : Value(read.etag)},
+                         {"store_version", read.store_version.empty() ? Value() : Value(read.store_version)}});
+    }
     if (input.object.asset) return add_asset_by_id(input.object.asset);
     return add_object({{"id", object_id(input.object.key)},
                        {"kind", "artifact"},

@@ -142,6 +142,9 @@ Value input_json(const InputRow& row) {
                   {"size_bytes", size_json(object.size)},
                   {"sha256", object.sha256},
                   {"asset_version", id_json(object.asset)},
+                  {"s3", text_or_null(object.s3)},
+                  {"etag", text_or_null(object.etag)},
+                  {"store_version", text_or_null(object.store_version)},
                   {"producer_attempt", object.producer_attempt ? Value(to_text(object.producer_attempt)) : Value()}};
 }
 

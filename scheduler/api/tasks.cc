@@ -125,6 +125,19 @@ Result<void> name_workers(Context& context, ValueList& attempts) {
   return {};
 }
 
+/// A service that runs says whether it is ready: its address is recorded with its attempt.
+Result<void> tell_ready(Context& context, const TaskRow& row, const Instances& instances, Value& shown) {
+  const std::uint32_t index = row.key.index;
+  const bool up = row.state == TaskState::kRunning && index < instances.size() &&
+                  instances.dag().tasks[instances.task_of(index)].is_service();
+  if (!up) return {};
+  const auto values = context.reader.values(row.key.run, index);
+  if (!values) return fail(values.error());
+  const bool ready = std::ranges::find(*values, row.attempt, &ValueRow::attempt) != values->end();
+  shown.as_map()->emplace_back("ready", ready);
+  return {};
+}
+
 }  // namespace
 
 Result<FoundTask> find_task(Context& context, const Request& request) {
@@ -150,7 +163,10 @@ Answer list_tasks(Context& context, const Request& request) {
   const auto rows = read_rows(context, *run, *filter);
   if (!rows) return problem(rows.error());
   ValueList items;
-  for (const TaskRow& row : *rows) items.push_back(task_json(row, instances->get()));
+  for (const TaskRow& row : *rows) {
+    items.push_back(task_json(row, instances->get()));
+    if (auto told = tell_ready(context, row, **instances, items.back()); !told) return problem(told.error());
+  }
   return json_answer(page_json(std::move(items), cursor_after(*rows, *filter, *run)));
 }
 
@@ -168,6 +184,7 @@ Answer show_task(Context& context, const Request& request) {
   const auto values = context.reader.values(key.run, key.index);
   if (!values) return problem(values.error());
   Value shown = task_json(history->task, found->instances.get());
+  if (auto told = tell_ready(context, history->task, *found->instances, shown); !told) return problem(told.error());
   ValueMap& members = *shown.as_map();
   members.emplace_back("run", found->run.id.text());
   members.emplace_back("item", found->instances->item_of(found->index));

@@ -10,7 +10,6 @@
 
 #include "engine/base/text.h"
 #include "engine/ports/object_key.h"
-#include "storage/open/object_stores.h"
 
 namespace chappe {
 namespace {
@@ -18,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using What = LookReported::What;
 
-constexpr std::string_view kS3 = "s3://";
 constexpr std::string_view kTooMany = "there are more than";
 constexpr std::size_t kListBytesMax = std::size_t{4} << 20;  ///< Of what a fan-out is told of its objects.
 
@@ -91,32 +89,8 @@ LookReported Outside::look(const LookTarget& target) {
   return refused(target, "nobody knows how to look at this");
 }
 
-Result<ObjectStore*> Outside::store_of(const std::string& bucket) {
-  const std::lock_guard lock(mutex_);
-  const auto known = buckets_.find(bucket);
-  if (known != buckets_.end()) return known->second.get();
-  if (buckets_.size() >= kBucketsMax) {
-    return fail(ErrorCode::kUnsupported, fmt::format("objects in {} buckets are looked at already", buckets_.size()));
-  }
-  auto opened = open_bucket(bucket);
-  if (!opened) return fail(std::move(opened.error()));
-  return (buckets_[bucket] = std::move(*opened)).get();
-}
-
-/// The store that a name is of, and its key there.
-Result<Outside::Place> Outside::place_of(const std::string& name) {
-  if (!name.starts_with(kS3)) return Place{&objects_, name};
-  const std::size_t slash = name.find('/', kS3.size());
-  if (slash == std::string::npos) {
-    return fail(ErrorCode::kInvalidInput, fmt::format("'{}' has no key: s3://BUCKET/KEY", name));
-  }
-  const auto opened = store_of(name.substr(kS3.size(), slash - kS3.size()));
-  if (!opened) return fail(opened.error());
-  return Place{*opened, name.substr(slash + 1)};
-}
-
 LookReported Outside::look_at_object(const LookTarget& target) {
-  const auto place = place_of(target.name);
+  const auto place = objects_.find(target.name);
   if (!place) return failed(target, place.error());
   const std::string& key = place->key;
   const auto fits = check_object_key(key.ends_with('/') ? std::string_view(key).substr(0, key.size() - 1) : key);
@@ -129,7 +103,7 @@ LookReported Outside::look_at_object(const LookTarget& target) {
 
 /// One object, all beneath a prefix, or those that look as a pattern says.
 LookReported Outside::list_objects(const LookTarget& target) {
-  const auto place = place_of(target.name);
+  const auto place = objects_.find(target.name);
   if (!place) return failed(target, place.error());
   const std::string& key = place->key;
   LookReported report{.target = target, .what = What::kListed, .found = {}, .message = "", .objects = {}};

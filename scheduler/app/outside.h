@@ -8,15 +8,13 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/ports/object_store.h"
 #include "engine/run/events.h"
 #include "proto/http/client.h"
+#include "storage/open/named_objects.h"
 
 namespace chappe {
 
@@ -29,25 +27,15 @@ class Outside {
   LookReported look(const LookTarget& target);
 
  private:
-  static constexpr std::size_t kBucketsMax = 100;
-
-  struct Place {
-    ObjectStore* store = nullptr;
-    std::string key;
-  };
   LookReported look_at_object(const LookTarget& target);
   LookReported list_objects(const LookTarget& target);
   LookReported list_once(const LookTarget& target);
   LookReported look_at_file(const LookTarget& target) const;
   LookReported look_at_url(const LookTarget& target);
-  Result<ObjectStore*> store_of(const std::string& bucket);
-  Result<Place> place_of(const std::string& name);
 
-  ObjectStore& objects_;
+  NamedObjects objects_;
   std::vector<std::filesystem::path> file_roots_;
   http::Client http_;
-  std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<ObjectStore>> buckets_;  ///< Other than the configured store's.
 };
 
 }  // namespace chappe

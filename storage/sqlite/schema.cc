@@ -7,6 +7,7 @@
 
 #include "engine/base/assert.h"
 #include "storage/sqlite/schema_datasets.h"
+#include "storage/sqlite/schema_objects.h"
 #include "storage/sqlite/schema_pods.h"
 #include "storage/sqlite/schema_retention.h"
 #include "storage/sqlite/schema_triggers.h"
@@ -451,7 +452,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{17, "deadlines of runs", kSchema17},
                                  Migration{18, "retention of artifacts", kSchema18},
                                  Migration{19, "datasets outside", kSchema19},
-                                 Migration{20, "groups and outputs of runs", kSchema20}};
+                                 Migration{20, "groups and outputs of runs", kSchema20},
+                                 Migration{22, "objects that attempts read", kSchema22}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

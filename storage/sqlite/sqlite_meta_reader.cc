@@ -252,6 +252,13 @@ Result<std::vector<InputRow>> SqliteMetaReader::consumers(const std::string& key
   });
 }
 
+Result<std::vector<InputRow>> SqliteMetaReader::object_readers(const std::string& uri, std::size_t limit) {
+  return call("list readers of an object", [&] {
+    return all<InputRow>("WHERE t.s3 = ?1 AND t.s3 != '' ORDER BY t.row DESC LIMIT ?2", uri,
+                         std::min(limit, kAnswerRowsMax));
+  });
+}
+
 Result<std::vector<AliasRow>> SqliteMetaReader::aliases(const std::string& model) {
   const std::string newest = std::string(model.empty() ? "WHERE" : "WHERE t.model = ?1 AND") +
                              " t.row = (SELECT max(n.row) FROM alias_moves n WHERE n.model = t.model AND n.alias = "

@@ -45,6 +45,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<AssetVersion> asset_version(AssetVersionId id) override;
   Result<ArtifactRow> artifact_by_key(const std::string& key) override;
   Result<std::vector<InputRow>> consumers(const std::string& key, std::size_t limit) override;
+  Result<std::vector<InputRow>> object_readers(const std::string& uri, std::size_t limit) override;
   Result<std::vector<AliasRow>> aliases(const std::string& model) override;
   Result<std::vector<AliasRow>> alias_history(const std::string& model, const std::string& alias) override;
   Result<AssetVersion> resolve_alias(const std::string& model, const std::string& alias) override;

@@ -108,11 +108,13 @@ template <>
 struct Table<InputRow> {
   static constexpr std::string_view kName = "inputs";
   static constexpr std::string_view kColumns =
-      "task, attempt, name, path, object_key, size_bytes, sha256, packed, asset_version, producer, producer_attempt";
+      "task, attempt, name, path, object_key, size_bytes, sha256, packed, asset_version, producer, "
+      "producer_attempt, s3, etag, store_version";
   static auto fields(auto& row) {
     auto& object = row.object;
     return std::tie(row.key, row.attempt, object.name, object.path, object.key, object.size, object.sha256,
-                    object.packed, object.asset, object.producer, object.producer_attempt);
+                    object.packed, object.asset, object.producer, object.producer_attempt, object.s3, object.etag,
+                    object.store_version);
   }
 };
 

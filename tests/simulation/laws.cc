@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 41> kNames{
+  constexpr std::array<std::string_view, 42> kNames{
       "assertion",      "one_winner",  "manifest_exists", "dependencies_first",
       "save_then_tell", "edges",       "budgets",         "fence",
       "epoch",          "overlap",     "reads_committed", "lineage",
@@ -19,7 +19,7 @@ std::string_view name_of(Law law) {
       "visible_once",   "run_verdict", "keeps_results",   "waits",
       "cached",         "events",      "backfills",       "told",
       "states",         "past",        "deadlines",       "hooks",
-      "retention"};
+      "retention",      "services"};
   return kNames[static_cast<std::size_t>(law)];
 }
 
@@ -254,7 +254,7 @@ void Laws::input_missing(const Assignment& what, const InputObject& object, cons
 
 void Laws::came_to(const Assignment& what, const AttemptEnd& end, const AttemptOutputs* outputs) {
   Truth truth{.reason = end.reason};
-  if (outputs != nullptr) truth.objects = outputs->objects;
+  if (outputs != nullptr) truth.objects = outputs->objects, truth.read = outputs->read;
   truth_[what.attempt] = std::move(truth);
 }
 

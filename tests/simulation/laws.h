@@ -63,6 +63,7 @@ enum class Law : std::uint8_t {
   kDeadlines = 38,  ///< A run that is late is told of once, when it is; nothing of a task begins behind its deadline.
   kHooks = 39,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
   kRetention = 40,  ///< An artifact goes when its retention has passed, not before; its object with the last of them.
+  kServices = 41,   ///< A task starts when its services are ready; one ends well when all that depend on it have ended.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -165,6 +166,7 @@ class Laws {
   struct Truth {
     Reason reason = Reason::kNone;
     std::vector<OutputObject> objects;
+    std::vector<InputObject> read;
   };
 
   // laws_commit.cc
@@ -255,6 +257,11 @@ class Laws {
   void check_started(const RunRow& row, const Persist& persist);
   bool fails_with_run(const RunView& run, const TaskRow& old, const TaskRow& row) const;
   void check_ends_with_run(const RunView& run, const TaskRow& old, const TaskRow& row);
+  void check_reads(const Persist& persist);
+  // laws_services.cc
+  void note_ready(const Persist& persist);
+  void check_services(const RunView& run, const TaskRow& old, const TaskRow& row);
+  bool is_needed(const RunView& run, std::uint32_t service) const;
   // laws_retention.cc
   bool is_past_newest(const RunRow& run, std::uint32_t keep_last) const;
   void check_collected(const Persist& persist);
@@ -334,6 +341,7 @@ class Laws {
   std::map<InstanceKey, Together> together_;
   std::map<std::uint32_t, std::int64_t> cpu_running_;  ///< By worker.
   std::map<AttemptId, Truth> truth_;
+  std::set<AttemptId> ready_services_;
   std::map<std::string, AttemptId> committed_objects_;  ///< By key.
   std::set<std::string> doomed_;                        ///< Keys that nobody refers to any more.
   std::set<std::string> removed_;                       ///< The first key of each removal that was asked for.

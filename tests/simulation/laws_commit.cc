@@ -33,6 +33,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   check_places();
   for (const FanOutRow& row : persist.fan_outs) commit_fan_out(row);
   note_cached(persist);
+  note_ready(persist);
   for (const TaskChange& change : persist.tasks) {
     check_wait(persist, change);
     commit_task(change);
@@ -47,6 +48,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   check_events(persist);
   check_states(persist);
   check_datasets(persist);
+  check_reads(persist);
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
   check_collected(persist);
@@ -232,6 +234,7 @@ void Laws::commit_task(const TaskChange& change) {
   check_latest(run->second, old, row);
   check_past(run->second, old, row);
   check_deadline(run->second, old, row);
+  check_services(run->second, old, row);
   if (has_won(row.state) && !has_won(old.state)) check_won(run->second, old, row);
   if (is_final(old.state) && row.state == TaskState::kNone) winner_.erase(row.key);
   if (old.state == TaskState::kCommitting && row.state == TaskState::kFailed) forget_winner(row);
@@ -431,6 +434,7 @@ std::string Laws::upstream_ends(const RunView& run, std::uint32_t index) const {
   const std::uint32_t task = instances.task_of(index);
   std::string ends;
   for (const Dependency& edge : dag.tasks[task].depends_on) {
+    if (dag.consumes(task, edge.task)) continue;  // The law over services asks for these.
     const bool one = dag.in_step(task, edge.task);
     const std::uint32_t first = one ? instances.in_step(task, index, edge.task) : instances.first(edge.task);
     for (std::uint32_t i = first; i < first + (one ? 1 : instances.count(edge.task)); ++i) {
@@ -453,7 +457,7 @@ void Laws::check_won(const RunView& run, const TaskRow& old, const TaskRow& row)
            fmt::format("{}: {} commits after {}", name(row.key), to_text(row.attempt), to_text(winner_.at(row.key))));
   }
   won_.insert(row.attempt);
-  if (!runs_program(task) || cached_now_.contains(row.attempt)) return;
+  if (!runs_program(task) || cached_now_.contains(row.attempt) || task.is_service()) return;
   if (row.attempt != old.attempt)
     broken(Law::kFence, name(row.key) + " is won by an attempt that is not its current one");
   const auto truth = truth_.find(row.attempt);
@@ -571,6 +575,11 @@ void Laws::commit_lease(RunView& run, const TaskRow& row, bool takes) {
 void Laws::commit_input(const InputRow& row) {
   const auto task = rows_.find(row.key);
   const auto attempt = attempts_.find(row.attempt);
+  if (!row.object.s3.empty()) {  // Recorded with its end, when another attempt may have begun. See check_reads().
+    const bool known = attempt != attempts_.end() && attempt->second == row.key;
+    if (!known) broken(Law::kLineage, "an input is recorded of an attempt that nobody knows");
+    return;
+  }
   // A wait that ended may be run again in the same batch.
   const bool ended = attempt != attempts_.end() && attempt->second == row.key && won_.contains(row.attempt) &&
                      task_of(runs_.at(row.key.run), row.key).wait != nullptr;

@@ -39,4 +39,24 @@ void Laws::check_datasets(const Persist& persist) {
   if (expected > 0) world_.saw(Sight::kDatasetDeclared);
 }
 
+/// What an attempt that won has read by `s3` is recorded with its end, just as it says.
+void Laws::check_reads(const Persist& persist) {
+  for (const TaskChange& change : persist.tasks) {
+    const bool won = change.row.state == TaskState::kSuccess || change.row.state == TaskState::kCommitting;
+    const bool wins = won && holds_attempt(change.expect_state) && change.expect_state != TaskState::kCommitting;
+    const auto truth = truth_.find(change.row.attempt);
+    if (!wins || truth == truth_.end() || truth->second.reason != Reason::kNone) continue;
+    for (const InputObject& read : truth->second.read) {
+      world_.saw(Sight::kObjectRead);
+      const auto same = [&](const InputRow& row) {
+        return row.attempt == change.row.attempt && row.object.name == read.name && row.object.s3 == read.s3 &&
+               row.object.sha256 == read.sha256;
+      };
+      if (std::count_if(persist.inputs.begin(), persist.inputs.end(), same) == 1) continue;
+      broken(Law::kLineage,
+             fmt::format("{} succeeds, and what it read of {} is not recorded", name(change.row.key), read.s3));
+    }
+  }
+}
+
 }  // namespace chappe::simulation

@@ -184,6 +184,11 @@ const std::vector<PlantedBug> kBugs{
     BUG(RestoreForgetsStates, "after a restart states begin anew", Law::kStates, Law::kFence, Law::kRestore),
     // The worker's agent.
     BUG(MeasuresAnyway, "data is measured though a condition of the check is false", Law::kDependenciesFirst),
+    BUG(ForgetsReads, "what an attempt found when it read from S3 is not recorded", Law::kLineage),
+    BUG(StartsBeforeServices, "a task starts though a service that it depends on is not ready", Law::kServices),
+    BUG(StopsServicesEarly, "a service is stopped though some that depend on it have not ended", Law::kServices),
+    BUG(ServicesStayUp, "a service stays up when all that depend on it have ended", Law::kRunsEnd),
+    BUG(AgentTellsReadyOnce, "a worker tells once that a service is ready, however that is lost", Law::kRunsEnd),
     BUG(ForgetsDatasets, "what a task declares that it reads and writes is not recorded", Law::kLineage),
     BUG(AgentStartsTwice, "an assignment that comes twice starts twice", Law::kOneWinner),
     HIDDEN(AgentObeysOldSchedulers, "a worker obeys a scheduler that was replaced"),

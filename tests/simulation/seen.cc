@@ -121,7 +121,11 @@ constexpr std::array<std::string_view, kSights> kSightNames{"run_succeeded",
                                                             "state_moved",
                                                             "state_refused",
                                                             "people_told",
-                                                            "told_after_restart"};
+                                                            "told_after_restart",
+                                                            "service_ready",
+                                                            "service_stopped",
+                                                            "service_failed",
+                                                            "object_read"};
 
 constexpr Reason kReasonsSeen[] = {
     Reason::kNone,        Reason::kExitCode,   Reason::kSignal,      Reason::kTimeout,       Reason::kQueueTimeout,
@@ -151,7 +155,8 @@ bool is_edge(TaskState from, TaskState to) {
     case kNone:
       return to == kQueued || to == kWaiting || is_final(to);
     case kScheduled:  // Stored only when a worker gave an attempt back.
-      return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
+      return to == kQueued || to == kFailed || to == kCancelled || to == kNone || to == kSkipped ||
+             to == kUpstreamFailed;
     case kQueued:
       return to != kQueued && to != kSkipped && to != kUpstreamFailed;
     case kRunning:
@@ -159,11 +164,12 @@ bool is_edge(TaskState from, TaskState to) {
              to == kCancelled;
     case kCommitting:
       return to == kSuccess || to == kFailed;
-    case kUpForRetry:
-      return to == kQueued || to == kFailed || to == kCancelled || to == kNone;
+    case kUpForRetry:  // For want of a service, or of somebody who needs it, some end without another try.
+      return to == kQueued || to == kFailed || to == kCancelled || to == kNone || to == kSuccess || to == kSkipped ||
+             to == kUpstreamFailed;
     case kWaiting:
       return to == kWaiting || to == kQueued || to == kSuccess || to == kFailed || to == kSkipped || to == kCancelled ||
-             to == kNone;
+             to == kUpstreamFailed || to == kNone;
     default:
       return to == kNone;  // A person runs it again.
   }
@@ -193,7 +199,11 @@ std::vector<std::string> Seen::missing(std::uint64_t least) const {
   // 10,000: what was given back passes its queue_timeout.
   const auto is_rare = [](std::size_t from, std::size_t to) {
     const auto edge = std::pair(static_cast<TaskState>(from), static_cast<TaskState>(to));
-    return edge == std::pair(TaskState::kQueued, TaskState::kNone) ||
+    const bool for_services = (edge.first == TaskState::kScheduled || edge.first == TaskState::kUpForRetry ||
+                               edge == std::pair(TaskState::kWaiting, TaskState::kUpstreamFailed)) &&
+                              (edge.second == TaskState::kSuccess || edge.second == TaskState::kSkipped ||
+                               edge.second == TaskState::kUpstreamFailed);
+    return for_services || edge == std::pair(TaskState::kQueued, TaskState::kNone) ||
            edge == std::pair(TaskState::kScheduled, TaskState::kFailed);
   };
   each_edge([&](std::size_t from, std::size_t to) {

@@ -132,6 +132,10 @@ enum class Sight : std::uint8_t {
   kStateRefused,
   kPeopleTold,
   kToldAfterRestart,
+  kServiceReady,
+  kServiceStopped,
+  kServiceFailed,  ///< Though some that depend on it had not ended.
+  kObjectRead,
   kCount,
 };
 constexpr std::size_t kSights = static_cast<std::size_t>(Sight::kCount);

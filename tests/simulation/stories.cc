@@ -186,6 +186,8 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   add_requests(mix(plan.seed, 19'000 + number), dag);
   add_checks(mix(plan.seed, 24'000 + number), dag);
   add_lineage(mix(plan.seed, 17'000 + number), dag);
+  add_object_inputs(mix(plan.seed, 24'000 + number), dag);
+  if (add_services(mix(plan.seed, 25'000 + number), dag)) story.comparable = false;
   if (mix(plan.seed, 15'000 + number) % 3 == 0) make_hasty(dag);
   if (!plan.timeless && add_deadlines(mix(plan.seed, 21'000 + number), dag)) story.comparable = false;
   add_group(mix(plan.seed, 22'000 + number), dag);
@@ -194,7 +196,9 @@ Story make_story(const Plan& plan, std::uint32_t number) {
   if (lines_up) add_short_requests(mix(plan.seed, 26'000 + number), dag);
   if (plan.timeless) make_timeless(dag);
   for (std::size_t task = 0; plan.pods && task < dag.tasks.size(); ++task) {
-    const bool in_pod = dag.tasks[task].kind == TaskKind::kRun && mix(plan.seed, 9000 + task) % 2 == 0;
+    const bool fits =
+        dag.tasks[task].kind == TaskKind::kRun && !dag.tasks[task].is_service();  // It would take the place of others.
+    const bool in_pod = fits && mix(plan.seed, 9000 + task) % 2 == 0;
     if (in_pod) dag.tasks[task].pod = std::make_shared<const PodSpec>();
   }
   dag.version = fmt::format("{}-{}", dag.name, number);
@@ -230,6 +234,10 @@ Behaviour Story::behaviour(std::uint32_t index, std::uint32_t tries, std::uint32
   constexpr int kLong = 50;  // Among short programs a worker takes more than it has room for: some turn out long.
   if (program_max < 100ms && mix(luck, 5) % 6 == 0) out.length *= kLong;
   const bool broken = character % 12 == 0;
+  if (task.is_service() && luck % 4 != 0) {  // It is up until it is stopped.
+    out.endless = true;
+    return out;
+  }
   const bool hangs = task.deadline && mix(luck, 6) % 3 == 0;  // Somebody stops it.
   if ((endless && character % 3 == 0) || hangs) {
     out.endless = true;
@@ -414,6 +422,7 @@ class Foretelling {
   void succeed(const Task& task, std::uint32_t index) {
     std::vector<std::string> inputs;
     for (const InputArtifact& input : task.work->inputs) {
+      if (!input.from_task) continue;  // Outside there may be anything.
       const auto [first, end] = seen_by(story_.instances->task_of(index), index, *input.from_task);
       for (std::uint32_t i = first; i < end; ++i) {
         const auto found = out_[i].outputs.find(input.from_artifact);

@@ -106,6 +106,10 @@ void add_teardown(std::uint64_t seed, Dag& dag);
 bool add_states(std::uint64_t seed, Dag& dag);
 /// Lets some of its tasks declare datasets outside.
 void add_lineage(std::uint64_t seed, Dag& dag);
+/// Makes services of some of its programs. True: some are, and how they end depends on when things happen.
+bool add_services(std::uint64_t seed, Dag& dag);
+/// Lets some of its programs read an object that nobody here has made.
+void add_object_inputs(std::uint64_t seed, Dag& dag);
 /// Makes requests of some of its programs.
 void add_requests(std::uint64_t seed, Dag& dag);
 /// Some tasks measure data.

@@ -98,7 +98,9 @@ class Worker {
   void take_back(AttemptId attempt);
   void stop(const agent::StopOrder& order);
   void fetched(AttemptId attempt);
+  void read_outside(Program& program, const InputObject& object);
   void run(AttemptId attempt);
+  void come_up(AttemptId attempt);
   void begin(Program& program);
   void plan_exit(Program& program, MonoTime at);
   void exit(AttemptId attempt, std::uint64_t number, std::uint64_t life);

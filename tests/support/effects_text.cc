@@ -133,6 +133,11 @@ void EffectsText::add_persist(const Persist& persist, std::vector<std::string>& 
     out.push_back(fmt::format("save image {} of attempt {}", row.image, to_text(row.attempt)));
   }
   for (const InputRow& row : persist.inputs) {
+    if (!row.object.s3.empty()) {
+      out.push_back(fmt::format("save read {}={} etag {} for {}", row.object.path, row.object.s3, row.object.etag,
+                                attempt(row.key, row.attempt)));
+      continue;
+    }
     const std::string name = row.object.key.substr(row.object.key.rfind('/') + 1);
     out.push_back(fmt::format("save input {}={} of {} for {}",
                               row.object.path.empty() ? row.object.name : row.object.path, name,

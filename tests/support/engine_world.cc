@@ -219,7 +219,7 @@ Event EngineWorld::finished(const WorkerSide& worker, const Assignment& what, At
   if (!end.started_at.is_set()) end.started_at = now.wall;
   if (!end.ended_at.is_set()) end.ended_at = now.wall;
   AttemptFinished event{worker.connection, {what.key, what.attempt}, std::move(end), nullptr};
-  if (!outputs.objects.empty() || !outputs.values.empty()) {
+  if (!outputs.objects.empty() || !outputs.values.empty() || !outputs.read.empty()) {
     event.outputs = std::make_shared<const AttemptOutputs>(std::move(outputs));
   }
   return event;

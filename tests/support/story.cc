@@ -362,7 +362,13 @@ Event Story::attempt_event(const Words& words) {
   const auto from = std::find(words.begin(), words.end(), "from");
   WorkerSide* worker = from == words.end() ? world().holder_of(what.attempt) : &world().worker(*(from + 1));
   if (worker == nullptr) worker = &world().worker(text_->worker(world().store().tables().tasks.at(what.key).worker));
-  if (verb == "start") return world().started(*worker, what);
+  if (verb == "start") {
+    auto started = std::get<AttemptStarted>(world().started(*worker, what));
+    const auto [host, port] = cut(parse(words).get("at", ":0"), ':');  // Of a service that is ready.
+    started.host = host;
+    started.port = static_cast<std::uint16_t>(std::stoul(port));
+    return started;
+  }
   if (verb == "finish") return finish(parse(words), *worker, what);
   if (verb != "returned") complain("what is " + verb + "?");
   const ConnectionId connection = worker->connection;
@@ -386,6 +392,11 @@ Event Story::finish(const Parsed& said, WorkerSide& worker, const Assignment& wh
       continue;
     } else if (name.starts_with("value.")) {
       outputs.values.push_back({.name = name.substr(6), .value = json_of(value)});
+    } else if (name == "read") {
+      InputObject read{.name = value, .path = "", .size = kObjectSize, .sha256 = std::string(64, 'a')};
+      read.s3 = "s3://bucket/" + value;
+      read.etag = "e1";
+      outputs.read.push_back(std::move(read));
     } else if (name.starts_with("large.")) {
       OutputObject object{.name = value_object_name(name.substr(6)), .size = kObjectSize};
       object.key = key + object.name;

@@ -146,10 +146,30 @@ void Agent::stop(AttemptId attempt, Held& held, Doom doom, Duration grace) {
 void Agent::program_started(AttemptId attempt, Now now) {
   Process& process = *held_.at(attempt).process;
   process.program_since = now.mono;
-  const std::optional<Duration>& timeout = process.assignment->work->timeout;
-  if (!timeout) return;
-  process.deadline = now.mono + *timeout;
+  plan_deadline(process);
+}
+
+/// Requires: its program runs.
+void Agent::plan_deadline(Process& process) {
+  const ResolvedWork& work = *process.assignment->work;
+  std::optional<Duration> length = work.timeout;
+  const bool starts = work.service && process.port == 0;
+  if (starts) length = std::min(length.value_or(work.service->ready_timeout), work.service->ready_timeout);
+  process.deadline.reset();
+  if (!length) return;
+  process.deadline = *process.program_since + *length;
   next_deadline_ = std::min(next_deadline_.value_or(*process.deadline), *process.deadline);
+}
+
+void Agent::service_ready(AttemptId attempt, std::string host, std::uint16_t port) {
+  const auto held = held_.find(attempt);
+  if (held == held_.end() || held->second.phase != Phase::kRunning || held->second.process->doom) return;
+  Process& process = *held->second.process;
+  process.host = std::move(host);
+  process.port = port;
+  plan_deadline(process);
+  process.started_told = false;
+  to_tell_started_.push_back(attempt);
 }
 
 void Agent::program_ended(AttemptId attempt, Now now) {
@@ -344,9 +364,11 @@ void Agent::enforce_timeouts(MonoTime now) {
       continue;
     }
     const ResolvedWork& work = *held.process->assignment->work;
+    const bool starts = work.service && held.process->port == 0;
     deadline.reset();
-    stop(attempt, held, {Reason::kTimeout, "still ran after its timeout of " + to_text(*work.timeout), false},
-         work.kill_grace);
+    const std::string message = starts ? "was not ready within " + to_text(work.service->ready_timeout)
+                                       : "still ran after its timeout of " + to_text(*work.timeout);
+    stop(attempt, held, {Reason::kTimeout, message, false}, work.kill_grace);
   }
 }
 
@@ -448,7 +470,7 @@ AttemptId Agent::take_next_for(const Process& front) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](AttemptId attempt) {
     const ResolvedWork& work = *held_.at(attempt).process->assignment->work;
     return work.resources == room && work.inputs.empty() && work.secrets.empty() && work.image.empty() &&
-           (work.http == nullptr || CHAPPE_MUTANT(kAgentLinesUpRequests));
+           !work.service && (work.http == nullptr || CHAPPE_MUTANT(kAgentLinesUpRequests));
   });
   if (found == waiting_.end()) return {};
   const AttemptId next = *found;

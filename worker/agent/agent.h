@@ -99,6 +99,8 @@ class Agent {
   void take(const WorkerSend& message, Now now);
   /// A started attempt has its inputs and runs its program: its timeout begins.
   void program_started(AttemptId attempt, Now now);
+  /// A service takes calls at this address. Requires: its program was started.
+  void service_ready(AttemptId attempt, std::string host, std::uint16_t port);
   /// Nothing of its program is left: its room is free, while its outputs are staged. What was lined up behind it runs.
   void program_ended(AttemptId attempt, Now now);
   /// A lined up attempt was taken back before it started.
@@ -140,7 +142,9 @@ class Agent {
     std::shared_ptr<const Assignment> assignment;
     MonoTime since;                         ///< Waiting or running.
     std::optional<MonoTime> program_since;  ///< Its program runs.
-    std::optional<MonoTime> deadline;
+    std::optional<MonoTime> deadline;       ///< A service's is about being ready until it is.
+    std::string host;                       ///< Of a service that is ready.
+    std::uint16_t port = 0;                 ///< Likewise; 0: it is not.
     bool has_room = false;
     bool started_told = false;
     std::optional<Doom> doom;
@@ -149,10 +153,10 @@ class Agent {
     bool withdrawing = false;
 
     void condemn(Doom reason);  ///< The first reason stays.
-    /// Of this worker: neither in a container nor a request nor a check.
+    /// Of this worker: neither in a container nor a request nor a check. A service is no program either: it lasts.
     bool is_program() const {
       const ResolvedWork& work = *assignment->work;
-      return work.image.empty() && work.http == nullptr && work.check == nullptr;
+      return work.image.empty() && work.http == nullptr && work.check == nullptr && !work.service;
     }
   };
 
@@ -177,6 +181,7 @@ class Agent {
 
   void enforce_fence(MonoTime now);
   void enforce_timeouts(MonoTime now);
+  void plan_deadline(Process& process);
   void enforce_drain(Now now);
   void leave_after_one(Now now);
   void return_waiting(MonoTime now);
@@ -194,6 +199,7 @@ class Agent {
   bool fits(const Resources& need) const;
   void tell(Now now, AgentOrders& orders);
   void tell_started(MonoTime now, AgentOrders& orders);
+  void tell_services_again();
   void tell_finished(MonoTime now, AgentOrders& orders);
   bool results_due(MonoTime now) const;
   void tell_all_results_again();

@@ -32,6 +32,7 @@ void Agent::tell(Now now, AgentOrders& orders) {
     }
   }
   if (draining_ && !std::exchange(draining_told_, true)) orders.goodbye_draining = true;
+  if (now.mono >= heartbeat_due_) tell_services_again();
   if (now.mono >= results_again_at_ && !CHAPPE_MUTANT(kAgentTellsResultsOnce)) tell_all_results_again();
   tell_started(now.mono, orders);
   tell_finished(now.mono, orders);
@@ -58,9 +59,22 @@ void Agent::tell_started(MonoTime now, AgentOrders& orders) {
     const bool runs = held != held_.end() && held->second.phase == Phase::kRunning;
     if (runs && now < held->second.process->since + kStartedAfter) return;
     if (runs && !std::exchange(held->second.process->started_told, true)) {
-      orders.started.push_back({{}, {held->second.key, attempt}, held->second.at});
+      Process& process = *held->second.process;
+      orders.started.push_back({{}, {held->second.key, attempt}, held->second.at, process.host, process.port});
+      if (CHAPPE_MUTANT(kAgentTellsReadyOnce)) process.port = 0, process.host.clear();
     }
     to_tell_started_.pop_front();
+  }
+}
+
+/// Nobody acknowledges that a service is ready, and somebody waits for it: what was lost on a connection that held is
+/// said anew.
+void Agent::tell_services_again() {
+  for (const AttemptId attempt : running_) {
+    Process& process = *held_.at(attempt).process;
+    if (process.port == 0 || process.doom) continue;
+    process.started_told = false;
+    to_tell_started_.push_back(attempt);
   }
 }
 

@@ -127,6 +127,7 @@ std::vector<std::string> Environment::of(const Assignment& assignment, const Pla
   put(variables, "CHAPPE_INTERVAL_START", to_iso8601(run.interval_start));
   put(variables, "CHAPPE_INTERVAL_END", to_iso8601(run.interval_end));
   put(variables, "CHAPPE_PARAMS", places.params);
+  if (handed.service_port != 0) put(variables, "CHAPPE_SERVICE_PORT", std::to_string(handed.service_port));
   return variables;
 }
 

@@ -2,6 +2,7 @@
 /// The environment of a task: a few of the worker's own variables, the task's, and CHAPPE_*.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct Places {
 struct Handed {
   std::shared_ptr<const StoreAccess::Variables> store;  ///< Null: nothing of the object store.
   std::vector<Secret> secrets;
+  std::uint16_t service_port = 0;  ///< Where a service is to listen; 0: it is none.
 };
 
 class Environment {

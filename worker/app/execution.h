@@ -26,8 +26,15 @@ struct Executor::Execution {
   AttemptLog log;
   SecretMask mask;  ///< Between the program and its log.
   AttemptEnd end;
+  std::vector<InputObject> read;  ///< What it read by `s3`.
   std::shared_ptr<AttemptOutputs> outputs;
 
+  std::shared_ptr<std::atomic<bool>> unwatched;  ///< Of a service that was looked at: nobody need do so any more.
+
+  ~Execution() { unwatch(); }
+  void unwatch() const {
+    if (unwatched != nullptr) *unwatched = true;
+  }
   AttemptId id() const { return assignment->attempt; }
   HeldAttempt held() const { return {assignment->key, assignment->attempt}; }
   const ResolvedWork& work() const { return *assignment->work; }

@@ -76,7 +76,10 @@ std::string name_of_signal(int signal) {
 Executor::Executor(ExecutorParts parts) : parts_(std::move(parts)), transfers_(parts_.transfer_threads) {}
 
 Executor::~Executor() {
-  for (const auto& [attempt, execution] : executions_) execution->stopped = true;
+  for (const auto& [attempt, execution] : executions_) {
+    execution->stopped = true;
+    execution->unwatch();
+  }
 }
 
 /// Null: the attempt is over already.
@@ -141,16 +144,18 @@ void Executor::stop(const agent::StopOrder& order) {
 void Executor::fetch(Execution& execution) {
   execution.transferring = transfers_.submit([this, &execution] {
     auto secrets = look_up(execution);
-    artifacts::Staged<std::uint64_t> staged = std::uint64_t{0};
+    artifacts::Staged<artifacts::StagedIn> staged;
     if (secrets) {
-      staged = artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped}, execution.work().inputs);
+      staged = artifacts::stage_in({parts_.store, execution.folder->work, execution.stopped, {}, parts_.find},
+                                   execution.work().inputs);
     }
     return [this, &execution, secrets = std::move(secrets), staged = std::move(staged)]() mutable {
       execution.transferring = false;
       if (!secrets) return fail_attempt(execution, reason_of(secrets.error()), secrets.error().message);
       take_handed(execution, *std::move(secrets));
       if (!staged) return fail_attempt(execution, staged.error().reason, staged.error().message);
-      execution.end.usage.bytes_in = *staged;
+      execution.end.usage.bytes_in = staged->bytes;
+      execution.read = std::move(staged->read);
       run(execution);
     };
   });
@@ -163,6 +168,7 @@ void Executor::run(Execution& execution) {
   if (execution.stopped) return over(execution, parts_.now());
   if (execution.work().http != nullptr) return request(execution);
   if (execution.work().check != nullptr) return measure(execution);
+  if (execution.work().service && !give_port(execution)) return;
   if (!execution.work().image.empty()) return run_container(execution);
   const Result<exec::Launch> launch = launch_of(execution);
   if (!launch) return fail_attempt(execution, reason_of(launch.error()), launch.error().message);
@@ -171,6 +177,7 @@ void Executor::run(Execution& execution) {
   execution.program = *program;
   by_program_.emplace(*program, &execution);
   parts_.agent.program_started(execution.id(), parts_.now());
+  if (execution.work().service) watch_service(execution);
 }
 
 Result<exec::Launch> Executor::launch_of(Execution& execution) {
@@ -217,6 +224,7 @@ void Executor::program_ended(exec::ProgramId program, const exec::ProcessEnd& en
   Execution& execution = *found->second;
   by_program_.erase(found);
   execution.program = 0;
+  execution.unwatch();
   forget_secrets(execution);
   if (end.kind == exec::EndKind::kWithdrawn) return withdrawn(execution);
   append_text(execution.log, execution.mask.rest());
@@ -320,6 +328,10 @@ void Executor::over(Execution& execution, Now now) {
   CHAPPE_ASSERT(execution.program == 0 && !execution.in_container && !execution.transferring);
   take_last_chunks(execution);
   parts_.metrics.ended(execution.end);
+  if (!execution.read.empty()) {
+    if (execution.outputs == nullptr) execution.outputs = std::make_shared<AttemptOutputs>();
+    execution.outputs->read = std::move(execution.read);
+  }
   const std::shared_ptr<const AttemptOutputs> outputs = std::move(execution.outputs);
   if (!parts_.agent.ended(execution.id(), execution.end, outputs, now) && outputs != nullptr) discard(outputs);
   give_up_place(execution);

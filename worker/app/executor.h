@@ -34,6 +34,7 @@ struct ExecutorParts {
   WorkDirectory& directory;
   exec::Spawner& spawner;
   ObjectStore& store;
+  std::function<Result<ObjectPlace>(const std::string& name)> find;  ///< What inputs name by `s3`.
   WorkerMetrics& metrics;
   container::Containers* containers = nullptr;  ///< Null: this worker runs none.
   const SecretReader& secrets;
@@ -42,15 +43,17 @@ struct ExecutorParts {
   std::function<Now()> now;
   LogBounds log_bounds{};
   std::size_t transfer_threads = 3;
-  std::string owner;    ///< Label of its containers.
-  std::string ca_file;  ///< Signs for those whom requests go to, beside whom the system trusts; "": nobody else.
-  std::string name;     ///< Of this process, for their names: two workers may hold attempts of one number.
+  std::string owner;      ///< Label of its containers.
+  std::string ca_file;    ///< Signs for those whom requests go to, beside whom the system trusts; "": nobody else.
+  std::string scheduler;  ///< ZeroMQ endpoint: others are on the way there, too.
+  std::string name;       ///< Of this process, for their names: two workers may hold attempts of one number.
   /// Whoever made this worker's container has bounded its memory by what its one attempt asks for
   /// (scheduler/launch/pod.h).
   bool is_bounded = false;
 };
 
-inline constexpr std::size_t kRequestsMax = 64;  ///< Requests and checks under way at a time; more of them wait.
+inline constexpr std::size_t kServicesMax = 256;  ///< That begin at a time; more of them are looked at later.
+inline constexpr std::size_t kRequestsMax = 64;   ///< Requests and checks under way at a time; more of them wait.
 
 class Executor {
  public:
@@ -76,6 +79,9 @@ class Executor {
   /// The same of requests.
   void dispatch_requests() { requests_.hand_back(); }
   int requests_fd() const { return requests_.fd(); }
+  /// The same of services that begin.
+  void dispatch_looks() { looks_.hand_back(); }
+  int looks_fd() const { return looks_.fd(); }
 
   /// Live pieces of logs that are due, at most `bytes_max` together.
   std::vector<wire::LogChunk> log_chunks(std::size_t bytes_max);
@@ -100,6 +106,8 @@ class Executor {
   Result<container::ContainerSpec> container_of(Execution& execution);
   void container_ended(AttemptId attempt, const container::ContainerEnd& end);
   AttemptEnd end_of(const Execution& execution, const container::ContainerEnd& end);
+  bool give_port(Execution& execution);
+  void watch_service(Execution& execution);
   void request(Execution& execution);
   void requested(Execution& execution, Asked asked);
   void measure(Execution& execution);
@@ -127,6 +135,7 @@ class Executor {
   // Last: their threads end before what they work on goes away.
   artifacts::Transfers transfers_;
   artifacts::Transfers requests_{kRequestsMax};
+  artifacts::Transfers looks_{kServicesMax};
 };
 
 /// "SIGSEGV (11)".

@@ -90,7 +90,10 @@ void Executor::dispatch_containers() {
     return *found->second;
   };
   parts_.containers->dispatch(
-      {[this](AttemptId attempt) { parts_.agent.program_started(attempt, parts_.now()); },
+      {[&](AttemptId attempt) {
+         parts_.agent.program_started(attempt, parts_.now());
+         if (running(attempt).work().service) watch_service(running(attempt));
+       },
        [&](AttemptId attempt, std::span<const std::byte> bytes) { take_output(running(attempt), bytes); },
        [this](AttemptId attempt, const container::ContainerEnd& end) { container_ended(attempt, end); }});
 }
@@ -100,6 +103,7 @@ void Executor::container_ended(AttemptId attempt, const container::ContainerEnd&
   CHAPPE_ASSERT(found != executions_.end() && found->second->in_container);
   Execution& execution = *found->second;
   execution.in_container = false;
+  execution.unwatch();
   forget_secrets(execution);
   std::erase(in_containers_, &execution);
   append_text(execution.log, execution.mask.rest());

@@ -18,6 +18,7 @@
 #include "engine/ports/log.h"
 #include "storage/digest/digest.h"
 #include "storage/open/measured_object_store.h"
+#include "storage/open/named_objects.h"
 #include "storage/open/object_stores.h"
 #include "worker/app/executor.h"
 #include "worker/app/machine.h"
@@ -126,6 +127,7 @@ class Worker {
     SecretSources secrets;
     std::unique_ptr<StoreAccess> access;  ///< Null: tasks get none.
     bool one_attempt = false;
+    std::string scheduler;
   };
 
   Worker(Parts parts, WorkerHello hello)
@@ -133,6 +135,7 @@ class Worker {
         agent_(std::move(hello), parts_.one_attempt),
         metrics_(parts_.registry),
         messenger_(*parts_.link),
+        named_(*parts_.store),
         secrets_(std::move(parts_.secrets), s3::process_environment()),
         containers_(parts_.containers ? std::make_unique<container::Containers>(
                                             parts_.containers->runtime, parts_.spawner->fence(), parts_.gpu_devices)
@@ -141,6 +144,7 @@ class Worker {
         epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     for (const int fd : {parts_.signals, parts_.parent, parts_.link->fd()}) watch(fd);
     for (const int fd : {parts_.spawner->fd(), executor_.transfers_fd(), executor_.requests_fd()}) watch(fd);
+    watch(executor_.looks_fd());
     if (containers_ != nullptr) watch(containers_->fd());
     if (containers_ != nullptr) watch(parts_.containers->keeper.fd());
   }
@@ -171,6 +175,7 @@ class Worker {
                         parts_.directory,
                         *parts_.spawner,
                         *parts_.store,
+                        [this](const std::string& name) { return named_.find(name); },
                         metrics_,
                         containers_.get(),
                         secrets_,
@@ -178,6 +183,7 @@ class Worker {
                         Environment(environ, parts_.task_env),
                         &now};
     if (parts_.containers) parts.owner = parts_.containers->owner;
+    parts.scheduler = parts_.scheduler;
     parts.name = random_hex(4);
     parts.is_bounded = parts_.one_attempt;
     for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
@@ -219,6 +225,8 @@ class Worker {
       executor_.dispatch_transfers();
     } else if (fd == executor_.requests_fd()) {
       executor_.dispatch_requests();
+    } else if (fd == executor_.looks_fd()) {
+      executor_.dispatch_looks();
     } else if (fd == parts_.signals) {
       take_signals();
     } else if (containers_ != nullptr && fd == containers_->fd()) {
@@ -341,6 +349,7 @@ class Worker {
   agent::Agent agent_;
   WorkerMetrics metrics_;
   Messenger messenger_;
+  NamedObjects named_;
   const SecretReader secrets_;
   std::unique_ptr<container::Containers> containers_;
   Executor executor_;
@@ -396,10 +405,10 @@ int start_and_run(const WorkerConfig& config) {
   hello.containers = containers->has_value();
   log::info("worker {} on {}: {} millicores, {} MiB, scheduler {}", hello.name, hello.host, hello.capacity.cpu_milli,
             hello.capacity.memory_bytes >> 20, config.scheduler);
-  Worker worker(
-      {std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link), *std::move(containers), signals,
-       parent, *registry, config.task_env, config.gpu_devices, config.secrets, *std::move(access), config.one_attempt},
-      std::move(hello));
+  Worker worker({std::move(*directory), std::move(*spawner), std::move(*store), std::move(*link),
+                 *std::move(containers), signals, parent, *registry, config.task_env, config.gpu_devices,
+                 config.secrets, *std::move(access), config.one_attempt, config.scheduler},
+                std::move(hello));
   return worker.run();
 }
 

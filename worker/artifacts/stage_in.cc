@@ -58,12 +58,69 @@ Result<void> fetch(const StagingPlace& place, const InputObject& object, int fil
                           object.key, size, sha256, object.size, object.sha256));
 }
 
+/// As it stood at one moment, whoever writes it meanwhile. Errors: kConflict: it did not stand still.
+Result<InputObject> fetch_once(const StagingPlace& place, const ObjectPlace& from, const InputObject& object,
+                               int file) {
+  if (::ftruncate(file, 0) != 0 || ::lseek(file, 0, SEEK_SET) != 0) {
+    return fail(ErrorCode::kUnavailable, fmt::format("write: {}", std::strerror(errno)));
+  }
+  Sha256 hash;
+  InputObject out = object;
+  Result<void> written;
+  const auto read = from.store->read(from.key, 0, std::nullopt, [&](std::span<const std::byte> bytes) {
+    hash.update(bytes);
+    out.size += bytes.size();
+    written = write_all(file, bytes);
+    return written.has_value() && !place.stop.load(std::memory_order_relaxed);
+  });
+  if (!read) return fail(read.error());
+  // A full disk gets no better by waiting for the store.
+  if (!written) return fail(ErrorCode::kUnsupported, written.error().message);
+  if (place.stop.load(std::memory_order_relaxed)) return fail(ErrorCode::kUnsupported, "stopped");
+  if (out.size != read->size) return fail(ErrorCode::kConflict, "it changed while it was read");
+  out.sha256 = to_hex(hash.finish());
+  out.etag = read->etag;
+  out.store_version = read->store_version;
+  out.s3 = from.store->locate_object(from.key);
+  return out;
+}
+
+/// Fetches what is there by that name now; what it was goes to `reads`. False: there is nothing, and there need not be.
+Result<bool> fetch_named(const StagingPlace& place, const InputObject& object, int file,
+                         std::vector<InputObject>& reads) {
+  if (place.find == nullptr) return fail(ErrorCode::kUnsupported, "this worker reads no objects by name");
+  const auto from = place.find(object.s3);
+  if (!from) return fail(from.error());
+  Waiting waiting(place.patience, place.stop);
+  for (int overwritten = 0;;) {
+    auto read = fetch_once(place, *from, object, file);
+    if (read) {
+      reads.push_back(std::move(*read));
+      return true;
+    }
+    if (read.error().code == ErrorCode::kNotFound && object.may_be_absent) return false;
+    const bool again = read.error().code == ErrorCode::kConflict      ? ++overwritten <= kOverwrittenMax
+                       : read.error().code == ErrorCode::kUnavailable ? waiting.rest()
+                                                                      : false;
+    if (!again) return fail(std::move(read.error()).in(fmt::format("read '{}'", object.s3)));
+  }
+}
+
+/// False: it is absent, and may be.
+Result<bool> fetch(const StagingPlace& place, const InputObject& object, int file, std::vector<InputObject>& reads) {
+  if (!object.s3.empty()) return fetch_named(place, object, file, reads);
+  if (auto fetched = fetch(place, object, file); !fetched) return fail(std::move(fetched.error()));
+  return true;
+}
+
 /// A `mode` is what it says, whatever the worker's umask.
 Result<void> place_file(const StagingPlace& place, const Folder& folder, const InputObject& object,
-                        std::optional<std::uint32_t> mode) {
+                        std::optional<std::uint32_t> mode, std::vector<InputObject>& reads) {
   const Result<File> file = folder.create_file(object.path, 0644);
   if (!file) return fail(file.error());
-  if (auto fetched = fetch(place, object, file->fd()); !fetched) return fetched;
+  const auto fetched = fetch(place, object, file->fd(), reads);
+  if (!fetched) return fail(fetched.error());
+  if (!*fetched) return folder.remove_file(object.path);
   if (mode && ::fchmod(file->fd(), static_cast<mode_t>(*mode)) != 0) {
     return fail(ErrorCode::kUnavailable, fmt::format("set the mode of '{}': {}", object.path, std::strerror(errno)));
   }
@@ -71,12 +128,14 @@ Result<void> place_file(const StagingPlace& place, const Folder& folder, const I
 }
 
 /// The whole archive is fetched and verified before anything of it is unpacked.
-Result<void> place_folder(const StagingPlace& place, const Folder& folder, const InputObject& object) {
+Result<void> place_folder(const StagingPlace& place, const Folder& folder, const InputObject& object,
+                          std::vector<InputObject>& reads) {
   const std::string packed = object.path + kPackedSuffix;
   const Result<File> file = folder.create_file(packed, 0600);
   if (!file) return fail(file.error());
-  if (auto fetched = fetch(place, object, file->fd()); !fetched) return fetched;
-  if (auto removed = folder.remove_file(packed); !removed) return removed;
+  const auto fetched = fetch(place, object, file->fd(), reads);
+  if (!fetched) return fail(fetched.error());
+  if (auto removed = folder.remove_file(packed); !removed || !*fetched) return removed;
   Result<File> inner = folder.make_folder(object.path);
   if (!inner) return fail(inner.error());
   if (::lseek(file->fd(), 0, SEEK_SET) != 0) return fail(ErrorCode::kUnavailable, std::strerror(errno));
@@ -85,8 +144,8 @@ Result<void> place_folder(const StagingPlace& place, const Folder& folder, const
 
 }  // namespace
 
-Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs) {
-  std::uint64_t bytes = 0;
+Staged<StagedIn> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs) {
+  StagedIn out;
   const auto failed = [](const ResolvedInput& input, const Error& error) {
     return tl::unexpected(
         StagingFailure{Reason::kArtifactIo, fmt::format("fetch input '{}': {}", input.name, error.message)});
@@ -99,13 +158,14 @@ Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<Reso
     }
     for (const InputObject& object : input.objects) {
       const bool unpacks = object.packed && input.unpack != Unpack::kNever;
-      const auto placed =
-          unpacks ? place_folder(place, *folder, object) : place_file(place, *folder, object, input.mode);
+      const auto placed = unpacks ? place_folder(place, *folder, object, out.read)
+                                  : place_file(place, *folder, object, input.mode, out.read);
       if (!placed) return failed(input, placed.error());
-      bytes += object.size;
+      out.bytes += object.size;
     }
   }
-  return bytes;
+  for (const InputObject& object : out.read) out.bytes += object.size;
+  return out;
 }
 
 }  // namespace chappe::artifacts

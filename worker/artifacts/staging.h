@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,20 @@ struct StagingPlace {
   std::string directory;
   const std::atomic<bool>& stop;
   Patience patience{};
+  /// Finds what an input names by `s3`. Empty: nothing is found.
+  std::function<Result<ObjectPlace>(const std::string& name)> find = {};
 };
 
-/// Fetches every object, checks size and SHA-256 before the task sees it, and unpacks directories. Returns the bytes
-/// read. What cannot be had, or is not what it was, fails with kArtifactIo.
-Staged<std::uint64_t> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs);
+inline constexpr int kOverwrittenMax = 5;  ///< Times that an object may be written anew while it is read.
+
+struct StagedIn {
+  std::uint64_t bytes = 0;
+  std::vector<InputObject> read;  ///< What was read by `s3`, one version each, with size, hash and URI.
+};
+
+/// Fetches every object, checks size and SHA-256 before the task sees it, and unpacks directories. What cannot be had,
+/// or is not what it was, fails with kArtifactIo.
+Staged<StagedIn> stage_in(const StagingPlace& place, const std::vector<ResolvedInput>& inputs);
 
 struct StagedOut {
   AttemptOutputs outputs;

@@ -179,6 +179,20 @@ TEST_F(SqliteReader, FollowsAnObjectToThoseWhoReadIt) {
   EXPECT_THAT(*read->inputs({1}, std::nullopt), SizeIs(3));
 }
 
+TEST_F(SqliteReader, FindsWhoReadAnObject) {
+  Persist changes;
+  const auto read_of = [](std::uint32_t index, const std::string& uri) {
+    InputRow row{.key = {{1}, index}, .attempt = {index}, .object = {.name = "raw", .path = "raw"}};
+    row.object.s3 = uri;
+    return row;
+  };
+  changes.inputs = {read_of(1, "s3://b/k"), read_of(2, "s3://b/k2"), read_of(3, "s3://b/k")};
+  commit(changes);
+  const auto read = reader();
+  EXPECT_THAT(*read->object_readers("s3://b/k", 2), ElementsAre(changes.inputs[2], changes.inputs[0]));
+  EXPECT_THAT(*read->object_readers("", 2), IsEmpty());
+}
+
 TEST_F(SqliteReader, ResolvesAnAliasThroughPromotionRollbackAndRemoval) {
   const auto moved = [](std::uint64_t to, std::uint64_t from, InstanceKey task = {}) {
     return AliasRow{
@@ -245,6 +259,7 @@ TEST_F(SqliteReader, WalksNoTableFromEndToEndForAPage) {
   }
   (void)read.artifact_by_key("k");
   (void)read.consumers("k", 10);
+  (void)read.object_readers("s3://b/k", 10);
   (void)read.alias_history("m", "a");
   (void)read.resolve_alias("m", "a");
   (void)read.alias_moves_of({1});
@@ -268,6 +283,7 @@ TEST_F(SqliteReader, OrdersPagesByTheirKeyWithoutSorting) {
   (void)read.runs({.dag = "nightly", .state = RunState::kFailed});
   (void)read.tasks({1}, {.state = TaskState::kFailed});
   (void)read.consumers("k", 10);
+  (void)read.object_readers("s3://b/k", 10);
   (void)read.newest_of_dates("nightly", {{1}});
   (void)read.newest_before("nightly", {1});
   (void)read.cache_entries("dag a", "t", "", 10);

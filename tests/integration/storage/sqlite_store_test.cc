@@ -47,7 +47,10 @@ InputRow some_input(const TaskRow& task) {
                      .packed = true,
                      .asset = {7},
                      .producer = {{1}, 3},
-                     .producer_attempt = {0x100000009ULL}}};
+                     .producer_attempt = {0x100000009ULL},
+                     .s3 = "s3://bucket/raw",
+                     .etag = "e",
+                     .store_version = "v"}};
 }
 ValueRow some_value(const TaskRow& task) {
   return {.key = task.key,

@@ -59,7 +59,7 @@ class StagingDesk {
     return staged.error().message;
   }
   /// Stages all outputs out and back in elsewhere: the directory "in".
-  Staged<std::uint64_t> round_trip() {
+  Staged<StagedIn> round_trip() {
     const auto staged = out();
     EXPECT_TRUE(staged.has_value());
     std::vector<ResolvedInput> inputs;

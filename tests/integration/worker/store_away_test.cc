@@ -63,7 +63,7 @@ class StoreAway : public ::testing::Test {
   }
   Staged<StagedOut> out() { return stage_out(place(), "p/", kStoredAttempt, task_); }
 
-  Staged<std::uint64_t> in(const OutputObject& object) {
+  Staged<StagedIn> in(const OutputObject& object) {
     ResolvedInput input{.name = "in", .path = "in"};
     input.objects = {{.name = "in", .path = "in", .key = object.key, .size = object.size, .sha256 = object.sha256}};
     return stage_in(place(), {input});

@@ -53,6 +53,8 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "state"}), known(keys::kState));
   EXPECT_EQ(properties({"$defs", "subdag"}), known(keys::kSubDag));
   EXPECT_EQ(properties({"$defs", "http"}), known(keys::kHttp));
+  EXPECT_EQ(properties({"$defs", "service"}), known(keys::kService));
+  EXPECT_EQ(properties({"$defs", "service", "properties", "ready"}), known(keys::kReady));
   EXPECT_EQ(properties({"$defs", "lineage"}), known(keys::kLineage));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
   EXPECT_EQ(properties({"$defs", "retry", "properties", "scale"}), known(keys::kScale));

@@ -115,6 +115,44 @@ TEST(HostileWorker, CannotPutAFieldOfAnEndOutOfItsRange) {
             "");
 }
 
+TEST(HostileWorker, CannotPutWhatItReadOutOfItsRange) {
+  const auto about_read = [](const auto& change) {
+    return about_finish([&](auto& end) {
+      auto& read = *end.add_read();
+      read.set_input("raw");
+      read.set_uri("s3://bucket/key");
+      read.set_sha256(std::string(32, 'x'));
+      change(read);
+    });
+  };
+  EXPECT_EQ(about_read([](auto&) {}), "");
+  EXPECT_NE(about_read([](auto& read) { read.clear_input(); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.clear_uri(); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.set_uri(std::string(kUriMax + 1, 'x')); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.set_sha256("x"); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.set_size(1ULL << 63); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.set_etag(std::string(kVersionMax + 1, 'x')); }), "");
+  EXPECT_NE(about_read([](auto& read) { read.set_store_version(std::string(kVersionMax + 1, 'x')); }), "");
+}
+
+TEST(HostileWorker, CannotGiveAServiceHalfAnAddress) {
+  const auto about_start = [](const std::string& host, std::uint32_t port) {
+    v1::WorkerMessage report = message();
+    auto& started = *report.mutable_report()->add_started();
+    started.mutable_what()->set_row(1ULL << 32);
+    started.mutable_what()->set_attempt(1);
+    started.set_host(host);
+    started.set_port(port);
+    return worker_complaint(report.SerializeAsString());
+  };
+  EXPECT_EQ(about_start("", 0), "");
+  EXPECT_EQ(about_start("h", kPortMax), "");
+  EXPECT_NE(about_start("h", 0), "");
+  EXPECT_NE(about_start("", 1), "");
+  EXPECT_NE(about_start("h", kPortMax + 1), "");
+  EXPECT_NE(about_start(std::string(kServiceHostMax + 1, 'h'), 1), "");
+}
+
 TEST(HostileWorker, CannotSayHalfAReport) {
   v1::WorkerMessage report = good_finish();
   *report.mutable_report()->add_finished() = v1::Finished();

@@ -60,6 +60,11 @@ std::shared_ptr<const ResolvedWork> full_work() {
                                     .producer_attempt = {}});
   work.inputs[0].objects.push_back({.name = "parts", .path = "1.json", .text = "[1]", .size = 3});
   work.inputs[0].objects.back().sha256 = std::string(64, 'd');
+  work.inputs[0].objects.push_back({.name = "parts", .path = "2.csv"});
+  work.inputs[0].objects.back().s3 = "s3://bucket/2.csv";
+  work.inputs[0].objects.back().may_be_absent = true;
+  work.service =
+      ServiceSpec{.ready = ServiceSpec::Ready::kFile, .ready_at = "up", .port = 7, .ready_timeout = Duration(9)};
   work.inputs[0].mode = 0750;
   work.inputs[0].unpack = Unpack::kNever;
   work.outputs = {{.name = "o",
@@ -123,6 +128,7 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
   EXPECT_EQ(a.resources, b.resources);
   EXPECT_EQ(a.image, b.image);
   EXPECT_EQ(a.container, b.container);
+  EXPECT_EQ(a.service, b.service);
   ASSERT_EQ(a.inputs.size(), b.inputs.size());
   for (std::size_t i = 0; i < a.inputs.size(); ++i) {
     EXPECT_EQ(a.inputs[i].name, b.inputs[i].name);

@@ -44,6 +44,11 @@ AttemptFinished full_finish() {
   outputs.values.push_back({.name = "precision", .value = 0.25, .metric = true});
   outputs.values.push_back(
       {.name = "rows", .value = Value(ValueMap{{"a", ValueList{1, "x", Value()}}}), .metric = false});
+  InputObject read{.name = "raw", .path = "", .size = 7, .sha256 = std::string(64, 'b')};
+  read.s3 = "s3://bucket/é";
+  read.etag = "e";
+  read.store_version = "v";
+  outputs.read.push_back(std::move(read));
   return {.connection = {},
           .what = held(5, 6, 7),
           .end = {.reason = Reason::kExitCode,
@@ -114,6 +119,7 @@ TEST(WorkerMessage, CarriesAnEndWithItsOutputsWhole) {
   ASSERT_NE(finished.outputs, nullptr);
   EXPECT_EQ(finished.outputs->objects, full_finish().outputs->objects);
   EXPECT_EQ(finished.outputs->values, full_finish().outputs->values);
+  EXPECT_EQ(finished.outputs->read, full_finish().outputs->read);
 }
 
 TEST(WorkerMessage, AnEndWithoutOutputsHasNone) {
@@ -135,8 +141,17 @@ TEST(WorkerMessage, AReportTellsStartsThenEndsThenWhatComesBack) {
   const auto& started = std::get<AttemptStarted>(says.events[0]);
   EXPECT_EQ(started.what, held(5, 6, 7));
   EXPECT_EQ(started.at, WallTime{42});
+  EXPECT_EQ(started.port, 0);
   EXPECT_EQ(std::get<AttemptFinished>(says.events[1]).what, held(5, 6, 7));
   EXPECT_EQ(std::get<AttemptReturned>(says.events[2]).what, held(1, 3, 3));
+}
+
+TEST(WorkerMessage, CarriesTheAddressOfAService) {
+  WorkerEncoder encoder;
+  encoder.add(AttemptStarted{{}, held(5, 6, 7), {42}, "10.0.0.1", 65'535});
+  const auto started = decoded_event<AttemptStarted>(encoder.take_report());
+  EXPECT_EQ(started.host, "10.0.0.1");
+  EXPECT_EQ(started.port, 65'535);
 }
 
 TEST(WorkerMessage, TakingAReportBeginsTheNext) {
