@@ -8,7 +8,7 @@
 #include <string>
 
 #include "dags/loader/check_references.h"
-#include "dags/loader/keys.h"
+#include "dags/loader/keys_of_tests.h"
 #include "dags/loader/names.h"
 #include "engine/model/waits.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "dags/loader/keys.h"
+#include "dags/loader/keys_of_tests.h"
 #include "dags/loader/loader.h"
 #include "proto/json/json.h"
 

@@ -19,7 +19,9 @@ TEST(Features, WhatIsMissingIsNamed) {
   Features some;
   some.add(Feature::kInputModes);
   EXPECT_TRUE(some.without(Features::all()).empty());
-  EXPECT_THAT(Features::all().without(some).names(), testing::ElementsAre("http", "output_checksum", "data"));
+  const auto missing = Features::all().without(some).names();
+  EXPECT_EQ(missing.size(), Features::all().names().size() - 1);
+  EXPECT_THAT(missing, testing::Not(testing::Contains("input_modes")));
 }
 
 TEST(Features, ATaskNeedsWhatItsKeysAskForAndNothingElse) {
