@@ -266,6 +266,7 @@ void EngineState::add_waiting_descendants(const LiveRun& run, std::vector<std::u
   for (std::uint32_t i = 0; i < run.states.size(); ++i) {
     const TaskState state = run.states[i].state;
     const bool waits = state == TaskState::kScheduled || run.rests(i) || run.waits_for_past(i) ||
+                       run.waits_for_service(i) ||
                        (state == TaskState::kWaiting && run.task(run.instances->task_of(i)).waits());
     if (waits && reached[run.instances->task_of(i)]) chosen.push_back(i);
   }

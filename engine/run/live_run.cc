@@ -88,6 +88,10 @@ bool LiveRun::waits_for_past(std::uint32_t index) const {
          task(instances->task_of(index)).depends_on_past;
 }
 
+bool LiveRun::waits_for_service(std::uint32_t index) const {
+  return states[index].state == TaskState::kNone && for_services.contains(instances->task_of(index));
+}
+
 bool LiveRun::rests(std::uint32_t index) const {
   const InstanceState& instance = states[index];
   return instance.state == TaskState::kUpForRetry || (instance.state == TaskState::kWaiting && instance.attempt &&

@@ -189,6 +189,8 @@ struct LiveRun {
   void note_waiting(std::uint32_t index, bool waits);
   /// It is ready, but for `depends_on_past`.
   bool waits_for_past(std::uint32_t index) const;
+  /// Its trigger rule was asked, and it waits for a service.
+  bool waits_for_service(std::uint32_t index) const;
   /// It has an attempt behind it, and rests before the next one.
   bool rests(std::uint32_t index) const;
   /// It waits for the end of a run that it started.
