@@ -50,6 +50,10 @@ class Examples(unittest.TestCase):
         self.assertEqual(bad["weigh[north]"], "success")
         self.assertEqual(bad["weigh[broken]"], "upstream_failed")
 
+    def test_serving(self) -> None:
+        states = self.show("serving.yaml")
+        self.assertEqual(states, {"model": "success", "known": "success", "code[repairs bicycles]": "success", "code[bakes bread]": "success"})
+
     def test_release(self) -> None:
         self.assertEqual(self.show("release.yaml"), {"build": "success", "annotate": "skipped"})
 
