@@ -142,7 +142,7 @@ class ReferenceCheck {
     }
     if (!source.formatted && data_format_of(artifact.path) == DataFormat::kByName) {
       complaints_.error(*source.node, fmt::format("the name '{}' does not say what format it has: add 'format: csv', "
-                                                  "tsv or json_lines",
+                                                  "csv2, tsv or json_lines",
                                                   artifact.path));
     }
   }

@@ -37,7 +37,7 @@ class ExpectationsReader {
 
   DataFormat format(const Node& node) {
     const Node* format = node.find("format");
-    const std::vector<std::string> formats = {"csv", "tsv", "json_lines"};
+    const std::vector<std::string> formats = {"csv", "tsv", "json_lines", "csv2"};
     const auto found = format == nullptr ? std::nullopt : reader_.choice(*format, "format", formats);
     return found ? static_cast<DataFormat>(*found + 1) : DataFormat::kByName;
   }
@@ -194,9 +194,10 @@ void TaskReader::read_schema(OutputArtifact& output, const Node& node) {
   DataExpectations expected = ExpectationsReader(reader_).read(node);
   if (expected.format == DataFormat::kByName) expected.format = data_format_of(output.path);
   if (expected.format == DataFormat::kByName) {
-    complaints_.error(node, fmt::format("the name '{}' does not say what format it has: add 'format: csv', tsv or "
-                                        "json_lines",
-                                        output.path));
+    complaints_.error(node,
+                      fmt::format("the name '{}' does not say what format it has: add 'format: csv', csv2, tsv or "
+                                  "json_lines",
+                                  output.path));
   }
   if (output.pack == Pack::kTarZst) complaints_.error(node, "'schema' is of a file, and 'pack: tar.zst' makes none");
   if (to_json(to_value(expected)).size() > kDataJsonMax) complaints_.error(node, "'schema' expects too much");
@@ -309,7 +310,7 @@ std::optional<std::uint32_t> TaskReader::data_source(Task& task, WorkSpec& work,
     const std::string uri = input.asset.text().substr(0, input.asset.text().rfind('@'));
     if (!use.formatted && !uri.empty() && input.asset.is_literal() && data_format_of(uri) == DataFormat::kByName) {
       complaints_.error(node,
-                        "the name of the asset does not say what format it has: add 'format: csv', tsv or "
+                        "the name of the asset does not say what format it has: add 'format: csv', csv2, tsv or "
                         "json_lines");
     }
   } else {

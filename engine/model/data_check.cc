@@ -11,7 +11,7 @@
 namespace chappe {
 namespace {
 
-constexpr std::array<std::string_view, 4> kFormats = {"", "csv", "tsv", "json_lines"};
+constexpr std::array<std::string_view, 5> kFormats = {"", "csv", "tsv", "json_lines", "csv2"};
 constexpr std::array<std::string_view, 6> kTypes = {"", "string", "integer", "number", "boolean", "date"};
 constexpr std::array<std::string_view, 4> kMethods = {"psi", "hellinger", "wasserstein", "ks"};
 

@@ -28,7 +28,7 @@ inline constexpr std::size_t kDataJsonMax = std::size_t{1} << 20;  ///< Of a who
 inline constexpr std::string_view kFiguresFile = "figures.json";
 inline constexpr std::string_view kFiguresValue = "figures";  ///< The value that holds all figures.
 
-enum class DataFormat : std::uint8_t { kByName, kCsv, kTsv, kJsonLines };
+enum class DataFormat : std::uint8_t { kByName, kCsv, kTsv, kJsonLines, kCsv2 };
 std::string_view name_of(DataFormat format);  ///< "json_lines"
 /// By the end of a file's name or a URI, that of a compression left out; kByName: it does not say.
 DataFormat data_format_of(std::string_view file_name);

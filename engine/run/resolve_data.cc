@@ -32,9 +32,10 @@ Result<DataCheck> resolve_data(const LiveRun& run, const expr::Scope& scope, con
     if (!name) return fail(name.error());
     format = data_format_of(*name);
     if (format != DataFormat::kByName) return {};
-    return fail(ErrorCode::kInvalidInput,
-                fmt::format("the name of {} does not say what format it has; write 'format: csv', tsv or json_lines",
-                            out.sources[input]));
+    return fail(
+        ErrorCode::kInvalidInput,
+        fmt::format("the name of {} does not say what format it has; write 'format: csv', csv2, tsv or json_lines",
+                    out.sources[input]));
   };
   for (DataCheck::Data& one : out.data) {
     if (auto told = tell(one.input, one.expected.format); !told) return fail(std::move(told.error()));

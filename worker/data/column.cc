@@ -1,12 +1,15 @@
 #include "worker/data/column.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 
 namespace chappe::data {
 namespace {
+
+constexpr std::size_t kNumberBytesMax = 400;  ///< With a comma before its decimals: what is longer is text.
 
 bool is_word(std::string_view text, std::string_view lower) {
   return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
@@ -48,9 +51,16 @@ std::optional<std::regex> compile(const std::string& pattern) {
 
 std::optional<double> number_of(const Cell& cell) {
   if (cell.kind != Cell::Kind::kText && cell.kind != Cell::Kind::kNumber) return std::nullopt;
+  std::array<char, kNumberBytesMax> with_point{};
+  std::string_view text = cell.text;
+  if (cell.decimal_comma) {
+    if (text.size() > with_point.size() || text.find('.') != std::string_view::npos) return std::nullopt;
+    std::replace_copy(text.begin(), text.end(), with_point.begin(), ',', '.');
+    text = {with_point.data(), text.size()};
+  }
   double number = 0;
-  const char* const end = cell.text.data() + cell.text.size();
-  const auto [stop, error] = std::from_chars(cell.text.data(), end, number);
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || stop != end || !(std::abs(number) <= kNumberMost)) return std::nullopt;
   return number;
 }

@@ -25,7 +25,8 @@ Failure too_long(std::uint64_t line) { return wrong(line, fmt::format("the row h
 /// Debian's parsers of CSV either know no line breaks in quotes (libfccp), or neither lines nor bounds (libcsv).
 class SeparatedReader : public TableReader {
  public:
-  SeparatedReader(char separator, TakeRow take) : TableReader(std::move(take)), separator_(separator) {}
+  SeparatedReader(char separator, TakeRow take, bool decimal_comma = false)
+      : TableReader(std::move(take)), separator_(separator), decimal_comma_(decimal_comma) {}
 
   Result<void> read(std::string_view bytes) override {
     bytes = without_mark(bytes);
@@ -132,7 +133,7 @@ class SeparatedReader : public TableReader {
     std::size_t begin = 0;
     for (const std::size_t end : ends_) {
       const std::string_view text = std::string_view(text_).substr(begin, end - begin);
-      cells_.push_back({text.empty() ? Cell::Kind::kNull : Cell::Kind::kText, text});
+      cells_.push_back({text.empty() ? Cell::Kind::kNull : Cell::Kind::kText, text, decimal_comma_});
       begin = end;
     }
     auto taken = columns_.empty() ? take_names() : take_cells();
@@ -157,6 +158,7 @@ class SeparatedReader : public TableReader {
   }
 
   const char separator_;
+  const bool decimal_comma_;
   State state_ = State::kFieldStart;
   bool after_return_ = false;
   std::size_t mark_seen_ = 0;  ///< Bytes of the mark; all of them: it was there, or is not.
@@ -241,6 +243,8 @@ std::unique_ptr<TableReader> TableReader::make(DataFormat format, TakeRow take) 
       return std::make_unique<SeparatedReader>(',', std::move(take));
     case DataFormat::kTsv:
       return std::make_unique<SeparatedReader>('\t', std::move(take));
+    case DataFormat::kCsv2:
+      return std::make_unique<SeparatedReader>(';', std::move(take), true);
     case DataFormat::kJsonLines:
       return std::make_unique<JsonLinesReader>(std::move(take));
     case DataFormat::kByName:

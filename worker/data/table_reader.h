@@ -1,9 +1,9 @@
 /// \file
 /// Rows out of the bytes of a file, in whatever pieces these come. Pure; memory is that of one row.
 ///
-///   csv         RFC 4180: fields between commas, quoted where they hold commas, quotes (doubled) or line breaks; CRLF,
-///   LF
-///               or CR; the first row names the columns. A byte order mark before it is no part of it.
+///   csv         RFC 4180: fields between commas, quoted where they hold commas, quotes (doubled) or line breaks;
+///               CRLF, LF or CR; the first row names the columns. A byte order mark before it is no part of it.
+///   csv2        the same with semicolons; numbers have a comma before their decimals (R's read.csv2)
 ///   tsv         the same with tabs
 ///   json_lines  an object a line; its members are the columns. An empty line is none.
 ///
@@ -31,6 +31,7 @@ struct Cell {
   enum class Kind : std::uint8_t { kNull, kText, kNumber, kBoolean, kOther };
   Kind kind = Kind::kNull;
   std::string_view text;  ///< As it stands in the file, without quotes; of kOther and JSON's numbers as JSON.
+  bool decimal_comma = false;
   bool is_null() const { return kind == Kind::kNull; }
 };
 

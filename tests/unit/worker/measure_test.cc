@@ -103,6 +103,20 @@ TEST(Measure, KnowsTypesOfTexts) {
   EXPECT_FALSE(fits(ColumnType::kInteger, "1.0"));
 }
 
+TEST(Measure, Csv2HasCommasBeforeDecimals) {
+  const auto number = [](std::string_view text) { return number_of({Cell::Kind::kText, text, true}); };
+  EXPECT_EQ(number("-1,5e3"), -1500);
+  EXPECT_EQ(number("12"), 12);
+  const std::string long_one = "1," + std::string(398, '0');
+  EXPECT_EQ(number(long_one), 1);
+  for (const std::string& none : {std::string("1.5"), std::string("1,2,3"), std::string("1 000,5"), long_one + "0"}) {
+    EXPECT_FALSE(number(none)) << none;
+  }
+  DataExpectations expected = csv({{.name = "a", .values = {{}, 2}}});
+  expected.format = DataFormat::kCsv2;
+  EXPECT_THAT(failures(expected, "a;b\n1,5;x,y\n2,5;\n"), ElementsAre(testing::HasSubstr("max of a 2.5 is over 2")));
+}
+
 TEST(Measure, JsonKnowsItsOwnTypes) {
   DataExpectations expected{
       .format = DataFormat::kJsonLines,

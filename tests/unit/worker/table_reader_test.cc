@@ -58,6 +58,12 @@ TEST(TableReader, TakesEveryLineEnd) {
   }
 }
 
+TEST(TableReader, Csv2HasSemicolons) {
+  const Table table = read(DataFormat::kCsv2, "a;b\n1,5;\"x;y\"\n;2,25\n");
+  EXPECT_THAT(table.columns, ElementsAre("a", "b"));
+  EXPECT_EQ(table.rows, (Rows{{"1,5", "x;y"}, {"NULL", "2,25"}}));
+}
+
 TEST(TableReader, AFileMayBeEmptyOrHaveNamesOnly) {
   EXPECT_THAT(read(DataFormat::kCsv, "").columns, IsEmpty());
   EXPECT_THAT(read(DataFormat::kCsv, "a,b").columns, ElementsAre("a", "b"));
