@@ -97,12 +97,17 @@ void EnginePast::take_in(const PastLooked& event) {
   if (run == nullptr || !run->started()) return;
   LiveRun* on = state_.find_run(event.on);
   std::string error = event.error;
-  if (on == nullptr && event.live) error = fmt::format("run {} is left alone", event.on_id.text());
+  const bool left_alone = left_alone_.contains(event.on);
+  if (left_alone) error = fmt::format("run {} is left alone", event.on_id.text());
   for (const PastLooked::Task& looked : event.tasks) {
     const auto task = run->dag->find(looked.id);
     PastWait* wait = task ? find({event.run, *task}) : nullptr;
     if (wait == nullptr || wait->stand != PastWait::Stand::kAsked) continue;
     leave({event.run, *task}, looked.id, *wait);
+    if (event.live && on == nullptr && !left_alone) {
+      line_up(*run, *task, *wait);  // It has ended in this step, after it was looked up.
+      continue;
+    }
     const bool moved = wait->on != event.on || wait->error != error;
     wait->on = event.on;
     wait->on_id = event.on_id;

@@ -39,6 +39,8 @@ class EnginePast {
   void tell_ends();
   /// A run was made: it may be what others of its DAG depend on.
   void note_run(const RunRow& row);
+  /// Nobody goes on with the run: who depends on it goes on waiting.
+  void leave_alone(RunSeq run) { left_alone_.insert(run); }
   /// A running run of its DAG waits on it: with that one's place it would wait for ever.
   bool is_awaited(RunSeq run) const;
   /// The engine lets go of it. Who waits on it goes on waiting.
@@ -72,9 +74,10 @@ class EnginePast {
   std::map<Awaited, Watch> watches_;
   std::map<std::string, std::set<Waiter>, std::less<>> by_dag_;  ///< All that wait or ask.
   std::deque<Waiter> line_;                                      ///< Whose past is to be asked for; of some no more.
-  std::set<Awaited> ends_;                                       ///< Of the step under way.
-  std::set<Waiter> unread_;                                      ///< Whose past could not be read, ...
-  std::optional<MonoTime> again_at_;                             ///< ... and when they ask again.
+  std::set<RunSeq> left_alone_;
+  std::set<Awaited> ends_;            ///< Of the step under way.
+  std::set<Waiter> unread_;           ///< Whose past could not be read, ...
+  std::optional<MonoTime> again_at_;  ///< ... and when they ask again.
 };
 
 }  // namespace chappe

@@ -90,6 +90,18 @@ void EngineServices::give_up(LiveRun& run, std::uint32_t index, std::uint32_t se
                                 Reason::kUpstream, fmt::format("service {} is {}", run.task(service).id, name_of(end)));
 }
 
+/// What became ready while the service was up, and has found no room before it ended, never will start.
+void EngineServices::give_up_ready(LiveRun& run, std::uint32_t service) {
+  if (is_good_without(run.states[run.instances->first(service)])) return;
+  for (const ChildEdge& edge : run.graph->children(service)) {
+    if (!run.dag->consumes(edge.child, service)) continue;
+    const std::uint32_t first = run.instances->first(edge.child);
+    for (std::uint32_t i = first; i < first + run.instances->count(edge.child); ++i) {
+      if (run.states[i].state == TaskState::kScheduled) give_up(run, i, service);
+    }
+  }
+}
+
 /// Those that a person runs again, or whose upstream tasks, are judged when it is their turn.
 void EngineServices::let_go(LiveRun& run, std::uint32_t task) {
   const auto found = run.for_services.find(task);
@@ -236,7 +248,10 @@ bool EngineServices::ends_well(LiveRun& run, std::uint32_t index) const {
 void EngineServices::note_end(LiveRun& run, std::uint32_t index) {
   if (run.dag->services.empty()) return;
   const std::uint32_t task = run.instances->task_of(index);
-  if (run.task(task).is_service()) return tell(run, task);
+  if (run.task(task).is_service()) {
+    tell(run, task);
+    return give_up_ready(run, task);
+  }
   for (const Dependency& edge : run.task(task).depends_on) {
     if (run.dag->consumes(task, edge.task)) stop_if_done(run, edge.task);
   }

@@ -57,6 +57,7 @@ class EngineServices {
   static const InstanceState* missing(const LiveRun& run, std::uint32_t task, std::uint32_t& service);
   static bool is_done(LiveRun& run, std::uint32_t index);
   void give_up(LiveRun& run, std::uint32_t index, std::uint32_t service);
+  void give_up_ready(LiveRun& run, std::uint32_t service);
   void let_go(LiveRun& run, std::uint32_t task);
   void tell(LiveRun& run, std::uint32_t service);
   void stop_if_done(LiveRun& run, std::uint32_t service);

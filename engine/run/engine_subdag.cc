@@ -290,7 +290,10 @@ void EngineState::link_runs(const std::vector<RunRow>& left_alone) {
     if (waits) run->started_runs[index] = child.seq;
   };
   for (const auto& [seq, child] : runs) link(child->row);
-  for (const RunRow& child : left_alone) link(child);
+  for (const RunRow& child : left_alone) {
+    link(child);
+    past.leave_alone(child.seq);
+  }
   for (const auto& [seq, run] : runs) {
     for (std::uint32_t task = 0; run->started() && task < run->tasks.size(); ++task) {
       if (!run->task(task).subdag) continue;

@@ -56,8 +56,7 @@ const std::vector<PlantedBug> kBugs{
     BUG(ForgetsRefusedObjects, "what the store does not let go is taken for removed", Law::kQuiet),
     BUG(UsesCollectedResults, "a result is used again that was collected while it was looked up", Law::kCached),
     BUG(RunsAgainWhatIsCollected, "a run goes on with what is collected at the same moment", Law::kRetention),
-    BUG(HandsOutCollectedArtifacts, "an attempt is handed what was collected", Law::kReadsCommitted,
-        Law::kManifestExists),
+    RARE(HandsOutCollectedArtifacts, "an attempt is handed what was collected", Law::kReadsCommitted, Fault::kRetryRun),
     // What workers report.
     BUG(TrustsForeignReports, "a worker may end the attempt of another one", Law::kOwnAttemptsOnly),
     BUG(ForgetsWhoWon, "the winner's outputs are dropped when its result comes again", Law::kKeepsWinners),
@@ -123,8 +122,9 @@ const std::vector<PlantedBug> kBugs{
     BUG(RetryKeepsOldTries, "a person's retry does not give new tries", Law::kBudgets),
     BUG(RetryForgetsWhatIsReady, "what is ready because of undone ends starts", Law::kDependenciesFirst),
     RARE(RunsAgainWhatAnotherRuns, "a replaced scheduler takes over a run of the newer one", Law::kAssertion,
-         Fault::kSecondScheduler, Fault::kRetryRun, Fault::kPauseScheduler),
-    BUG(PreviousIsForgotten, "where an alias stood before gets no name, though keep_previous is on", Law::kAliases),
+         Fault::kSecondScheduler, Fault::kRetryRun, Fault::kPauseScheduler, Fault::kLoseMessage),
+    RARE(PreviousIsForgotten, "where an alias stood before gets no name, though keep_previous is on", Law::kAliases,
+         Fault::kRetryRun),
     BUG(AliasesStayInMemory, "an alias that a person moved is remembered wrongly", Law::kAliases),
     // Waits.
     BUG(AnyVersionEndsWait, "a wait ends with a version that is too old", Law::kWaits),
