@@ -19,16 +19,6 @@ bool ended_well(const LiveRun& run, std::uint32_t index) {
          run.reading.contains(index);  // It succeeded, and only its values are read again.
 }
 
-/// Side by side with what is held already, where it is.
-void hold(std::vector<ReadyRange>& held, ReadyRange which) {
-  if (!held.empty() && held.back().next <= which.next && which.end <= held.back().end) return;
-  if (!held.empty() && held.back().end == which.next) {
-    held.back().end = which.end;
-  } else {
-    held.push_back(which);
-  }
-}
-
 }  // namespace
 
 // ---- A task is ready ----

@@ -17,15 +17,6 @@ bool is_good_without(const InstanceState& service) {
   return service.state == TaskState::kSuccess || (service.state == TaskState::kFailed && service.allowed);
 }
 
-void set_aside(std::vector<ReadyRange>& held, ReadyRange which) {
-  if (!held.empty() && held.back().next <= which.next && which.end <= held.back().end) return;
-  if (!held.empty() && held.back().end == which.next) {
-    held.back().end = which.end;
-  } else {
-    held.push_back(which);
-  }
-}
-
 }  // namespace
 
 // ---- Who depends on services ----
@@ -64,7 +55,7 @@ bool EngineServices::holds(LiveRun& run, std::uint32_t task, ReadyRange which) {
   if (is_final(lacks->state)) return true;
   ServiceWaits& place = run.for_services[task];
   if (!run.is_depth_first(task)) place.undecided.clear();
-  set_aside(place.undecided, which);
+  hold(place.undecided, which);
   return true;
 }
 
@@ -78,7 +69,7 @@ bool EngineServices::holds_back(LiveRun& run, std::uint32_t index) {
     give_up(run, index, service);
     state_.judge_due(run);
   } else {
-    set_aside(run.for_services[task].scheduled, {index, index + 1});
+    hold(run.for_services[task].scheduled, {index, index + 1});
   }
   return true;
 }

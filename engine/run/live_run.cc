@@ -374,4 +374,13 @@ Result<std::vector<std::uint32_t>> select_instances(const LiveRun& run, std::uin
   return chosen;
 }
 
+void hold(std::vector<ReadyRange>& held, ReadyRange which) {
+  if (!held.empty() && held.back().next <= which.next && which.end <= held.back().end) return;
+  if (!held.empty() && held.back().end == which.next) {
+    held.back().end = which.end;
+  } else {
+    held.push_back(which);
+  }
+}
+
 }  // namespace chappe

@@ -52,6 +52,8 @@ struct ReadyRange {
   std::uint32_t next = 0;
   std::uint32_t end = 0;
 };
+/// Adds it to what is held: to the last of that, where it follows that or is within it.
+void hold(std::vector<ReadyRange>& held, ReadyRange which);
 
 /// Items of depth-first fan-outs that are ready. What became ready in a later step goes first, so that items that have
 /// begun go on; of one step, the items' order. Each: the complement of the step's number, the instance.
