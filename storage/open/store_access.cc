@@ -32,6 +32,16 @@ VariableGroup address_group(const std::optional<s3::Endpoint>& endpoint) {
   return group;
 }
 
+/// AWS's newer SDKs send checksums in chunked bodies unless told otherwise, and many servers that are not AWS's refuse
+/// those (Ceph before 19: 411). Source: "Data Integrity Protections for Amazon S3", AWS SDKs' reference guide.
+VariableGroup checksums_group(const std::optional<s3::Endpoint>& endpoint) {
+  VariableGroup group{.names = {"AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"},
+                      .variables = {}};
+  if (!endpoint) return group;
+  for (const std::string_view name : group.names) group.variables.emplace_back(name, "when_required");
+  return group;
+}
+
 VariableGroup credentials_group(const s3::Credentials& credentials) {
   VariableGroup group{
       .names = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ROLE_ARN"},
@@ -58,6 +68,7 @@ Result<void> StoreAccess::refresh() {
   auto fresh = std::make_shared<Variables>();
   fresh->groups = {
       address_group(config_.endpoint),
+      checksums_group(config_.endpoint),
       {{"AWS_REGION", "AWS_DEFAULT_REGION"}, {{"AWS_REGION", config_.region}, {"AWS_DEFAULT_REGION", config_.region}}},
       credentials_group(*credentials)};
   fresh->secrets.push_back(credentials->secret_key);
