@@ -433,6 +433,11 @@ ALTER TABLE runs ADD COLUMN place_group TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN outputs TEXT NOT NULL DEFAULT 'null';
 )sql";
 
+// Runs from before their dates were of their DAG's zone keep those that they have.
+constexpr char kSchema24[] = R"sql(
+ALTER TABLE runs ADD COLUMN date_in_zone INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -453,7 +458,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{18, "retention of artifacts", kSchema18},
                                  Migration{19, "datasets outside", kSchema19},
                                  Migration{20, "groups and outputs of runs", kSchema20},
-                                 Migration{22, "objects that attempts read", kSchema22}};
+                                 Migration{22, "objects that attempts read", kSchema22},
+                                 Migration{24, "days in the zones of DAGs", kSchema24}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);
