@@ -136,7 +136,7 @@ class CommandLine {
     CLI::App* standalone = add("standalone", "Run a scheduler and workers on this machine until stopped");
     standalone->add_option("--workers", standalone_.workers, "Worker processes, which share the cores; default 1")
         ->check(CLI::Range(1U, kWorkersMax));
-    add_local_scheduler_options(standalone, scheduler_);
+    add_local_scheduler_options(standalone, handed_on_);
     standalone->add_option("--container-socket", standalone_.container_socket, "As the worker's");
     standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
     does(standalone, [this, standalone] { return start_standalone(*standalone); });
@@ -428,6 +428,7 @@ class CommandLine {
   std::string config_file_;
   std::vector<Setting> settings_;  ///< Of the file.
   StandaloneConfig standalone_;
+  SchedulerOptions handed_on_;  ///< Its own: what the environment says is told to the options of all commands.
   SchedulerOptions scheduler_;
   WorkerOptions worker_;
   RunOptions run_;

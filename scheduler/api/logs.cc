@@ -121,16 +121,14 @@ class LogStream : public Stream {
       standing_ = *standing;
       wanted_.attempt_no = standing_.attempt_no;
     }
-    const std::uint64_t before = offset_;
     Piece piece = standing_.ended ? what_was_kept(context) : what_is_new(context);
-    if (stamps_) stamp(context, piece, before);
+    if (stamps_ && !piece.data.empty()) stamp(context, piece);
     quiet_looks_ = piece.data.empty() ? quiet_looks_ + 1 : 1;
     return piece;
   }
 
  private:
-  void stamp(Context& context, Piece& piece, std::uint64_t offset) {
-    if (piece.data.empty()) return;
+  void stamp(Context& context, Piece& piece) {
     if (!standing_.ended) {
       times_ = context.logs.times(standing_.attempt);
     } else if (!knows_kept_times_) {
@@ -140,7 +138,9 @@ class LogStream : public Stream {
         times_ = times_of(context.backend.objects(), prefix, *kept);
       }
     }
-    piece.data = stamps_->stamp(piece.data, offset, times_);
+    // Counted from its end: where bytes were left out, words of ours stand in front.
+    const std::uint64_t begin = offset_ - std::min<std::uint64_t>(offset_, piece.data.size());
+    piece.data = stamps_->stamp(piece.data, begin, times_);
   }
 
   Piece what_is_new(Context& context) {
