@@ -44,6 +44,9 @@ void ask(Context& context, const std::shared_ptr<Asking<Wanted>>& asking) {
   if (asking->refusal && same) return asking->respond(problem(*asking->refusal));
   auto stored = stored_if_over(context, *run);
   if (!stored) return asking->respond(problem(stored.error()));
+  for (auto& [name, value] : asking->request.variables) {
+    if (name == "run") value = run->id.text();  // 'latest' is another run by and by.
+  }
   asking->read = *run;
   asking->wanted.run = run->id;
   asking->wanted.stored = *std::move(stored);

@@ -6,7 +6,7 @@
 namespace chappe::api {
 namespace {
 
-constexpr std::int64_t kThree = 1'764'298'800'000;  // 2025-11-28T03:00:00Z
+constexpr std::int64_t kThreeOClock = 1'764'298'800'000;  // 2025-11-28T03:00:00Z
 
 LogBytes bytes_of(const std::string& text, std::uint64_t first = 0) {
   return {
@@ -40,21 +40,21 @@ TEST(LogLines, AreFoundAcrossBlocks) {
 TEST(LogLines, SinceATimeTheyAreWhole) {
   const LogBytes log = bytes_of("one\ntwo\nthree\n");
   LogTimes times;
-  times.note(0, kThree);
-  times.note(4, kThree + 1'000);
-  times.note(9, kThree + 2'000);  // Within the third line.
-  EXPECT_EQ(lines_since(log, times, WallTime{(kThree - 1) * 1'000}), 0U);
-  EXPECT_EQ(lines_since(log, times, WallTime{(kThree + 500) * 1'000}), 4U);
-  EXPECT_EQ(lines_since(log, times, WallTime{(kThree + 1'500) * 1'000}), 14U);
-  EXPECT_EQ(lines_since(log, times, WallTime{(kThree + 9'000) * 1'000}), 14U);
-  EXPECT_EQ(lines_since(log, LogTimes(), WallTime{kThree * 1'000}), 0U);
+  times.note(0, kThreeOClock);
+  times.note(4, kThreeOClock + 1'000);
+  times.note(9, kThreeOClock + 2'000);  // Within the third line.
+  EXPECT_EQ(lines_since(log, times, WallTime{(kThreeOClock - 1) * 1'000}), 0U);
+  EXPECT_EQ(lines_since(log, times, WallTime{(kThreeOClock + 500) * 1'000}), 4U);
+  EXPECT_EQ(lines_since(log, times, WallTime{(kThreeOClock + 1'500) * 1'000}), 14U);
+  EXPECT_EQ(lines_since(log, times, WallTime{(kThreeOClock + 9'000) * 1'000}), 14U);
+  EXPECT_EQ(lines_since(log, LogTimes(), WallTime{kThreeOClock * 1'000}), 0U);
 }
 
 TEST(LogLines, EachBeginsWithItsTime) {
   LogTimes times;
-  times.note(4, kThree);
-  times.note(8, kThree + 1'234);
-  LineStamps stamps(WallTime{(kThree - 60'000) * 1'000});
+  times.note(4, kThreeOClock);
+  times.note(8, kThreeOClock + 1'234);
+  LineStamps stamps(WallTime{(kThreeOClock - 60'000) * 1'000});
   EXPECT_EQ(stamps.stamp("one\ntw", 0, times), "2025-11-28T02:59:00.000Z one\n2025-11-28T03:00:00.000Z tw");
   EXPECT_EQ(stamps.stamp("o\n\nx", 6, times), "o\n2025-11-28T03:00:01.234Z \n2025-11-28T03:00:01.234Z x");
 }
