@@ -17,8 +17,8 @@ namespace chappe::cli {
 namespace {
 
 constexpr std::size_t kTasksNamedMax = 20;
-constexpr std::chrono::seconds kAwayMax{60};
-constexpr std::chrono::milliseconds kReconnectRest{200};
+constexpr std::chrono::seconds kLogAwayMax{60};
+constexpr std::chrono::milliseconds kLogReconnectRest{200};
 constexpr std::string_view kStamp = "2026-11-28T03:00:00.123Z ";
 
 /// Which task's log is meant where none was named: of the first that failed and wrote something, or of the only one.
@@ -150,10 +150,10 @@ int show_log(const Session& session, const std::string& run, const std::string& 
   });
   if (code != kOk) return code;
   // A scheduler that is started again goes on where its last life broke off.
-  const auto deadline = std::chrono::steady_clock::now() + kAwayMax;
+  const auto deadline = std::chrono::steady_clock::now() + kLogAwayMax;
   while (options.follow && !ended && ended.error().code == ErrorCode::kUnavailable &&
          std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(kReconnectRest);
+    std::this_thread::sleep_for(kLogReconnectRest);
     if (auto client = ApiClient::find(session.server)) ended = stream(*client);
   }
   return ended ? int{kOk} : complain(ended.error());
