@@ -313,21 +313,6 @@ void Session::on_body(Failed failed) {
   dispatch();
 }
 
-Context context_of(Shared& shared, MetaReader& reader) {
-  Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, reader, shared.webhooks};
-  context.later = [&shared, mailbox = shared.mailbox](std::function<void(Context*)> work) {
-    mailbox->post([&shared, work = std::move(work)] {
-      const bool taken = shared.metadata->submit([&shared, work](MetaReader* later) {
-        if (later == nullptr) return work(nullptr);
-        Context context = context_of(shared, *later);
-        work(&context);
-      });
-      if (!taken) work(nullptr);
-    });
-  };
-  return context;
-}
-
 Respond Session::make_respond() {
   return [mailbox = shared_.mailbox, session = weak_from_this(), number = request_no_](Answer answer) {
     mailbox->post([session, number, answer = std::move(answer)]() mutable {

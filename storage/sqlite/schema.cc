@@ -10,6 +10,7 @@
 #include "storage/sqlite/schema_objects.h"
 #include "storage/sqlite/schema_pods.h"
 #include "storage/sqlite/schema_retention.h"
+#include "storage/sqlite/schema_runs.h"
 #include "storage/sqlite/schema_triggers.h"
 
 namespace chappe::sqlite {
@@ -425,17 +426,6 @@ ALTER TABLE dag_versions ADD COLUMN git_commit TEXT NOT NULL DEFAULT '';
 
 constexpr char kSchema17[] = R"sql(
 ALTER TABLE runs ADD COLUMN late_at_us INTEGER NOT NULL DEFAULT 0;
-)sql";
-
-// Runs that share their places by name, and what a run publishes: JSON.
-constexpr char kSchema20[] = R"sql(
-ALTER TABLE runs ADD COLUMN place_group TEXT NOT NULL DEFAULT '';
-ALTER TABLE runs ADD COLUMN outputs TEXT NOT NULL DEFAULT 'null';
-)sql";
-
-// Runs from before their dates were of their DAG's zone keep those that they have.
-constexpr char kSchema24[] = R"sql(
-ALTER TABLE runs ADD COLUMN date_in_zone INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},

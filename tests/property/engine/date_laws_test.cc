@@ -45,7 +45,7 @@ Unit some_unit(Unit least) {
 
 RC_GTEST_PROP(DateLaws, ATextSaysWhatItWasMadeOf, ()) {
   const Moment moment = some_moment();
-  RC_ASSERT(parse_moment(to_text(moment)) == moment);
+  RC_ASSERT((parse_moment(to_text(moment)) == moment));
 }
 
 RC_GTEST_PROP(DateLaws, ABeginningIsNotLaterAndIsItsOwn, ()) {
@@ -55,7 +55,7 @@ RC_GTEST_PROP(DateLaws, ABeginningIsNotLaterAndIsItsOwn, ()) {
   const auto start = start_of(moment, unit, Clock(*zone));
   RC_PRE(start.has_value());  // A week may begin in the year 0.
   RC_ASSERT(start->us <= moment.us);
-  RC_ASSERT(start_of(*start, unit, Clock(*zone)) == *start);
+  RC_ASSERT((start_of(*start, unit, Clock(*zone)) == *start));
 }
 
 RC_GTEST_PROP(DateLaws, AnEndIsTheLastDayOfItsUnit, ()) {
@@ -64,9 +64,9 @@ RC_GTEST_PROP(DateLaws, AnEndIsTheLastDayOfItsUnit, ()) {
   const Unit unit = some_unit(Unit::kWeek);
   const auto end = end_of(moment, unit, Clock(*zone));
   RC_ASSERT(end.has_value() && end->us >= moment.us);
-  RC_ASSERT(start_of(*end, unit, Clock(*zone)) == start_of(moment, unit, Clock(*zone)));
+  RC_ASSERT((start_of(*end, unit, Clock(*zone)) == start_of(moment, unit, Clock(*zone))));
   const auto next = add(*end, 1, Unit::kDay, Clock(*zone));
-  if (next) RC_ASSERT(start_of(*next, unit, Clock(*zone)) == *next);
+  if (next) RC_ASSERT((start_of(*next, unit, Clock(*zone)) == *next));
 }
 
 RC_GTEST_PROP(DateLaws, ADifferenceLeadsAsFarAsItCan, ()) {
@@ -86,14 +86,14 @@ RC_GTEST_PROP(DateLaws, ADifferenceLeadsAsFarAsItCan, ()) {
 RC_GTEST_PROP(DateLaws, NothingLaterChangesNothing, ()) {
   const ZonePtr zone = some_zone();
   const Moment moment{.form = Moment::Form::kUtc, .us = some_us()};
-  RC_ASSERT(add(moment, 0, some_unit(Unit::kSecond), Clock(*zone)) == moment);
+  RC_ASSERT((add(moment, 0, some_unit(Unit::kSecond), Clock(*zone)) == moment));
 }
 
 RC_GTEST_PROP(DateLaws, AnyCountEndsInAResultOrAnError, (std::int64_t count)) {
   const ZonePtr zone = some_zone();
   const Moment moment = some_moment();
   const auto made = add(moment, count, some_unit(Unit::kSecond), Clock(*zone));
-  if (made) RC_ASSERT(parse_moment(to_text(*made)) == *made);
+  if (made) RC_ASSERT((parse_moment(to_text(*made)) == *made));
 }
 
 RC_GTEST_PROP(DateLaws, APatternReadsWhatItWrote, ()) {
