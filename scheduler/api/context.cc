@@ -13,8 +13,8 @@ Context context_of(Shared& shared, MetaReader& reader) {
     mailbox->post([&shared, work = std::move(work)] {
       const bool taken = shared.metadata->submit([&shared, work](MetaReader* later) {
         if (later == nullptr) return work(nullptr);
-        Context context = context_of(shared, *later);
-        work(&context);
+        Context anew = context_of(shared, *later);
+        work(&anew);
       });
       if (!taken) work(nullptr);
     });
