@@ -109,8 +109,10 @@ Result<Value> ApiClient::send(std::string_view method, const std::string& path, 
   return parse_json(response->body);
 }
 
-Result<void> ApiClient::stream(const std::string& path, const std::function<bool(std::string_view)>& sink) {
+Result<void> ApiClient::stream(const std::string& path, const std::function<bool(std::string_view)>& sink,
+                               http::HeadSink on_head) {
   http::Request asked = request("GET", path);
+  asked.on_head = std::move(on_head);
   asked.timeout = std::chrono::milliseconds(0);
   asked.stall_timeout = std::chrono::seconds(0);
   auto response = checked(client_.stream(asked, [&](std::span<const std::byte> bytes) {

@@ -30,8 +30,9 @@ class ApiClient {
   /// kUnavailable where it cannot be reached.
   Result<Value> get(const std::string& path);
   Result<Value> send(std::string_view method, const std::string& path, const Value& body);
-  /// A body as it comes, for as long as it comes; false from `sink` stops.
-  Result<void> stream(const std::string& path, const std::function<bool(std::string_view)>& sink);
+  /// A body as it comes, for as long as it comes; false from `sink` stops. `on_head`: is told the headers before.
+  Result<void> stream(const std::string& path, const std::function<bool(std::string_view)>& sink,
+                      http::HeadSink on_head = {});
   /// A body that is no JSON.
   Result<std::string> get_text(const std::string& path);
 

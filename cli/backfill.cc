@@ -33,7 +33,7 @@ void print_foretold(const Value& told) {
   for (const Value& date : list_of(told, "dates")) {
     if (rows.size() == kDatesShownMax) break;
     const std::string why_not = text_of(date, "why_not");
-    rows.push_back({zoned_time(date.find("logical_time")), why_not.empty() ? "a run" : "none: " + why_not});
+    rows.push_back({local_time(date.find("logical_time")), why_not.empty() ? "a run" : "none: " + why_not});
   }
   print(table({"LOGICAL TIME", "GETS"}, rows));
   const auto more = list_of(told, "dates").size() - rows.size();
@@ -70,8 +70,8 @@ void print_backfill(const Value& shown, const Output& output) {
       {"dag", fmt::format("{} ({})", printable(text_of(shown, "dag")), text_of(shown, "dag_version").substr(0, 12))},
       {"state", coloured_state(text_of(shown, "state"), output.colour_out)},
       {"message", printable(text_of(shown, "message"))},
-      {"from", zoned_time(shown.find("from"))},
-      {"to", zoned_time(shown.find("to"))},
+      {"from", local_time(shown.find("from"))},
+      {"to", local_time(shown.find("to"))},
       {"order", text_of(shown, "order") + " first"},
       {"reprocess", text_of(shown, "reprocess")},
       {"at a time", text_of(shown, "max_active")},

@@ -136,15 +136,10 @@ class CommandLine {
     CLI::App* standalone = add("standalone", "Run a scheduler and workers on this machine until stopped");
     standalone->add_option("--workers", standalone_.workers, "Worker processes, which share the cores; default 1")
         ->check(CLI::Range(1U, kWorkersMax));
-    standalone->add_option("--listen", standalone_.api_listen,
-                           "HOST:PORT of the API; default 127.0.0.1 and a free port");
-    standalone->add_option("--lease", standalone_.lease,
-                           "Silence after which a worker's attempts are lost; default 60s");
-    add_wait_files(standalone, standalone_.wait_files);
-    standalone->add_option("--dags", standalone_.dags, kDagsHelp);
+    add_local_scheduler_options(standalone, handed_on_);
     standalone->add_option("--container-socket", standalone_.container_socket, "As the worker's");
     standalone->add_flag("--quit-with-parent", standalone_.quit_with_parent, "Stop when the starting process is gone");
-    does(standalone, [this] { return start_standalone(); });
+    does(standalone, [this, standalone] { return start_standalone(*standalone); });
 
     CLI::App* scheduler = add("scheduler", "Run the scheduler daemon");
     add_scheduler_options(scheduler, scheduler_);
@@ -168,12 +163,13 @@ class CommandLine {
     });
   }
 
-  int start_standalone() {
+  int start_standalone(const CLI::App& command) {
     start_log();
     auto state_dir = find_state_dir(session_.server.state_dir);
     if (!state_dir) return complain(state_dir.error());
     standalone_.state_dir = *std::move(state_dir);
     standalone_.object_store = session_.object_store;
+    standalone_.scheduler_words = given_scheduler_words(command);
     return run_standalone(standalone_);
   }
 
@@ -349,8 +345,11 @@ class CommandLine {
         "task", task_,
         "A task: train, or train[KEY]; default: the only one, or the first that failed and wrote something");
     logs->add_option("--attempt", attempt_, "Its number; default: the latest");
-    logs->add_flag("-f,--follow", follow_, "Go on until the attempt ends");
-    does(logs, [this] { return show_log(session_, run_id_, task_, attempt_, follow_); });
+    logs->add_flag("-f,--follow", log_.follow, "Go on until the attempt ends");
+    logs->add_flag("--timestamps", log_.timestamps, "In front of each line when it was written");
+    logs->add_option("--tail", log_.tail, "Only the last so many lines")->check(CLI::Range(0, 1'000'000));
+    logs->add_option("--since", log_.since, "Only lines from then on: 10m ago, or a time (ISO 8601)");
+    does(logs, [this] { return show_log(session_, run_id_, task_, attempt_, log_); });
 
     CLI::App* explain = add("explain", "Say what each unfinished task waits for, or why it did not succeed");
     explain->add_option("run", run_id_, kRunHelp)->required();
@@ -429,6 +428,7 @@ class CommandLine {
   std::string config_file_;
   std::vector<Setting> settings_;  ///< Of the file.
   StandaloneConfig standalone_;
+  SchedulerOptions handed_on_;  ///< Its own: what the environment says is told to the options of all commands.
   SchedulerOptions scheduler_;
   WorkerOptions worker_;
   RunOptions run_;
@@ -453,7 +453,7 @@ class CommandLine {
   std::string directory_ = ".";
   std::uint32_t depth_ = 20;
   bool all_ = false;
-  bool follow_ = false;
+  LogOptions log_;
   bool verify_ = false;
 };
 

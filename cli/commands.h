@@ -149,8 +149,14 @@ struct ListOptions {
 int list_runs(const Session& session, const ListOptions& options);
 int show_run(const Session& session, const std::string& run, const std::string& task, bool all);
 int explain_run(const Session& session, const std::string& run, const std::string& task);
+struct LogOptions {
+  bool follow = false;
+  bool timestamps = false;
+  std::optional<std::uint32_t> tail;  ///< Lines.
+  std::string since;                  ///< A duration, or a time; "": from the beginning.
+};
 int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
-             bool follow);
+             const LogOptions& options);
 /// What a run left behind, on stdout: result, assets, values, and what to do next. `client` may be any server.
 int show_result(ApiClient& client, const std::string& run, const Output& output);
 

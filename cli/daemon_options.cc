@@ -68,8 +68,6 @@ void add_notify(CLI::App* command, NotifyOptions& notify) {
       ->allow_extra_args(false);
 }
 
-}  // namespace
-
 void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
   command->add_option("--wait-files", directories, "Tasks may wait for files beneath DIRECTORY; may be repeated")
       ->allow_extra_args(false)
@@ -77,21 +75,42 @@ void add_wait_files(CLI::App* command, std::vector<std::string>& directories) {
       ->envname("CHAPPE_WAIT_FILES");
 }
 
-void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
+}  // namespace
+
+void add_local_scheduler_options(CLI::App* command, SchedulerOptions& options) {
   command->add_option("--listen", options.listen, "HOST:PORT of the API; default 127.0.0.1 and a free port")
       ->envname("CHAPPE_LISTEN");
-  command->add_option("--worker-listen", options.worker_listen, "Endpoint for workers, such as tcp://0.0.0.0:7331")
-      ->envname("CHAPPE_WORKER_LISTEN");
-  command->add_option("--authorized-workers", options.authorized_workers, "File with workers' public keys");
   command->add_option("--lease", options.lease, "Silence after which a worker's attempts are lost; default 60s");
   add_wait_files(command, options.wait_files);
   command->add_option("--pool", options.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
   command->add_option("--lock", options.locks, "NAME=PLACES of a lock that is shared; may be repeated")
       ->allow_extra_args(false);
-  command->add_option("--dags", options.dags, kDagsHelp)->envname("CHAPPE_DAGS");
+  command
+      ->add_option("--dags", options.dags, "A folder of DAG files that deploy themselves, and again when they change")
+      ->envname("CHAPPE_DAGS");
+  add_notify(command, options.notify);
+}
+
+std::vector<std::string> given_scheduler_words(const CLI::App& command) {
+  CLI::App known;
+  SchedulerOptions unused;
+  add_local_scheduler_options(&known, unused);
+  std::vector<std::string> words;
+  for (const CLI::Option* option : known.get_options()) {
+    const CLI::Option* given = command.get_option_no_throw(option->get_name());
+    if (given == nullptr || option == known.get_help_ptr()) continue;
+    for (const std::string& value : given->results()) words.insert(words.end(), {option->get_name(), value});
+  }
+  return words;
+}
+
+void add_scheduler_options(CLI::App* command, SchedulerOptions& options) {
+  add_local_scheduler_options(command, options);
+  command->add_option("--worker-listen", options.worker_listen, "Endpoint for workers, such as tcp://0.0.0.0:7331")
+      ->envname("CHAPPE_WORKER_LISTEN");
+  command->add_option("--authorized-workers", options.authorized_workers, "File with workers' public keys");
   add_kubernetes(command, options.kubernetes);
   add_fleet(command, options.kubernetes);
-  add_notify(command, options.notify);
   command->add_flag("--quit-with-parent", options.quit_with_parent, "Stop when the starting process is gone");
 }
 

@@ -10,9 +10,11 @@
 
 namespace chappe::cli {
 
-inline constexpr const char* kDagsHelp = "A folder of DAG files that deploy themselves, and again when they change";
-
 void add_scheduler_options(CLI::App* command, SchedulerOptions& options);
-void add_wait_files(CLI::App* command, std::vector<std::string>& directories);
+
+/// Those that a scheduler on one machine has, too: for a command that starts one and hands them on.
+void add_local_scheduler_options(CLI::App* command, SchedulerOptions& options);
+/// What was given of them, on the command line or in the environment, as words for `chappe scheduler`.
+std::vector<std::string> given_scheduler_words(const CLI::App& command);
 
 }  // namespace chappe::cli

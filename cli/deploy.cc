@@ -41,7 +41,7 @@ std::optional<std::vector<DagFile>> load_all(const std::vector<std::string>& nam
 std::string next_run(const Value& deployed) {
   const Value* paused = deployed.find("paused");
   if (paused != nullptr && paused->as_bool() != nullptr && *paused->as_bool()) return ", paused";
-  const std::string next = zoned_time(deployed.find("next_at"));
+  const std::string next = local_time(deployed.find("next_at"));
   if (!next.empty()) return ", next run " + next;
   return text_of(deployed, "schedule").empty() ? "" : ", no further run";
 }

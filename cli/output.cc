@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "cli/exit_code.h"
+#include "engine/calendar/zone.h"
 
 namespace chappe::cli {
 namespace {
@@ -54,18 +55,14 @@ void append_row(std::string& out, const std::vector<std::string>& row, const std
   out += '\n';
 }
 
-/// A time in the zone of this machine; "" where there is none.
-std::string time_here(const Value* time, bool with_zone) {
-  if (time == nullptr || time->as_string() == nullptr) return "";
-  const auto parsed = parse_iso8601(*time->as_string());
-  if (!parsed) return *time->as_string();
-  const std::time_t seconds = parsed->us / 1'000'000;
+/// "2026-11-20 03:00:05", `fraction` and " +01:00".
+std::string time_here(WallTime time, std::string_view fraction) {
+  const std::time_t seconds = time.us / 1'000'000;
   std::tm parts{};
   ::localtime_r(&seconds, &parts);
   char text[64];
-  const std::size_t size = with_zone ? std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %Z", &parts)
-                                     : std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-  return {text, size};
+  const std::size_t size = std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
+  return fmt::format("{}{} {}", std::string_view(text, size), fraction, calendar::offset_text(parts.tm_gmtoff));
 }
 
 }  // namespace
@@ -136,9 +133,33 @@ std::string duration_between(const Value* start, const Value* end, WallTime now)
   return short_duration(to - *from);
 }
 
-std::string local_time(const Value* time) { return time_here(time, false); }
+std::string local_time(const Value* time) {
+  if (time == nullptr || time->as_string() == nullptr) return "";
+  const auto parsed = parse_iso8601(*time->as_string());
+  return parsed ? time_here(*parsed, "") : *time->as_string();
+}
 
-std::string zoned_time(const Value* time) { return time_here(time, true); }
+std::string local_stamp(const std::string& stamp) {
+  constexpr std::size_t kToSeconds = 19, kFraction = 4;
+  const auto parsed = parse_iso8601(stamp.substr(0, stamp.size() - 1));
+  return parsed ? time_here(*parsed, stamp.substr(kToSeconds, kFraction)) + " " : stamp;
+}
+
+std::string with_local_times(std::string_view text) {
+  constexpr std::size_t kToT = 10, kToSeconds = 19;
+  std::string out;
+  std::size_t taken = 0;
+  for (std::size_t t = text.find('T'); t != std::string_view::npos; t = text.find('T', t + 1)) {
+    const std::size_t end = text.find_first_not_of("0123456789.", t + kToSeconds - kToT);
+    if (t < taken + kToT || end == std::string_view::npos || text[end] != 'Z') continue;
+    const auto time = parse_iso8601(text.substr(t - kToT, end + 1 - (t - kToT)));
+    if (!time) continue;
+    out += text.substr(taken, t - kToT - taken);
+    out += time_here(*time, "");
+    taken = end + 1;
+  }
+  return out + std::string(text.substr(taken));
+}
 
 std::string short_size(std::int64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -41,10 +41,13 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
 std::string short_duration(Duration duration);
 /// From one ISO time to another (or to `now` where the end is null); "" where it has not begun.
 std::string duration_between(const Value* start, const Value* end, WallTime now);
-/// "2026-11-20 03:00:05" in local time, from ISO 8601.
+/// "2026-11-20 03:00:05 +01:00": how people are told all times, in the zone of this machine (or of TZ). From ISO 8601;
+/// "" where there is none.
 std::string local_time(const Value* time);
-/// "2026-11-20 03:00:05 CET": where a time stands by itself.
-std::string zoned_time(const Value* time);
+/// "2026-11-28 03:00:00.123 +01:00 ", from "2026-11-28T02:00:00.123Z ".
+std::string local_stamp(const std::string& stamp);
+/// The text with each time of UTC in it ("2026-11-20T02:00:05.000000Z") as local_time() tells it.
+std::string with_local_times(std::string_view text);
 /// "1.4 MiB".
 std::string short_size(std::int64_t bytes);
 

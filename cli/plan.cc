@@ -68,13 +68,15 @@ std::string kind_of(const Task& task) {
 /// What is known before a run begins.
 class PlanScope : public expr::Scope {
  public:
-  explicit PlanScope(ValueMap params) : params_(std::move(params)) {}
+  PlanScope(ValueMap params, const Dag& dag) : params_(std::move(params)), dag_(dag) {}
   std::optional<Value> resolve(std::span<const std::string> path) const override {
     return path[0] == "params" ? std::optional<Value>(params_) : std::nullopt;
   }
+  const calendar::Zone& zone() const override { return *dag_.zone; }
 
  private:
   Value params_;
+  const Dag& dag_;
 };
 
 /// Secret ones are told to nobody.
@@ -263,7 +265,7 @@ int plan_file(const Session& session, const RunOptions& options) {
     plan = Value();
   }
   ValueList tasks;
-  const PlanScope scope(without_secret_values(*file->dag, *params));
+  const PlanScope scope(without_secret_values(*file->dag, *params), *file->dag);
   for (const std::uint32_t position : order_of(*file->dag)) {
     tasks.push_back(task_plan(file->dag->tasks[position], position, *instances, scope));
   }

@@ -16,7 +16,7 @@ bool is_true(const Value& value, std::string_view name) {
 std::string next_run(const Value& dag) {
   if (!is_true(dag, "deployed")) return "not deployed";
   if (is_true(dag, "paused")) return "paused";
-  const std::string next = zoned_time(dag.find("next_at"));
+  const std::string next = local_time(dag.find("next_at"));
   return next.empty() ? "" : next;
 }
 

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <chrono>
-#include <thread>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/show_log.h"
 
 namespace chappe::cli {
 namespace {
@@ -15,8 +14,6 @@ constexpr std::size_t kTasksShownMax = 60;  // Of a larger run, only what a pers
 constexpr std::size_t kPagesMax = 1'000;
 constexpr std::size_t kItemsShownMax = 20;
 constexpr std::size_t kLogTailLines = 20;
-constexpr std::chrono::seconds kAwayMax{60};
-constexpr std::chrono::milliseconds kReconnectRest{200};
 
 /// All pages of a list. Errors: as get().
 Result<ValueList> get_all(ApiClient& client, const std::string& path) {
@@ -31,8 +28,6 @@ Result<ValueList> get_all(ApiClient& client, const std::string& path) {
   }
   return fail(ErrorCode::kInvalidInput, "the list has too many pages to be shown");
 }
-
-std::string run_path(const std::string& run) { return "/runs/" + segment(run); }
 
 std::vector<std::string> task_row(const Value& task, const Output& output) {
   const std::int64_t attempt = number_of(task, "attempt_no");
@@ -92,8 +87,8 @@ std::string counts_line(const Value& run, const Output& output) {
 
 /// From when to when the run is about; "" where that is no stretch of time.
 std::string interval_of(const Value& run) {
-  const std::string start = zoned_time(run.find("interval_start"));
-  const std::string end = zoned_time(run.find("interval_end"));
+  const std::string start = local_time(run.find("interval_start"));
+  const std::string end = local_time(run.find("interval_end"));
   return start == end ? "" : fmt::format("{} to {}", start, end);
 }
 
@@ -109,12 +104,12 @@ void print_run_head(const Value& run, const Output& output) {
       {"rerun of", text_of(run, "rerun_of")},
       {"group", printable(text_of(run, "group"))},
       {"params", run.find("params") != nullptr ? printable(to_json(*run.find("params"))) : ""},
-      {"logical time", zoned_time(run.find("logical_time"))},
+      {"logical time", local_time(run.find("logical_time"))},
       {"interval", interval_of(run)},
-      {"created", zoned_time(run.find("created_at"))},
-      {"began", zoned_time(run.find("started_at"))},
+      {"created", local_time(run.find("created_at"))},
+      {"began", local_time(run.find("started_at"))},
       {"took", duration_between(run.find("created_at"), run.find("ended_at"), wall_now())},
-      {"late since", zoned_time(run.find("late_at"))},
+      {"late since", local_time(run.find("late_at"))},
       {"tasks", counts_line(run, output)}};
   for (const auto& [name, value] : lines) {
     if (!value.empty()) print(fmt::format("{:<13} {}\n", name, value));
@@ -252,59 +247,16 @@ int show_task(ApiClient& client, const std::string& run, const std::string& name
   return kOk;
 }
 
-std::string_view last_lines(std::string_view text, std::size_t count) {
-  std::size_t begin = text.ends_with('\n') ? text.size() - 1 : text.size();
-  for (; count > 0 && begin != std::string_view::npos && begin > 0; --count) begin = text.rfind('\n', begin - 1);
-  return begin == std::string_view::npos || begin == 0 ? text : text.substr(begin + 1);
-}
-
-std::string log_path(const std::string& run, const std::string& task, const std::string& attempt) {
-  return run_path(run) + "/tasks/" + segment(task) + "/attempts/" + segment(attempt) + "/log";
-}
-
-/// What the first failed task that wrote something wrote. Its end is most people's next question.
-struct TaskLog {
-  std::string task;  ///< "": there is none.
-  std::string text;
-};
-TaskLog find_failed_log(ApiClient& client, const std::string& run) {
-  const auto failed = client.get(run_path(run) + fmt::format("/tasks?state=failed&limit={}", kItemsShownMax));
-  if (!failed) return {};
-  for (const Value& one : list_of(*failed, "items")) {
-    const std::string task = text_of(one, "name");
-    auto log = client.get_text(log_path(run, task, "latest"));
-    if (log && !log->empty()) return {task, *std::move(log)};
-  }
-  return {};
-}
-
 void print_failure(ApiClient& client, const std::string& run, const Output& output) {
-  const auto [task, log] = find_failed_log(client, run);
+  const auto [task, log] = find_failed_log(client, run, kLogTailLines);
   if (task.empty()) return;
   print(fmt::format("\n{}\n", bold(fmt::format("The end of the log of {}", printable(task)), output.colour_out)));
-  std::string_view rest = last_lines(log, kLogTailLines);
+  std::string_view rest = log;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     print("  " + printable(rest.substr(0, end)) + "\n");
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-}
-
-/// Which task's log is meant where none was named: of the first that failed and wrote something, or of the only one.
-/// Complains with the tasks that there are otherwise.
-int choose_task(ApiClient& client, const std::string& run, std::string& chosen) {
-  chosen = find_failed_log(client, run).task;
-  if (!chosen.empty()) return kOk;
-  const auto tasks = client.get(run_path(run) + fmt::format("/tasks?limit={}", kItemsShownMax));
-  if (!tasks) return complain(tasks.error());
-  if (list_of(*tasks, "items").size() == 1) {
-    chosen = text_of(list_of(*tasks, "items").front(), "name");
-    return kOk;
-  }
-  std::string names;
-  for (const Value& task : list_of(*tasks, "items")) names += (names.empty() ? "" : ", ") + text_of(task, "name");
-  const bool more = !text_of(*tasks, "next").empty();
-  return complain(fmt::format("name one of the run's tasks: {}{}", names, more ? ", ..." : ""), kUsage);
 }
 
 /// The last instance of the file that ran: what it wrote is often the result.
@@ -315,7 +267,7 @@ std::string last_task_of(ApiClient& client, const Value& run) {
   if (!page || list_of(*page, "items").empty()) return "";
   const Value& task = list_of(*page, "items").front();
   const std::string name = text_of(task, "name");
-  const auto log = client.get_text(log_path(text_of(run, "id"), name, "latest"));
+  const auto log = client.get_text(log_path(text_of(run, "id"), name, "latest") + "?tail=1");
   return log && !log->empty() ? name : "";  // A gate or a promotion writes nothing.
 }
 
@@ -399,10 +351,10 @@ int explain_run(const Session& session, const std::string& run, const std::strin
                                                               {"stopping", "it is being stopped"}};
     for (const auto& [name, head] : kHeads) {
       if (const std::string text = text_of(*told, name); !text.empty())
-        print(fmt::format("{}: {}\n", head, printable(text)));
+        print(fmt::format("{}: {}\n", head, printable(with_local_times(text))));
     }
-    const std::string late = zoned_time(told->find("late_at"));
-    const std::string due = zoned_time(told->find("deadline"));
+    const std::string late = local_time(told->find("late_at"));
+    const std::string due = local_time(told->find("deadline"));
     if (!due.empty() || !late.empty()) {
       print(late.empty() ? fmt::format("its deadline is {}\n", due) : fmt::format("it is late since {}\n", late));
     }
@@ -410,52 +362,19 @@ int explain_run(const Session& session, const std::string& run, const std::strin
     for (const Value& one : list_of(*told, "tasks")) {
       const std::string waits = text_of(one, "waits_for");
       rows.push_back({printable(text_of(one, "task")), coloured_state(text_of(one, "state"), session.output.colour_out),
-                      printable(waits.empty() ? text_of(one, "reason") : "waits for " + waits)});
+                      printable(with_local_times(waits.empty() ? text_of(one, "reason") : "waits for " + waits))});
     }
     if (!rows.empty()) print(table({"TASK", "STATE", "WHY"}, rows));
     rows.clear();
     for (const Value& one : list_of(*told, "cache")) {
       const bool hit = text_of(one, "hit") == "true";
-      rows.push_back({printable(text_of(one, "task")), hit ? "used again" : "made", printable(text_of(one, "told"))});
+      rows.push_back({printable(text_of(one, "task")), hit ? "used again" : "made",
+                      printable(with_local_times(text_of(one, "told")))});
     }
     if (!rows.empty()) print(table({"TASK", "RESULT", "WHY"}, rows));
     if (const auto more = number_of(*told, "more"); more > 0) print(fmt::format("... and {} more\n", more));
     return int{kOk};
   });
-}
-
-int show_log(const Session& session, const std::string& run, const std::string& task, const std::string& attempt,
-             bool follow) {
-  if (task.empty()) {
-    std::string chosen;
-    const int code =
-        with_server(session, Need::kReading, [&](ApiClient& client) { return choose_task(client, run, chosen); });
-    return code == kOk ? show_log(session, run, chosen, attempt, follow) : code;
-  }
-  const std::string path = log_path(run, task, attempt);
-  std::size_t printed = 0;
-  const auto stream = [&](ApiClient& client) {
-    const std::string query = follow ? fmt::format("?follow=1&offset={}", printed) : "";
-    return client.stream(path + query, [&](std::string_view text) {
-      printed += text.size();
-      print(text);
-      return std::fflush(stdout) == 0;
-    });
-  };
-  Result<void> ended;
-  const int code = with_server(session, Need::kReading, [&](ApiClient& client) {
-    ended = stream(client);
-    return int{kOk};
-  });
-  if (code != kOk) return code;
-  // A scheduler that is started again goes on where its last life broke off.
-  const auto deadline = std::chrono::steady_clock::now() + kAwayMax;
-  while (follow && !ended && ended.error().code == ErrorCode::kUnavailable &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(kReconnectRest);
-    if (auto client = ApiClient::find(session.server)) ended = stream(*client);
-  }
-  return ended ? int{kOk} : complain(ended.error());
 }
 
 int show_result(ApiClient& client, const std::string& run, const Output& output) {

@@ -42,11 +42,8 @@ struct Child {
 
 std::vector<std::string> scheduler_arguments(const StandaloneConfig& config) {
   std::vector<std::string> words{"scheduler", "--state-dir", config.state_dir.string(), "--quit-with-parent"};
-  if (!config.api_listen.empty()) words.insert(words.end(), {"--listen", config.api_listen});
   if (!config.object_store.empty()) words.insert(words.end(), {"--object-store", config.object_store});
-  if (!config.lease.empty()) words.insert(words.end(), {"--lease", config.lease});
-  for (const std::string& directory : config.wait_files) words.insert(words.end(), {"--wait-files", directory});
-  if (!config.dags.empty()) words.insert(words.end(), {"--dags", config.dags});
+  words.insert(words.end(), config.scheduler_words.begin(), config.scheduler_words.end());
   return words;
 }
 

@@ -13,13 +13,10 @@ namespace chappe::cli {
 
 struct StandaloneConfig {
   std::filesystem::path state_dir;
-  std::uint32_t workers = 1;            ///< 1 to 64; they share the machine's cores.
-  std::string api_listen;               ///< "": a free port of loopback.
-  std::string object_store;             ///< "": the state directory's.
-  std::string lease;                    ///< "": the scheduler's default.
-  std::vector<std::string> wait_files;  ///< As the scheduler's.
-  std::string dags;                     ///< A folder of DAG files that deploy themselves; "": none.
-  std::string container_socket;         ///< As the worker's.
+  std::uint32_t workers = 1;                 ///< 1 to 64; they share the machine's cores.
+  std::string object_store;                  ///< "": the state directory's.
+  std::vector<std::string> scheduler_words;  ///< What the scheduler is told besides: "--pool", "database=4".
+  std::string container_socket;              ///< As the worker's.
   bool quit_with_parent = false;
 };
 

@@ -77,6 +77,7 @@ class TestScope : public expr::Scope {
     }
     return std::nullopt;
   }
+  const calendar::Zone& zone() const override { return *dag_.zone; }
 
  private:
   /// Of a fan-out the worst of its instances, as expressions in a run know it.

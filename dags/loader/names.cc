@@ -8,7 +8,6 @@
 #include <span>
 
 #include "dags/loader/jinja.h"
-#include "engine/expr/types.h"
 #include "engine/model/secrets.h"
 
 namespace chappe {
@@ -51,6 +50,9 @@ std::optional<expr::Template> Names::parse_template(const Node& node, const Site
     return std::nullopt;
   }
   for (const Reference& reference : parsed->references()) check(reference, node, 0, site);
+  for (std::string& mistake : expr::type_mistakes(*parsed, declarations())) {
+    reader_.complaints().warn(node, std::move(mistake));
+  }
   // A warning: the text may be for a program that knows such templates, and old runs must load.
   for (Jinja& jinja : find_jinja(node.text, site.where == site::kRun.where)) {
     reader_.complaints().warn(node, jinja.offset, std::move(jinja.message));
@@ -85,16 +87,22 @@ std::optional<expr::Expression> Names::parse_expression(const Node& node, const 
   return std::move(*parsed);
 }
 
-/// Warnings, so that old runs load. Only parameters have types before a run.
-void Names::check_types(const expr::Expression& condition, const Node& node, std::size_t offset) {
-  const auto declared = [&](std::span<const std::string> path) -> std::optional<expr::Declared> {
-    if (path.size() != 2 || path[0] != "params") return std::nullopt;
+/// What has a type before a run: parameters, and what is known of each run.
+expr::Declarations Names::declarations() const {
+  return [this](std::span<const std::string> path) -> std::optional<expr::Declared> {
+    if (path.size() != 2) return std::nullopt;
+    if (path[0] == "run" && path[1] != "events" && !path[1].ends_with("_tasks")) return expr::Declared{"string", {}};
+    if (path[0] != "params") return std::nullopt;
     for (const ParamSpec& spec : dag_.params) {
       if (spec.name == path[1]) return expr::Declared{name_of(spec.type), spec.enumeration};
     }
     return std::nullopt;
   };
-  for (std::string& mistake : expr::type_mistakes(condition, declared)) {
+}
+
+/// Warnings, so that old runs load.
+void Names::check_types(const expr::Expression& condition, const Node& node, std::size_t offset) {
+  for (std::string& mistake : expr::type_mistakes(condition, declarations())) {
     reader_.complaints().warn(node, offset, std::move(mistake));
   }
 }

@@ -11,6 +11,7 @@
 
 #include "dags/loader/reader.h"
 #include "engine/expr/expression.h"
+#include "engine/expr/types.h"
 #include "engine/model/dag.h"
 
 namespace chappe {
@@ -91,6 +92,8 @@ class Names {
     foreach_ = foreach;
     states_.clear();
   }
+  /// Where expressions look at dates.
+  const calendar::Zone& zone() const { return *dag_.zone; }
   /// What `state` holds in this task.
   void know_states(std::vector<std::string> names) { states_ = std::move(names); }
 
@@ -106,6 +109,7 @@ class Names {
 
  private:
   void check(const expr::Reference& reference, const yaml::Node& node, std::size_t offset, const Site& site);
+  expr::Declarations declarations() const;
   void check_types(const expr::Expression& condition, const yaml::Node& node, std::size_t offset);
   std::string problem_of(const expr::Reference& reference, const Site& site) const;
   std::string problem_of_param(const expr::Reference& reference, const Site& site) const;

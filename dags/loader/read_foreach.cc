@@ -17,17 +17,20 @@ using yaml::Node;
 /// What a key may name that is the same in all runs.
 class KeyScope : public expr::Scope {
  public:
-  KeyScope(const ForEach& foreach, std::size_t position) : foreach_(foreach), position_(position) {}
+  KeyScope(const ForEach& foreach, std::size_t position, const calendar::Zone& zone)
+      : foreach_(foreach), position_(position), zone_(zone) {}
 
   std::optional<Value> resolve(std::span<const std::string> path) const override {
     if (path[0] == foreach_.as) return foreach_.items[position_];
     if (path[0] == "position") return Value(static_cast<std::int64_t>(position_));
     return std::nullopt;
   }
+  const calendar::Zone& zone() const override { return zone_; }
 
  private:
   const ForEach& foreach_;
   std::size_t position_;
+  const calendar::Zone& zone_;
 };
 
 bool names_more_than_params(const expr::Template& text) {
@@ -243,7 +246,7 @@ void ForEachReader::check_keys_differ(const Node& key, const Node* items) {
   constexpr std::size_t kKeyMax = 200;  // No run takes a longer one.
   std::map<std::string, std::size_t> first;
   for (std::size_t i = 0; i < out_.items.size(); ++i) {
-    const auto text = out_.key.expand(KeyScope(out_, i));
+    const auto text = out_.key.expand(KeyScope(out_, i, names_.zone()));
     if (!text || text->size() > kKeyMax) return;
     const auto [same, added] = first.emplace(*text, i);
     if (added) continue;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "dags/loader/keys.h"
@@ -157,12 +158,20 @@ void read_catchup(Reader& reader, const Node& root, SchedulePlan& plan) {
 }
 
 void warn_without_schedule(Reader& reader, const Node& root) {
-  constexpr std::array<std::string_view, 8> kNeedIt = {"timezone", "dst",     "start_date",     "end_date",
-                                                       "paused",   "catchup", "catchup_window", "max_catchup_runs"};
+  constexpr std::array<std::string_view, 7> kNeedIt = {"dst",     "start_date",     "end_date",        "paused",
+                                                       "catchup", "catchup_window", "max_catchup_runs"};
   for (const std::string_view key : kNeedIt) {
     const Node* node = key == "paused" && root.find("triggers") != nullptr ? nullptr : root.find(key);
     if (node != nullptr) reader.complaints().warn(*node, fmt::format("'{}' does nothing without a 'schedule'", key));
   }
+}
+
+/// That of all its schedules, where they agree and the DAG itself names none.
+ZonePtr zone_of(const Node& root, const ZonePtr& named, const std::vector<ScheduleLine>& lines) {
+  if (root.find("timezone") != nullptr || lines.empty()) return named;
+  const std::string& first = lines.front().when.zone->name();
+  const auto same = [&](const ScheduleLine& line) { return line.when.zone->name() == first; };
+  return std::all_of(lines.begin(), lines.end(), same) ? lines.front().when.zone : named;
 }
 
 /// Nobody is there to be asked.
@@ -181,6 +190,7 @@ void check_params(Reader& reader, const Node& schedule, const Dag& dag) {
 void read_schedule(Reader& reader, const Node& root, Dag& dag) {
   SchedulePlan& plan = dag.schedule;
   const ZonePtr zone = read_zone(reader, root, Zone::utc());
+  dag.zone = zone;
   const DstPolicy dst = read_dst(reader, root);
   plan.start = read_date(reader, root, "start_date", *zone, false);
   plan.end = read_date(reader, root, "end_date", *zone, true);
@@ -192,6 +202,7 @@ void read_schedule(Reader& reader, const Node& root, Dag& dag) {
   const Node* schedule = root.find("schedule");
   if (schedule == nullptr || schedule->is_null()) return warn_without_schedule(reader, root);
   plan.lines = ScheduleReader(reader, zone, dst, plan.start).read(*schedule);
+  dag.zone = zone_of(root, zone, plan.lines);
   check_params(reader, *schedule, dag);
 }
 

@@ -114,7 +114,7 @@ std::optional<std::int64_t> read_clock(Reader& in) {
   return us + *fraction;
 }
 
-/// "Z", "+01:00" or "-0330": what to subtract to get to UTC.
+/// "Z", "+01:00" or "-0330", or with seconds as before there were standard times: what to subtract to get to UTC.
 std::optional<std::int64_t> read_offset(Reader& in) {
   if (in.skip('Z')) return 0;
   const bool east = in.skip('+');
@@ -122,8 +122,10 @@ std::optional<std::int64_t> read_offset(Reader& in) {
   const auto hours = in.number(2);
   (void)in.skip(':');  // Both "+0100" and "+01:00" are ISO 8601.
   const auto minutes = in.number(2);
-  if (!hours || *hours > 14 || !minutes || *minutes > 59) return std::nullopt;
-  const std::int64_t us = (*hours * 3600 + *minutes * 60) * kSecond;
+  const auto seconds = in.skip(':') ? in.number(2) : 0;
+  // The farthest ever: -15:56:08, of Manila before 1844.
+  if (!hours || *hours > 15 || !minutes || *minutes > 59 || !seconds || *seconds > 59) return std::nullopt;
+  const std::int64_t us = (*hours * 3600 + *minutes * 60 + *seconds) * kSecond;
   return east ? us : -us;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/calendar/days.h"
+
 namespace chappe::calendar {
 namespace {
 
@@ -9,8 +11,6 @@ constexpr std::int64_t kSecond = 1'000'000;
 constexpr std::int64_t kMinuteSeconds = 60;
 constexpr std::int64_t kYear = 366 * 86'400;
 constexpr std::int64_t kHorizon = 50 * kYear;
-
-std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 /// The first second at or after `local` at which the clock's minute fits.
 std::optional<std::int64_t> next_local(const Cron& cron, std::int64_t local) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <map>
 #include <vector>
 
 #include "engine/base/text.h"
@@ -58,12 +60,25 @@ std::string unknown_zone(std::string_view name) {
 
 }  // namespace
 
-ZonePtr Zone::utc() { return std::make_shared<const Zone>("UTC", std::make_shared<const Rules>()); }
+ZonePtr Zone::utc() {
+  static const ZonePtr zone = std::make_shared<const Zone>("UTC", std::make_shared<const Rules>());
+  return zone;
+}
 
 Result<ZonePtr> Zone::find(std::string_view name) {
   constexpr std::size_t kNameMax = 64;
   if (name == "UTC") return utc();
   if (name.empty() || name.size() > kNameMax) return fail(ErrorCode::kInvalidInput, "this is no name of a time zone");
+  // Expressions ask for them again and again. There are no more than the machine has names of zones.
+  thread_local std::map<std::string, ZonePtr, std::less<>> known;
+  const auto before = known.find(name);
+  if (before != known.end()) return before->second;
+  auto found = read(name);
+  if (found) known.emplace(name, *found);
+  return found;
+}
+
+Result<ZonePtr> Zone::read(std::string_view name) {
   try {
     auto rules = std::make_shared<Rules>();
     const auto& zones = date::get_tzdb().zones;
@@ -100,10 +115,13 @@ std::int64_t Zone::to_utc(std::int64_t local) const {
 std::string to_iso8601(WallTime time, const Zone& zone) {
   const std::int64_t seconds = time.us / 1'000'000;
   const std::int64_t offset = zone.at(seconds).offset;
-  std::string text = chappe::to_iso8601(WallTime{(seconds + offset) * 1'000'000}).substr(0, 19);
-  if (zone.name() == "UTC") return text + "Z";
+  const std::string text = chappe::to_iso8601(WallTime{(seconds + offset) * 1'000'000}).substr(0, 19);
+  return text + (zone.name() == "UTC" ? "Z" : offset_text(offset));
+}
+
+std::string offset_text(std::int64_t offset) {
   const std::int64_t size = std::abs(offset);
-  text += fmt::format("{}{:02}:{:02}", offset < 0 ? '-' : '+', size / kHour, size % kHour / kMinute);
+  const std::string text = fmt::format("{}{:02}:{:02}", offset < 0 ? '-' : '+', size / kHour, size % kHour / kMinute);
   return size % kMinute == 0 ? text : text + fmt::format(":{:02}", size % kMinute);
 }
 

@@ -1,7 +1,7 @@
 /// \file
 /// A time zone of the IANA database as what a schedule asks of it: which offset from UTC holds when, and until when.
 ///
-/// The zones are those of the machine (package tzdata): this one file of the engine reads files, once a process and
+/// The zones are those of the machine (package tzdata): this one file of the engine reads files, once a thread and
 /// zone. A process sees the zones as they were when it first asked.
 #pragma once
 
@@ -37,6 +37,7 @@ class Zone {
   Zone(std::string name, std::shared_ptr<const Rules> rules) : name_(std::move(name)), rules_(std::move(rules)) {}
 
  private:
+  static Result<ZonePtr> read(std::string_view name);
   std::string name_;
   std::shared_ptr<const Rules> rules_;
 };
@@ -46,6 +47,8 @@ std::string to_iso8601(WallTime time, const Zone& zone);
 /// Reads "2026-03-29", "2026-03-29T03:00", with seconds or not, as a time of `zone`; with "Z" or an offset at the end
 /// as what it says. Errors: kInvalidInput.
 Result<WallTime> parse_local_time(std::string_view text, const Zone& zone);
+/// "+01:00"; with seconds where there are some, as before there were standard times: "+00:09:21".
+std::string offset_text(std::int64_t offset);
 /// Whether a time is a mere date.
 bool is_date(std::string_view text);
 

@@ -145,6 +145,7 @@ class Evaluation {
       if (!value) return value;
       arguments.push_back(std::move(*value));
     }
+    if (node.function->call_in != nullptr) return node.function->call_in(arguments, scope_.zone());
     return node.function->call(arguments);
   }
 
@@ -235,6 +236,11 @@ class Evaluation {
 };
 
 }  // namespace
+
+const calendar::Zone& Scope::zone() const {
+  static const calendar::ZonePtr utc = calendar::Zone::utc();
+  return *utc;
+}
 
 tl::expected<Expression, SyntaxError> Expression::parse(std::string_view text) {
   auto parsed = parse_expression(text);

@@ -17,6 +17,8 @@
 /// `==` compares any two values (an integer equals a float of the same value) and is false across types; `<` and its
 /// like need two numbers or two texts. Quoted text knows \n \t \r \\ \' \" and the doubled quote.
 ///
+/// Dates are texts as ISO 8601 writes them; engine/calendar/moment.h says how they are reckoned with.
+///
 /// Pure. Bounds: text 4 KiB, depth 64, texts of 1 MiB, 128 MiB of values looked at, 100,000 steps; past them an
 /// error, never a hang: without loops, cost is linear in the text and in what the scope hands over.
 #pragma once
@@ -31,6 +33,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/value.h"
+#include "engine/calendar/zone.h"
 
 namespace chappe::expr {
 
@@ -56,6 +59,8 @@ class Scope {
   /// `path` is the whole constant path of the reference (at least the root), so that a scope over much data need build
   /// only what is asked for: it returns the value at the root that holds at least `path`.
   virtual std::optional<Value> resolve(std::span<const std::string> path) const = 0;
+  /// Whose clock dates are looked at with where nothing else says it: the DAG's. UTC unless overridden.
+  virtual const calendar::Zone& zone() const;
 };
 
 struct Node;  // The syntax tree; private to expression.cc.
@@ -99,6 +104,8 @@ class Template {
   const std::string& text() const { return text_; }  ///< As written.
   /// The text without escapes. Requires: is_literal().
   const std::string& literal_text() const;
+  /// Of its parts, in the order of the text.
+  std::vector<Expression> expressions() const;
   /// The same text as a row of templates, each literal or one whole `${{ }}`.
   std::vector<Template> split() const;
   /// Of all parts, offsets counted from the start of the template.

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/expr/dates.h"
 #include "engine/expr/expression.h"
 
 namespace chappe::expr {
@@ -351,18 +352,35 @@ Result<Value> range(Arguments arguments) {
 
 constexpr std::size_t kAnyNumber = 64;
 
+constexpr Function of_date(Function function, Result<Value> (*call)(Arguments, const calendar::Zone&),
+                           std::string_view result, std::array<Argument, 4> kinds) {
+  function.call_in = call;
+  function.result = result;
+  function.kinds = kinds;
+  return function;
+}
+
+using enum Argument;
+
 constexpr std::array kFunctions = {
     Function{"abs", 1, 1, "abs(number)", absolute},
     Function{"ceil", 1, 1, "ceil(number)",
              [](Arguments a) { return rounded("ceil", a[0], [](double x) { return std::ceil(x); }); }},
     Function{"contains", 2, 2, "contains(list | map | text, what)", contains},
+    of_date({"date", 1, 2, "date(when, zone = the DAG's)"}, date_of, "string", {kWhen, kZone}),
+    of_date({"date_add", 3, 4, "date_add(when, count, unit, zone = the DAG's)"}, date_add, "string",
+            {kWhen, kCount, kUnit, kZone}),
+    of_date({"date_diff", 3, 4, "date_diff(start, end, unit, zone = the DAG's)"}, date_diff, "integer",
+            {kWhen, kWhen, kUnit, kZone}),
     Function{"default", 2, 2, "default(value that may be absent, otherwise)",
              [](Arguments a) { return Result<Value>(a[0].is_null() ? a[1] : a[0]); }},
+    of_date({"end_of", 2, 3, "end_of(when, unit, zone = the DAG's)"}, date_end_of, "string", {kWhen, kUnit, kZone}),
     Function{"ends_with", 2, 2, "ends_with(text, part)", [](Arguments a) { return at_edge("ends_with", a, false); }},
     Function{"float", 1, 1, "float(value)", to_float},
     Function{"floor", 1, 1, "floor(number)",
              [](Arguments a) { return rounded("floor", a[0], [](double x) { return std::floor(x); }); }},
     Function{"format", 1, kAnyNumber, "format('{} of {}', value, ...)", format},
+    of_date({"in_zone", 1, 2, "in_zone(when, zone = the DAG's)"}, date_in_zone, "string", {kLocalWhen, kZone}),
     Function{"int", 1, 1, "int(value)", to_integer},
     Function{"join", 2, 2, "join(list, separator)", join},
     Function{"keys", 1, 1, "keys(map)", keys_of},
@@ -377,12 +395,18 @@ constexpr std::array kFunctions = {
     Function{"round", 1, 2, "round(number, digits = 0)", round_to},
     Function{"sort", 1, 1, "sort(list)", sorted},
     Function{"split", 2, 2, "split(text, separator)", split},
+    of_date({"start_of", 2, 3, "start_of(when, unit, zone = the DAG's)"}, date_start_of, "string",
+            {kWhen, kUnit, kZone}),
     Function{"starts_with", 2, 2, "starts_with(text, part)",
              [](Arguments a) { return at_edge("starts_with", a, true); }},
+    of_date({"strftime", 2, 3, "strftime(when, pattern, zone = the DAG's)"}, date_strftime, "string",
+            {kWhen, kPattern, kZone}),
     Function{"string", 1, 1, "string(value)",
              [](Arguments a) {
                return bytes_of(a[0]) > kTextBytesMax ? Result<Value>(too_large("string")) : Value(to_text(a[0]));
              }},
+    of_date({"strptime", 2, 3, "strptime(text, pattern, zone = the DAG's)"}, date_strptime, "string",
+            {kText, kReadPattern, kZone}),
     Function{"sum", 1, kAnyNumber, "sum(list | number, ...)", [](Arguments a) { return sum_of("sum", folded(a)); }},
     Function{"to_json", 1, 1, "to_json(value)", json_of},
     Function{"trim", 1, 1, "trim(text)", trimmed},

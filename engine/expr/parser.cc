@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <span>
 
 #include "engine/base/text.h"
+#include "engine/expr/dates.h"
 #include "engine/expr/functions.h"
 #include "engine/expr/lexer.h"
 
@@ -240,7 +242,8 @@ class Parser {
     }
     if (token_.is("[")) {
       if (auto ok = advance(); !ok) return tl::unexpected(ok.error());
-      auto elements = choices_until("]", nullptr);
+      std::vector<std::size_t> starts;
+      auto elements = choices_until("]", nullptr, starts);
       if (!elements) return tl::unexpected(elements.error());
       return make(Node::Kind::kList, std::move(*elements));
     }
@@ -248,13 +251,16 @@ class Parser {
   }
 
   /// "choice, ..." and the closing symbol. References of the first argument of default() are guarded.
-  Parse<std::vector<Node>> choices_until(std::string_view closing, const Function* function) {
+  /// `starts`: where each begins.
+  Parse<std::vector<Node>> choices_until(std::string_view closing, const Function* function,
+                                         std::vector<std::size_t>& starts) {
     std::vector<Node> out;
     const std::size_t first = references_.size();
     while (!token_.is(closing)) {
       if (!out.empty()) {
         if (auto ok = expect(","); !ok) return tl::unexpected(ok.error());
       }
+      starts.push_back(token_.offset);
       auto element = choice();
       if (!element) return tl::unexpected(element.error());
       out.push_back(std::move(*element));
@@ -285,11 +291,18 @@ class Parser {
                                                             near ? fmt::format("; did you mean '{}'?", *near) : "")});
     }
     if (auto ok = advance(); !ok) return tl::unexpected(ok.error());
-    auto arguments = choices_until(")", function);
+    std::vector<std::size_t> starts;
+    auto arguments = choices_until(")", function, starts);
     if (!arguments) return tl::unexpected(arguments.error());
     if (arguments->size() < function->arguments_min || arguments->size() > function->arguments_max) {
       return tl::unexpected(SyntaxError{
           offset, fmt::format("{} arguments do not fit: write {}", arguments->size(), function->signature)});
+    }
+    for (std::size_t i = 0; i < std::min(arguments->size(), function->kinds.size()); ++i) {
+      const Node& argument = (*arguments)[i];
+      if (argument.kind != Node::Kind::kLiteral) continue;
+      std::string mistake = literal_mistake(*function, function->kinds[i], argument.literal);
+      if (!mistake.empty()) return tl::unexpected(SyntaxError{starts[i], std::move(mistake)});
     }
     Node node = make(Node::Kind::kCall, std::move(*arguments));
     node.function = function;

@@ -99,6 +99,12 @@ const std::string& Template::literal_text() const {
   return after_;
 }
 
+std::vector<Expression> Template::expressions() const {
+  std::vector<Expression> out;
+  for (const Part& part : parts_) out.push_back(part.expression);
+  return out;
+}
+
 std::vector<Template> Template::split() const {
   std::vector<Template> out;
   for (const Part& part : parts_) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/expr/dates.h"
+#include "engine/expr/functions.h"
 #include "engine/expr/parser.h"
 
 namespace chappe::expr {
@@ -31,7 +33,6 @@ class TypeCheck {
 
   std::vector<std::string> mistakes;
 
- private:
   /// kUnknown where it cannot be told. Notes the mistakes in what it is made of.
   std::string_view type_of(const Node& node) {
     switch (node.kind) {
@@ -48,12 +49,29 @@ class TypeCheck {
         return kBoolean;
       case Node::Kind::kConditional:
         condition(node.children[0]);
+        for (std::size_t i = 1; i < node.children.size(); ++i) (void)type_of(node.children[i]);
         return kUnknown;
+      case Node::Kind::kCall:
+        return call(node);
       case Node::Kind::kChain:
         return chain(node);
       default:
         return kUnknown;
     }
+  }
+
+ private:
+  std::string_view call(const Node& node) {
+    const Function& function = *node.function;
+    for (std::size_t i = 0; i < node.children.size(); ++i) {
+      const std::string_view type = type_of(node.children[i]);
+      const std::string_view wanted = i < function.kinds.size() ? expr::type_of(function.kinds[i]) : kUnknown;
+      if (wanted == kUnknown || type == kUnknown || type == wanted) continue;
+      mistakes.push_back(fmt::format("{}() needs {} as argument {}, and {} is of type {}: write {}", function.name,
+                                     wanted == "integer" ? "an integer" : "a text", i + 1, name_of(node.children[i]),
+                                     type, function.signature));
+    }
+    return function.result;
   }
 
   std::string_view chain(const Node& node) {
@@ -112,6 +130,15 @@ std::vector<std::string> type_mistakes(const Expression& condition, const Declar
   if (!parsed) return {};
   TypeCheck check(declarations);
   check.condition(parsed->root);
+  return std::move(check.mistakes);
+}
+
+std::vector<std::string> type_mistakes(const Template& text, const Declarations& declarations) {
+  TypeCheck check(declarations);
+  for (const Expression& part : text.expressions()) {
+    const auto parsed = parse_expression(part.text());
+    if (parsed) (void)check.type_of(parsed->root);
+  }
   return std::move(check.mistakes);
 }
 

@@ -25,5 +25,7 @@ using Declarations = std::function<std::optional<Declared>(std::span<const std::
 /// What no evaluation could make right or true: a condition that is a number, an order between a text and a number, a
 /// literal that a declared name never equals. What it does not know it takes for right.
 std::vector<std::string> type_mistakes(const Expression& condition, const Declarations& declarations);
+/// What of it no evaluation could make right, whatever its result is for.
+std::vector<std::string> type_mistakes(const Template& text, const Declarations& declarations);
 
 }  // namespace chappe::expr

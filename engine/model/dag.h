@@ -455,8 +455,9 @@ struct Dag {
   expr::Template group;  ///< Runs of the namespace with this text share their places. Empty: the DAG's do.
   RunOutputs outputs;
   SchedulePlan schedule;
-  std::vector<TriggerSpec> triggers;  ///< Any of them starts a run; no two name the same source.
-  std::vector<NotifyChannel> notify;  ///< At most kChannelsMax.
+  calendar::ZonePtr zone = calendar::Zone::utc();  ///< Of `run.date`, and where expressions look at dates. Not null.
+  std::vector<TriggerSpec> triggers;               ///< Any of them starts a run; no two name the same source.
+  std::vector<NotifyChannel> notify;               ///< At most kChannelsMax.
   bool says_notify = false;  ///< It has the key, though it may name nobody: the scheduler's default is not its.
   std::string version;       ///< SHA-256 (64 hex digits) of the canonical form: same meaning, same version.
   std::string source;        ///< The file's text, with all that it includes; kept with the version.

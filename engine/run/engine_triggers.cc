@@ -13,13 +13,15 @@ namespace {
 /// What the parameters of a trigger may name.
 class EventScope : public expr::Scope {
  public:
-  explicit EventScope(const Value& detail) : detail_(detail) {}
+  EventScope(const Value& detail, const Dag& dag) : detail_(detail), dag_(dag) {}
   std::optional<Value> resolve(std::span<const std::string> path) const override {
     return path[0] == "event" ? std::optional(detail_) : std::nullopt;
   }
+  const calendar::Zone& zone() const override { return *dag_.zone; }
 
  private:
   const Value& detail_;
+  const Dag& dag_;
 };
 
 /// An event that comes from a run: it is about the same time.
@@ -237,7 +239,7 @@ EventId EngineState::keep_event(Deployment& deployment, const TriggerSpec& trigg
   event.id = {++last_event.value};
   event.dag = deployment.row.dag;
   event.at = now.wall;
-  auto params = evaluate(trigger.params, EventScope(event.detail));
+  auto params = evaluate(trigger.params, EventScope(event.detail, *deployment.dag));
   if (!params) {
     deployment.row.message = fmt::format("{} started no run: {}", to_text(event.source), params.error().message);
     save(deployment);

@@ -17,18 +17,19 @@ constexpr std::int64_t kSequenceEdge = std::int64_t{1} << 53;  ///< Numbers that
 /// What the key of one item may name.
 class ItemScope : public expr::Scope {
  public:
-  ItemScope(const Value& params, const std::string& as, const Value& item, std::size_t position)
-      : params_(params), as_(as), item_(item), position_(position) {}
+  ItemScope(const KeyNames& names, const std::string& as, const Value& item, std::size_t position)
+      : names_(names), as_(as), item_(item), position_(position) {}
 
   std::optional<Value> resolve(std::span<const std::string> path) const override {
-    if (path[0] == "params") return params_;
+    if (path[0] == "params") return names_.params;
     if (path[0] == as_) return item_;
     if (path[0] == "position") return Value(static_cast<std::int64_t>(position_));
     return std::nullopt;
   }
+  const calendar::Zone& zone() const override { return names_.zone; }
 
  private:
-  const Value& params_;
+  const KeyNames& names_;
   const std::string& as_;
   const Value& item_;
   std::size_t position_;
@@ -134,14 +135,14 @@ std::vector<std::string> default_keys(const ValueList& items) {
   return keys;
 }
 
-Result<std::vector<std::string>> keys_of(const Task& task, const Value& params, const ValueList& items) {
+Result<std::vector<std::string>> keys_of(const Task& task, const KeyNames& names, const ValueList& items) {
   const ForEach& foreach = *task.foreach;
   if (foreach.key.text().empty()) return default_keys(items);
   std::vector<std::string> keys;
   std::unordered_set<std::string> seen;
   keys.reserve(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
-    auto key = foreach.key.expand(ItemScope(params, foreach.as, items[i], i));
+    auto key = foreach.key.expand(ItemScope(names, foreach.as, items[i], i));
     if (!key) return fail(std::move(key.error()).in(fmt::format("key of task '{}', item {}", task.id, i)));
     const auto unfit = [&](std::string_view what) {
       return fail(ErrorCode::kInvalidInput, fmt::format("key of task '{}', item {}: '{}' {}", task.id, i, *key, what));
@@ -163,11 +164,11 @@ Result<FanOut> FanOut::evaluate(const Task& task, const expr::Scope& scope, cons
   }
   auto items = items_of(task, scope);
   if (!items) return fail(std::move(items.error()));
-  return over(task, std::move(*items), params);
+  return over(task, std::move(*items), {params, scope.zone()});
 }
 
-Result<FanOut> FanOut::restore(const Task& task, const Value& told, const Value& params) {
-  if (const ValueList* items = told.as_list()) return over(task, *items, params);
+Result<FanOut> FanOut::restore(const Task& task, const Value& told, const KeyNames& names) {
+  if (const ValueList* items = told.as_list()) return over(task, *items, names);
   ForEach::Sequence sequence;
   for (const auto& [name, into] :
        {std::pair{"start", &sequence.start}, {"count", &sequence.count}, {"step", &sequence.step}}) {
@@ -191,14 +192,14 @@ Result<FanOut> FanOut::counting(const Task& task, ForEach::Sequence sequence) {
   return out;
 }
 
-Result<FanOut> FanOut::over(const Task& task, ValueList items, const Value& params) {
+Result<FanOut> FanOut::over(const Task& task, ValueList items, const KeyNames& names) {
   if (items.size() > task.foreach->items_max()) return too_many(task, items.size());
   if (auto enough = check_enough(task, items.size()); !enough) return fail(std::move(enough.error()));
   const std::size_t bytes = task.foreach->late ? to_json(items).size() : 0;  // Others stand in the file or the params.
   if (bytes > kFanOutBytesMax) {
     return wrong(task, fmt::format("the items take {} bytes; at most {} are allowed", bytes, kFanOutBytesMax));
   }
-  auto keys = keys_of(task, params, items);
+  auto keys = keys_of(task, names, items);
   if (!keys) return fail(std::move(keys.error()));
   FanOut out;
   out.values_ = std::move(items);

@@ -18,6 +18,12 @@ namespace chappe {
 /// Bytes of all items together, as JSON: what a store keeps of a fan-out over results.
 inline constexpr std::size_t kFanOutBytesMax = std::size_t{16} << 20;
 
+/// What the keys of items may name besides the item, and where they look at dates.
+struct KeyNames {
+  const Value& params;
+  const calendar::Zone& zone;
+};
+
 /// Immutable. A sequence takes O(1) memory.
 class FanOut {
  public:
@@ -25,7 +31,7 @@ class FanOut {
   /// Errors: kInvalidInput: no list, two equal keys, more than `max_items` or kFanOutBytesMax.
   static Result<FanOut> evaluate(const Task& task, const expr::Scope& scope, const Value& params);
   /// Items that were found before, as told() tells them.
-  static Result<FanOut> restore(const Task& task, const Value& told, const Value& params);
+  static Result<FanOut> restore(const Task& task, const Value& told, const KeyNames& names);
   /// A list, or {start, count, step} of a sequence.
   Value told() const;
 
@@ -38,7 +44,7 @@ class FanOut {
 
  private:
   static Result<FanOut> counting(const Task& task, ForEach::Sequence sequence);
-  static Result<FanOut> over(const Task& task, ValueList items, const Value& params);
+  static Result<FanOut> over(const Task& task, ValueList items, const KeyNames& names);
   std::optional<ForEach::Sequence> sequence_;
   ValueList values_;
   std::vector<std::string> keys_;

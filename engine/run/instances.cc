@@ -13,14 +13,16 @@ namespace {
 /// What a fan-out may name that is known from the start.
 class ParamsScope : public expr::Scope {
  public:
-  explicit ParamsScope(const Value& params) : params_(params) {}
+  ParamsScope(const Value& params, const calendar::Zone& zone) : params_(params), zone_(zone) {}
   std::optional<Value> resolve(std::span<const std::string> path) const override {
     if (path[0] == "params") return params_;
     return std::nullopt;
   }
+  const calendar::Zone& zone() const override { return zone_; }
 
  private:
   const Value& params_;
+  const calendar::Zone& zone_;
 };
 
 Failure too_many_instances() {
@@ -37,7 +39,7 @@ Result<Instances> Instances::expand(DagPtr dag, const ValueMap& params) {
   std::map<std::uint32_t, FanOutPtr> known;  // Of those whose items others share.
   const auto items_of = [&](std::uint32_t task) -> Result<FanOutPtr> {
     if (const auto found = known.find(task); found != known.end()) return found->second;
-    auto items = FanOut::evaluate(dag->tasks[task], ParamsScope(params_value), params_value);
+    auto items = FanOut::evaluate(dag->tasks[task], ParamsScope(params_value, *dag->zone), params_value);
     if (!items) return fail(std::move(items.error()));
     auto shared = std::make_shared<const FanOut>(std::move(*items));
     if (!dag->tasks[task].followers.empty()) known[task] = shared;
@@ -75,7 +77,7 @@ Result<void> Instances::fan_out(std::uint32_t task, const Value& told, const Val
   const bool late = task < dag_->tasks.size() && dag_->tasks[task].foreach && dag_->tasks[task].foreach->late;
   if (!late) return fail(ErrorCode::kInvalidInput, "items are kept of a task that has none");
   const ForEach& foreach = *dag_->tasks[task].foreach;
-  auto items = FanOut::restore(dag_->tasks[foreach.depth_first ? foreach.leader : task], told, params);
+  auto items = FanOut::restore(dag_->tasks[foreach.depth_first ? foreach.leader : task], told, {params, *dag_->zone});
   if (!items) return fail(std::move(items.error()));
   if (!has_room(items->size())) return too_many_instances();
   fan_out(task, std::make_shared<const FanOut>(std::move(*items)));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/calendar/days.h"
 #include "engine/model/secrets.h"
 
 namespace chappe {
@@ -50,6 +51,15 @@ ValueList waiting_tasks(const LiveRun& run, bool late) {
   return names;
 }
 
+/// "2026-11-20", for names of partitions.
+std::string date_of(const LiveRun& run) {
+  constexpr std::int64_t kSecond = 1'000'000, kDay = 86'400;
+  const std::int64_t seconds = calendar::floor_div(run.row.logical_time.us, kSecond);
+  const std::int64_t offset = run.row.date_in_zone ? run.dag->zone->at(seconds).offset : 0;
+  const std::int64_t day = calendar::floor_div(seconds + offset, kDay);
+  return calendar::date_text(std::clamp(day, calendar::kFirstDay, calendar::kLastDay));
+}
+
 /// `member`: of those that cost something only this one is made.
 Value run_value(const LiveRun& run, std::string_view member) {
   if (member == "events") return ValueMap{{std::string(member), run.events}};
@@ -60,7 +70,7 @@ Value run_value(const LiveRun& run, std::string_view member) {
                   {"dag", run.row.dag},
                   {"dag_version", run.row.dag_version},
                   {"logical_time", to_iso8601(run.row.logical_time)},
-                  {"date", to_iso8601(run.row.logical_time).substr(0, 10)},  // "2026-11-20", for names of partitions.
+                  {"date", date_of(run)},
                   {"interval_start", to_iso8601(run.row.interval_start)},
                   {"interval_end", to_iso8601(run.row.interval_end)},
                   {"trigger", run.row.trigger},

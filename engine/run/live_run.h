@@ -234,6 +234,7 @@ class RunScope : public expr::Scope {
   /// `index`: whose item; nullopt for expressions about the run.
   RunScope(const LiveRun& run, std::optional<std::uint32_t> index) : run_(run), index_(index) {}
   std::optional<Value> resolve(std::span<const std::string> path) const override;
+  const calendar::Zone& zone() const override { return *run_.dag->zone; }
 
  private:
   std::optional<Value> env_value(std::span<const std::string> path) const;

@@ -149,6 +149,8 @@ struct RunRow {
   bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
   WallTime late_at;         ///< When its owner was told that it missed its deadline; not set: it has not.
   RunRetention retention;
+  bool date_in_zone =
+      true;  ///< `run.date` is a day of the DAG's zone; false: of UTC, as that of runs from before it was.
   bool operator==(const RunRow&) const = default;
 };
 

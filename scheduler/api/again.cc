@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "scheduler/api/handlers.h"
@@ -17,6 +18,47 @@ Result<std::shared_ptr<StoredRun>> stored_if_over(Context& context, const RunRow
   if (!loaded) return fail(loaded.error());
   if (const auto completed = complete_stored_run(*loaded); !completed) return fail(completed.error());
   return std::make_shared<StoredRun>(std::move(*loaded));
+}
+
+/// A change of a run that somebody wants, while it is asked for.
+template <typename Wanted>
+struct Asking {
+  Asking(Request request_, Wanted wanted_, Respond respond_)
+      : request(std::move(request_)), wanted(std::move(wanted_)), respond(std::move(respond_)) {}
+  Request request;
+  Wanted wanted;
+  Respond respond;
+  RunRow read;  ///< The run as it was when the engine was last asked.
+  std::optional<Error> refusal;
+  int asked = 0;
+};
+
+/// Between being read here and being changed by the engine a run may change otherwise: it ends, or what is collected of
+/// it is noted. Then it is read again, and the engine asked again.
+template <typename Wanted>
+void ask(Context& context, const std::shared_ptr<Asking<Wanted>>& asking) {
+  constexpr int kAsksMax = 5;
+  const auto run = find_run_in_hand(context, asking->request);
+  if (!run) return asking->respond(problem(run.error()));
+  const bool same = asking->read == *run && !is_final(run->state);
+  if (asking->refusal && same) return asking->respond(problem(*asking->refusal));
+  auto stored = stored_if_over(context, *run);
+  if (!stored) return asking->respond(problem(stored.error()));
+  for (auto& [name, value] : asking->request.variables) {
+    if (name == "run") value = run->id.text();  // 'latest' is another run by and by.
+  }
+  asking->read = *run;
+  asking->wanted.run = run->id;
+  asking->wanted.stored = *std::move(stored);
+  context.backend.request(asking->wanted, [asking, later = context.later](Result<Value> answer) {
+    const bool crossed = !answer && answer.error().code == ErrorCode::kConflict;
+    if (!crossed || !later || ++asking->asked == kAsksMax) return answer_with(asking->respond)(std::move(answer));
+    asking->refusal = std::move(answer.error());
+    later([asking](Context* again) {
+      if (again == nullptr) return asking->respond(problem(*asking->refusal));
+      ask(*again, asking);
+    });
+  });
 }
 
 bool flag_member(const Value& body, std::string_view name) {
@@ -43,17 +85,11 @@ void retry_run(Context& context, const Request& request, Respond respond) {
   if (tasks.empty() && body->as_map()->size() > (body->find("tasks") == nullptr ? 0U : 1U)) {
     return respond(problem(400, "'upstream', 'downstream' and 'only_failed' are about tasks: name some in 'tasks'"));
   }
-  const auto run = find_run_in_hand(context, request);
-  if (!run) return respond(problem(run.error()));
-  auto stored = stored_if_over(context, *run);
-  if (!stored) return respond(problem(stored.error()));
-  context.backend.request(RetryRequested{.run = run->id,
-                                         .tasks = std::move(tasks),
-                                         .requested_by = request.principal,
-                                         .stored = *std::move(stored),
-                                         .source = request.source,
-                                         .reach = read_reach(*body)},
-                          answer_with(std::move(respond)));
+  const RetryRequested wanted{.tasks = std::move(tasks),
+                              .requested_by = request.principal,
+                              .source = request.source,
+                              .reach = read_reach(*body)};
+  ask(context, std::make_shared<Asking<RetryRequested>>(request, wanted, std::move(respond)));
 }
 
 void mark_task(Context& context, const Request& request, Respond respond) {
@@ -64,17 +100,9 @@ void mark_task(Context& context, const Request& request, Respond respond) {
   if (state != TaskState::kSuccess && state != TaskState::kFailed && state != TaskState::kSkipped) {
     return respond(problem(400, fmt::format("a task is marked success, failed or skipped, not '{}'", text)));
   }
-  const auto run = find_run_in_hand(context, request);
-  if (!run) return respond(problem(run.error()));
-  auto stored = stored_if_over(context, *run);
-  if (!stored) return respond(problem(stored.error()));
-  context.backend.request(MarkRequested{.run = run->id,
-                                        .task = request.variable("task"),
-                                        .state = *state,
-                                        .requested_by = request.principal,
-                                        .stored = *std::move(stored),
-                                        .source = request.source},
-                          answer_with(std::move(respond)));
+  const MarkRequested wanted{
+      .task = request.variable("task"), .state = *state, .requested_by = request.principal, .source = request.source};
+  ask(context, std::make_shared<Asking<MarkRequested>>(request, wanted, std::move(respond)));
 }
 
 }  // namespace chappe::api

@@ -2,6 +2,8 @@
 /// What handlers work with.
 #pragma once
 
+#include <functional>
+
 #include "engine/ports/meta_reader.h"
 #include "scheduler/api/backend.h"
 #include "scheduler/api/log_hub.h"
@@ -12,6 +14,11 @@
 
 namespace chappe::api {
 
+struct Context;
+/// Runs it once on a reader thread, with a context of that thread; null: they have too much to do. Thread: any. It does
+/// nothing once the server is gone.
+using Later = std::function<void(std::function<void(Context*)>)>;
+
 struct Context {
   Backend& backend;
   LogHub& logs;
@@ -20,6 +27,7 @@ struct Context {
   std::shared_ptr<TokenBook> tokens;
   MetaReader& reader;  ///< Of this thread.
   const WebhookSecrets& webhooks;
+  Later later = {};  ///< For deferred handlers that read again when the engine has answered; else empty.
 };
 
 }  // namespace chappe::api

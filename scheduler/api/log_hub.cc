@@ -10,7 +10,7 @@ constexpr std::size_t kChunkMin = 4096;
 
 }  // namespace
 
-void LogHub::append(AttemptId attempt, std::uint64_t offset, std::string_view data) {
+void LogHub::append(AttemptId attempt, std::uint64_t offset, std::string_view data, WallTime now) {
   const std::scoped_lock lock(mutex_);
   Log& log = touch(attempt);
   if (log.ended) return;
@@ -21,6 +21,9 @@ void LogHub::append(AttemptId attempt, std::uint64_t offset, std::string_view da
   const std::uint64_t known = log.end() - offset;
   if (known >= data.size()) return;
   std::string_view fresh = data.substr(known);
+  // Not back, should the clock go back.
+  const std::int64_t last = log.times.empty() ? 0 : log.times.marks().back().at_ms;
+  log.times.note(log.end(), std::max(last, now.us / 1000));
   if (fresh.size() > kTailMax) {
     drop_front(log, log.bytes);
     log.first += fresh.size() - kTailMax;
@@ -34,6 +37,7 @@ void LogHub::append(AttemptId attempt, std::uint64_t offset, std::string_view da
   log.bytes += fresh.size();
   total_ += fresh.size();
   if (log.bytes > kTailMax) drop_front(log, log.bytes - kTailMax);
+  log.times.drop_before(log.first);
   make_room(attempt);
 }
 
@@ -63,6 +67,12 @@ std::optional<LogHub::Piece> LogHub::read(AttemptId attempt, std::uint64_t offse
   }
   piece.ended = log.ended && piece.offset + piece.data.size() == log.end();
   return piece;
+}
+
+LogTimes LogHub::times(AttemptId attempt) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = logs_.find(attempt);
+  return found == logs_.end() ? LogTimes() : found->second.times;
 }
 
 std::size_t LogHub::total_bytes() const {

@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "engine/base/ids.h"
+#include "engine/lineage/log_times.h"
 
 namespace chappe::api {
 
@@ -24,12 +25,13 @@ class LogHub {
   static constexpr std::size_t kTailMax = 256 * 1024;
   static constexpr std::size_t kTotalMax = std::size_t{64} << 20;
   static constexpr std::size_t kAttemptsMax = 20'000;
+  static constexpr std::size_t kMarksMax = 256;  ///< Of times, for each attempt.
 
   explicit LogHub(std::size_t total_max = kTotalMax) : total_max_(total_max) {}
 
   /// Takes in bytes that stand at `offset` of the attempt's log. What is there already is not taken twice; a gap (the
   /// worker dropped a piece) loses what stood before it.
-  void append(AttemptId attempt, std::uint64_t offset, std::string_view data);
+  void append(AttemptId attempt, std::uint64_t offset, std::string_view data, WallTime now);
   /// The attempt ended: nothing more will come.
   void finish(AttemptId attempt);
 
@@ -41,6 +43,9 @@ class LogHub {
   /// What the hub has from `offset` on, at most `bytes_max` of it; nullopt where it does not know the attempt.
   std::optional<Piece> read(AttemptId attempt, std::uint64_t offset, std::size_t bytes_max = 64 * 1024) const;
 
+  /// When the bytes that it has came here; none of an attempt that it does not know.
+  LogTimes times(AttemptId attempt) const;
+
   std::size_t total_bytes() const;
 
  private:
@@ -48,6 +53,7 @@ class LogHub {
     std::uint64_t first = 0;  ///< Offset of the first byte kept.
     std::deque<std::string> chunks;
     std::size_t bytes = 0;
+    LogTimes times{kMarksMax};
     bool ended = false;
     std::list<AttemptId>::iterator place;  ///< In quiet_ or ended_.
     std::uint64_t end() const { return first + bytes; }

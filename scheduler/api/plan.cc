@@ -25,19 +25,21 @@ constexpr std::size_t kPastReadersMax = 100;
 /// Parameters alone: what more an URI names is known in a run only.
 class GivenScope : public expr::Scope {
  public:
-  explicit GivenScope(const ValueMap& params) : params_(params) {}
+  GivenScope(const ValueMap& params, const Dag& dag) : params_(params), dag_(dag) {}
   std::optional<Value> resolve(std::span<const std::string> path) const override {
     return path[0] == "params" ? std::optional<Value>(params_) : std::nullopt;
   }
+  const calendar::Zone& zone() const override { return *dag_.zone; }
 
  private:
   Value params_;
+  const Dag& dag_;
 };
 
 /// URIs and short names that the DAG publishes to.
 std::set<std::string> published_by(const Dag& dag, const ValueMap& params) {
   std::set<std::string> out;
-  const GivenScope scope(params);
+  const GivenScope scope(params, dag);
   for (const Task& task : dag.tasks) {
     for (std::size_t i = 0; task.work != nullptr && i < task.work->outputs.size(); ++i) {
       const OutputArtifact& output = task.work->outputs[i];

@@ -326,13 +326,13 @@ void Session::dispatch() {
   enter(Stage::kWaiting, shared_.bounds.answer_time_max);
   if (const auto* constant = std::get_if<Constant>(&route_->handler)) return answered(request_no_, (*constant)());
   ReaderPool& pool = route_->lane == Lane::kObjects ? *shared_.objects : *shared_.metadata;
-  const bool taken = pool.submit([&shared = shared_, &route = *route_, request = request_,
-                                  respond = make_respond()](MetaReader* reader) {
-    if (reader == nullptr) return respond(problem(503, "the metadata store cannot be opened"));
-    Context context{shared.backend, shared.logs, shared.views, shared.watches, shared.tokens, *reader, shared.webhooks};
-    if (const auto* deferred = std::get_if<Deferred>(&route.handler)) return (*deferred)(context, request, respond);
-    respond(run_handler(route, context, request));
-  });
+  const bool taken = pool.submit(
+      [&shared = shared_, &route = *route_, request = request_, respond = make_respond()](MetaReader* reader) {
+        if (reader == nullptr) return respond(problem(503, "the metadata store cannot be opened"));
+        Context context = context_of(shared, *reader);
+        if (const auto* deferred = std::get_if<Deferred>(&route.handler)) return (*deferred)(context, request, respond);
+        respond(run_handler(route, context, request));
+      });
   if (!taken) answered(request_no_, unavailable());
 }
 
@@ -446,8 +446,7 @@ void Session::pull() {
       [&shared = shared_, stream = stream_, mailbox = shared_.mailbox, session = weak_from_this()](MetaReader* reader) {
         Stream::Piece piece{.last = true};
         if (reader != nullptr) {
-          Context context{shared.backend, shared.logs, shared.views,   shared.watches,
-                          shared.tokens,  *reader,     shared.webhooks};
+          Context context = context_of(shared, *reader);
           piece = stream->next(context);
         }
         mailbox->post([session, piece = std::move(piece)]() mutable {

@@ -59,6 +59,9 @@ struct Shared {
   metrics::Seconds seconds;  ///< From the head of a request to its answer.
 };
 
+/// What handlers work with on a reader thread.
+Context context_of(Shared& shared, MetaReader& reader);
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
   using Closed = std::function<void()>;

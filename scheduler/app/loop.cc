@@ -204,11 +204,11 @@ void Loop::add_request(Request& request) {
 }
 
 Result<void> Loop::pass() {
+  const Now now = read_clocks();
   for (const wire::LogChunk& chunk : inbox_.logs) {
     const bool own = parts_.engine.leased(chunk.connection, chunk.what.attempt);
-    if (own) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data);
+    if (own) parts_.logs.append(chunk.what.attempt, chunk.offset, chunk.data, now.wall);
   }
-  const Now now = read_clocks();
   const std::size_t followed = follow_results(now);
   Effects effects = parts_.engine.step(inbox_.events, now);
   parts_.metrics.stepped(followed + inbox_.events.size(), seconds_since(now.mono));

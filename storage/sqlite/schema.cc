@@ -10,6 +10,7 @@
 #include "storage/sqlite/schema_objects.h"
 #include "storage/sqlite/schema_pods.h"
 #include "storage/sqlite/schema_retention.h"
+#include "storage/sqlite/schema_runs.h"
 #include "storage/sqlite/schema_triggers.h"
 
 namespace chappe::sqlite {
@@ -427,12 +428,6 @@ constexpr char kSchema17[] = R"sql(
 ALTER TABLE runs ADD COLUMN late_at_us INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-// Runs that share their places by name, and what a run publishes: JSON.
-constexpr char kSchema20[] = R"sql(
-ALTER TABLE runs ADD COLUMN place_group TEXT NOT NULL DEFAULT '';
-ALTER TABLE runs ADD COLUMN outputs TEXT NOT NULL DEFAULT 'null';
-)sql";
-
 constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{2, "tokens, and a chain of audit rows", kSchema2},
                                  Migration{3, "fan-outs over results", kSchema3},
@@ -453,7 +448,8 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{18, "retention of artifacts", kSchema18},
                                  Migration{19, "datasets outside", kSchema19},
                                  Migration{20, "groups and outputs of runs", kSchema20},
-                                 Migration{22, "objects that attempts read", kSchema22}};
+                                 Migration{22, "objects that attempts read", kSchema22},
+                                 Migration{24, "days in the zones of DAGs", kSchema24}};
 
 std::int64_t number(Connection& connection, const char* sql) {
   Statement statement(connection, sql);

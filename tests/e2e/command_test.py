@@ -92,7 +92,7 @@ class Command(unittest.TestCase):
             ("trigger d --parm n=1", "'--parm' is not an option of 'trigger'; did you mean '--param'?"),
             ("runs --json", "'--json' is not an option of 'runs'; did you mean '--output json'?"),
             ("runs --conf {}", "'--conf' is not an option of 'runs'; did you mean '--config'?"),
-            ("standalone --pool db=1", "'--pool' is not an option of 'standalone': write 'scheduler: {pool: ...}' into the --config file"),
+            ("standalone --worker-listen x", "'--worker-listen' is not an option of 'standalone': write 'scheduler: {worker_listen: ...}' into the --config file"),
             ("cancel latest --verbose", "'--verbose' is not an option of 'cancel'"),
             ("runs one two", "'one' is one word too many for 'runs'"),
             ("--limit 5 runs", "'--limit' is an option of 'runs': give it behind that word"),
@@ -291,6 +291,17 @@ class Served(unittest.TestCase):
 
 
 class Standalone(unittest.TestCase):
+    def test_it_hands_on_what_its_scheduler_is_told(self) -> None:
+        cluster = Cluster.of(self)
+        cluster._start(
+            "standalone",
+            ["standalone", "--state-dir", str(cluster.state), "--pool", "db=3", "--lock", "register=2", "--mail-from", "chappe@example.org"],
+        )
+        wait_until("the scheduler", lambda: (cluster.state / "endpoint.json").exists())
+        run = cluster.submit("{name: pooled, tasks: [{id: t, pool: db, slots: 3, run: 'true'}]}")
+        cluster.wait_for_run(run, "success")
+        self.assertIn("db", cluster.chappe("workers").stdout)
+
     def test_what_dies_is_started_again(self) -> None:
         cluster = Cluster.of(self)
         cluster.environment["CHAPPE_STATE_DIR"] = str(cluster.state)

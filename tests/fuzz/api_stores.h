@@ -87,7 +87,7 @@ class Stores {
     objects_ = *open_local_object_store((directory_ / "objects").string());
     CHAPPE_ASSERT(store_->commit(some_history(*load_dag(kDag, "d").dag)));
     backend_.emplace(directory_ / "db", *objects_);
-    logs.append(kAttempt, 0, "hello\n");
+    logs.append(kAttempt, 0, "hello\n", WallTime{1});
     logs.finish(kAttempt);
   }
   ~Stores() {

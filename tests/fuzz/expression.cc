@@ -19,6 +19,7 @@ class SomeOfEverything : public Scope {
     const Value* found = root_.find(path.front());
     return found == nullptr ? std::nullopt : std::optional(*found);
   }
+  const calendar::Zone& zone() const override { return *zone_; }  // Its clocks change within `run`.
 
  private:
   static Value wide() {
@@ -27,11 +28,13 @@ class SomeOfEverything : public Scope {
     return map;
   }
 
+  const calendar::ZonePtr zone_ = calendar::Zone::find("Europe/Berlin").value();
   const Value root_{ValueMap{
       {"params", ValueMap{{"i", 7}, {"f", 2.5}, {"s", "naïve"}, {"b", true}, {"n", Value()}, {"big", INT64_MAX}}},
       {"env", ValueMap{{"A", "x"}}},
       {"tasks", ValueMap{{"a", ValueMap{{"outputs", ValueMap{{"l", ValueList{1, 2.5, "z", Value()}}, {"m", -3}}}}}}},
       {"item", ValueMap{{"k", ValueList{ValueMap{{"x", 1}}}}}},
+      {"run", ValueMap{{"date", "2026-03-29"}, {"logical_time", "2026-03-29T00:30:00.000000Z"}}},
       {"wide", wide()}}};
 };
 

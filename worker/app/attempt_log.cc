@@ -27,6 +27,7 @@ AttemptLog& AttemptLog::operator=(AttemptLog&& other) noexcept {
   file_ = std::move(other.file_);
   bounds_ = other.bounds_;
   total_ = other.total_;
+  times_ = std::move(other.times_);
   memory_ = std::move(other.memory_);
   std::swap(fd_, other.fd_);
   write_error_ = other.write_error_;
@@ -38,6 +39,7 @@ AttemptLog& AttemptLog::operator=(AttemptLog&& other) noexcept {
 }
 
 void AttemptLog::append(std::span<const std::byte> bytes, MonoTime now) {
+  times_.note(total_, now.us / 1000);
   if (chunk_.empty()) {
     chunk_offset_ = total_;
     chunk_since_ = now;
@@ -102,6 +104,13 @@ std::string AttemptLog::cut_marker() const {
 
 std::uint64_t AttemptLog::stored_size() const {
   return is_cut() ? bounds_.head_max + cut_marker().size() + bounds_.tail_max : total_;
+}
+
+LogTimes AttemptLog::times(Now now) const {
+  LogTimes out = times_;
+  out.shift(now.wall.us / 1000 - now.mono.us / 1000);
+  if (is_cut()) out.cut(bounds_.head_max, total_ - bounds_.tail_max, cut_marker().size());
+  return out;
 }
 
 Result<void> AttemptLog::read_stored(const std::function<Result<void>(std::span<const std::byte>)>& sink) const {

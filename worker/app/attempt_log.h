@@ -11,6 +11,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/time.h"
+#include "engine/lineage/log_times.h"
 
 namespace chappe::worker {
 
@@ -50,6 +51,8 @@ class AttemptLog {
 
   /// Bytes of read_stored().
   std::uint64_t stored_size() const;
+  /// When the bytes of read_stored() were written, in wall time. `now`: both clocks at any moment.
+  LogTimes times(Now now) const;
   /// The log as it is kept, in pieces. Where its middle is missing, one line says how much. May run in another thread
   /// when nothing is appended any more. Errors: the disk's, and those of `sink`.
   Result<void> read_stored(const std::function<Result<void>(std::span<const std::byte>)>& sink) const;
@@ -65,6 +68,7 @@ class AttemptLog {
   std::string file_;
   LogBounds bounds_;
   std::uint64_t total_ = 0;
+  LogTimes times_;      ///< In milliseconds of MonoTime.
   std::string memory_;  ///< All of it, until there is a file.
   int fd_ = -1;         ///< The head, then the tail as a ring.
   int write_error_ = 0;

@@ -33,10 +33,29 @@ std::vector<std::string> words(std::string_view text) {
   return words;
 }
 
-Result<std::uint64_t> store_log(ObjectStore& store, const std::string& key, const AttemptLog& log) {
+Result<void> store_text(ObjectStore& store, const std::string& key, const std::string& text) {
   PutOptions options;
   options.content_type = "text/plain";
-  auto writer = store.create(key, options, log.stored_size());
+  auto writer = store.create(key, options, text.size());
+  if (!writer) return fail(writer.error());
+  if (auto written = (*writer)->write(std::as_bytes(std::span(text))); !written) return written;
+  auto stored = (*writer)->finish();
+  if (!stored) return fail(stored.error());
+  return {};
+}
+
+/// With the times of its lines, in front of it: whoever finds the log finds them.
+Result<std::uint64_t> store_log(ObjectStore& store, const std::string& prefix, const AttemptLog& log,
+                                const LogTimes& times) {
+  PutOptions options;
+  options.content_type = "text/plain";
+  const std::string told = times.to_text();
+  if (told.size() <= LogTimes::kShortMax) {
+    options.metadata.emplace_back(kLogTimes, told);
+  } else if (auto kept = store_text(store, prefix + std::string(kLogTimesObject), told); !kept) {
+    return fail(kept.error());
+  }
+  auto writer = store.create(prefix + "log", options, log.stored_size());
   if (!writer) return fail(writer.error());
   auto copied = log.read_stored([&](std::span<const std::byte> bytes) { return (*writer)->write(bytes); });
   if (!copied) return fail(copied.error());
@@ -302,14 +321,15 @@ void Executor::store_outputs(Execution& execution, Now program_ended) {
   const bool has_outputs = execution.end.reason == Reason::kNone && parts_.agent.wanted(execution.id()) &&
                            !(work.outputs.empty() && work.values.empty());
   if (!has_outputs && execution.log.empty()) return over(execution, program_ended);
-  execution.transferring = transfers_.submit([this, &execution, has_outputs] {
+  LogTimes times = execution.log.times(parts_.now());
+  execution.transferring = transfers_.submit([this, &execution, has_outputs, times = std::move(times)] {
     std::optional<artifacts::Staged<artifacts::StagedOut>> staged;
     if (has_outputs) {
       staged = artifacts::stage_out({parts_.store, execution.folder->work, execution.stopped}, execution.prefix,
                                     execution.id(), execution.work());
     }
     Result<std::uint64_t> logged = std::uint64_t{0};
-    if (!execution.log.empty()) logged = store_log(parts_.store, execution.prefix + "log", execution.log);
+    if (!execution.log.empty()) logged = store_log(parts_.store, execution.prefix, execution.log, times);
     return [this, &execution, staged = std::move(staged), logged = std::move(logged)]() mutable {
       execution.transferring = false;
       // The log is there to help; an attempt does not fail for it.

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "engine/lineage/objects.h"
 #include "tests/support/api/api_world.h"
 
@@ -127,6 +129,34 @@ TEST_F(ApiRuns, RetryNamesTasks) {
   ASSERT_NE(asked.stored, nullptr);  // What the engine has let go of is read on the API's thread.
   EXPECT_EQ(asked.stored->row.seq, run.seq);
   EXPECT_EQ(asked.stored->dag->name, "demo");
+}
+
+TEST_F(ApiRuns, AsksAgainForARunThatChangedBeforeTheEngineHeardOfIt) {
+  add_run(kDemo, RunState::kFailed);
+  std::atomic<int> asked = 0;
+  backend_->answer = [&](const Event&) -> Result<Value> {
+    if (++asked < 3) return fail(ErrorCode::kConflict, "the run changed at this very moment; ask again");
+    return Value(ValueMap{});
+  };
+  EXPECT_EQ(call("POST", "/api/v1/runs/latest/retry").status, 200);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(call("POST", "/api/v1/runs/latest/tasks/train/mark", R"({"state":"success"})").status, 200);
+}
+
+TEST_F(ApiRuns, AsksFiveTimesAtMost) {
+  add_run(kDemo, RunState::kFailed);
+  backend_->answer = [](const Event&) -> Result<Value> { return fail(ErrorCode::kConflict, "ask again"); };
+  EXPECT_EQ(call("POST", "/api/v1/runs/latest/retry").status, 409);
+  EXPECT_EQ(backend_->requests().size(), 5U);
+}
+
+TEST_F(ApiRuns, AsksOnceForARunThatStandsAsItDid) {
+  add_run(kDemo, RunState::kRunning);
+  backend_->answer = [](const Event&) -> Result<Value> { return fail(ErrorCode::kConflict, "it is being stopped"); };
+  const Reply reply = call("POST", "/api/v1/runs/latest/retry");
+  EXPECT_EQ(reply.status, 409);
+  EXPECT_EQ(*reply.json().find("detail"), Value("it is being stopped"));
+  EXPECT_EQ(backend_->requests().size(), 1U);
 }
 
 TEST_F(ApiRuns, ListsRunsInPages) {

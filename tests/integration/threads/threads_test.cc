@@ -163,7 +163,7 @@ TEST(Threads, ALogIsReadWhileItIsWritten) {
   for (std::uint64_t writer = 1; writer <= kWriters; ++writer) {
     writers.emplace_back([&, writer] {
       const std::string line(100, 'x');
-      for (std::uint64_t i = 0; i < kEach; ++i) logs.append({writer}, i * line.size(), line);
+      for (std::uint64_t i = 0; i < kEach; ++i) logs.append({writer}, i * line.size(), line, WallTime{1});
       logs.finish({writer});
       --writing;
     });

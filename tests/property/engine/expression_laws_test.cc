@@ -36,12 +36,23 @@ const SomeScope kScope;
 
 /// Words of the language in any order: mostly wrong, often nearly right.
 rc::Gen<std::string> words() {
-  static const std::vector<std::string> kWords = {
-      "a",    "bb",    "ccc",    "dddd",   "eeeee", "ffffff",   "1",       "0",   "9223372036854775807",
-      "1.5",  "1e308", "'x'",    "\"",     "true",  "null",     "(",       ")",   "[",
-      "]",    ",",     ".",      "?",      ":",     "??",       "&&",      "||",  "!",
-      "-",    "+",     "*",      "/",      "%",     "==",       "<",       ">=",  " ",
-      "max(", "len(",  "range(", "split(", "sort(", "default(", "format(", "${{", "}}"};
+  static const std::vector<std::string> kWords = {"a",         "bb",        "ccc",
+                                                  "dddd",      "eeeee",     "ffffff",
+                                                  "1",         "0",         "9223372036854775807",
+                                                  "1.5",       "1e308",     "'x'",
+                                                  "\"",        "true",      "null",
+                                                  "(",         ")",         "[",
+                                                  "]",         ",",         ".",
+                                                  "?",         ":",         "??",
+                                                  "&&",        "||",        "!",
+                                                  "-",         "+",         "*",
+                                                  "/",         "%",         "==",
+                                                  "<",         ">=",        " ",
+                                                  "max(",      "len(",      "range(",
+                                                  "split(",    "sort(",     "default(",
+                                                  "format(",   "${{",       "}}",
+                                                  "date_add(", "strftime(", "'2026-11-20'",
+                                                  "'%Y'",      "'day'"};
   return rc::gen::map(rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(kWords)),
                       [](const std::vector<std::string>& chosen) { return fmt::format("{}", fmt::join(chosen, "")); });
 }

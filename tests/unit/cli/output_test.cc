@@ -45,10 +45,13 @@ TEST(ZonedTime, SaysOfWhichZoneItIs) {
   ::tzset();
   const Value winter("2026-11-20T03:00:05.5Z");
   const Value summer("2026-07-20T03:00:05.5Z");
-  EXPECT_EQ(local_time(&winter), "2026-11-20 04:00:05");
-  EXPECT_EQ(zoned_time(&winter), "2026-11-20 04:00:05 CET");
-  EXPECT_EQ(zoned_time(&summer), "2026-07-20 05:00:05 CEST");
-  EXPECT_EQ(zoned_time(nullptr), "");
+  EXPECT_EQ(local_time(&winter), "2026-11-20 04:00:05 +01:00");
+  EXPECT_EQ(local_time(&summer), "2026-07-20 05:00:05 +02:00");
+  EXPECT_EQ(local_time(nullptr), "");
+  EXPECT_EQ(local_stamp("2026-11-20T03:00:05.123Z "), "2026-11-20 04:00:05.123 +01:00 ");
+  EXPECT_EQ(with_local_times("waits until 2026-11-20T03:00:05.000000Z, or 2026-07-20T03:00:05Z"),
+            "waits until 2026-11-20 04:00:05 +01:00, or 2026-07-20 05:00:05 +02:00");
+  EXPECT_EQ(with_local_times("Task T of 2026-11-20T03:00:05+01:00 T"), "Task T of 2026-11-20T03:00:05+01:00 T");
   ::unsetenv("TZ");
   ::tzset();
 }

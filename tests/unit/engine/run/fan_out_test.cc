@@ -22,6 +22,9 @@ class Found : public expr::Scope {
   Value value_;
 };
 
+const Value kNoParams = ValueMap{};
+const KeyNames kNames{kNoParams, *calendar::Zone::utc()};
+
 Task over(const std::string& expression) {
   Task task;
   task.id = "work";
@@ -40,14 +43,14 @@ TEST(FanOut, TellsOfItselfWhatMakesItAgain) {
   Task task = over("${{ found }}");
   const auto list = FanOut::evaluate(task, Found(ValueList{"a", ValueMap{{"n", 1}}}), ValueMap{});
   ASSERT_TRUE(list);
-  EXPECT_EQ(FanOut::restore(task, list->told(), ValueMap{}), *list);
+  EXPECT_EQ(FanOut::restore(task, list->told(), kNames), *list);
   task.foreach->sequence = ForEach::Sequence{.start = 5, .step = -2};
   task.foreach->counted.count = expr::Template::parse("${{ found }}").value();
   const auto sequence = FanOut::evaluate(task, Found(3), ValueMap{});
   ASSERT_TRUE(sequence);
   EXPECT_EQ(sequence->key(2), "1");
-  EXPECT_EQ(FanOut::restore(task, sequence->told(), ValueMap{}), *sequence);
-  EXPECT_FALSE(FanOut::restore(task, ValueMap{{"start", 1}}, ValueMap{}));
+  EXPECT_EQ(FanOut::restore(task, sequence->told(), kNames), *sequence);
+  EXPECT_FALSE(FanOut::restore(task, ValueMap{{"start", 1}}, kNames));
 }
 
 TEST(FanOut, TakesAsManyItemsAsAreAllowedAndNoMore) {
