@@ -30,12 +30,13 @@ class Referrers {
                     "WHERE dag = ?1 AND logical_time_us > ?2) AND state IN (0, 1) LIMIT 1"),
         backfill_lives_(connection, "SELECT 1 FROM backfills WHERE dag = ?1 AND state < 2 LIMIT 1"),
         parent_(connection, "SELECT 1 FROM runs WHERE seq = ?1 AND pruned_at_us = 0"),
-        child_(connection,
-               "WITH RECURSIVE below (run) AS (SELECT seq FROM runs WHERE parent_task BETWEEN ?1 AND ?2 AND "
-               "parent_task <> 0 AND pruned_at_us = 0 UNION SELECT r.seq FROM below b JOIN runs r ON r.parent_task "
-               "BETWEEN b.run << 32 AND (b.run << 32) + 4294967295 AND r.parent_task <> 0 AND r.pruned_at_us = 0) "
-               "SELECT 1 FROM below b WHERE EXISTS (SELECT 1 FROM artifacts a WHERE a.task BETWEEN b.run << 32 AND "
-               "(b.run << 32) + 4294967295 AND a.asset_version <> 0) LIMIT 1"),
+        child_(
+            connection,
+            "WITH RECURSIVE below (run) AS (SELECT seq FROM runs INDEXED BY runs_by_parent WHERE parent_task BETWEEN "
+            "?1 AND ?2 AND parent_task <> 0 AND pruned_at_us = 0 UNION SELECT r.seq FROM below b CROSS JOIN runs r "
+            "INDEXED BY runs_by_parent ON r.parent_task BETWEEN b.run << 32 AND (b.run << 32) + 4294967295 AND "
+            "r.parent_task <> 0 AND r.pruned_at_us = 0) SELECT 1 FROM below b WHERE EXISTS (SELECT 1 FROM artifacts "
+            "a WHERE a.task BETWEEN b.run << 32 AND (b.run << 32) + 4294967295 AND a.asset_version <> 0) LIMIT 1"),
         untold_(connection, "SELECT 1 FROM notifications WHERE run = ?1 AND state = 0 LIMIT 1"),
         event_(connection,
                "SELECT 1 FROM trigger_events WHERE run = 0 AND kind = 2 AND source = ?1 AND key > ?2 AND key < ?2 || "

@@ -315,7 +315,8 @@ TEST_F(SqlitePrune, ListsWhatWasMadeInAStretchOfTimePageByPage) {
   commit({.runs = {run(1), run(2), run(3), run(4)}});  // Made at 5, 15, 25 and 35.
   const auto seqs = [&](RunFilter filter) {
     std::vector<std::uint32_t> out;
-    for (const RunRow& row : *reader()->runs(filter)) out.push_back(row.seq.value);
+    const std::vector<RunRow> rows = *reader()->runs(filter);
+    for (const RunRow& row : rows) out.push_back(row.seq.value);
     return out;
   };
   EXPECT_THAT(seqs({.created = {{15}, {35}}}), ElementsAre(3, 2)) << "the beginning is in it, the end is not";
