@@ -86,6 +86,12 @@ void EnginePruner::take(const PruneLooked& event) {
 void EnginePruner::go_through(const PruneLooked& event) {
   std::vector<RunRow> goes;
   Pass& pass = *pass_;
+  const bool is_another = pass.from != 0 && !event.runs.empty() && event.runs.front().row.seq != pass.within;
+  if (is_another) {  // The one that was gone through is run again: of this one nothing has been.
+    pass.from = 0;
+    pass.within = {};
+    return;
+  }
   for (const PruneCandidate& each : event.runs) {
     const RunRow& row = each.row;
     Kept kept = each.kept;
