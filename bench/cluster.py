@@ -31,7 +31,7 @@ class Cluster:
             self.start_scheduler()
             for number in range(WORKERS):
                 self.start_worker(f"w{number}")
-            while len(self.get("/api/v1/workers")["workers"]) < WORKERS:
+            while len(self.get("/api/v1/workers")["items"]) < WORKERS:
                 self._check()
                 time.sleep(0.01)
             return self

@@ -105,9 +105,11 @@ int make_worker_key(const std::string& name, const std::string& directory) {
                   kOk);
 }
 
-int show_audit(const Session& session, std::uint32_t limit) {
+int show_audit(const Session& session, const PageOptions& options) {
+  const auto part = page_query(options, wall_now());
+  if (!part) return complain(part.error().message, kUsage);
   return with_server(session, Need::kReading, [&](ApiClient& client) {
-    const auto page = client.get(fmt::format("/audit?limit={}", limit));
+    const auto page = client.get("/audit?" + *part);
     if (!page) return complain(page.error());
     if (session.output.json) {
       print_json(*page);
@@ -115,7 +117,7 @@ int show_audit(const Session& session, std::uint32_t limit) {
     }
     std::vector<std::vector<std::string>> rows;
     for (const Value& row : list_of(*page, "items")) rows.push_back(audit_row(row));
-    if (rows.empty()) return complain("nobody has changed anything yet", kOk);
+    if (rows.empty()) return complain("there is no such row", kOk);
     print(table({"ROW", "AT", "WHO", "FROM", "RESULT", "WHAT", "OF", "DETAIL"}, rows));
     return int{kOk};
   });

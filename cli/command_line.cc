@@ -17,6 +17,7 @@
 #include "cli/daemons.h"
 #include "cli/examples.h"
 #include "cli/exit_code.h"
+#include "cli/prune.h"
 #include "cli/standalone.h"
 #include "cli/state_commands.h"
 #include "cli/state_dir.h"
@@ -53,6 +54,7 @@ class CommandLine {
     add_reading_commands();
     add_asset_commands();
     add_access_commands();
+    add_prune_command(app_, session_, prune_, command_);
     add_config();
     add("version", "Print the version")->callback([this] {
       command_ = [] {
@@ -328,7 +330,7 @@ class CommandLine {
     runs->add_option("--dag", list_.dag, "Of this DAG only");
     runs->add_option("--backfill", list_.backfill, "Of this backfill only");
     runs->add_option("--state", list_.state, "queued, running, success, failed or cancelled");
-    runs->add_option("--limit", list_.limit, "At most so many")->check(CLI::Range(1U, 1'000U));
+    add_page_options(runs, list_.page);
     does(runs, [this] { return list_runs(session_, list_); });
 
     does(add("dags", "List DAGs: when they run next, and how they ran last"), [this] { return list_dags(session_); });
@@ -363,7 +365,9 @@ class CommandLine {
     CLI::App* assets = add("assets", "List published data sets and models, or the versions of one");
     assets->add_option("asset", asset_, "A name, a URI, a version's number, or NAME@ALIAS");
     assets->add_flag("--all-versions", all_, "Every version of every asset");
-    does(assets, [this] { return list_assets(session_, asset_, all_); });
+    asset_page_.limit = 1'000;
+    add_page_options(assets, asset_page_);
+    does(assets, [this] { return list_assets(session_, asset_, all_, asset_page_); });
 
     CLI::App* lineage = add("lineage", "Show what an asset was made from, and what was made with it");
     lineage->add_option("asset", asset_, "A name, a URI, a version's number, NAME@ALIAS, or a URI that tasks declare")
@@ -413,9 +417,9 @@ class CommandLine {
     does(key, [this] { return make_worker_key(token_.name, directory_); });
 
     CLI::App* audit = add("audit", "Show who did what, or was refused it");
-    audit->add_option("--limit", list_.limit, "At most so many, newest first")->check(CLI::Range(1U, 1'000U));
+    add_page_options(audit, list_.page);
     audit->add_flag("--verify", verify_, "Check that every row is as it was written");
-    does(audit, [this] { return verify_ ? verify_audit(session_) : show_audit(session_, list_.limit); });
+    does(audit, [this] { return verify_ ? verify_audit(session_) : show_audit(session_, list_.page); });
   }
 
   CLI::App app_;
@@ -434,6 +438,8 @@ class CommandLine {
   RunOptions run_;
   TestOptions test_;
   ListOptions list_;
+  PageOptions asset_page_;
+  PruneOptions prune_;
   AliasOptions alias_;
   CronOptions cron_;
   TokenOptions token_;

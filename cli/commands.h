@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/api_client.h"
+#include "cli/list_options.h"
 #include "cli/output.h"
 
 namespace chappe::cli {
@@ -144,7 +145,7 @@ struct ListOptions {
   std::string dag;
   std::string state;
   std::uint32_t backfill = 0;
-  std::uint32_t limit = 20;
+  PageOptions page;
 };
 int list_runs(const Session& session, const ListOptions& options);
 int show_run(const Session& session, const std::string& run, const std::string& task, bool all);
@@ -174,7 +175,7 @@ struct AliasOptions {
   std::string move_to;
   bool remove = false;
 };
-int list_assets(const Session& session, const std::string& asset, bool all_versions);
+int list_assets(const Session& session, const std::string& asset, bool all_versions, const PageOptions& options);
 int show_lineage(const Session& session, const std::string& asset, const std::string& direction, std::uint32_t depth);
 int show_aliases(const Session& session, const AliasOptions& options);
 int list_workers(const Session& session);
@@ -190,7 +191,7 @@ int list_tokens(const Session& session);
 int revoke_token(const Session& session, const std::string& name);
 /// A pair of CURVE keys for one more worker; prints its line for `authorized_workers`.
 int make_worker_key(const std::string& name, const std::string& directory);
-int show_audit(const Session& session, std::uint32_t limit);
+int show_audit(const Session& session, const PageOptions& options);
 /// Exit code 1 where a row of the audit log is not as it was written.
 int verify_audit(const Session& session);
 

@@ -81,6 +81,10 @@ void add_local_scheduler_options(CLI::App* command, SchedulerOptions& options) {
   command->add_option("--listen", options.listen, "HOST:PORT of the API; default 127.0.0.1 and a free port")
       ->envname("CHAPPE_LISTEN");
   command->add_option("--lease", options.lease, "Silence after which a worker's attempts are lost; default 60s");
+  command
+      ->add_option("--run-retention", options.run_retention,
+                   "Runs that ended longer ago go, such as 400d, but for what others descend from; default: never")
+      ->envname("CHAPPE_RUN_RETENTION");
   add_wait_files(command, options.wait_files);
   command->add_option("--pool", options.pools, "NAME=SLOTS; may be repeated")->allow_extra_args(false);
   command->add_option("--lock", options.locks, "NAME=PLACES of a lock that is shared; may be repeated")

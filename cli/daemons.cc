@@ -212,6 +212,12 @@ Result<SchedulerConfig> scheduler_config(const SchedulerOptions& options) {
     if (*lease < std::chrono::seconds(1)) return fail(ErrorCode::kInvalidInput, "--lease must be 1s or more");
     config.lease = *lease;
   }
+  if (!options.run_retention.empty()) {
+    auto kept = parse_duration(options.run_retention);
+    if (!kept) return fail(std::move(kept.error()).in("--run-retention"));
+    if (*kept < std::chrono::seconds(1)) return fail(ErrorCode::kInvalidInput, "--run-retention must be 1s or more");
+    config.run_retention = *kept;
+  }
   for (const std::string& directory : options.wait_files) {
     std::error_code error;
     config.wait_files.push_back(std::filesystem::absolute(directory, error));

@@ -35,6 +35,7 @@ struct SchedulerOptions {
   std::string object_store;
   std::string authorized_workers;
   std::string lease;
+  std::string run_retention;            ///< "": for ever.
   std::vector<std::string> pools;       ///< NAME=SLOTS
   std::vector<std::string> locks;       ///< NAME=PLACES
   std::vector<std::string> wait_files;  ///< Directories.

@@ -47,7 +47,8 @@ constexpr Examples kExamples[] = {
     {"backfill show", "chappe backfill show 7\n"},
     {"state get", "chappe state get --dag income cursor\n"},
     {"state set", "chappe state set --dag income cursor '\"2026-11-01\"'\n"},
-    {"runs", "chappe runs --state failed\nchappe runs --dag income --limit 100 --output json\n"},
+    {"runs",
+     "chappe runs --state failed --since 1d\nchappe runs --dag income --since 2026-11-01 --limit 100 --output json\n"},
     {"dags", "chappe dags\n"},
     {"show",
      "chappe show latest        # its tasks\n"
@@ -64,7 +65,8 @@ constexpr Examples kExamples[] = {
     {"token create", "chappe token create nightly-ci --role operator --expires 30d\n"},
     {"token revoke", "chappe token revoke nightly-ci\n"},
     {"worker-key", "chappe worker-key north >> authorized_workers\n"},
-    {"audit", "chappe audit --limit 100\nchappe audit --verify\n"},
+    {"audit", "chappe audit --since 7d --limit 100\nchappe audit --verify\n"},
+    {"prune", "chappe prune --before 400d --dry-run\nchappe prune --before 2025-01-01 --dag income\n"},
     {"config show", "chappe config show --origin\n"},
 };
 

@@ -139,7 +139,7 @@ int print_asset_table(const ValueList& items) {
                     short_size(number_of(item, "size_bytes")), text_of(item, "sha256").substr(0, 12),
                     local_time(item.find("published_at"))});
   }
-  if (rows.empty()) return complain("there is no asset yet", kOk);
+  if (rows.empty()) return complain("there is no such asset yet", kOk);
   print(table({"VERSION", "NAME", "URI", "SIZE", "SHA-256", "PUBLISHED"}, rows));
   return kOk;
 }
@@ -211,17 +211,20 @@ std::string state_of_worker(const Value& worker) {
 
 }  // namespace
 
-int list_assets(const Session& session, const std::string& asset, bool all_versions) {
+int list_assets(const Session& session, const std::string& asset, bool all_versions, const PageOptions& options) {
+  const auto part = page_query(options, wall_now());
+  if (!part) return complain(part.error().message, kUsage);
+  const bool bounded = !options.since.empty() || !options.until.empty() || !options.after.empty();
   return with_server(session, Need::kReading, [&](ApiClient& client) {
     const bool one = !asset.empty() && !all_versions;
     if (one && asset.find('@') != std::string::npos) return show_one_asset(client, asset, session.output);
-    std::string path = "/assets?limit=1000";
+    std::string path = "/assets?" + *part;
     if (!asset.empty()) path += "&all_versions=1&asset=" + segment(asset);
     if (asset.empty() && all_versions) path += "&all_versions=1";
     const auto page = client.get(path);
     if (!page) return complain(page.error());
     const ValueList& items = list_of(*page, "items");
-    if (!asset.empty() && items.empty()) return show_one_asset(client, asset, session.output);
+    if (!asset.empty() && items.empty() && !bounded) return show_one_asset(client, asset, session.output);
     if (!session.output.json) return print_asset_table(items);
     print_json(*page);
     return int{kOk};
@@ -278,7 +281,7 @@ int list_workers(const Session& session) {
       return int{kOk};
     }
     std::vector<std::vector<std::string>> rows;
-    for (const Value& worker : list_of(*told, "workers")) {
+    for (const Value& worker : list_of(*told, "items")) {
       rows.push_back({printable(text_of(worker, "name")), printable(text_of(worker, "host")), state_of_worker(worker),
                       text_of(worker, "cpus"), short_size(number_of(worker, "memory_bytes")),
                       text_of(worker, "attempts")});

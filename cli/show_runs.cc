@@ -110,6 +110,7 @@ void print_run_head(const Value& run, const Output& output) {
       {"began", local_time(run.find("started_at"))},
       {"took", duration_between(run.find("created_at"), run.find("ended_at"), wall_now())},
       {"late since", local_time(run.find("late_at"))},
+      {"pruned", local_time(run.find("pruned_at"))},
       {"tasks", counts_line(run, output)}};
   for (const auto& [name, value] : lines) {
     if (!value.empty()) print(fmt::format("{:<13} {}\n", name, value));
@@ -140,6 +141,7 @@ int print_tasks(ApiClient& client, const Value& run, bool all, const Output& out
 }
 
 int print_run_json(ApiClient& client, Value run) {
+  if (!text_of(run, "pruned_at").empty()) return print_json(run), kOk;
   auto tasks = get_all(client, run_path(text_of(run, "id")) + "/tasks?limit=10000");
   if (!tasks) return complain(tasks.error());
   run.as_map()->emplace_back("tasks", *std::move(tasks));
@@ -301,8 +303,10 @@ void print_next(const Value& run, const std::string& last_task, const ValueList&
 }  // namespace
 
 int list_runs(const Session& session, const ListOptions& options) {
+  const auto part = page_query(options.page, wall_now());
+  if (!part) return complain(part.error().message, kUsage);
   return with_server(session, Need::kReading, [&](ApiClient& client) {
-    std::string path = fmt::format("/runs?limit={}", options.limit);
+    std::string path = "/runs?" + *part;
     if (!options.dag.empty()) path += "&dag=" + segment(options.dag);
     if (!options.state.empty()) path += "&state=" + segment(options.state);
     if (options.backfill != 0) path += fmt::format("&backfill={}", options.backfill);
@@ -332,6 +336,7 @@ int show_run(const Session& session, const std::string& run, const std::string& 
     if (!shown) return complain(shown.error());
     if (session.output.json) return print_run_json(client, *shown);
     print_run_head(*shown, session.output);
+    if (!text_of(*shown, "pruned_at").empty()) return complain("all else of it is gone: it was pruned", kOk);
     print_outputs(*shown, session.output);
     return print_tasks(client, *shown, all, session.output);
   });

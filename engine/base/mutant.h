@@ -192,6 +192,11 @@ enum class Mutant : std::uint8_t {
   kRunsAgainWhatIsCollected,
   kForgetsRefusedObjects,
   kHandsOutCollectedArtifacts,
+  // Pruning.
+  kForgetsMarkedRuns,
+  kPrunesWhatIsUsedMeanwhile,
+  kUsesPrunedResults,
+  kRunsAgainWhatIsPruned,
   // Publishing.
   kErrandGivesUp,
   kErrandNeverStagesAgain,

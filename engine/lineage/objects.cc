@@ -17,9 +17,13 @@ std::string path_segment(std::string_view text) {
   return out;
 }
 
+std::string run_prefix(std::string_view dag, const RunId& run) {
+  return fmt::format("runs/{}/{}/", path_segment(dag), run.text());
+}
+
 std::string attempt_prefix(std::string_view dag, const RunId& run, std::string_view task, std::string_view map_key,
                            AttemptId attempt) {
-  std::string out = fmt::format("runs/{}/{}/{}/", path_segment(dag), run.text(), path_segment(task));
+  std::string out = run_prefix(dag, run) + path_segment(task) + '/';
   if (!map_key.empty()) out += path_segment(map_key) + '/';
   return out + to_text(attempt) + '/';
 }

@@ -91,6 +91,9 @@ struct InputObject {
 /// The text as one segment of a key or a path: characters outside [A-Za-z0-9._=-] are written as %XX.
 std::string path_segment(std::string_view text);
 
+/// Where all objects of a run's attempts live: `runs/DAG/RUN/`.
+std::string run_prefix(std::string_view dag, const RunId& run);
+
 /// Where an attempt's objects live: `runs/DAG/RUN/TASK[/KEY]/ATTEMPT/`. Never reused, so nothing is overwritten.
 /// Each part is a path_segment().
 std::string attempt_prefix(std::string_view dag, const RunId& run, std::string_view task, std::string_view map_key,

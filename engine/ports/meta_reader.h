@@ -11,14 +11,23 @@
 
 #include "engine/base/result.h"
 #include "engine/run/expired.h"
+#include "engine/run/prune.h"
 #include "engine/run/records.h"
 
 namespace chappe {
+
+/// From `since` on, before `until`; those that are not set bound nothing.
+struct TimeRange {
+  WallTime since;
+  WallTime until;
+  bool is_set() const { return since.is_set() || until.is_set(); }
+};
 
 struct RunFilter {
   std::string dag;      ///< "" for all.
   BackfillId backfill;  ///< That made them; 0: all.
   std::optional<RunState> state;
+  TimeRange created;
   std::optional<RunSeq> before;  ///< Page: runs older than this one.
   std::size_t limit = 50;        ///< At most 1,000.
 };
@@ -38,6 +47,7 @@ struct AttemptHistory {
 struct AssetFilter {
   std::string uri;          ///< Exact URI or short name; "" for all.
   bool newest_only = true;  ///< One row an asset.
+  TimeRange created;
   std::optional<AssetVersionId> before;
   std::size_t limit = 100;
 };
@@ -91,6 +101,8 @@ class MetaReader {
   virtual Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) = 0;
   /// Artifacts whose retention may have passed; at most kCollectMax are looked at.
   virtual Result<ExpiredLooked> expired(const ExpiredQuery& query) = 0;
+  /// Runs that may go, and why the others stay; at most kPruneLooksMax are looked at.
+  virtual Result<PruneLooked> prunable(const PruneQuery& query) = 0;
   virtual Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) = 0;
   virtual Result<std::vector<ValueRow>> values(RunSeq run, std::optional<std::uint32_t> index) = 0;
   virtual Result<std::vector<DatasetRow>> datasets(RunSeq run, std::optional<std::uint32_t> index) = 0;
@@ -163,7 +175,8 @@ class MetaReader {
   /// Those that wait to be sent, oldest first, from behind `after`.
   virtual Result<std::vector<NotificationRow>> pending_notifications(std::uint64_t after, std::size_t limit) = 0;
   /// The audit log, newest first; only rows before `before` where that is not 0.
-  virtual Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before = 0) = 0;
+  virtual Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before = 0,
+                                                const TimeRange& at = {}) = 0;
   /// Follows the chain of the audit log over at most `limit` rows behind the row `after`, whose hash is trusted (0:
   /// from the beginning).
   virtual Result<AuditVerdict> verify_audit(std::uint64_t after, std::size_t limit) = 0;

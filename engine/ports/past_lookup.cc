@@ -13,6 +13,11 @@ Result<std::optional<TaskState>> unwell_task(const PastTools& tools, RunSeq run,
   return tools.unwell(run, instances.own(task), 1);
 }
 
+std::optional<TaskState> unwell_of(RunState end) {
+  if (end == RunState::kSuccess) return std::nullopt;
+  return end == RunState::kCancelled ? TaskState::kCancelled : TaskState::kFailed;
+}
+
 Result<void> look_up_tasks(const PastTools& tools, const RunRow& run, std::vector<PastLooked::Task>& tasks) {
   const auto instances = tools.instances(run);
   if (!instances) return fail(instances.error());
@@ -38,7 +43,12 @@ PastLooked look_up_past(const PastTools& tools, const WantedPast& wanted) {
     out.on = (*newest)->seq;
     out.on_id = (*newest)->id;
     out.live = !is_final((*newest)->state);
-    if (out.live) return out;  // The engine has it, or leaves it alone.
+    if (out.live) return out;             // The engine has it, or leaves it alone.
+    if ((*newest)->pruned_at.is_set()) {  // What is left of it says how the whole of it ended.
+      const auto unwell = unwell_of((*newest)->state);
+      for (PastLooked::Task& task : out.tasks) task.unwell = unwell;
+      return out;
+    }
     if (const auto looked = look_up_tasks(tools, **newest, out.tasks); !looked) out.error = looked.error().message;
   }
   return out;

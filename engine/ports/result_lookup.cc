@@ -45,6 +45,10 @@ Result<KnownResult> read_result(MetaReader& reader, const CacheLookup& lookup) {
   for (ValueRow& row : *values) {
     if (row.attempt == known.entry->attempt) known.values.push_back(std::move(row.value));
   }
+  // Last: a run that is whole now was so when its rows were read.
+  auto run = reader.run_by_seq(producer.run);
+  if (!run) return fail(std::move(run.error()));
+  if (run->pruned_at.is_set()) known.pruned = told_pruned(*run);
   return known;
 }
 
@@ -57,6 +61,11 @@ CacheLooked check_result(const HeadObject& head, const ReadValueObject& read, co
   }
   if (!known->entry) {
     out.told = told_miss(lookup.cache.parts, known->others);
+    return out;
+  }
+  if (!known->pruned.empty()) {
+    out.lost = known->entry;
+    out.told = known->pruned;
     return out;
   }
   for (const ArtifactRow& artifact : known->artifacts) {

@@ -19,6 +19,7 @@ struct KnownResult {
   std::optional<CacheEntryRow> entry;
   std::vector<ArtifactRow> artifacts;
   std::vector<NamedValue> values;
+  std::string pruned;                 ///< What is told of its run where that was pruned; "": it is there.
   std::vector<CacheEntryRow> others;  ///< Without an entry: other results of the task, the likeliest first.
 };
 

@@ -155,6 +155,7 @@ void EngineState::seal_effects() {
   wake_for_backfills();
   if (const auto again = past.wake_at()) out.wake_at = out.wake_at ? std::min(*out.wake_at, *again) : *again;
   collector.ask(now, out);
+  pruner.ask();
   confirm_ownership();
 }
 

@@ -59,7 +59,8 @@ struct EngineConfig {
   Duration pod_join_max = std::chrono::minutes(5);    ///< ... and from there to its worker's joining.
   std::uint32_t lookups_max = 1'000;                  ///< Results that are being looked up at a time.
   std::uint32_t notifications_max = 10'000;           ///< Notifications that may wait to be sent.
-  std::vector<NotifyChannel> notify_default;          ///< Of DAGs that do not say who is told.
+  Duration run_retention = kForever;          ///< Runs that ended longer ago go, as far as nothing refers to them.
+  std::vector<NotifyChannel> notify_default;  ///< Of DAGs that do not say who is told.
   /// SHA-256 of a text as 64 hex digits. Must be there where some task has a `cache`, or reads
   /// a value as a file.
   std::function<std::string(std::string_view)> sha256;

@@ -152,6 +152,9 @@ Result<LiveRun*> EngineState::open_run(const RunId& id, const StoredRun* stored)
   if (!is_final(stored->row.state) && !CHAPPE_MUTANT(kRunsAgainWhatAnotherRuns)) {
     return fail(ErrorCode::kConflict, about_run(id) + " is another scheduler's, or was when it was read");
   }
+  if (stored->row.pruned_at.is_set()) return fail(ErrorCode::kNotFound, told_pruned(stored->row));
+  const bool goes = pruner.is_marking(stored->row.seq) && !CHAPPE_MUTANT(kRunsAgainWhatIsPruned);
+  if (goes) return fail(ErrorCode::kConflict, about_run(id) + " is being pruned at this very moment");
   if (collector.is_marking(stored->row.seq) && !CHAPPE_MUTANT(kRunsAgainWhatIsCollected)) {
     return fail(ErrorCode::kConflict, about_run(id) + " changed at this very moment; ask again");
   }

@@ -51,8 +51,11 @@ Result<CacheKey> EngineState::key_of(const LiveRun& run, std::uint32_t index, co
 }
 
 void EngineState::on(const CacheLooked& event) {
-  const bool outdated = collector.outdates(event);
-  if (lookups_under_way.erase(event.serial) > 0) collector.looked_up(lookups_under_way);
+  const bool outdated = collector.outdates(event) || pruner.outdates(event);
+  if (lookups_under_way.erase(event.serial) > 0) {
+    collector.looked_up(lookups_under_way);
+    pruner.looked_up();
+  }
   LiveRun* run = find_run(event.key.run);
   if (run == nullptr || !run->started()) return;
   const auto found = run->looked_up.find(event.key.index);
@@ -110,6 +113,7 @@ void EngineState::use_again(LiveRun& run, std::uint32_t index, const CacheHit& h
     }
   }
   run.forget_outputs(index);
+  pruner.note_use(hit.entry.producer.run);
   for (ArtifactRow artifact : hit.artifacts) {
     artifact.made_by = hit.entry.producer;
     artifact.made_by_attempt = hit.entry.attempt;

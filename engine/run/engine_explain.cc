@@ -288,7 +288,8 @@ Value Engine::workers(Now now) const {
                                 {"ready", number(waiting[i])}});
   }
   const std::uint64_t queued = state.run_places.waiting();
-  return ValueMap{{"workers", std::move(workers)},
+  return ValueMap{{"items", std::move(workers)},
+                  {"next", Value()},
                   {"pools", std::move(pools)},
                   {"live_runs", number(state.runs.size())},
                   {"runs_queued", number(queued)},

@@ -101,7 +101,8 @@ Value Engine::questions(std::size_t limit) const {
     if (items.size() == limit) break;
     items.push_back(state_->question(*state_->runs.at(key.run), key.index));
   }
-  return ValueMap{{"items", std::move(items)}, {"open", static_cast<std::int64_t>(state_->questions.size())}};
+  return ValueMap{
+      {"items", std::move(items)}, {"next", Value()}, {"open", static_cast<std::int64_t>(state_->questions.size())}};
 }
 
 }  // namespace chappe

@@ -69,6 +69,7 @@ Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now)
   InHand::put_down(state->config.in_hand);
   state->link_runs(stored.left_alone);
   state->order_pods();
+  state->pruner.adopt(stored.pruning);
   state->collector.adopt(std::move(stored.doomed), stored.next_due, state->out);
   return Engine(std::move(state));
 }

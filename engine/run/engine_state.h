@@ -34,6 +34,7 @@
 #include "engine/run/engine.h"
 #include "engine/run/engine_deadlines.h"
 #include "engine/run/engine_past.h"
+#include "engine/run/engine_pruner.h"
 #include "engine/run/engine_services.h"
 #include "engine/run/engine_tables.h"
 #include "engine/run/gates.h"
@@ -67,11 +68,10 @@ struct EngineState {
   std::map<AttemptId, WorkerSeq> pods;  ///< By attempts that have not ended.
 
   std::vector<Pool> pools;
-  std::map<std::string, std::uint32_t, std::less<>> pool_ids;
+  std::map<std::string, std::uint32_t, std::less<>> pool_ids, dag_ids;  ///< DAGs that had a run: DagShare::id.
   std::map<Whereabouts, std::uint32_t> whereabouts_ids;  ///< Those that some task has had; a few, whatever the tasks.
   std::vector<const Whereabouts*> whereabouts;           ///< By id.
   Gates gates;
-  std::map<std::string, std::uint32_t, std::less<>> dag_ids;  ///< Of DAGs that had a run: DagShare::id.
   ReadyQueues ready;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
 
@@ -79,8 +79,7 @@ struct EngineState {
   std::map<std::pair<std::string, std::string>, StateRow> states;           ///< By scope and name.
   /// Those that an attempt which has won will move as soon as its assets are visible: nobody else may until then.
   std::map<std::pair<std::string, std::string>, AttemptId> promised_states;
-  std::map<std::string, TokenRow, std::less<>> tokens;  ///< Of the API, by name.
-
+  std::map<std::string, TokenRow, std::less<>> tokens;         ///< Of the API, by name.
   std::map<std::string, Deployment, std::less<>> deployments;  ///< By DAG.
   std::set<std::pair<WallTime, std::string>> due_times;        ///< By when they are due.
   std::deque<std::string> due_line;  ///< Those that are due, in the order of their turns; some are so no more.
@@ -100,10 +99,10 @@ struct EngineState {
   EnginePast past{*this};
   EngineServices services{*this};
   EngineDeadlines deadlines{*this};
+  EnginePruner pruner{*this};
   Collector collector;
 
-  // Of the step under way.
-  Now now;
+  Now now;  // Of the step under way, as all below.
   Effects out;
   std::optional<MonoTime> confirmed_at;                   ///< That the store was this scheduler's.
   std::unordered_map<ConnectionId, std::size_t> send_of;  ///< Position in out.send.
@@ -172,6 +171,7 @@ struct EngineState {
   void forget_run(RunSeq seq);
   void on(const ExpiredLooked& event);
   void on(const ObjectsRemoved& event) { collector.take(event, now.mono, out); }
+  void on(const auto& event) { pruner.take(event); }
 
   // ---- engine_limits.cc ----
   Result<RunRow> plan_run(const RunRequested& event) const;

@@ -149,8 +149,8 @@ struct RunRow {
   bool no_cache = false;    ///< Nothing is used again in it; what it makes may be.
   WallTime late_at;         ///< When its owner was told that it missed its deadline; not set: it has not.
   RunRetention retention;
-  bool date_in_zone =
-      true;  ///< `run.date` is a day of the DAG's zone; false: of UTC, as that of runs from before it was.
+  bool date_in_zone = true;  ///< `run.date` is a day of the DAG's zone; false: of UTC, as of runs from before.
+  WallTime pruned_at;  ///< When all of it went but this row; not set: it is there.
   bool operator==(const RunRow&) const = default;
 };
 
@@ -158,6 +158,17 @@ struct RunChange {
   RunRow row;  ///< The whole row after the change; seq, id, dag, version, params and group never change.
   RunState expect_state = RunState::kQueued;
   bool operator==(const RunChange&) const = default;
+};
+
+/// "All of this run goes but its row": fills pruned_at, and empties what it was given and what it published. Of a run
+/// that is over, and that nothing refers to.
+struct RunPruned {
+  RunSeq run;
+  RunId id;
+  RunState expect_state = RunState::kSuccess;
+  std::uint32_t expect_generation = 1;
+  WallTime at;
+  bool operator==(const RunPruned&) const = default;
 };
 
 struct DagVersionRow {
@@ -416,7 +427,10 @@ struct Persist {
   std::vector<CacheEntryRow> cache_entries;    ///< ... insert, or replace by scope and hash.
   std::vector<NotificationRow> notifications;  ///< Insert where not there.
   std::vector<NotificationChange> notification_changes;  ///< Update by id.
-  std::vector<AuditRow> audit;                           ///< Insert.
+  std::vector<RunPruned> pruned;    ///< Update by seq: those that are not; they are marked, then ...
+  std::vector<RunSeq> prune_rows;   ///< ... delete at most kPruneRowsMax rows of these, but the runs' own, in order.
+  std::vector<RunSeq> prune_ended;  ///< Marked no more.
+  std::vector<AuditRow> audit;      ///< Insert.
 
   bool empty() const;
   bool operator==(const Persist&) const = default;
@@ -479,6 +493,7 @@ struct StoredState {
   std::uint64_t last_notification = 0;
   std::uint32_t notifications_pending = 0;
   std::vector<std::string> doomed;   ///< Objects that nobody refers to any more, and that may not be gone yet.
+  std::vector<RunRow> pruning;       ///< That are marked: some of their rows or objects may not be gone yet.
   std::optional<WallTime> next_due;  ///< When artifacts of some run may go; not set: of none.
   std::vector<std::pair<std::string, LastEnd>> failed_dags;  ///< DAGs whose newest run that ended had failed.
 };

@@ -10,6 +10,7 @@
 #include "engine/base/ids.h"
 #include "engine/base/value.h"
 #include "engine/model/dag.h"
+#include "engine/run/prune.h"
 #include "engine/run/records.h"
 
 namespace chappe {
@@ -65,6 +66,17 @@ struct MarkRequested {
   TaskState state = TaskState::kSuccess;  ///< Or kFailed, or kSkipped.
   std::string requested_by;
   std::shared_ptr<StoredRun> stored;  ///< As in RetryRequested.
+  std::string source;
+};
+
+/// An administrator wants runs gone that ended before a time, as far as nothing refers to them. Answered when about a
+/// thousand were looked at, with where to go on.
+struct PruneRequested {
+  Ticket ticket;
+  WallTime before;
+  std::string dag;   ///< "" for all.
+  PrunePlace after;  ///< Where an earlier answer left off.
+  std::string requested_by;
   std::string source;
 };
 

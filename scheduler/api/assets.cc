@@ -39,6 +39,9 @@ Result<AssetFilter> asset_filter(const Request& request) {
   const auto all = request.flag("all_versions");
   if (!all) return fail(all.error());
   filter.newest_only = !*all;
+  const auto created = request.time_range();
+  if (!created) return fail(created.error());
+  filter.created = *created;
   const auto limit = request.number("limit", 100, 1, 1'000);
   if (!limit) return fail(limit.error());
   filter.limit = *limit;

@@ -9,16 +9,6 @@
 namespace chappe::api {
 namespace {
 
-std::string no_such_dag(Context& context, const std::string& name) {
-  std::vector<std::string> names;
-  if (const auto rows = context.reader.dags()) {
-    for (const DagVersionRow& row : *rows) names.push_back(row.dag);
-  }
-  const auto near = nearest(name, names);
-  return fmt::format("there is no DAG '{}'{}", name,
-                     near ? fmt::format("; did you mean '{}'?", *near) : "; see 'chappe dags'");
-}
-
 /// In rows that are sorted by DAG; null: none.
 template <typename Row>
 const Row* find_by_name(const std::vector<Row>& rows, const std::string& dag) {
@@ -42,6 +32,16 @@ void add_deployment(ValueMap& item, const DeploymentRow* row) {
 }
 
 }  // namespace
+
+std::string no_such_dag(Context& context, const std::string& name) {
+  std::vector<std::string> names;
+  if (const auto rows = context.reader.dags()) {
+    for (const DagVersionRow& row : *rows) names.push_back(row.dag);
+  }
+  const auto near = nearest(name, names);
+  return fmt::format("there is no DAG '{}'{}", name,
+                     near ? fmt::format("; did you mean '{}'?", *near) : "; see 'chappe dags'");
+}
 
 Answer list_dags(Context& context, const Request&) {
   auto versions = context.reader.dags();

@@ -87,6 +87,18 @@ Result<std::uint64_t> Request::number(std::string_view name, std::uint64_t fallb
   return value;
 }
 
+Result<TimeRange> Request::time_range() const {
+  TimeRange range;
+  for (const auto& [name, field] : {std::pair("since", &TimeRange::since), std::pair("until", &TimeRange::until)}) {
+    const auto text = parameter(name);
+    if (!text) continue;
+    auto time = parse_iso8601(*text);
+    if (!time) return fail(std::move(time.error()).in(fmt::format("query parameter '{}'", name)));
+    range.*field = *time;
+  }
+  return range;
+}
+
 Result<bool> Request::flag(std::string_view name) const {
   const auto text = parameter(name);
   if (!text || *text == "0" || *text == "false") return false;

@@ -14,6 +14,7 @@
 #include "engine/base/result.h"
 #include "engine/base/time.h"
 #include "engine/base/value.h"
+#include "engine/ports/meta_reader.h"
 
 namespace chappe::api {
 
@@ -44,6 +45,8 @@ struct Request {
   /// A whole number between the bounds, or `fallback` where it is not given. Errors: kInvalidInput.
   Result<std::uint64_t> number(std::string_view name, std::uint64_t fallback, std::uint64_t least,
                                std::uint64_t most) const;
+  /// What `since` and `until` say. Errors: kInvalidInput.
+  Result<TimeRange> time_range() const;
   /// "1", "true" and "" (as in `?follow`) are true; "0" and "false" are not. Errors: kInvalidInput.
   Result<bool> flag(std::string_view name) const;
 };

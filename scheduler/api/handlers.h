@@ -13,6 +13,8 @@ namespace chappe::api {
 /// The run of `{run}`: an id, a unique prefix of at least four characters, or "latest". Errors: kNotFound,
 /// kInvalidInput.
 Result<RunRow> find_run(Context& context, const Request& request);
+/// All of it: a run that was pruned is none. Errors: kNotFound, which then says when it was.
+Result<RunRow> find_whole_run(Context& context, const Request& request);
 /// For what the engine is asked about. Errors: kConflict, too: it is left alone.
 Result<RunRow> find_run_in_hand(Context& context, const Request& request);
 /// The instance of `{task}` in a run: "train", "train[KEY]" or "#INDEX". Errors: kNotFound with the nearest right name.
@@ -27,8 +29,13 @@ Result<AssetVersion> find_asset(Context& context, const std::string& text);
 
 /// The version that new runs of a DAG are of: the deployed one, or else the newest. Errors: kNotFound.
 Result<DagVersionRow> version_in_use(Context& context, const std::string& dag);
+/// "there is no DAG 'x'; did you mean 'y'?"
+std::string no_such_dag(Context& context, const std::string& name);
 /// Passes the engine's answer on.
 Backend::Done answer_with(Respond respond);
+
+// prune.cc
+void prune_runs(Context& context, const Request& request, Respond respond);
 
 // notifications.cc
 Answer list_notifications(Context& context, const Request& request);
@@ -40,6 +47,7 @@ void cancel_run(Context& context, const Request& request, Respond respond);
 void rerun_run(Context& context, const Request& request, Respond respond);
 void explain_run(Context& context, const Request& request, Respond respond);
 Answer list_runs(Context& context, const Request& request);
+Answer list_dag_runs(Context& context, const Request& request);
 Answer show_run(Context& context, const Request& request);
 Answer watch(Context& context, const Request& request);
 

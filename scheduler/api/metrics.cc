@@ -64,7 +64,7 @@ void set_pools(metrics::Registry& registry, const ValueList& pools) {
 
 /// How things stand, as the engine tells it.
 void set_load(metrics::Registry& registry, const Value& load) {
-  set_workers(registry, list(load, "workers"));
+  set_workers(registry, list(load, "items"));
   set_pools(registry, list(load, "pools"));
   if (const Value* waiting = load.find("tasks_waiting"); waiting != nullptr && waiting->as_map() != nullptr) {
     for (const auto& [reason, count] : *waiting->as_map()) {

@@ -23,9 +23,17 @@ Value params_json(const std::string& text) {
   return parsed ? *std::move(parsed) : Value(ValueMap{});
 }
 
+/// Whether a program ended by itself, or was killed, and its code is known.
+bool has_exit_code(const AttemptEnd& end) {
+  if (end.exit_code != 0 || end.reason == Reason::kExitCode) return end.ended_at.is_set();
+  const bool ran_well =
+      end.reason == Reason::kNone || end.reason == Reason::kCheckFailed || end.reason == Reason::kInvalidOutput;
+  return ran_well && end.started_at.is_set() && end.ended_at.is_set();
+}
+
 void append_end(ValueMap& out, const AttemptEnd& end) {
   out.emplace_back("reason", end.reason == Reason::kNone ? Value() : Value(name_of(end.reason)));
-  out.emplace_back("exit_code", end.ended_at.is_set() ? Value(std::int64_t{end.exit_code}) : Value());
+  out.emplace_back("exit_code", has_exit_code(end) ? Value(std::int64_t{end.exit_code}) : Value());
   out.emplace_back("message", text_or_null(end.message));
   out.emplace_back("started_at", time_json(end.started_at));
   out.emplace_back("ended_at", time_json(end.ended_at));
@@ -67,7 +75,8 @@ Value run_json(const RunRow& run) {
                   {"created_at", time_json(run.created_at)},
                   {"started_at", time_json(run.started_at)},
                   {"ended_at", time_json(run.ended_at)},
-                  {"late_at", time_json(run.late_at)}};
+                  {"late_at", time_json(run.late_at)},
+                  {"pruned_at", time_json(run.pruned_at)}};
 }
 
 Value event_json(const TriggerEventRow& event) {

@@ -136,8 +136,11 @@ Result<DagVersionRow> version_for_rerun(Context& context, const RunRow& run, con
   return row;
 }
 
-Result<RunFilter> run_filter(const Request& request) {
-  RunFilter filter{.dag = request.parameter("dag").value_or("")};
+Result<RunFilter> run_filter(const Request& request, std::string dag) {
+  RunFilter filter{.dag = std::move(dag)};
+  const auto range = request.time_range();
+  if (!range) return fail(range.error());
+  filter.created = *range;
   if (const auto state = request.parameter("state")) {
     filter.state = parse_run_state(*state);
     if (!filter.state) {
@@ -178,8 +181,14 @@ Result<RunRow> find_run(Context& context, const Request& request) {
   return run;
 }
 
-Result<RunRow> find_run_in_hand(Context& context, const Request& request) {
+Result<RunRow> find_whole_run(Context& context, const Request& request) {
   auto run = find_run(context, request);
+  if (run && run->pruned_at.is_set()) return fail(ErrorCode::kNotFound, told_pruned(*run));
+  return run;
+}
+
+Result<RunRow> find_run_in_hand(Context& context, const Request& request) {
+  auto run = find_whole_run(context, request);
   if (run && quarantine::is_left_alone(quarantine::Kind::kRun, std::to_string(run->seq.value))) {
     return fail(ErrorCode::kConflict, fmt::format("run {} is {}", run->id.text(), quarantine::complaint()));
   }
@@ -227,7 +236,7 @@ void cancel_run(Context& context, const Request& request, Respond respond) {
 void rerun_run(Context& context, const Request& request, Respond respond) {
   const auto body = read_body(request.body, {{"version", "string"}, {"params", "object"}, {"request_id", "string"}});
   if (!body) return respond(problem(400, body.error().message));
-  const auto run = find_run(context, request);
+  const auto run = find_whole_run(context, request);
   if (!run) return respond(problem(run.error()));
   const auto version = version_for_rerun(context, *run, text_member(*body, "version"));
   if (!version) return respond(problem(version.error()));
@@ -246,8 +255,10 @@ void rerun_run(Context& context, const Request& request, Respond respond) {
   request_run(context, *std::move(event), ValueList{}, std::move(respond));
 }
 
-Answer list_runs(Context& context, const Request& request) {
-  const auto filter = run_filter(request);
+namespace {
+
+Answer list_runs_of(Context& context, const Request& request, std::string dag) {
+  const auto filter = run_filter(request, std::move(dag));
   if (!filter) return problem(400, filter.error().message);
   const auto rows = context.reader.runs(*filter);
   if (!rows) return problem(rows.error());
@@ -255,6 +266,18 @@ Answer list_runs(Context& context, const Request& request) {
   for (const RunRow& run : *rows) items.push_back(run_json(run));
   const bool more = rows->size() == filter->limit;
   return json_answer(page_json(std::move(items), more ? Value(std::to_string(rows->back().seq.value)) : Value()));
+}
+
+}  // namespace
+
+Answer list_runs(Context& context, const Request& request) {
+  return list_runs_of(context, request, request.parameter("dag").value_or(""));
+}
+
+Answer list_dag_runs(Context& context, const Request& request) {
+  const std::string& dag = request.variable("dag");
+  if (!context.reader.newest_dag_version(dag)) return problem(404, no_such_dag(context, dag));
+  return list_runs_of(context, request, dag);
 }
 
 Answer show_run(Context& context, const Request& request) {
@@ -266,7 +289,7 @@ Answer show_run(Context& context, const Request& request) {
   if (!version) return problem(version.error());
   Value shown = run_json(*run);
   shown.as_map()->emplace_back("dag_commit", version->commit.empty() ? Value() : Value(version->commit));
-  shown.as_map()->emplace_back("counts", counts_json(*counts));
+  shown.as_map()->emplace_back("counts", run->pruned_at.is_set() ? Value() : counts_json(*counts));
   shown.as_map()->emplace_back("outputs", run->outputs);
   const auto events = context.reader.events_of(run->seq);
   if (!events) return problem(events.error());
@@ -281,7 +304,7 @@ Answer show_run(Context& context, const Request& request) {
 }
 
 Answer watch(Context& context, const Request& request) {
-  const auto run = find_run(context, request);
+  const auto run = find_whole_run(context, request);
   if (!run) return problem(run.error());
   return {.content_type = "application/x-ndjson", .stream = watch_run(run->seq)};
 }

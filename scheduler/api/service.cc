@@ -21,7 +21,9 @@ Answer list_audit(Context& context, const Request& request) {
   if (!limit) return problem(400, limit.error().message);
   const auto before = request.number("after", 0, 1, INT64_MAX);
   if (!before) return problem(400, before.error().message);
-  const auto rows = context.reader.audit(*limit, *before);
+  const auto at = request.time_range();
+  if (!at) return problem(400, at.error().message);
+  const auto rows = context.reader.audit(*limit, *before, *at);
   if (!rows) return problem(rows.error());
   ValueList items;
   for (const AuditEntry& entry : *rows) items.push_back(audit_json(entry));

@@ -141,7 +141,7 @@ Result<void> tell_ready(Context& context, const TaskRow& row, const Instances& i
 }  // namespace
 
 Result<FoundTask> find_task(Context& context, const Request& request) {
-  auto run = find_run(context, request);
+  auto run = find_whole_run(context, request);
   if (!run) return fail(run.error());
   auto instances = context.views.instances(context.reader, *run);
   if (!instances) return fail(instances.error());
@@ -154,7 +154,7 @@ Result<FoundTask> find_task(Context& context, const Request& request) {
 }
 
 Answer list_tasks(Context& context, const Request& request) {
-  const auto run = find_run(context, request);
+  const auto run = find_whole_run(context, request);
   if (!run) return problem(run.error());
   const auto filter = task_filter(request);
   if (!filter) return problem(400, filter.error().message);
@@ -203,7 +203,7 @@ Answer show_task(Context& context, const Request& request) {
 }
 
 Answer show_outputs(Context& context, const Request& request) {
-  const auto run = find_run(context, request);
+  const auto run = find_whole_run(context, request);
   if (!run) return problem(run.error());
   const auto instances = context.views.instances(context.reader, *run);
   if (!instances) return problem(instances.error());

@@ -137,11 +137,34 @@ ErrandOutcome remove(ObjectStore& store, RemoveObjects& work, Errand& errand) {
   return {.report = ObjectsRemoved{std::move(work.keys), std::move(errand.refused)}};
 }
 
+/// In pieces, too. Where the store does not let us remove them, they are orphans: nobody can name them any more.
+ErrandOutcome remove(ObjectStore& store, const RemoveRunObjects& work, Errand& errand) {
+  constexpr std::size_t kPiece = 16;
+  constexpr std::uint32_t kRefusalsMax = 6;
+  std::vector<std::string> keys;
+  Result<void> done = store.list(work.prefix, [&](const ObjectInfo& object) {
+    keys.push_back(object.key);
+    return keys.size() < kPiece;
+  });
+  for (std::size_t i = 0; done && i < keys.size(); ++i) done = store.remove(keys[i]);
+  if (done) {
+    errand.failures = 0;
+    if (keys.size() == kPiece) return {.again_after = Duration(0)};
+    return {.report = RunObjectsRemoved{work.run}};
+  }
+  const std::string what = "remove objects " + work.prefix + ": " + done.error().message;
+  const bool refuses = done.error().code == ErrorCode::kPermissionDenied && errand.failures + 1 >= kRefusalsMax;
+  if (may_pass(done.error().code) && !refuses) return {.again_after = rest_after(what, errand)};
+  log::error("objects of a pruned run stay: {}", what);
+  return {.report = RunObjectsRemoved{work.run}};
+}
+
 }  // namespace
 
 ErrandOutcome carry_out(ObjectStore& store, Errand& errand) {
   if (auto* work = std::get_if<PublishAssets>(&errand.work)) return publish(store, *work, errand);
   if (auto* work = std::get_if<RemoveObjects>(&errand.work)) return remove(store, *work, errand);
+  if (const auto* work = std::get_if<RemoveRunObjects>(&errand.work)) return remove(store, *work, errand);
   drop(store, std::get<DropOutputs>(errand.work));
   return {};
 }

@@ -15,7 +15,7 @@
 namespace chappe {
 
 struct Errand {
-  std::variant<PublishAssets, DropOutputs, RemoveObjects> work;
+  std::variant<PublishAssets, DropOutputs, RemoveObjects, RemoveRunObjects> work;
   std::vector<NamedValue> values;         ///< That were read.
   std::size_t done = 0;                   ///< Uploads completed, or objects removed or refused.
   std::vector<std::string> refused;       ///< Objects that the store does not let us remove.
@@ -26,7 +26,7 @@ struct Errand {
 
 /// What one try came to. Neither: the errand is over, and nobody waits for it.
 struct ErrandOutcome {
-  std::optional<Event> report;          ///< AssetsPublished, PublishFailed or ObjectsRemoved: it is over.
+  std::optional<Event> report;  ///< AssetsPublished, PublishFailed, ObjectsRemoved, RunObjectsRemoved: it is over.
   std::optional<Duration> again_after;  ///< Go on after a rest: the store is out of reach, or others have a turn.
 };
 

@@ -58,6 +58,7 @@ bool Loop::take_in() {
     look_up_dates();
     look_up_past();
     look_up_expired();
+    look_up_prunable();
     for (Event& event : std::exchange(kept_, {})) inbox_.events.push_back(std::move(event));
   }
   std::vector<Mail> mails = parts_.mailbox.take();
@@ -188,6 +189,20 @@ void Loop::look_up_expired() {
   inbox_.events.insert(inbox_.events.begin(), *std::move(looked));
 }
 
+/// Likewise. It may take a few milliseconds, and comes again at once: whoever waits to be heard has his turn between.
+void Loop::look_up_prunable() {
+  const MonoTime now = read_clocks().mono;
+  if (!prune_ || prune_fails_.rests(now)) return;
+  auto looked = parts_.reader.prunable(*prune_);
+  if (!looked) {
+    if (prune_fails_.failed(now)) log::error("nothing is pruned for now: {}", looked.error().message);
+    return;
+  }
+  prune_fails_.went_well();
+  prune_.reset();
+  inbox_.events.insert(inbox_.events.begin(), *std::move(looked));
+}
+
 void Loop::add_request(Request& request) {
   if (low_on_space_) return request.done(fail(ErrorCode::kUnavailable, parts_.space.complaint()));
   if (answer_repeated(request) || answer_delivery(request)) return;
@@ -266,6 +281,7 @@ void Loop::carry_out(Effects& effects) {
   for (PublishAssets& publish : effects.publish) parts_.publisher.publish(std::move(publish));
   for (DropOutputs& drop : effects.drop) parts_.publisher.drop(std::move(drop));
   if (effects.remove) parts_.publisher.remove(*std::move(effects.remove));
+  for (RemoveRunObjects& remove : effects.remove_runs) parts_.publisher.remove_run(std::move(remove));
   for (const LookOrder& order : effects.looks) parts_.looker.order(order);
   for (const AuditRow& row : effects.persist.audit) {
     if (row.verb == "task.late" || row.verb == "run.late") log::warn("{} is late: {}", row.object, row.detail);
@@ -274,6 +290,7 @@ void Loop::carry_out(Effects& effects) {
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   if (effects.expired) expired_ = *std::move(effects.expired);
+  if (effects.prune) prune_ = std::move(effects.prune);
   if (!effects.notify.empty()) parts_.notifier.take(std::move(effects.notify));
   if (!effects.lookups.empty()) parts_.results.look_up(std::move(effects.lookups));
   if (parts_.pods != nullptr) parts_.pods->carry_out(std::move(effects.pods));
@@ -289,7 +306,7 @@ int Loop::timeout_ms() const {
   if (low_on_space_) return static_cast<int>(kLookForSpace);
   const MonoTime now = read_clocks().mono;
   const MonoTime latest = wake_at_.value_or(now + std::chrono::milliseconds(kLongest));
-  const std::int64_t us = (expired_fails_.until(dates_fail_.until(latest)) - now).count();
+  const std::int64_t us = (prune_fails_.until(expired_fails_.until(dates_fail_.until(latest))) - now).count();
   return static_cast<int>(std::clamp<std::int64_t>((us + 999) / 1000, 0, kLongest));
 }
 

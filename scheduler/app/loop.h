@@ -75,6 +75,7 @@ class Loop {
   void look_up_dates();
   void look_up_past();
   void look_up_expired();
+  void look_up_prunable();
   Result<void> pass();
   std::size_t follow_results(Now now);
   /// `confirm`: there are no changes, and the store is asked all the same whether it is still ours.
@@ -93,7 +94,8 @@ class Loop {
   std::vector<WantedPast> past_;    ///< Likewise.
   api::RunViews views_;             ///< Of what tasks depend on.
   std::optional<ExpiredQuery> expired_;  ///< Likewise.
-  Patience dates_fail_, expired_fails_;
+  std::optional<PruneQuery> prune_;      ///< Likewise.
+  Patience dates_fail_, expired_fails_, prune_fails_;
   bool low_on_space_ = false;
   MonoTime results_are_slow_until_;  ///< Looking some up took too long to wait for; longer each time that it does.
   Duration results_slow_for_ = std::chrono::milliseconds(10);

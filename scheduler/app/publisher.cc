@@ -1,6 +1,8 @@
 #include "scheduler/app/publisher.h"
 
+#include <optional>
 #include <utility>
+#include <variant>
 
 namespace chappe {
 
@@ -16,6 +18,25 @@ void Publisher::publish(PublishAssets work) { add({.work = std::move(work)}, {})
 void Publisher::drop(DropOutputs work) { add({.work = std::move(work)}, {}); }
 
 void Publisher::remove(RemoveObjects work) { add({.work = std::move(work)}, {}); }
+
+void Publisher::remove_run(RemoveRunObjects work) {
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.push_back(work);
+    if (runs_.size() > 1) return;
+  }
+  add({.work = std::move(work)}, {});
+}
+
+void Publisher::remove_next_run() {
+  std::optional<RemoveRunObjects> next;
+  {
+    const std::lock_guard lock(mutex_);
+    runs_.pop_front();
+    if (!runs_.empty()) next = runs_.front();
+  }
+  if (next) add({.work = std::move(*next)}, {});
+}
 
 void Publisher::add(Errand errand, Clock::duration after) {
   {
@@ -47,7 +68,9 @@ void Publisher::serve(const std::stop_token& stop) {
 
 void Publisher::carry_out_one(Errand errand) {
   ErrandOutcome outcome = carry_out(store_, errand);
+  const bool is_run_over = outcome.report && std::holds_alternative<RemoveRunObjects>(errand.work);
   if (outcome.report) report_(std::move(*outcome.report));
+  if (is_run_over) remove_next_run();
   if (outcome.again_after) add(std::move(errand), *outcome.again_after);
 }
 

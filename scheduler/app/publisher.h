@@ -1,6 +1,6 @@
 /// \file
 /// Carries out what the engine wants done in the object store: completing the uploads of attempts that won, dropping
-/// those of attempts that did not, removing objects that nobody refers to any more.
+/// those of attempts that did not, removing objects that nobody refers to any more, and what pruned runs left.
 ///
 /// Completing rolls forward: while the store is out of reach it is tried again for ever, with a growing rest, and an
 /// upload that is gone is staged again from the object that it was made of. Only an answer that no repetition can
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -33,18 +34,22 @@ class Publisher {
   void publish(PublishAssets work);
   void drop(DropOutputs work);
   void remove(RemoveObjects work);
+  /// One run at a time: whoever publishes waits for no long line of them.
+  void remove_run(RemoveRunObjects work);
 
  private:
   using Clock = std::chrono::steady_clock;
   void add(Errand errand, Clock::duration after);
   void serve(const std::stop_token& stop);
   void carry_out_one(Errand errand);
+  void remove_next_run();
 
   ObjectStore& store_;
   Report report_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::multimap<Clock::time_point, Errand> due_;
+  std::deque<RemoveRunObjects> runs_;  ///< The first one is under way.
   std::vector<std::jthread> threads_;  ///< From the first errand on: a start does not wait for them.
 };
 

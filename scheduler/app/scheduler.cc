@@ -126,6 +126,7 @@ void complete_stored_runs(StoredState& state) {
 EngineConfig engine_config(const SchedulerConfig& config, const StateDir& state) {
   EngineConfig engine;
   engine.lease = config.lease;
+  engine.run_retention = config.run_retention;
   engine.heartbeat = config.lease / 12;
   engine.pools = config.bounds.pools;
   engine.locks = {config.bounds.locks.begin(), config.bounds.locks.end()};

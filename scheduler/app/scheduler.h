@@ -11,6 +11,7 @@
 
 #include "engine/base/result.h"
 #include "engine/base/time.h"
+#include "engine/model/retention.h"
 #include "scheduler/app/pods.h"
 #include "scheduler/notify/channels.h"
 
@@ -37,6 +38,7 @@ struct SchedulerConfig {
   std::string object_store;                         ///< "" = STATE/objects; "file:///DIR"; "s3://BUCKET[/PREFIX]".
   std::filesystem::path authorized_workers;         ///< "" = STATE/keys/authorized_workers
   Duration lease = std::chrono::seconds(60);
+  Duration run_retention = kForever;  ///< Runs that ended longer ago go, as far as nothing refers to them.
   SchedulerBounds bounds;
   std::function<Result<SchedulerBounds>()> reload;  ///< Reads them anew, at a SIGHUP.
   std::vector<std::filesystem::path> wait_files;    ///< Directories beneath which tasks may wait for files. Absolute.

@@ -148,6 +148,7 @@ StoredState load_state(Connection& connection) {
   Statement doomed(connection, "SELECT object_key FROM doomed_objects ORDER BY object_key");
   while (doomed.step()) state.doomed.push_back(doomed.next<std::string>());
   state.next_due = next_due(connection);
+  state.pruning = read_all<RunRow>(connection, "JOIN pruning p ON p.run = t.seq ORDER BY t.seq");
   RunLoader loader(connection);
   for (RunRow& row : read_all<RunRow>(connection, "WHERE t.state IN (0, 1) ORDER BY t.seq")) {
     loader.load(state.runs.emplace_back(StoredRun{.row = std::move(row)}));

@@ -164,11 +164,17 @@ Result<std::vector<NotificationRow>> SqliteMetaReader::pending_notifications(std
   });
 }
 
-Result<std::vector<AuditEntry>> SqliteMetaReader::audit(std::size_t limit, std::uint64_t before) {
+Result<std::vector<AuditEntry>> SqliteMetaReader::audit(std::size_t limit, std::uint64_t before, const TimeRange& at) {
+  const std::size_t rows = std::min(limit, kAnswerRowsMax);
+  const std::uint64_t end = before == 0 ? INT64_MAX : before;
+  if (!at.is_set()) {
+    return call("list audit",
+                [&] { return all<AuditEntry>("WHERE t.row < ?2 ORDER BY t.row DESC LIMIT ?1", rows, end); });
+  }
+  std::string where = "WHERE t.at_us >= ?3 AND t.at_us < ?4";
+  if (before != 0) where += " AND (t.at_us, t.row) < (SELECT at_us, row FROM audit WHERE row = ?2)";
   return call("list audit", [&] {
-    const std::size_t rows = std::min(limit, kAnswerRowsMax);
-    return before == 0 ? all<AuditEntry>("ORDER BY t.row DESC LIMIT ?1", rows)
-                       : all<AuditEntry>("WHERE t.row < ?2 ORDER BY t.row DESC LIMIT ?1", rows, before);
+    return all<AuditEntry>(where + " ORDER BY t.at_us DESC, t.row DESC LIMIT ?1", rows, end, at.since, end_of(at));
   });
 }
 

@@ -17,6 +17,8 @@ namespace chappe::sqlite {
 
 inline constexpr std::size_t kRunsMax = 1'000;  ///< Of one answer.
 
+inline WallTime end_of(const TimeRange& range) { return range.until.is_set() ? range.until : WallTime{INT64_MAX}; }
+
 [[noreturn]] inline void not_found(std::string what) { throw Failed{{ErrorCode::kNotFound, std::move(what)}}; }
 
 template <typename Row>

@@ -7,8 +7,10 @@
 
 #include "engine/base/assert.h"
 #include "storage/sqlite/schema_datasets.h"
+#include "storage/sqlite/schema_notify.h"
 #include "storage/sqlite/schema_objects.h"
 #include "storage/sqlite/schema_pods.h"
+#include "storage/sqlite/schema_prune.h"
 #include "storage/sqlite/schema_retention.h"
 #include "storage/sqlite/schema_runs.h"
 #include "storage/sqlite/schema_triggers.h"
@@ -395,30 +397,6 @@ ALTER TABLE tasks ADD COLUMN image TEXT NOT NULL DEFAULT '';
 ALTER TABLE earlier_attempts ADD COLUMN image TEXT NOT NULL DEFAULT '';
 )sql";
 
-// A worker in a pod has its row before it has joined: until then its incarnation is the pod's name.
-// What people are told, and what came of it. A row is made with what it is about, and sent afterwards.
-constexpr char kSchema12[] = R"sql(
-CREATE TABLE notifications (
-  id INTEGER PRIMARY KEY,
-  run INTEGER NOT NULL,
-  generation INTEGER NOT NULL,
-  run_id TEXT NOT NULL,
-  dag TEXT NOT NULL,
-  dag_version TEXT NOT NULL,
-  notice INTEGER NOT NULL,
-  channel INTEGER NOT NULL,
-  task TEXT NOT NULL,
-  text TEXT NOT NULL,
-  made_at_us INTEGER NOT NULL,
-  state INTEGER NOT NULL,
-  tries INTEGER NOT NULL,
-  ended_at_us INTEGER NOT NULL,
-  told TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX notifications_once ON notifications (run, generation, notice, task, channel);
-CREATE INDEX notifications_by_state ON notifications (state);
-)sql";
-
 // Where the file of a version came from. Of those before nobody knows.
 constexpr char kSchema16[] = R"sql(
 ALTER TABLE dag_versions ADD COLUMN git_commit TEXT NOT NULL DEFAULT '';
@@ -449,6 +427,7 @@ constexpr std::array kMigrations{Migration{1, "first schema", kSchema1},
                                  Migration{19, "datasets outside", kSchema19},
                                  Migration{20, "groups and outputs of runs", kSchema20},
                                  Migration{22, "objects that attempts read", kSchema22},
+                                 Migration{23, "runs that were pruned", kSchema23},
                                  Migration{24, "days in the zones of DAGs", kSchema24}};
 
 std::int64_t number(Connection& connection, const char* sql) {

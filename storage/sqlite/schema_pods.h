@@ -4,6 +4,7 @@
 
 namespace chappe::sqlite {
 
+// A worker in a pod has its row before it has joined: until then its incarnation is the pod's name.
 inline constexpr char kSchema11[] = R"sql(
 ALTER TABLE workers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
 )sql";

@@ -8,6 +8,7 @@
 #include "storage/sqlite/expired.h"
 #include "storage/sqlite/loader.h"
 #include "storage/sqlite/meta_reader_query.h"
+#include "storage/sqlite/prunable.h"
 #include "storage/sqlite/schema.h"
 #include "storage/sqlite/tables.h"
 
@@ -42,18 +43,34 @@ Result<ExpiredLooked> SqliteMetaReader::expired(const ExpiredQuery& query) {
   return call("find what may be collected", [&] { return find_expired(connection_, query); });
 }
 
+Result<PruneLooked> SqliteMetaReader::prunable(const PruneQuery& query) {
+  return call("find runs that may go", [&] { return find_prunable(connection_, query); });
+}
+
 // ---- Runs and tasks -----------------------------------------------------------------------------------------------
 
 Result<std::vector<RunRow>> SqliteMetaReader::runs(const RunFilter& filter) {
   const std::size_t limit = std::min(filter.limit, kRunsMax);
   const RunSeq before = filter.before.value_or(RunSeq{0xffffffffU});
   const RunState state = filter.state.value_or(RunState::kQueued);
-  std::string where = "WHERE t.seq < ?1";
+  std::string where = "WHERE t.pruned_at_us = 0";
   if (filter.state) where += " AND t.state = ?2";
   if (!filter.dag.empty()) where += " AND t.dag = ?3";
   if (filter.backfill) where += " AND t.backfill = ?4 AND t.backfill <> 0";
+  if (!filter.created.is_set()) {
+    return call("list runs", [&] {
+      return all<RunRow>(where + " AND t.seq < ?1 ORDER BY t.seq DESC LIMIT ?5", before, state, filter.dag,
+                         filter.backfill, limit);
+    });
+  }
+  // By the index of times; where the clock was set back that is not the order of their numbers.
+  where += " AND t.created_at_us >= ?6 AND t.created_at_us < ?7";
+  if (filter.before) {
+    where += " AND (t.created_at_us, t.seq) < (SELECT created_at_us, seq FROM runs WHERE seq = ?1)";
+  }
   return call("list runs", [&] {
-    return all<RunRow>(where + " ORDER BY t.seq DESC LIMIT ?5", before, state, filter.dag, filter.backfill, limit);
+    return all<RunRow>(where + " ORDER BY t.created_at_us DESC, t.seq DESC LIMIT ?5", before, state, filter.dag,
+                       filter.backfill, limit, filter.created.since, end_of(filter.created));
   });
 }
 
@@ -215,22 +232,30 @@ Result<std::vector<AssetVersion>> SqliteMetaReader::assets(const AssetFilter& fi
 /// The newest published version of each URI.
 std::vector<AssetVersion> SqliteMetaReader::newest_assets(const AssetFilter& filter, std::size_t limit) {
   const AssetVersionId before = filter.before.value_or(AssetVersionId{INT64_MAX});
-  constexpr std::string_view kOrder = "n.id < ?1 ORDER BY n.id DESC LIMIT ?2";
+  const WallTime since = filter.created.since, until = end_of(filter.created);
+  constexpr std::string_view kOrder =
+      "t.created_at_us >= ?3 AND t.created_at_us < ?4 AND n.id < ?1 ORDER BY n.id DESC LIMIT ?2";
   const std::string join = "JOIN newest_asset_versions n ON n.id = t.id WHERE ";
-  if (filter.uri.empty()) return all<AssetVersion>(join + std::string(kOrder), before, limit);
-  auto by_uri = all<AssetVersion>(join + "n.uri = ?3 AND " + std::string(kOrder), before, limit, filter.uri);
+  if (filter.uri.empty()) return all<AssetVersion>(join + std::string(kOrder), before, limit, since, until);
+  auto by_uri =
+      all<AssetVersion>(join + "n.uri = ?5 AND " + std::string(kOrder), before, limit, since, until, filter.uri);
   if (!by_uri.empty()) return by_uri;
-  return all<AssetVersion>(join + "t.name = ?3 AND t.name <> '' AND " + std::string(kOrder), before, limit, filter.uri);
+  return all<AssetVersion>(join + "t.name = ?5 AND t.name <> '' AND " + std::string(kOrder), before, limit, since,
+                           until, filter.uri);
 }
 
 /// Every version, those that are not published yet included.
 std::vector<AssetVersion> SqliteMetaReader::all_assets(const AssetFilter& filter, std::size_t limit) {
   const AssetVersionId before = filter.before.value_or(AssetVersionId{INT64_MAX});
-  constexpr std::string_view kOrder = "t.id < ?1 ORDER BY t.id DESC LIMIT ?2";
-  if (filter.uri.empty()) return all<AssetVersion>("WHERE " + std::string(kOrder), before, limit);
-  auto by_uri = all<AssetVersion>("WHERE t.uri = ?3 AND " + std::string(kOrder), before, limit, filter.uri);
+  const WallTime since = filter.created.since, until = end_of(filter.created);
+  constexpr std::string_view kOrder =
+      "t.created_at_us >= ?3 AND t.created_at_us < ?4 AND t.id < ?1 ORDER BY t.id DESC LIMIT ?2";
+  if (filter.uri.empty()) return all<AssetVersion>("WHERE " + std::string(kOrder), before, limit, since, until);
+  auto by_uri =
+      all<AssetVersion>("WHERE t.uri = ?5 AND " + std::string(kOrder), before, limit, since, until, filter.uri);
   if (!by_uri.empty()) return by_uri;
-  return all<AssetVersion>("WHERE t.name = ?3 AND t.name <> '' AND " + std::string(kOrder), before, limit, filter.uri);
+  return all<AssetVersion>("WHERE t.name = ?5 AND t.name <> '' AND " + std::string(kOrder), before, limit, since, until,
+                           filter.uri);
 }
 
 Result<AssetVersion> SqliteMetaReader::asset_version(AssetVersionId id) {
@@ -248,7 +273,7 @@ Result<ArtifactRow> SqliteMetaReader::artifact_by_key(const std::string& key) {
 
 Result<std::vector<InputRow>> SqliteMetaReader::consumers(const std::string& key, std::size_t limit) {
   return call("list consumers", [&] {
-    return all<InputRow>("WHERE t.object_key = ?1 ORDER BY t.row DESC LIMIT ?2", key, std::min(limit, kAnswerRowsMax));
+    return all<InputRow>("WHERE t.object_key = ?1 ORDER BY t.task DESC LIMIT ?2", key, std::min(limit, kAnswerRowsMax));
   });
 }
 

@@ -31,6 +31,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<AttemptRow>> earlier_attempts(RunSeq run, std::size_t limit) override;
   Result<std::vector<ArtifactRow>> artifacts(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<ExpiredLooked> expired(const ExpiredQuery& query) override;
+  Result<PruneLooked> prunable(const PruneQuery& query) override;
   Result<std::vector<InputRow>> inputs(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<std::vector<DatasetRow>> datasets(RunSeq run, std::optional<std::uint32_t> index) override;
   Result<std::vector<DatasetRow>> dataset_uses(const std::string& uri, bool written, std::size_t limit) override;
@@ -73,7 +74,7 @@ class SqliteMetaReader final : public MetaReader {
   Result<std::vector<NotificationRow>> notifications(std::optional<NotificationState> state, std::uint64_t before,
                                                      std::size_t limit) override;
   Result<std::vector<NotificationRow>> pending_notifications(std::uint64_t after, std::size_t limit) override;
-  Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before) override;
+  Result<std::vector<AuditEntry>> audit(std::size_t limit, std::uint64_t before, const TimeRange& at) override;
   Result<AuditVerdict> verify_audit(std::uint64_t after, std::size_t limit) override;
 
   /// What SQLite would do for each statement that was used so far: the statement, then its plan.

@@ -31,14 +31,14 @@ struct Table<RunRow> {
       "seq, id, dag, dag_version, params, trigger_kind, requested_by, request_id, logical_time_us, interval_start_us, "
       "interval_end_us, state, stop, generation, instances, created_at_us, started_at_us, ended_at_us, message, "
       "parent_task, parent_attempt, depth, no_cache, backfill, rerun_of, late_at_us, retention_due_us, "
-      "retention_keep_us, retention_keep_last, collected, place_group, outputs, date_in_zone";
+      "retention_keep_us, retention_keep_last, collected, place_group, outputs, date_in_zone, pruned_at_us";
   static auto fields(auto& row) {
     return std::tie(row.seq, row.id, row.dag, row.dag_version, row.params_json, row.trigger, row.requested_by,
                     row.request_id, row.logical_time, row.interval_start, row.interval_end, row.state, row.stop,
                     row.generation, row.instances, row.created_at, row.started_at, row.ended_at, row.message,
                     row.parent.key, row.parent.attempt, row.depth, row.no_cache, row.backfill, row.rerun_of,
                     row.late_at, row.retention.due, row.retention.keep, row.retention.keep_last,
-                    row.retention.collected, row.group, row.outputs, row.date_in_zone);
+                    row.retention.collected, row.group, row.outputs, row.date_in_zone, row.pruned_at);
   }
 };
 

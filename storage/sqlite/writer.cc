@@ -49,11 +49,11 @@ Writer::Writer(const Connection& connection)
                    "excluded.git_commit ELSE git_commit END WHERE excluded.submitted_at_us > submitted_at_us OR "
                    "(git_commit = '' AND excluded.git_commit <> '')"),
       run_(connection, insert_sql<RunRow>()),
-      run_change_(
-          connection,
-          "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
-          "ended_at_us = ?8, message = ?9, late_at_us = ?11, retention_due_us = ?12, retention_keep_us = ?13, "
-          "retention_keep_last = ?14, collected = ?15, outputs = ?16 WHERE seq = ?1 AND id = ?2 AND state = ?10"),
+      run_change_(connection,
+                  "UPDATE runs SET state = ?3, stop = ?4, generation = ?5, instances = ?6, started_at_us = ?7, "
+                  "ended_at_us = ?8, message = ?9, late_at_us = ?11, retention_due_us = ?12, retention_keep_us = ?13, "
+                  "retention_keep_last = ?14, collected = ?15, outputs = ?16 WHERE seq = ?1 AND id = ?2 AND state = "
+                  "?10 AND pruned_at_us = 0"),
       worker_(connection,
               insert_sql<WorkerRow>() +
                   " ON CONFLICT (seq) DO UPDATE SET name = excluded.name, cpu_milli = excluded.cpu_milli, "
@@ -131,7 +131,8 @@ Writer::Writer(const Connection& connection)
       audit_(connection, insert_sql<AuditEntry>()),
       task_now_(connection, "SELECT state, attempt FROM tasks WHERE id = ?1"),
       run_now_(connection, "SELECT state FROM runs WHERE seq = ?1 AND id = ?2"),
-      audit_end_(end_of_audit(connection)) {}
+      audit_end_(end_of_audit(connection)),
+      eraser_(connection) {}
 
 void Writer::write(const Persist& changes) {
   for (const DagVersionRow& row : changes.dag_versions) write(row);
@@ -161,6 +162,7 @@ void Writer::write(const Persist& changes) {
   for (const BackfillRow& row : changes.backfills) write(row);
   write_cache(changes);
   write_notifications(changes);
+  eraser_.write(changes);
   for (const AuditRow& row : changes.audit) write(row);
 }
 

@@ -4,6 +4,7 @@
 
 #include "storage/sqlite/audit_chain.h"
 #include "storage/sqlite/connection.h"
+#include "storage/sqlite/run_eraser.h"
 
 namespace chappe::sqlite {
 
@@ -82,6 +83,7 @@ class Writer {
   Statement task_now_;
   Statement run_now_;
   AuditEnd audit_end_;
+  RunEraser eraser_;
 };
 
 }  // namespace chappe::sqlite

@@ -132,7 +132,7 @@ class Again(DoingItAgain):
         self.assertEqual(self.chappe("logs", run, "on_success").stdout, "b was marked success by admin\n")
         rows = [row for row in self.json("audit")["items"] if row["verb"] == "task.mark"]
         self.assertEqual([json.loads(row["detail"])["before"] for row in rows], ["running", "failed"])
-        wait_until("the worker to be free", lambda: self.json("workers")["workers"][0]["attempts"], lambda n: n == 0)
+        wait_until("the worker to be free", lambda: self.json("workers")["items"][0]["attempts"], lambda n: n == 0)
         self.assertIn("a is success already", self.chappe("mark", run, "a", "success", code=1).stderr)
 
     def test_a_rerun_is_a_new_run_of_the_version_that_is_asked_for(self) -> None:

@@ -310,7 +310,7 @@ class Containers(unittest.TestCase):
         self.assertIn("containers: none", bare.said())
         self.start("w2")
         self.cluster.wait_for_run(run, "success")
-        workers = {each["name"]: each["executors"] for each in self.cluster.get("/api/v1/workers")["workers"]}
+        workers = {each["name"]: each["executors"] for each in self.cluster.get("/api/v1/workers")["items"]}
         self.assertEqual(workers, {"bare": ["process"], "w2": ["process", "container"]})
 
     def test_the_socket_is_found_through_docker_host(self) -> None:

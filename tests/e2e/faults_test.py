@@ -137,7 +137,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(len(self.cluster.attempts(run, "make")), 1)
 
     def test_a_worker_that_is_asked_to_stop_leaves_though_the_scheduler_is_dead(self) -> None:
-        wait_until("the worker to join", lambda: self.cluster.get("/api/v1/workers")["workers"])
+        wait_until("the worker to join", lambda: self.cluster.get("/api/v1/workers")["items"])
         self.scheduler.kill()
         self.assertEqual(self.worker.stop(), 0)
 

@@ -62,7 +62,7 @@ class Fleet(unittest.TestCase):
         before = self.expect_pods(3)
         short.open()
         after = self.expect_pods(1)
-        worker = {each["worker"]: each["name"] for each in self.cluster.get("/api/v1/workers")["workers"]}
+        worker = {each["worker"]: each["name"] for each in self.cluster.get("/api/v1/workers")["items"]}
         self.assertEqual({worker[self.cluster.task(run, "long")["attempts"][0]["worker"]]}, after)
         self.assertEqual(set(self.fake.ask("removed")), before - after)
         long.open()

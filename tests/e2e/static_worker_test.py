@@ -68,7 +68,7 @@ class StaticWorker(unittest.TestCase):
                 "--work-dir", work, "--object-store", f"file://{cluster.state}/objects"]
 
     def wait_for_workers(self, cluster: Cluster, count: int = 1) -> None:
-        wait_until("the worker", lambda: cluster.get("/api/v1/workers")["workers"], lambda items: len(items) == count)
+        wait_until("the worker", lambda: cluster.get("/api/v1/workers")["items"], lambda items: len(items) == count)
 
     def test_it_is_small_and_loads_nothing(self) -> None:
         headers = subprocess.run(["readelf", "-lW", PROGRAM], capture_output=True, text=True, check=True).stdout

@@ -76,7 +76,7 @@ def detection(lease: str, same_place: bool, times: int) -> None:
             gate.reached()
             if not same_place:
                 cluster.start_worker("w2")
-            wait_until("all workers", lambda: cluster.get("/api/v1/workers")["workers"],
+            wait_until("all workers", lambda: cluster.get("/api/v1/workers")["items"],
                        lambda workers: len(workers) == (1 if same_place else 2))
             begun = time.monotonic()
             first.kill()

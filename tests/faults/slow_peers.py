@@ -113,7 +113,7 @@ def siege(dripping: int, silent: int, times: int) -> tuple[Seen, Seen, str]:
     try:
         scheduler = cluster.start_scheduler()
         cluster.start_worker("w1")
-        wait_until("the worker", lambda: cluster.get("/api/v1/workers")["workers"])
+        wait_until("the worker", lambda: cluster.get("/api/v1/workers")["items"])
         pid = scheduler.process.pid
         before = look(cluster, pid, times)
         logs = []

@@ -8,7 +8,7 @@
 
 namespace chappe::simulation {
 std::string_view name_of(Law law) {
-  constexpr std::array<std::string_view, 42> kNames{
+  constexpr std::array<std::string_view, 43> kNames{
       "assertion",      "one_winner",  "manifest_exists", "dependencies_first",
       "save_then_tell", "edges",       "budgets",         "fence",
       "epoch",          "overlap",     "reads_committed", "lineage",
@@ -19,7 +19,7 @@ std::string_view name_of(Law law) {
       "visible_once",   "run_verdict", "keeps_results",   "waits",
       "cached",         "events",      "backfills",       "told",
       "states",         "past",        "deadlines",       "hooks",
-      "retention",      "services"};
+      "retention",      "services",    "pruning"};
   return kNames[static_cast<std::size_t>(law)];
 }
 
@@ -265,6 +265,7 @@ void Laws::object_stored(const std::string& key) {
 }
 
 void Laws::object_removed(const std::string& key) {
+  if (pruned_.contains(run_of_object(key))) return;
   if (won_.contains(attempt_of(key)) && !doomed_.contains(key))
     broken(Law::kKeepsWinners, key + " is removed, though its attempt won");
 }

@@ -64,6 +64,7 @@ enum class Law : std::uint8_t {
   kHooks = 39,      ///< A hook is called when what it is for has come, once of each; and has heard when its run ends.
   kRetention = 40,  ///< An artifact goes when its retention has passed, not before; its object with the last of them.
   kServices = 41,   ///< A task starts when its services are ready; one ends well when all that depend on it have ended.
+  kPruning = 42,    ///< A run goes when its retention has passed, and nothing that is there descends from it.
 };
 
 std::string_view name_of(Law law);  ///< "one_winner"
@@ -94,6 +95,7 @@ class Laws {
   void publishes(const PublishAssets& publish);
   void drops(const DropOutputs& drop);
   void removes(const RemoveObjects& remove);
+  void removes(const RemoveRunObjects& remove);
   void notified(std::uint64_t id) { notified_.insert(id); }
   /// The worker is scaled away.
   void lets_go(const std::string& incarnation);
@@ -268,6 +270,13 @@ class Laws {
   void check_collected(const ArtifactCollected& what);
   void check_doomed(const Persist& persist, const std::string& key);
   void check_all_removed();
+  // laws_prune.cc
+  RunSeq run_of_object(const std::string& key) const;
+  void check_pruned(const Persist& persist);
+  void check_pruned(const RunPruned& pruned);
+  void check_descent();
+  void check_refers(InstanceKey key, const std::string& object);
+  void check_all_pruned();
   // laws_schedules.cc
   void check_scheduled(const RunRow& row, const Persist& persist);
   void check_latest(const RunView& run, const TaskRow& old, const TaskRow& row);
@@ -344,7 +353,8 @@ class Laws {
   std::set<AttemptId> ready_services_;
   std::map<std::string, AttemptId> committed_objects_;  ///< By key.
   std::set<std::string> doomed_;                        ///< Keys that nobody refers to any more.
-  std::set<std::string> removed_;                       ///< The first key of each removal that was asked for.
+  std::set<RunSeq> pruned_;
+  std::set<std::string> removed_;  ///< The first key of each removal that was asked for.
   std::set<std::pair<AttemptId, std::string>> inputs_;
   std::set<std::string> shown_;                ///< Keys.
   std::map<std::string, std::string> stands_;  ///< Key of what each URI shows.

@@ -52,6 +52,7 @@ void Laws::committed(std::uint32_t epoch, bool newest, const Persist& persist) {
   for (const BackfillRow& row : persist.backfills) commit_backfill(row);
   check_backfills_counted();
   check_collected(persist);
+  check_pruned(persist);
   for (const TaskChange& change : persist.tasks) check_fail_fast(runs_.at(change.row.key.run), change.row);
   for (const TaskChange& change : persist.tasks) check_tolerance(change.row.key);
   for (const RunChange& change : persist.run_changes) {

@@ -57,6 +57,11 @@ const std::vector<PlantedBug> kBugs{
     BUG(UsesCollectedResults, "a result is used again that was collected while it was looked up", Law::kCached),
     BUG(RunsAgainWhatIsCollected, "a run goes on with what is collected at the same moment", Law::kRetention),
     RARE(HandsOutCollectedArtifacts, "an attempt is handed what was collected", Law::kReadsCommitted, Fault::kRetryRun),
+    // Pruning.
+    BUG(ForgetsMarkedRuns, "what was left of a pruned run stays after a restart", Law::kRunsEnd, Law::kQuiet),
+    BUG(PrunesWhatIsUsedMeanwhile, "a run goes though its result was used while it was gone through", Law::kPruning),
+    BUG(UsesPrunedResults, "a result is used again whose run was pruned while it was looked up", Law::kPruning),
+    BUG(RunsAgainWhatIsPruned, "a run goes on that is pruned at the same moment", Law::kFence, Law::kPruning),
     // What workers report.
     BUG(TrustsForeignReports, "a worker may end the attempt of another one", Law::kOwnAttemptsOnly),
     BUG(ForgetsWhoWon, "the winner's outputs are dropped when its result comes again", Law::kKeepsWinners),

@@ -186,6 +186,8 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   if (!reduction.only.empty()) know_only(plan, reduction.only);
   for (const Fault fault : reduction.without) plan.one_in[static_cast<std::size_t>(fault)] = 0;
   plan.refuses = !plan.calm() && support::Chance(seed * 0x9E3779B97F4A7C15U + 6).one_in(8);
+  support::Chance pruning(seed * 0x9E3779B97F4A7C15U + 90);
+  if (pruning.one_in(4)) plan.run_retention = std::chrono::seconds(1 + pruning.number(20));
   return plan;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/time.h"
+#include "engine/model/retention.h"
 
 namespace chappe::simulation {
 
@@ -104,6 +105,7 @@ struct Plan {
   bool refuses = false;      ///< The object store lets go of nothing now and then.
   bool slow = false;         ///< Commits take their time, and what a lookup read of the store is old when it is told.
   bool timeless = false;     ///< No DAG has a bound on time: how each run ends does not depend on when things happen.
+  Duration run_retention = kForever;            ///< Of runs that are over.
   std::array<std::uint32_t, kFaults> one_in{};  ///< How often a fault comes where it may; 0: never.
 
   bool knows(Fault fault) const { return one_in[static_cast<std::size_t>(fault)] > 0; }

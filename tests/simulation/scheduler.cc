@@ -72,6 +72,7 @@ void Scheduler::die() {
   dates_.clear();
   past_.clear();
   expired_.reset();
+  prune_.reset();
   lookups_.clear();
   known_.clear();
   notices_.clear();
@@ -134,6 +135,7 @@ std::vector<Event> Scheduler::take_in() {
   std::vector<Event> events;
   look_up_dates(events);
   look_up_expired(events);
+  look_up_prunable(events);
   for (std::uint32_t i = 0; i < world_.plan.batch_max && !mail_.empty(); ++i) {
     Mail mail = std::move(mail_.front());
     mail_.pop_front();
@@ -163,6 +165,10 @@ void Scheduler::look_up_dates(std::vector<Event>& events) {
 
 void Scheduler::look_up_expired(std::vector<Event>& events) {
   if (expired_) events.emplace_back(world_.store.expired(*std::exchange(expired_, std::nullopt)));
+}
+
+void Scheduler::look_up_prunable(std::vector<Event>& events) {
+  if (prune_) events.emplace(events.begin(), world_.store.prunable(*std::exchange(prune_, std::nullopt)));
 }
 
 /// As the port does: events have the connection that they came by.
@@ -308,6 +314,11 @@ void Scheduler::carry_out(Effects& effects) {
     world_.laws.removes(*effects.remove);
     begin({.work = *std::move(effects.remove)}, {});
   }
+  for (RemoveRunObjects& remove : effects.remove_runs) {
+    if (!goes_on()) return;
+    world_.laws.removes(remove);
+    begin({.work = std::move(remove)}, {});
+  }
   for (const LookOrder& order : effects.looks) {
     if (!goes_on()) return;
     looks_.erase(order.target);
@@ -323,6 +334,7 @@ void Scheduler::carry_out(Effects& effects) {
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   if (effects.expired) expired_ = effects.expired;
+  if (effects.prune) prune_ = std::move(effects.prune);
   for (CacheLookup& lookup : effects.lookups) {
     if (!goes_on()) return;
     look_up(std::move(lookup));

@@ -68,6 +68,7 @@ class Scheduler {
   std::vector<Event> take_in();
   void look_up_dates(std::vector<Event>& events);
   void look_up_expired(std::vector<Event>& events);
+  void look_up_prunable(std::vector<Event>& events);
   void take_in(Packet& packet, std::vector<Event>& events);
   void take_in(Asked& asked, std::vector<Event>& events);
   bool answer_repeated(const Asked& asked);
@@ -117,6 +118,7 @@ class Scheduler {
   std::vector<WantedDates> dates_;
   std::vector<WantedPast> past_;
   std::optional<ExpiredQuery> expired_;
+  std::optional<PruneQuery> prune_;
   std::optional<MonoTime> pass_at_;
 };
 

@@ -24,6 +24,7 @@ enum class Sight : std::uint8_t {
   kRunStoppedByFailFast,
   kRunStoppedByTimeout,
   kRunTriedAgain,
+  kRunPruned,
   kHandlerRan,
   kHookCalled,
   kHookCalledAgain,

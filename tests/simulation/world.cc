@@ -226,6 +226,7 @@ EngineConfig World::engine_config() const {
   config.pods_max = plan.pods ? 1 + static_cast<std::uint32_t>(plan.seed % 4) : 0;
   config.pod_start_max = config.pod_join_max = 10h;                         // Whatever goes wrong with a pod is told...
   if (plan.knows(Fault::kStickPod)) config.pod_start_max = plan.lease * 2;  // ... unless nothing does.
+  config.run_retention = plan.run_retention;
   config.assign_max = 1 + static_cast<std::uint32_t>(plan.seed % 7);
   return config;
 }
@@ -442,9 +443,9 @@ bool World::settled() {
   const auto& notifications = store.tables().notifications;
   if (std::any_of(notifications.begin(), notifications.end(), waits)) return false;
   const bool cleaned_up = newest_scheduler() == nullptr || newest_scheduler()->has_no_errands();
-  return cleaned_up && laws.all_collected() && store.tables().doomed.empty() && laws.all_drops_seen() &&
-         pods.left() == 0 && people.all_answered() && laws.all_runs_ended() && laws.all_backfills_ended() &&
-         laws.all_times_done() && std::all_of(workers.begin(), workers.end(), at_rest);
+  return cleaned_up && laws.all_collected() && store.tables().doomed.empty() && store.tables().pruning.empty() &&
+         laws.all_drops_seen() && pods.left() == 0 && people.all_answered() && laws.all_runs_ended() &&
+         laws.all_backfills_ended() && laws.all_times_done() && std::all_of(workers.begin(), workers.end(), at_rest);
 }
 
 }  // namespace chappe::simulation

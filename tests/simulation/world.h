@@ -59,6 +59,7 @@ class Store {
   Result<StoredRun> load_run(const RunId& run) { return tables_.load_run(run); }
   PastLooked look_up_past(const WantedPast& wanted) { return tables_.look_up_past(wanted); }
   ExpiredLooked expired(const ExpiredQuery& query) const { return tables_.expired(query); }
+  PruneLooked prunable(const PruneQuery& query) const { return tables_.prunable(query); }
   std::vector<std::optional<RunState>> newest_of_dates(const WantedDates& wanted) const {
     return tables_.newest_of_dates(wanted.dag, wanted.times);
   }

@@ -91,6 +91,8 @@ std::vector<std::string> EffectsText::lines(const Effects& effects) const {
   for (const WantedPast& wanted : effects.past) {
     out.push_back(fmt::format("look up the past of {} {}", run(wanted.run), fmt::join(wanted.tasks, ", ")));
   }
+  for (const RemoveRunObjects& remove : effects.remove_runs) out.push_back("remove objects " + remove.prefix);
+  if (effects.prune) out.push_back("look which runs may go");
   if (effects.expired) out.push_back("look what may be collected");
   for (const CacheLookup& lookup : effects.lookups) {
     out.push_back(fmt::format("look up {} in {}", instance(lookup.key), readable(lookup.cache.scope)));

@@ -41,6 +41,7 @@ void EngineWorld::restart() {
   dates_.clear();
   past_.clear();
   expired_.reset();
+  prune_.reset();
   for (auto& [name, worker] : workers_) worker.connection = {};
   begin();
 }
@@ -65,6 +66,7 @@ Effects EngineWorld::step(std::vector<Event> events) {
   }
   for (const WantedPast& wanted : std::exchange(past_, {})) events.insert(events.begin(), store_.look_up_past(wanted));
   if (expired_) events.insert(events.begin(), store_.expired(*std::exchange(expired_, std::nullopt)));
+  if (prune_) events.insert(events.begin(), store_.prunable(*std::exchange(prune_, std::nullopt)));
   auto effects = decide(events);
   if (!effects) return {};
   deliver(*effects);
@@ -86,6 +88,7 @@ void EngineWorld::deliver(const Effects& effects) {
   dates_.insert(dates_.end(), effects.dates.begin(), effects.dates.end());
   past_.insert(past_.end(), effects.past.begin(), effects.past.end());
   if (effects.expired) expired_ = effects.expired;
+  if (effects.prune) prune_ = effects.prune;
   if (effects.remove) to_remove = *effects.remove;
   lookups_.insert(lookups_.end(), effects.lookups.begin(), effects.lookups.end());
   for (const WorkerSend& send : effects.send) deliver(send);

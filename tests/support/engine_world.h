@@ -66,7 +66,7 @@ class EngineWorld {
   RetryRequested retry(const RunId& run, std::vector<std::string> tasks = {});
   MarkRequested mark(const RunId& run, const std::string& task, TaskState state);
   /// Dates of backfills are to be looked up: the next step begins with that.
-  bool has_dates_to_look_up() const { return !dates_.empty() || expired_; }
+  bool has_dates_to_look_up() const { return !dates_.empty() || expired_ || prune_; }
   /// So is what tasks depend on in their past.
   bool has_past_to_look_up() const { return !past_.empty(); }
 
@@ -120,6 +120,7 @@ class EngineWorld {
   std::vector<WantedDates> dates_;
   std::vector<WantedPast> past_;
   std::optional<ExpiredQuery> expired_;
+  std::optional<PruneQuery> prune_;
   std::vector<WantedDag> wanted_;     ///< All, in the order of their asking.
   std::vector<CacheLookup> lookups_;  ///< Likewise.
   std::optional<MonoTime> wake_at_;

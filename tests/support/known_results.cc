@@ -18,6 +18,8 @@ KnownResult find_result(const StoredTables& tables, const CacheLookup& lookup) {
   for (const ValueRow& row : tables.values) {
     if (row.attempt == known.entry->attempt) known.values.push_back(row.value);
   }
+  const RunRow& run = tables.runs.at(known.entry->producer.run);
+  if (run.pruned_at.is_set()) known.pruned = told_pruned(run);
   return known;
 }
 

@@ -164,7 +164,7 @@ void LawChecker::check_quiet() const {
   }
   const Value state = world_.engine().workers(world_.now);
   for (const Value& pool : *state.find("pools")->as_list()) EXPECT_EQ(*pool.find("taken")->as_int(), 0);
-  for (const Value& worker : *state.find("workers")->as_list()) EXPECT_EQ(*worker.find("attempts")->as_int(), 0);
+  for (const Value& worker : *state.find("items")->as_list()) EXPECT_EQ(*worker.find("attempts")->as_int(), 0);
   EXPECT_EQ(world_.engine().live_runs(), 0u);
 }
 

@@ -74,6 +74,7 @@ void MemoryMetaStore::apply(const Persist& changes) {
   for (const BackfillRow& row : changes.backfills) apply(row);
   apply_cache(changes);
   apply_notifications(changes);
+  apply_pruning(changes);
   append(tables_.audit, changes.audit);
 }
 
@@ -208,6 +209,7 @@ void MemoryMetaStore::apply(const RunChange& change) {
   if (row.state != change.expect_state) {
     return broken(name(), std::string(name_of(change.expect_state)), std::string(name_of(row.state)));
   }
+  if (row.pruned_at.is_set()) return broken(name(), "one that is not pruned", "one that is");
   const bool same = row.id == change.row.id && row.dag == change.row.dag && row.dag_version == change.row.dag_version &&
                     row.params_json == change.row.params_json && row.group == change.row.group;
   if (!same) return broken(name(), "id, DAG, version, parameters and group that never change", "others");
@@ -420,6 +422,7 @@ Result<StoredState> MemoryMetaStore::load() const {
     out.last_notification = id;
     if (row.state == NotificationState::kPending) ++out.notifications_pending;
   }
+  for (const RunSeq run : tables_.pruning) out.pruning.push_back(tables_.runs.at(run));
   out.doomed.assign(tables_.doomed.begin(), tables_.doomed.end());
   for (const auto& [seq, row] : tables_.runs) {
     const WallTime due = row.retention.due;

@@ -41,6 +41,7 @@ struct StoredTables {
   std::map<std::pair<std::string, std::string>, CacheEntryRow> cache_entries;  ///< By scope and hash.
   std::map<std::uint64_t, NotificationRow> notifications;
   std::vector<AuditRow> audit;
+  std::set<RunSeq> pruning;
 };
 
 class MemoryMetaStore final : public MetaStore {
@@ -60,6 +61,8 @@ class MemoryMetaStore final : public MetaStore {
   PastLooked look_up_past(const WantedPast& wanted);
   /// As MetaReader::expired().
   ExpiredLooked expired(const ExpiredQuery& query) const;
+  /// As MetaReader::prunable().
+  PruneLooked prunable(const PruneQuery& query) const;
   Result<void> commit(const Persist& changes) override;
   Result<void> checkpoint_if_due() override { return {}; }
 
@@ -85,6 +88,8 @@ class MemoryMetaStore final : public MetaStore {
   void apply(const StateRow& row);
   void apply(const BackfillRow& row);
   void apply_cache(const Persist& changes);
+  void apply_pruning(const Persist& changes);
+  void erase_rows(RunSeq run, std::size_t& rows_max);
   void apply_notifications(const Persist& changes);
   void broken(const std::string& row, const std::string& expected, const std::string& found);
   StoredRun stored(const RunRow& row) const;

@@ -192,6 +192,18 @@ TEST_F(PublisherTest, RemovesWhatNobodyRefersToAnyMore) {
   EXPECT_TRUE(store_->head(other.key));
 }
 
+TEST_F(PublisherTest, RemovesAllThatAPrunedRunLeftAndNothingElse) {
+  for (int i = 0; i < 40; ++i) (void)staged(fmt::format("runs/d/one/{}/log", i), "text", fmt::format("shown/{}", i));
+  (void)staged("runs/d/oneself/a", "text", "shown/a");
+  faulty_->removal_faults = {ErrorCode::kUnavailable, ErrorCode::kPermissionDenied};
+  const Event event = report_of([&](Publisher& publisher) { publisher.remove_run({{7}, "runs/d/one/"}); });
+  const auto* removed = std::get_if<RunObjectsRemoved>(&event);
+  ASSERT_NE(removed, nullptr);
+  EXPECT_EQ(removed->run, RunSeq{7});
+  for (int i = 0; i < 40; ++i) EXPECT_FALSE(store_->head(fmt::format("runs/d/one/{}/log", i))) << i;
+  EXPECT_TRUE(store_->head("runs/d/oneself/a"));
+}
+
 TEST_F(PublisherTest, GoesOnPastAnObjectThatCannotBeRemoved) {
   (void)staged("runs/a", "text", "shown/a");
   (void)staged("runs/b", "text", "shown/b");

@@ -46,7 +46,10 @@ std::map<std::string, Operation> described() {
       const std::size_t name = line.find("name: ") + 6;
       operation->query.insert(line.substr(name, line.find(',', name) - name));
     }
-    for (const auto& [shared, name] : {std::pair{"parameters/Limit\"", "limit"}, {"parameters/After\"", "after"}}) {
+    for (const auto& [shared, name] : {std::pair{"parameters/Limit\"", "limit"},
+                                       {"parameters/After\"", "after"},
+                                       {"parameters/Since\"", "since"},
+                                       {"parameters/Until\"", "until"}}) {
       if (operation != nullptr && line.find(shared) != std::string::npos) operation->query.insert(name);
     }
     if (indent != 6 || operation == nullptr) continue;
