@@ -45,6 +45,8 @@ class EngineServices {
   /// Ends of many instances may have been missed; and a person may have said how a service ended. Tasks may be to be
   /// judged afterwards.
   void look_at_all(LiveRun& run);
+  /// A worker gave it back, perhaps because it was told to stop it.
+  void look_at_returned(LiveRun& run, std::uint32_t index);
   /// Instances came, or are to run again.
   static void forget_holders(LiveRun& run);
   /// Its attempt is over because of that, whatever it came to.
