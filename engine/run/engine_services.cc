@@ -33,15 +33,17 @@ const InstanceState* EngineServices::missing(const LiveRun& run, std::uint32_t t
   return nullptr;
 }
 
+bool EngineServices::is_needless(LiveRun& run, std::uint32_t task, ReadyRange which) {
+  if (!run.task(task).is_service() || !is_done(run, which.next)) return false;
+  if (run.states[which.next].state == TaskState::kNone) {
+    state_.settle_without_attempt(run, which.next, TaskState::kSkipped, Reason::kNone,
+                                  "nothing that depends on it is left to run");
+  }
+  return true;
+}
+
 bool EngineServices::holds(LiveRun& run, std::uint32_t task, ReadyRange which) {
   if (run.dag->services.empty() || CHAPPE_MUTANT(kStartsBeforeServices)) return false;
-  if (run.task(task).is_service() && is_done(run, which.next)) {
-    if (run.states[which.next].state == TaskState::kNone) {
-      state_.settle_without_attempt(run, which.next, TaskState::kSkipped, Reason::kNone,
-                                    "nothing that depends on it is left to run");
-    }
-    return true;
-  }
   std::uint32_t service = 0;
   const InstanceState* lacks = missing(run, task, service);
   if (lacks == nullptr) return false;
@@ -270,11 +272,13 @@ void EngineServices::look_at_returned(LiveRun& run, std::uint32_t index) {
 void EngineServices::stop_if_done(LiveRun& run, std::uint32_t service) {
   const std::uint32_t index = run.instances->first(service);
   const InstanceState& instance = run.states[index];
-  if (is_final(instance.state) || instance.state == TaskState::kNone || !is_done(run, index)) return;
+  const bool is_held = run.waits_for_service(index) || run.past.contains(service);
+  const bool waits = instance.state == TaskState::kNone && is_held && state_.is_allowed_still(run, index);
+  if (is_final(instance.state) || (instance.state == TaskState::kNone && !waits) || !is_done(run, index)) return;
   if (CHAPPE_MUTANT(kServicesStayUp)) return;
   const bool cancelled = run.is_stopped(service) && state_.cancels_attempts(run);
   if (cancelled) return;  // It is being stopped like all others.
-  if (instance.state == TaskState::kScheduled || run.waits_for_past(index)) {
+  if (waits || instance.state == TaskState::kScheduled || run.waits_for_past(index)) {
     return state_.settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone,
                                          "nothing that depends on it is left to run");
   }
