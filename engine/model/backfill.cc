@@ -78,6 +78,20 @@ std::string missing_input(const Dag& dag, const Task& task, const std::vector<bo
   return "";
 }
 
+/// A task is of no use without the services that it depends on, nor are these without theirs.
+void take_services_in(const Dag& dag, std::vector<bool>& out) {
+  for (bool more = true; more;) {
+    more = false;
+    for (std::uint32_t i = 0; i < dag.tasks.size(); ++i) {
+      for (const Dependency& edge : dag.tasks[i].depends_on) {
+        if (out[i] || !out[edge.task] || !dag.consumes(i, edge.task)) continue;
+        out[edge.task] = false;
+        more = true;
+      }
+    }
+  }
+}
+
 std::string bounds_of(const SchedulePlan& plan) {
   std::string text;
   if (plan.start.is_set()) text += fmt::format(", its start_date is {}", to_iso8601(plan.start));
@@ -164,6 +178,7 @@ Result<std::vector<bool>> left_out(const Dag& dag, const std::vector<std::string
     return fail(ErrorCode::kInvalidInput, fmt::format("DAG {} has no task '{}'{}", dag.name, name,
                                                       near ? fmt::format("; did you mean '{}'?", *near) : ""));
   }
+  take_services_in(dag, out);
   for (const std::uint32_t hook : dag.hooks) out[hook] = out[dag.tasks[hook].hook_of];
   for (const std::uint32_t watcher : dag.watchers) out[watcher] = false;
   for (std::size_t i = 0; i < dag.tasks.size() - dag.handlers; ++i) {

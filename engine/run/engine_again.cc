@@ -11,6 +11,8 @@
 namespace chappe {
 namespace {
 
+constexpr std::string_view kToleratedNow = "it failed; min_success leaves room for it now";
+
 std::string about_run(const RunId& run) { return "run " + run.text(); }
 
 /// Which tasks, and which single instances, a person means.
@@ -137,6 +139,49 @@ std::vector<std::uint32_t> judged_by(const LiveRun& run, const std::vector<std::
   return found;
 }
 
+/// Items of the task that failed past what `min_success` leaves room for, and that it has room for when those of `anew`
+/// are items that failed no more, but for so many as `fail` of them.
+std::vector<std::uint32_t> tolerated_now(const LiveRun& run, std::uint32_t task, const std::vector<bool>& anew,
+                                         std::uint32_t fail) {
+  if (!run.instances->mapped(task) || CHAPPE_MUTANT(kMarksForgetTolerance)) return {};
+  const std::uint32_t first = run.instances->first(task);
+  const std::uint32_t count = run.instances->count(task);
+  std::uint32_t most = run.task(task).foreach->may_fail(count);
+  std::vector<std::uint32_t> failed;
+  for (std::uint32_t i = first; i < first + count && most > 0; ++i) {
+    if (anew[i] || run.states[i].state != TaskState::kFailed) continue;
+    if (run.states[i].allowed) {
+      ++fail;
+    } else {
+      failed.push_back(i);
+    }
+  }
+  failed.resize(std::min<std::size_t>(failed.size(), most - std::min(most, fail)));
+  return failed;
+}
+
+/// The instance has ended so by what a person did. Requires: it is reset.
+void end_by_hand(EngineState& state, LiveRun& run, std::uint32_t index, TaskState end, bool allowed,
+                 std::string message) {
+  TaskRow row = state.row_of(run, index);
+  row.state = end;
+  row.worker = {};
+  row.end = {.ended_at = state.now.wall, .message = std::move(message)};
+  row.allowed = allowed;
+  state.store_row(run, index, std::move(row));
+  state.tell_children(run, index);
+}
+
+/// What these need about them, and what that needs: a service may need a setup, and a setup a service.
+Result<void> add_needed(const EngineState& state, LiveRun& run, std::vector<std::uint32_t>& chosen) {
+  for (std::size_t known = 0; known != chosen.size();) {
+    known = chosen.size();
+    if (auto added = state.services.add_needed(run, chosen); !added) return added;
+    if (auto added = state.add_setups(run, chosen); !added) return added;
+  }
+  return {};
+}
+
 }  // namespace
 
 /// The run, with all its tasks; made live again where it had ended. Errors: it is not known, or cannot be changed now.
@@ -208,7 +253,17 @@ void EngineState::on(const RetryRequested& event) {
   audit({event.requested_by, event.source}, "run.retry", about_run(event.run),
         to_json(ValueMap{{"before", name_of(before)}, {"after", name_of(run.row.state)}, {"instances", count}}));
   forget_results(run, event.tasks, *again);
+  std::vector<bool> anew(run.states.size());
+  for (const std::uint32_t index : *again) anew[index] = true;
+  std::vector<std::uint32_t> tolerated;
+  for (std::uint32_t task = 0; task < run.tasks.size(); ++task) {
+    for (const std::uint32_t index : tolerated_now(run, task, anew, 0)) tolerated.push_back(index);
+  }
   reset(run, *again);
+  reset(run, tolerated);
+  for (const std::uint32_t index : tolerated) {
+    end_by_hand(*this, run, index, TaskState::kFailed, true, std::string(kToleratedNow));
+  }
   const Value told = ValueMap{{"run", event.run.text()},
                               {"state", name_of(run.row.state)},
                               {"generation", static_cast<std::int64_t>(run.row.generation)},
@@ -217,8 +272,7 @@ void EngineState::on(const RetryRequested& event) {
   reply(event.ticket, told);
 }
 
-Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& run,
-                                                                 const RetryRequested& event) const {
+Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(LiveRun& run, const RetryRequested& event) const {
   const auto meant = meant_by(run, event);
   if (!meant) return fail(meant.error());
   std::vector<std::uint32_t> chosen;
@@ -243,7 +297,7 @@ Result<std::vector<std::uint32_t>> EngineState::chosen_for_retry(const LiveRun& 
     const bool again = event.reach.only_failed ? named && unfinished : named || unfinished;
     if ((is_final(instance.state) && again) || not_begun) chosen.push_back(i);
   }
-  if (auto added = add_setups(run, chosen); !added) return fail(std::move(added.error()));
+  if (auto added = add_needed(*this, run, chosen); !added) return fail(std::move(added.error()));
   if (chosen.empty()) {
     return fail(ErrorCode::kConflict, event.tasks.empty()
                                           ? "nothing in the run failed or was cancelled; name a task to run it again"
@@ -284,7 +338,8 @@ void EngineState::on(const MarkRequested& event) {
   LiveRun& run = **opened;
   auto marked = chosen_for_mark(run, event);
   std::vector<std::uint32_t> anew = marked ? judged_by(run, *marked) : std::vector<std::uint32_t>();
-  if (auto added = services.add_needed(run, anew); !added) marked = fail(added.error());
+  auto needed = CHAPPE_MUTANT(kMarksForgetSetups) ? services.add_needed(run, anew) : add_needed(*this, run, anew);
+  if (!needed) marked = fail(std::move(needed.error()));
   if (!marked) {
     if (was_over) forget_run(run.row.seq);
     return reply(event.ticket, fail(std::move(marked.error())));
@@ -303,6 +358,11 @@ void EngineState::on(const MarkRequested& event) {
   std::sort(anew.begin(), anew.end());
   anew.erase(std::unique(anew.begin(), anew.end()), anew.end());
   add_handlers(run, anew);
+  std::vector<bool> is_marked(run.states.size());
+  for (const std::uint32_t index : *marked) is_marked[index] = true;
+  const std::size_t failing = event.state == TaskState::kFailed ? marked->size() : 0;
+  const auto tolerated = tolerated_now(run, task, is_marked, static_cast<std::uint32_t>(failing));
+  anew.insert(anew.end(), tolerated.begin(), tolerated.end());
   for (const std::uint32_t index : *marked) supersede(run, index, message);
   reopen(run, was_over, message);
   audit({event.requested_by, event.source}, "task.mark", fmt::format("{} {}", about_run(event.run), event.task),
@@ -314,13 +374,11 @@ void EngineState::on(const MarkRequested& event) {
   run.tasks[task].ready_at = ready_at;
   recount(run);  // How many failures of a fan-out are tolerated depends on its other items.
   for (const std::uint32_t index : *marked) {
-    TaskRow row = row_of(run, index);
-    row.state = event.state;
-    row.worker = {};
-    row.end = {.ended_at = now.wall, .message = message};
-    row.allowed = event.state == TaskState::kFailed && is_tolerated(run, index, row.end);
-    store_row(run, index, std::move(row));
-    tell_children(run, index);
+    const bool allowed = event.state == TaskState::kFailed && is_tolerated(run, index, {});
+    end_by_hand(*this, run, index, event.state, allowed, message);
+  }
+  for (const std::uint32_t index : tolerated) {
+    end_by_hand(*this, run, index, TaskState::kFailed, true, std::string(kToleratedNow));
   }
   const Value told = ValueMap{{"run", event.run.text()},
                               {"task", event.task},

@@ -92,8 +92,11 @@ void EngineDeadlines::on_timer(LiveRun& run, std::uint32_t index, std::uint64_t 
   const TaskState state = run.states[index].state;
   const bool over = is_final(state) || state == TaskState::kCommitting || run.instances->is_retired(index);
   if (over || CHAPPE_MUTANT(kTasksAreNeverLate)) return;
-  if (run.waits_for_past(index) || !run.ready_at(index).is_set()) return;  // It is watched when it is ready.
-  if (token != static_cast<std::uint64_t>(run.ready_at(index).us)) return watch(run, index);
+  const WallTime ready_at = run.ready_at(index);
+  // Others of its task run again, and wait: what is under way has the time that it had.
+  const bool was_ready = holds_attempt(state) && !CHAPPE_MUTANT(kOthersTakeDeadlinesAlong);
+  if (run.waits_for_past(index) || (!ready_at.is_set() && !was_ready)) return;  // It is watched when it is ready.
+  if (ready_at.is_set() && token != static_cast<std::uint64_t>(ready_at.us)) return watch(run, index);
   miss(run, index);
   state_.judge_due(run);
 }

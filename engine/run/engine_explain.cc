@@ -33,6 +33,8 @@ ValueList dump_tasks(const EngineState& state, const LiveRun& run) {
                   {"attempt", to_text(instance.attempt)},      {"attempt_no", number(instance.attempt_no)},
                   {"user_tries", number(instance.user_tries)}, {"infra_tries", number(instance.infra_tries)},
                   {"iteration", number(instance.iteration)},   {"worker", number(instance.worker.value)}};
+    if (instance.allowed) task.emplace_back("allowed", true);
+    if (run.task(run.instances->task_of(i)).is_service()) task.emplace_back("ready", EngineServices::is_ready(run, i));
     if (const auto waits = run.waiting.find(i); waits != run.waiting.end()) {
       task.emplace_back("waits_for", waits->second.told);
       task.emplace_back("since", to_iso8601(waits->second.began));

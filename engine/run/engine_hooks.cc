@@ -31,6 +31,7 @@ bool has_started(const LiveRun& run, std::uint32_t index) {
   const auto end = run.ends.find(index);
   if (end == run.ends.end() || !end->second.started_at.is_set()) return false;
   const TaskState state = run.states[index].state;
+  if (state == TaskState::kScheduled) return bool(run.states[index].attempt);  // It has rested; its row says so still.
   return state == TaskState::kRunning || state == TaskState::kCommitting || state == TaskState::kUpForRetry ||
          state == TaskState::kSuccess || state == TaskState::kFailed;
 }
@@ -56,6 +57,14 @@ std::optional<std::uint16_t> news(const LiveRun& run, HookEvent hook, std::uint3
       break;
   }
   return std::nullopt;
+}
+
+/// Its row says that it was called, and it had not begun when the scheduler ended: it has the tries that it had.
+void line_up_again(EngineState& state, LiveRun& run, std::uint32_t index) {
+  run.set_state(index, TaskState::kScheduled);
+  state.add_queue_timer(run, index, state.since(run.ready_at(index)));
+  state.deadlines.watch(run, index);
+  state.enqueue(run, run.instances->task_of(index), {index, index + 1});
 }
 
 }  // namespace
@@ -106,7 +115,8 @@ void EngineState::judge_hooks(LiveRun& run, std::uint32_t hook) {
   if (task.hook == HookEvent::kWait || task.hook == HookEvent::kLate) {
     const std::uint32_t index = run.instances->own(hook);
     const InstanceState& instance = run.states[index];
-    if (instance.state == TaskState::kNone && instance.iteration > 0) call_hook(run, index, instance.iteration);
+    const bool called = instance.state == TaskState::kNone && instance.stored == TaskState::kScheduled;
+    if (called) line_up_again(*this, run, index);
     return;
   }
   const std::uint32_t first = run.instances->first(task.hook_of);
@@ -123,8 +133,9 @@ void EngineState::judge_hook(LiveRun& run, std::uint32_t hook, std::uint32_t of)
   if (instance.state != TaskState::kNone && !is_final(instance.state)) return;
   const bool idle = instance.state == TaskState::kNone;
   const bool cut_short = run.is_stopped(hook);
-  // It was called, and had not begun when the scheduler ended: what came since is told when it has.
-  if (idle && instance.stored == TaskState::kScheduled && !cut_short) return call_hook(run, index, instance.iteration);
+  const bool called = idle && instance.stored == TaskState::kScheduled && !cut_short;  // Before a restart.
+  if (called && CHAPPE_MUTANT(kRestoreForgetsTriesOfHooks)) return call_hook(run, index, instance.iteration);
+  if (called) return line_up_again(*this, run, index);  // What came since is told when it has ended.
   const auto told = news(run, task.hook, task.hook_of, of);
   const bool unheard = told && (idle || instance.iteration != *told || CHAPPE_MUTANT(kHooksHearTwice));
   if (unheard && !cut_short) return call_hook(run, index, *told);

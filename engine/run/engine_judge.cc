@@ -163,6 +163,7 @@ void EngineState::wait_again(LiveRun& run, std::uint32_t index, TaskRow row) {
 
 /// Instances of one task, whose items are known.
 void EngineState::make_ready(LiveRun& run, std::uint32_t position, ReadyRange which) {
+  if (services.is_needless(run, position, which)) return;
   if (past.holds(run, position, which) || services.holds(run, position, which)) return;
   const Task& task = run.task(position);
   ReadyRange range{which.next, which.next};

@@ -32,7 +32,7 @@ bool EnginePast::holds(LiveRun& run, std::uint32_t task, ReadyRange which) {
   if (!asks) return false;
   const auto [place, fresh] = run.past.try_emplace(task);
   PastWait& wait = place->second;
-  if (!run.is_depth_first(task)) wait.held.clear();
+  if (run.is_whole(task, which)) wait.held.clear();
   hold(wait.held, which);
   if (fresh) {
     by_dag_[run.row.dag].insert({run.row.seq, task});

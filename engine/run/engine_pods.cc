@@ -119,32 +119,40 @@ void EngineState::know_pod_worker(WorkerState& worker, const WorkerHello& hello)
   add_timer(config.lease, Timer::Kind::kLease, worker.row.seq.value, 0);
 }
 
-/// Only when all news of the step is known: a worker may have come and gone by then, or be on its way out.
-void EngineState::begin_in_pods() {
-  for (const WorkerSeq seq : std::exchange(joined_in_pods, {})) {
-    const auto found = workers.find(seq);
-    const bool is_here = found != workers.end() && found->second.connection && found->second.pod->attempt;
-    if (is_here && !found->second.pod->draining) begin_in_pod(found->second);
-  }
-}
+namespace {
 
-void EngineState::begin_in_pod(WorkerState& worker) {
+void begin_in_pod(EngineState& state, WorkerState& worker) {
   const InstanceKey key = worker.leased.at(worker.pod->attempt).key;
-  LiveRun& run = *find_run(key.run);
-  auto work = resolve_work(run, key.index, *this);
+  LiveRun& run = *state.find_run(key.run);
+  const std::uint32_t task = run.instances->task_of(key.index);
+  // A service ended while the pod was made: the attempt waits for the next one, and needs another pod then.
+  const bool lacks = !EngineServices::explain(run, task).empty() && !CHAPPE_MUTANT(kPodsBeginBeforeServices);
+  if (lacks) return state.take_back(run, key.index);
+  auto work = resolve_work(run, key.index, state);
   if (work && !(*work)->image.empty()) {  // It is in a container of that image already.
     auto bare = std::make_shared<ResolvedWork>(**work);
     bare->image.clear();
     *work = std::move(bare);
   }
-  const Features unknown = needed_by(run.task(run.instances->task_of(key.index))).without(worker.features);
-  if (work && unknown.empty()) return hand_over(run, key.index, worker, std::move(*work));
+  const Features unknown = needed_by(run.task(task)).without(worker.features);
+  if (work && unknown.empty()) return state.hand_over(run, key.index, worker, std::move(*work));
   const std::string message =
       work ? fmt::format("the worker in pod {} is of an older version, which does not know {}: its image is too old",
                          worker.row.pod, fmt::join(unknown.names(), ", "))
            : work.error().message;
-  end_pod(worker, {.reason = Reason::kLaunchFailed, .message = message});
-  judge_due(run);
+  state.end_pod(worker, {.reason = Reason::kLaunchFailed, .message = message});
+  state.judge_due(run);
+}
+
+}  // namespace
+
+/// Only when all news of the step is known: a worker may have come and gone by then, or be on its way out.
+void EngineState::begin_in_pods() {
+  for (const WorkerSeq seq : std::exchange(joined_in_pods, {})) {
+    const auto found = workers.find(seq);
+    const bool is_here = found != workers.end() && found->second.connection && found->second.pod->attempt;
+    if (is_here && !found->second.pod->draining) begin_in_pod(*this, found->second);
+  }
 }
 
 // ---- What becomes of it ----

@@ -94,8 +94,12 @@ void EngineState::on(const AttemptReturned& event) {
   if (leased == nullptr) return;
   const std::uint32_t index = leased->key.index;
   LiveRun& run = *find_run(leased->key.run);
-  if (run.states[index].state != TaskState::kQueued) return;
-  (void)release(run, index);  // It never started: there is nothing of it to record.
+  if (run.states[index].state == TaskState::kQueued) take_back(run, index);
+}
+
+/// It never started: there is nothing of it to record.
+void EngineState::take_back(LiveRun& run, std::uint32_t index) {
+  (void)release(run, index);
   TaskRow row = row_of(run, index);
   row.attempt = {};
   --row.attempt_no;
@@ -110,6 +114,8 @@ void EngineState::on(const AttemptReturned& event) {
   store_row(run, index, std::move(row));
   deadlines.watch(run, index);
   if (!CHAPPE_MUTANT(kForgetsReturned)) enqueue(run, run.instances->task_of(index), {index, index + 1});
+  services.look_at_returned(run, index);
+  judge_due(run);
 }
 
 void EngineState::on(const AttemptFinished& event) {
@@ -171,6 +177,7 @@ void EngineState::end_attempt(LiveRun& run, std::uint32_t index, AttemptEnd end,
     row.state = TaskState::kSuccess;
     return settle(run, index, std::move(row));
   }
+  if (run.task(run.instances->task_of(index)).is_service()) run.forget_outputs(index);  // Nobody is at its address.
   deadlines.tell(run, index, end);
   TaskRow row = row_of(run, index);
   row.queued_at = queued_at;

@@ -8,6 +8,27 @@
 #include "engine/run/engine_state.h"
 
 namespace chappe {
+namespace {
+
+/// When each task became ready. Those of its instances say so that are under way; those that have ended only where no
+/// others are to run again since.
+void adopt_ready_times(LiveRun& run, const std::vector<TaskRow>& rows) {
+  std::vector<WallTime> ended(run.tasks.size());
+  std::vector<bool> again(run.tasks.size());
+  for (const TaskRow& row : rows) {
+    const std::uint32_t task = run.instances->task_of(row.key.index);
+    const bool is_over = is_final(row.state);
+    WallTime& known = is_over ? ended[task] : run.tasks[task].ready_at;
+    known = std::max(known, row.ready_at);
+    if (!is_over && !row.ready_at.is_set() && !CHAPPE_MUTANT(kRestoreBelievesOldReadyTimes)) again[task] = true;
+  }
+  for (std::uint32_t task = 0; task < run.tasks.size(); ++task) {
+    WallTime& ready_at = run.tasks[task].ready_at;
+    if (!ready_at.is_set() && !again[task]) ready_at = ended[task];
+  }
+}
+
+}  // namespace
 
 Result<Engine> Engine::restore(StoredState stored, EngineConfig config, Now now) {
   auto state = std::make_unique<EngineState>();
@@ -111,6 +132,9 @@ Result<LiveRun*> EngineState::adopt(StoredRun stored) {
   for (ValueRow& value : stored.values) run.outputs[value.key.index].values.push_back(std::move(value.value));
   for (const TaskRow& row : stored.tasks) {
     if (row.key.index >= run.states.size()) return fail(ErrorCode::kCorrupt, "it has a row of no task instance");
+  }
+  adopt_ready_times(run, stored.tasks);
+  for (const TaskRow& row : stored.tasks) {
     if (auto adopted = adopt_row(run, row); !adopted) return fail(std::move(adopted.error()));
   }
   for (CacheUseRow& made : stored.cached) run.cached[made.key.index] = std::move(made);
@@ -161,8 +185,6 @@ Result<void> EngineState::adopt_row(LiveRun& run, const TaskRow& row) {
   const bool again = row.state == TaskState::kScheduled;
   const bool on_past = row.state == TaskState::kWaiting && !row.attempt && !row.queued_at.is_set();
   run.set_state(index, again ? TaskState::kNone : row.state);
-  TaskProgress& progress = run.tasks[run.instances->task_of(index)];
-  if (row.ready_at.is_set()) progress.ready_at = row.ready_at;
   if (row.ready_at.is_set() && !is_final(row.state) && run.is_depth_first(run.instances->task_of(index))) {
     run.items_ready_at[index] = row.ready_at;
   }

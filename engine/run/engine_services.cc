@@ -33,15 +33,17 @@ const InstanceState* EngineServices::missing(const LiveRun& run, std::uint32_t t
   return nullptr;
 }
 
+bool EngineServices::is_needless(LiveRun& run, std::uint32_t task, ReadyRange which) {
+  if (!run.task(task).is_service() || !is_done(run, which.next)) return false;
+  if (run.states[which.next].state == TaskState::kNone) {
+    state_.settle_without_attempt(run, which.next, TaskState::kSkipped, Reason::kNone,
+                                  "nothing that depends on it is left to run");
+  }
+  return true;
+}
+
 bool EngineServices::holds(LiveRun& run, std::uint32_t task, ReadyRange which) {
   if (run.dag->services.empty() || CHAPPE_MUTANT(kStartsBeforeServices)) return false;
-  if (run.task(task).is_service() && is_done(run, which.next)) {
-    if (run.states[which.next].state == TaskState::kNone) {
-      state_.settle_without_attempt(run, which.next, TaskState::kSkipped, Reason::kNone,
-                                    "nothing that depends on it is left to run");
-    }
-    return true;
-  }
   std::uint32_t service = 0;
   const InstanceState* lacks = missing(run, task, service);
   if (lacks == nullptr) return false;
@@ -54,7 +56,7 @@ bool EngineServices::holds(LiveRun& run, std::uint32_t task, ReadyRange which) {
   if (!waits) return false;
   if (is_final(lacks->state)) return true;
   ServiceWaits& place = run.for_services[task];
-  if (!run.is_depth_first(task)) place.undecided.clear();
+  if (run.is_whole(task, which) || CHAPPE_MUTANT(kOnlyTheLastItemsAreHeld)) place.undecided.clear();
   hold(place.undecided, which);
   return true;
 }
@@ -104,7 +106,8 @@ void EngineServices::let_go(LiveRun& run, std::uint32_t task) {
   run.for_services.erase(found);
   for (const ReadyRange range : waits.scheduled) {
     for (std::uint32_t i = range.next; i < range.end; ++i) {
-      if (run.states[i].state == TaskState::kScheduled) state_.enqueue(run, task, {i, i + 1});
+      if (run.states[i].state != TaskState::kScheduled) continue;
+      run.task(task).subdag ? state_.begin_dag(run, i) : state_.enqueue(run, task, {i, i + 1});
     }
   }
   const bool by_item = run.is_depth_first(task);
@@ -206,7 +209,11 @@ void EngineServices::forget_holders(LiveRun& run) {
 bool EngineServices::is_done(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   std::optional<std::uint32_t>& holder = run.services[task].holder;
-  const auto holds_up = [&](std::uint32_t each) { return !is_final(run.states[each].state); };
+  // What has succeeded, and whose values are only read again after a restart, needs nobody.
+  const auto holds_up = [&](std::uint32_t each) {
+    const bool is_read = run.reading.contains(each) && !CHAPPE_MUTANT(kReadingHoldsServicesUp);
+    return !is_final(run.states[each].state) && !is_read;
+  };
   if (holder && holds_up(*holder) && !CHAPPE_MUTANT(kStopsServicesEarly)) return false;
   for (const ChildEdge& edge : run.graph->children(task)) {
     if (!run.dag->consumes(edge.child, task)) continue;
@@ -241,7 +248,8 @@ void EngineServices::note_end(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   if (run.task(task).is_service()) {
     tell(run, task);
-    return give_up_ready(run, task);
+    give_up_ready(run, task);
+    if (CHAPPE_MUTANT(kServicesHoldTheirsUpForEver)) return;
   }
   for (const Dependency& edge : run.task(task).depends_on) {
     if (run.dag->consumes(task, edge.task)) stop_if_done(run, edge.task);
@@ -255,15 +263,22 @@ void EngineServices::look_at_all(LiveRun& run) {
   }
 }
 
+void EngineServices::look_at_returned(LiveRun& run, std::uint32_t index) {
+  const std::uint32_t task = run.instances->task_of(index);
+  if (run.task(task).is_service() && !CHAPPE_MUTANT(kReturnedServicesStart)) stop_if_done(run, task);
+}
+
 /// What has not begun need not; what rests before another try has done its work.
 void EngineServices::stop_if_done(LiveRun& run, std::uint32_t service) {
   const std::uint32_t index = run.instances->first(service);
   const InstanceState& instance = run.states[index];
-  if (is_final(instance.state) || instance.state == TaskState::kNone || !is_done(run, index)) return;
+  const bool is_held = run.waits_for_service(index) || run.past.contains(service);
+  const bool waits = instance.state == TaskState::kNone && is_held && state_.is_allowed_still(run, index);
+  if (is_final(instance.state) || (instance.state == TaskState::kNone && !waits) || !is_done(run, index)) return;
   if (CHAPPE_MUTANT(kServicesStayUp)) return;
   const bool cancelled = run.is_stopped(service) && state_.cancels_attempts(run);
   if (cancelled) return;  // It is being stopped like all others.
-  if (instance.state == TaskState::kScheduled) {
+  if (waits || instance.state == TaskState::kScheduled || run.waits_for_past(index)) {
     return state_.settle_without_attempt(run, index, TaskState::kSkipped, Reason::kNone,
                                          "nothing that depends on it is left to run");
   }

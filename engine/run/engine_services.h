@@ -28,7 +28,9 @@ class EngineServices {
   /// True: these instances, which are ready but for this, wait for a service; or they have ended, as there will be
   /// none.
   bool holds(LiveRun& run, std::uint32_t task, ReadyRange which);
-  /// The same of one that has its turn.
+  /// True: it is a service that is ready but for others, and nobody needs it; it has ended if it had not begun.
+  bool is_needless(LiveRun& run, std::uint32_t task, ReadyRange which);
+  /// As holds(), of one that has its turn.
   bool holds_back(LiveRun& run, std::uint32_t index);
   /// "service db to be ready"; "": it waits for none.
   static std::string explain(const LiveRun& run, std::uint32_t task);
@@ -45,6 +47,8 @@ class EngineServices {
   /// Ends of many instances may have been missed; and a person may have said how a service ended. Tasks may be to be
   /// judged afterwards.
   void look_at_all(LiveRun& run);
+  /// A worker gave it back, perhaps because it was told to stop it.
+  void look_at_returned(LiveRun& run, std::uint32_t index);
   /// Instances came, or are to run again.
   static void forget_holders(LiveRun& run);
   /// Its attempt is over because of that, whatever it came to.

@@ -338,6 +338,7 @@ struct EngineState {
   void on(const AttemptStarted& event);
   void on(const AttemptFinished& event);
   void on(const AttemptReturned& event);
+  void take_back(LiveRun& run, std::uint32_t index);
   void enqueue(LiveRun& run, std::uint32_t task, ReadyRange range);
   void dispatch();
   void dispatch_class(const ReadyClass& which, ReadyQueue& queue, std::uint32_t& budget);
@@ -381,7 +382,6 @@ struct EngineState {
   void dismiss(const WorkerJoined& event);
   void know_pod_worker(WorkerState& worker, const WorkerHello& hello);
   void begin_in_pods();
-  void begin_in_pod(WorkerState& worker);
   void on_pod_timer(WorkerSeq seq);
   void end_pod(WorkerState& worker, AttemptEnd end);
   void release_pod(WorkerState& worker);
@@ -449,7 +449,7 @@ struct EngineState {
   Result<LiveRun*> open_run(const RunId& id, const StoredRun* stored);
   void reopen(LiveRun& run, bool was_over, const std::string& message);
   void begin_again(LiveRun& run, bool was_over);
-  Result<std::vector<std::uint32_t>> chosen_for_retry(const LiveRun& run, const RetryRequested& event) const;
+  Result<std::vector<std::uint32_t>> chosen_for_retry(LiveRun& run, const RetryRequested& event) const;
   void add_waiting_descendants(const LiveRun& run, std::vector<std::uint32_t>& chosen) const;
   Result<std::vector<std::uint32_t>> chosen_for_mark(const LiveRun& run, const MarkRequested& event) const;
   void supersede(LiveRun& run, std::uint32_t index, const std::string& message);

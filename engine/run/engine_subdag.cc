@@ -55,27 +55,35 @@ const ArtifactRow* object_of_value(const LiveRun& run, const SubDagSpec::Output&
 
 }  // namespace
 
-/// As soon as fewer than `max_parallel` items wait for their runs.
+/// As soon as fewer than `max_parallel` items wait for their runs, and the services that it depends on are ready.
 void EngineState::begin_dag(LiveRun& run, std::uint32_t index) {
   const std::uint32_t task = run.instances->task_of(index);
   deadlines.watch(run, index);
-  if (!run.is_full(task)) return decide_dag(run, index);
-  run.set_state(index, TaskState::kScheduled);
-  add_queue_timer(run, index, since(run.ready_at(index)));
-  run.parked_by_task[task].push_back({index, index + 1});
+  if (run.is_full(task)) {
+    run.set_state(index, TaskState::kScheduled);
+    add_queue_timer(run, index, since(run.ready_at(index)));
+    run.parked_by_task[task].push_back({index, index + 1});
+  } else if (!CHAPPE_MUTANT(kRunsBeginBeforeServices) && services.holds_back(run, index)) {
+    if (is_final(run.states[index].state)) return;
+    run.set_state(index, TaskState::kScheduled);
+    add_queue_timer(run, index, Duration(0));
+  } else {
+    decide_dag(run, index);
+  }
 }
 
 /// One of its items waits for no run any more.
 void EngineState::begin_next_dag(LiveRun& run, std::uint32_t task) {
   if (!run.task(task).subdag) return;
-  const auto parked = run.parked_by_task.find(task);
-  if (parked == run.parked_by_task.end()) return;
-  while (!parked->second.empty() && !run.is_full(task)) {
+  while (!run.is_full(task)) {
+    const auto parked = run.parked_by_task.find(task);
+    if (parked == run.parked_by_task.end()) return;
+    if (parked->second.empty()) return (void)run.parked_by_task.erase(parked);
     const std::uint32_t index = parked->second.front().next;
     parked->second.pop_front();
-    if (run.states[index].state == TaskState::kScheduled) decide_dag(run, index);
+    if (run.states[index].state != TaskState::kScheduled) continue;
+    if (CHAPPE_MUTANT(kRunsBeginBeforeServices) || !services.holds_back(run, index)) decide_dag(run, index);
   }
-  if (parked->second.empty()) run.parked_by_task.erase(parked);
 }
 
 /// It waits from here on, and holds no slot.

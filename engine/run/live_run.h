@@ -173,6 +173,12 @@ struct LiveRun {
   /// What the instance's attempt takes, and the next one needs: more after each failure that `retry` is charged with.
   /// Requires: it is run by a worker.
   Resources resources_of(std::uint32_t index) const;
+  /// All instances of the task: of a fan-out that a person runs again in part, or that others hold back, some may be
+  /// ready apart from the others.
+  bool is_whole(std::uint32_t position, ReadyRange range) const {
+    const std::uint32_t first = instances->first(position);
+    return range.next == first && range.end == first + instances->count(position);
+  }
   /// The first of them, as far as they need the same: after a restart some may have failed more often than others.
   /// Requires: not empty; of one task.
   ReadyRange alike(ReadyRange range) const;

@@ -71,6 +71,13 @@ class Services(unittest.TestCase):
         end = self.cluster.task(run, "model")
         self.assertEqual(end["attempts"][0]["message"], "stopped: all that depend on it have ended")
 
+    def test_stays_up_for_a_service_that_stands_on_it(self) -> None:
+        base = "\n  - id: base\n    service: {}\n    shell: python3\n    run: |\n" + textwrap.indent(SERVER, " " * 8)
+        address = "${{ tasks.base.outputs.address }}"
+        run = self.cluster.submit(scores(more=f'depends_on: [base]\n    env: {{BASE: "{address}"}}') + base)
+        self.cluster.wait_for_run(run, "success")
+        self.assertEqual(set(self.cluster.states(run).values()), {"success"})
+
     def test_survives_a_new_scheduler_and_is_explained_while_it_is_up(self) -> None:
         gate = Gate(self.cluster)
         run = self.cluster.submit(scores(gate.wait_for_it))

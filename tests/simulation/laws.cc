@@ -135,6 +135,7 @@ void Laws::told(const WorkerSend& send, bool newest) {
     note_state_told(each, newest);
     check_scale(each);
     check_conditions(each);
+    if (newest) check_services_told(each);
     if (draining_.contains(send.to)) broken(Law::kRoom, "a worker that drains is given an attempt");
   }
   for (const AttemptId attempt : send.acknowledged) {

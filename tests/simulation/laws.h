@@ -119,6 +119,7 @@ class Laws {
   // ---- In the end ----
   void check_quiet();
   void check_answer(const Request& request);
+  std::size_t runs() const { return runs_.size(); }
   bool all_runs_ended() const;
   bool all_collected() const;
   bool all_drops_seen() const;
@@ -213,6 +214,7 @@ class Laws {
   bool is_aside(const RunView& run, InstanceKey key) const;
   bool some_setup_succeeded(const RunView& run, InstanceKey key) const;
   bool stopped(const RunView& run, InstanceKey key) const;
+  void check_set_up(const RunView& run, InstanceKey key);
   void check_turn(const RunView& run, InstanceKey key);
   void check_handlers(const RunView& run);
   // laws_hooks.cc
@@ -264,6 +266,8 @@ class Laws {
   void note_ready(const Persist& persist);
   void check_services(const RunView& run, const TaskRow& old, const TaskRow& row);
   bool is_needed(const RunView& run, std::uint32_t service) const;
+  bool has_services(const RunView& run, std::uint32_t task) const;
+  void check_services_told(const Assignment& what);
   // laws_retention.cc
   bool is_past_newest(const RunRow& run, std::uint32_t keep_last) const;
   void check_collected(const Persist& persist);

@@ -12,6 +12,21 @@ namespace {
 
 bool holds_lease(TaskState state) { return state == TaskState::kQueued || state == TaskState::kRunning; }
 bool has_won(TaskState state) { return state == TaskState::kCommitting || state == TaskState::kSuccess; }
+/// Also by way of others, or itself.
+bool waits_for(const Dag& dag, std::uint32_t task, std::uint32_t upstream) {
+  std::vector<bool> reached(dag.tasks.size());
+  std::vector<std::uint32_t> to_visit{task};
+  while (!to_visit.empty()) {
+    const std::uint32_t at = to_visit.back();
+    to_visit.pop_back();
+    if (at == upstream) return true;
+    if (reached[at]) continue;
+    reached[at] = true;
+    for (const Dependency& edge : dag.tasks[at].depends_on) to_visit.push_back(edge.task);
+  }
+  return false;
+}
+
 bool is_program(const Task& task) { return runs_program(task) || task.kind == TaskKind::kNoop; }
 
 }  // namespace
@@ -331,6 +346,7 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
   }
   note_ahead(run, row.key.index);
   check_turn(run, row.key);
+  check_set_up(run, row.key);
   if (run.row.state != RunState::kRunning || stopped(run, row.key)) {
     broken(Law::kRequests, name(row.key) + " is assigned, and its run is over or stopped");
   }
@@ -340,6 +356,28 @@ void Laws::check_assigned(RunView& run, const TaskRow& old, const TaskRow& row) 
   if (world_.time.now() + std::chrono::milliseconds(1) < rests->second) {
     broken(Law::kRests,
            fmt::format("{} is tried again {} too early", name(row.key), to_text(rests->second - world_.time.now())));
+  }
+}
+
+/// What stands between a setup and its teardown begins before that is torn down, or when it is set up again. Only what
+/// the teardown waits for itself: other rules on the way may let it go ahead of the rest.
+void Laws::check_set_up(const RunView& run, InstanceKey key) {
+  const Dag& dag = *run.story->dag;
+  const std::uint32_t task = run.story->instances->task_of(key.index);
+  for (std::uint32_t teardown = task + 1; teardown < dag.tasks.size(); ++teardown) {
+    const auto& setups = dag.tasks[teardown].teardown_of;
+    const auto& edges = dag.tasks[teardown].depends_on;
+    const bool waits = std::ranges::find(edges, task, &Dependency::task) != edges.end();
+    if (setups.empty() || !waits) continue;
+    const auto row = rows_.find({key.run, run.story->instances->first(teardown)});
+    // Without an attempt nothing was torn down: a person only says so.
+    const bool is_over =
+        row != rows_.end() && row->second.attempt && (is_final(row->second.state) || holds_attempt(row->second.state));
+    const bool within = std::ranges::any_of(setups, [&](std::uint32_t setup) { return waits_for(dag, task, setup); });
+    if (is_over && within) {
+      broken(Law::kDependenciesFirst,
+             fmt::format("{} is assigned, and {} is {}", name(key), name(row->first), name_of(row->second.state)));
+    }
   }
 }
 

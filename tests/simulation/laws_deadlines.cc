@@ -1,4 +1,6 @@
 // The law over deadlines: of runs, and of tasks.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tests/simulation/laws.h"
@@ -49,7 +51,8 @@ void Laws::check_deadline(const RunView& run, const TaskRow& old, const TaskRow&
   }
   const bool begins = row.state == TaskState::kQueued && row.attempt != old.attempt;
   if (begins && row.queued_at - row.ready_at >= *deadline + kDrift) {
-    broken(Law::kDeadlines, name(row.key) + " begins an attempt behind its deadline");
+    broken(Law::kDeadlines, fmt::format("{} begins an attempt {} after it was ready, and its deadline is {}",
+                                        name(row.key), to_text(row.queued_at - row.ready_at), to_text(*deadline)));
   }
   const bool rests = row.state == TaskState::kUpForRetry && !is_infrastructure(row.end.reason);
   if (rests && row.end.ended_at - row.ready_at >= *deadline + kDrift) {

@@ -38,13 +38,19 @@ bool Laws::has_ended_well(const RunView& run, const std::string& task) const {
   return well(instances.own(*position));
 }
 
-/// What was decided when the task was ready stands: a past that was made or run again since then says nothing.
+/// What was decided when the task was ready stands: a past that was made or run again since then says nothing. One that
+/// waits for services is ready when they are, and its past was asked for before that, at some time since its run began.
 void Laws::check_past(const RunView& run, const TaskRow& old, const TaskRow& row) {
   const Task& task = task_of(run, row.key);
   const bool begins = row.attempt && row.attempt != old.attempt && old.attempt_no == 0;
   if (!task.depends_on_past || !begins || world_.plan.knows(Fault::kWallJump)) return;
   const RunView* on = newest_before(run.row);
-  if (on == nullptr || on->row.created_at >= row.ready_at || on->row.generation > 1) return;
+  const Dag& dag = *run.story->dag;
+  const std::uint32_t position = run.story->instances->task_of(row.key.index);
+  const bool waits_for_services =
+      std::ranges::any_of(task.depends_on, [&](const Dependency& edge) { return dag.consumes(position, edge.task); });
+  const WallTime asked = waits_for_services ? run.row.started_at : row.ready_at;
+  if (on == nullptr || on->row.created_at >= asked || on->row.generation > 1) return;
   world_.saw(Sight::kPastAllowed);
   if (!has_ended_well(*on, task.id)) broken(Law::kPast, name(row.key) + " begins, and its past has not ended well");
 }

@@ -21,11 +21,11 @@ constexpr std::string_view kHelp = R"(Simulates a whole Chappe in one thread, wi
   sim --seed N [--verbose]             one history, twice: both must be the same to the last byte
   sim --seed N --minimise              which faults, runs, tasks and workers a failing history can do without
   sim --seeds N [--from N] [--jobs J]  many; ends with what was seen how often with --table
-  sim --corpus FILE                    the seeds in the file, one a line with its reason
+  sim --corpus FILE                    the seeds in the file, one a line with its reason; SEED+FAULT is --only FAULT
   sim --mutants [--starts K]           plants each bug of the list: which law finds it, after how many seeds
 
 What a history does without: --without FAULT (again and again), --tasks-max N, --runs-max N, --workers-max N; or
---only FAULT (again and again): these come often, and no others.
+--only FAULT (again and again): these come often, and no others; --few: one to three such faults for each seed.
 --least N: how often each sight must be seen in --seeds (1 from 20,000 seeds on). --mutant NAME: plant one.
 )";
 
@@ -108,6 +108,8 @@ Options read(const std::vector<std::string>& arguments) {
     }
     if (flag == "--verbose") {
       options.verbose = true;
+    } else if (flag == "--few") {
+      options.batch.reduction.few = true;
     } else if (flag == "--minimise") {
       options.minimise = true;
     } else if (flag == "--mutants") {
@@ -123,7 +125,9 @@ Options read(const std::vector<std::string>& arguments) {
   return options;
 }
 
-std::string flags_of(const Options& options, const Reduction& reduction) {
+/// For the history of one seed.
+std::string flags_of(const Options& options, std::uint64_t seed, Reduction reduction) {
+  if (reduction.few) reduction.only = few_faults(seed);
   std::string flags;
   for (const Fault each : reduction.without) flags += fmt::format(" --without {}", name_of(each));
   for (const Fault each : reduction.only) flags += fmt::format(" --only {}", name_of(each));
@@ -137,7 +141,7 @@ std::string flags_of(const Options& options, const Reduction& reduction) {
 int tell(const Options& options, const Finding& finding) {
   fmt::print("seed {} breaks law {} ({}): {}\n  again: scripts/sim --seed {}{} --verbose\n", finding.seed,
              static_cast<int>(finding.violation.law), name_of(finding.violation.law), finding.violation.message,
-             finding.seed, flags_of(options, options.batch.reduction));
+             finding.seed, flags_of(options, finding.seed, options.batch.reduction));
   return 1;
 }
 
@@ -170,12 +174,12 @@ int run_minimise(const Options& options) {
   }
   const Reduction reduction = minimise(*result.finding, options.batch.mutant, options.batch.reduction);
   fmt::print("law {} is still broken by: scripts/sim --seed {}{} --verbose\n", name_of(result.finding->violation.law),
-             *options.seed, flags_of(options, reduction));
+             *options.seed, flags_of(options, *options.seed, reduction));
   return 1;
 }
 
 int run_many(const Options& options) {
-  constexpr std::uint64_t kAllIsSeen = 20'000;  ///< From so many seeds on, everything must have been.
+  constexpr std::uint64_t kAllIsSeen = 20'000;  ///< Seeds of all faults: from so many on, everything must have been.
   const auto begin = std::chrono::steady_clock::now();
   const BatchResult result = run_batch(options.batch);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -185,7 +189,8 @@ int run_many(const Options& options) {
              result.seeds, seconds, static_cast<double>(result.seeds) / seconds / options.batch.jobs,
              result.seen.events, result.seen.commits, static_cast<double>(result.seen.simulated_us) / kYear);
   if (result.finding) return tell(options, *result.finding);
-  const std::uint64_t least = options.least.value_or(result.seeds >= kAllIsSeen ? 1 : 0);
+  const bool sees_all = result.seeds >= kAllIsSeen && !options.batch.reduction.few;
+  const std::uint64_t least = options.least.value_or(sees_all ? 1 : 0);
   const auto missing = result.seen.missing(least);
   for (const std::string& what : missing) fmt::print("not seen often enough: {}\n", what);
   if (missing.empty()) fmt::print("no law is broken\n");
@@ -197,10 +202,14 @@ int run_corpus(const Options& options) {
   if (!file) refuse("cannot read " + options.corpus);
   std::uint64_t count = 0;
   for (std::string line; std::getline(file, line);) {
-    std::string seed;
-    if (!(std::istringstream(line) >> seed) || seed.starts_with('#')) continue;
+    std::string history;
+    if (!(std::istringstream(line) >> history) || history.starts_with('#')) continue;
     Options one = options;
-    one.seed = number(seed);
+    std::istringstream parts(history);
+    std::string part;
+    std::getline(parts, part, '+');
+    one.seed = number(part);
+    while (std::getline(parts, part, '+')) one.batch.reduction.only.push_back(fault(part));
     if (const int failed = run_one(one); failed != 0) return failed;
     ++count;
   }

@@ -130,7 +130,13 @@ Event People::event_of(const Request& request) {
     case Request::Kind::kCancel:
       return CancelRequested{.run = *runs_[request.story], .requested_by = "ann"};
     case Request::Kind::kRetry:
-      return RetryRequested{.run = run_meant(request), .tasks = request.tasks, .requested_by = "ann"};
+      return RetryRequested{.ticket = {},
+                            .run = run_meant(request),
+                            .tasks = request.tasks,
+                            .requested_by = "ann",
+                            .stored = {},
+                            .source = "",
+                            .reach = request.reach};
     case Request::Kind::kAnswer:
       return AnswerRequested{.run = request.run,
                              .task = request.tasks.front(),
@@ -194,7 +200,15 @@ void People::retry_some_run() {
                 .tasks = std::move(tasks),
                 .mark = kMarks[world_.chance.number(3)]});
   }
-  ask({.kind = Request::Kind::kRetry, .story = *story, .tasks = std::move(tasks)});
+  const RetryRequested::Reach reach = tasks.empty() ? RetryRequested::Reach{} : some_reach();
+  ask({.kind = Request::Kind::kRetry, .story = *story, .tasks = std::move(tasks), .reach = reach});
+}
+
+/// Drawn apart, and only where few faults come, so that other seeds tell what they always told.
+RetryRequested::Reach People::some_reach() const {
+  support::Chance chance(world_.plan.seed * 0x9E3779B97F4A7C15U + 1'000 + requests_.size());
+  if (!world_.plan.few || chance.one_in(2)) return {};
+  return {.upstream = chance.one_in(3), .downstream = chance.one_in(2), .only_failed = chance.one_in(2)};
 }
 
 void People::see_failure(std::uint32_t story) {

@@ -31,6 +31,7 @@ struct Request {
   std::vector<std::string> tasks;  ///< Of a retry; the one whose question is answered.
   RunId run;                       ///< Of an answer; of a mark or a retry, where it is no story's own.
   std::string answer;              ///< Or the delivery's id.
+  RetryRequested::Reach reach;     ///< Of a retry.
   TaskState mark = TaskState::kSuccess;
   std::uint32_t spec = 0;                            ///< Which of the backfills.
   BackfillState backfill = BackfillState::kRunning;  ///< What it is asked to be.
@@ -80,6 +81,7 @@ class People {
   Event event_of(const Request& request);
   RunId run_meant(const Request& request) const;
   std::optional<std::uint32_t> some_story() const;
+  RetryRequested::Reach some_reach() const;
 
   World& world_;
   std::vector<Request> requests_;

@@ -107,6 +107,7 @@ void draw_faults(support::Chance& chance, Plan& plan) {
 
 /// These come, and often, and no others do.
 void know_only(Plan& plan, std::span<const Fault> faults) {
+  plan.few = true;
   plan.one_in.fill(0);
   for (const Fault fault : faults) {
     plan.one_in[static_cast<std::size_t>(fault)] = std::max(usual_rate(fault) / kOftener, 1U);
@@ -148,6 +149,18 @@ bool Plan::honest() const {
          !knows(Fault::kForeignReport) && !knows(Fault::kForeignObject);
 }
 
+std::vector<Fault> few_faults(std::uint64_t seed) {
+  support::Chance chance(seed * 0x9E3779B97F4A7C15U + 7);
+  std::vector<Fault> few;
+  while (few.size() < 1 + seed % 3) {
+    const auto any = static_cast<Fault>(chance.number(kFaults));
+    const bool asks = chance.one_in(4);
+    const Fault next = !asks ? any : chance.one_in(3) ? Fault::kCancelRun : Fault::kRetryRun;
+    if (std::ranges::find(few, next) == few.end()) few.push_back(next);
+  }
+  return few;
+}
+
 Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   support::Chance chance(seed * 0x9E3779B97F4A7C15U + 1);
   Plan plan{.seed = seed};
@@ -184,6 +197,7 @@ Plan make_plan(std::uint64_t seed, const Reduction& reduction) {
   support::Chance few(seed * 0x9E3779B97F4A7C15U + 3);
   if (few.one_in(6)) know_only(plan, draw_few_faults(few));
   if (!reduction.only.empty()) know_only(plan, reduction.only);
+  if (reduction.few) know_only(plan, few_faults(seed));
   for (const Fault fault : reduction.without) plan.one_in[static_cast<std::size_t>(fault)] = 0;
   plan.refuses = !plan.calm() && support::Chance(seed * 0x9E3779B97F4A7C15U + 6).one_in(8);
   support::Chance pruning(seed * 0x9E3779B97F4A7C15U + 90);

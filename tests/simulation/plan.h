@@ -78,6 +78,7 @@ std::optional<Fault> parse_fault(std::string_view name);
 struct Reduction {
   std::vector<Fault> without;
   std::vector<Fault> only;  ///< Not empty: these come, and often, and no others do.
+  bool few = false;         ///< Each seed has such faults of its own: see few_faults().
   std::optional<std::uint32_t> tasks_max;
   std::optional<std::uint32_t> runs_max;
   std::optional<std::uint32_t> workers_max;
@@ -105,6 +106,7 @@ struct Plan {
   bool refuses = false;      ///< The object store lets go of nothing now and then.
   bool slow = false;         ///< Commits take their time, and what a lookup read of the store is old when it is told.
   bool timeless = false;     ///< No DAG has a bound on time: how each run ends does not depend on when things happen.
+  bool few = false;          ///< Knows a few faults only, which come often.
   Duration run_retention = kForever;            ///< Of runs that are over.
   std::array<std::uint32_t, kFaults> one_in{};  ///< How often a fault comes where it may; 0: never.
 
@@ -115,6 +117,9 @@ struct Plan {
   /// Knows only faults that a network over TCP and processes that fail can bring.
   bool honest() const;
 };
+
+/// One to three of them, drawn by the seed: what people ask for more often than others, as most depends on that.
+std::vector<Fault> few_faults(std::uint64_t seed);
 
 Plan make_plan(std::uint64_t seed, const Reduction& reduction);
 

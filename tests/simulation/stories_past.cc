@@ -59,6 +59,10 @@ std::optional<Past> make_past(const Plan& plan, std::uint32_t number) {
       task.depends_on_past = task.teardown_of.empty() && !task.is_hook() && order.one_in(2);
     }
   }
+  const bool serves = add_services(plan.seed * 0x9E3779B97F4A7C15U + 87, dag);
+  const bool newest_first = std::ranges::any_of(past.specs, &BackfillSpec::newest_first);
+  if (serves && !newest_first)
+    dag.tasks[0].depends_on_past = support::Chance(plan.seed * 0x9E3779B97F4A7C15U + 88).one_in(2);
   past.by_hand = {(kFirstHour + chance.number(6)) * kHourUs};
   Story& story = past.story;
   story = {.seed = plan.seed, .number = number, .program_max = plan.program_max};

@@ -1,6 +1,8 @@
 // Services, and inputs that are objects of S3. Drawn apart from the rest of a story, so that the other seeds tell what
 // they always told.
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "tests/simulation/stories.h"
 #include "tests/support/random_dag.h"
@@ -31,7 +33,7 @@ void move_up(Dag& dag) {
   for (auto& artifact : dag.outputs.artifacts) ++artifact.task;
 }
 
-Task make_service(support::Chance& chance) {
+Task make_service(support::Chance& chance, std::string id) {
   WorkSpec work;
   work.kind = TaskKind::kRun;
   work.command = {expr::Template::literal("serve")};
@@ -40,11 +42,27 @@ Task make_service(support::Chance& chance) {
   for (const std::string_view name : {kServiceAddress, kServiceHost, kServicePort}) {
     work.values.push_back({.name = std::string(name), .file = "", .json_path = "", .default_value = {}});
   }
-  Task task{.id = "service", .kind = TaskKind::kRun};
+  Task task{.id = std::move(id), .kind = TaskKind::kRun};
   task.retry.limit = static_cast<std::uint16_t>(chance.number(4));
   task.allow_failure.always = chance.one_in(8);
   task.work = std::make_shared<const WorkSpec>(std::move(work));
   return task;
+}
+
+/// Puts a service in front of all others: some of them depend on it. `always`: whoever else does not.
+void put_service(support::Chance& chance, Dag& dag, std::string id, std::optional<std::uint32_t> always) {
+  move_up(dag);
+  dag.tasks.insert(dag.tasks.begin(), make_service(chance, std::move(id)));
+  if (dag.max_active_tasks > 0) ++dag.max_active_tasks;
+  bool needed = false;
+  for (std::uint32_t i = 1; i < dag.tasks.size(); ++i) {
+    Task& task = dag.tasks[i];
+    const bool fits = !dag.is_handler(i) && !task.is_hook() && task.teardown_of.empty();
+    const bool must = always && i == *always + 1;
+    if (!must && (!fits || (needed && chance.one_in(2)))) continue;
+    task.depends_on.push_back({.task = 0});
+    needed = true;
+  }
 }
 
 }  // namespace
@@ -52,17 +70,9 @@ Task make_service(support::Chance& chance) {
 bool add_services(std::uint64_t seed, Dag& dag) {
   support::Chance chance(seed);
   if (!chance.one_in(4)) return false;
-  move_up(dag);
-  dag.tasks.insert(dag.tasks.begin(), make_service(chance));
-  if (dag.max_active_tasks > 0) ++dag.max_active_tasks;
-  bool needed = false;
-  for (std::uint32_t i = 1; i < dag.tasks.size(); ++i) {
-    Task& task = dag.tasks[i];
-    const bool fits = !dag.is_handler(i) && !task.is_hook() && task.teardown_of.empty();
-    if (!fits || (needed && chance.one_in(2))) continue;
-    task.depends_on.push_back({.task = 0});
-    needed = true;
-  }
+  put_service(chance, dag, "service", {});
+  support::Chance more(seed + 1);
+  if (more.one_in(3)) put_service(more, dag, "base", 0);
   dag.index_tasks();
   return true;
 }

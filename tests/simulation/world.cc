@@ -136,9 +136,9 @@ Ending World::live() {
   const MonoTime end_of_faults{plan.safety.count()};
   if (go_on_until(end_of_faults)) {
     heal();
-    const MonoTime deadline = time.now() + patience();
+    const MonoTime healed_at = time.now();
     look();
-    while (go_on_until(time.now()) && !settled_ && time.now() < deadline) time.next();
+    while (go_on_until(time.now()) && !settled_ && time.now() < healed_at + patience()) time.next();
     if (!laws.violation() && !settled_) {
       laws.broken(Law::kRunsEnd, "it does not come to rest though nothing goes wrong:" + laws.unfinished());
     }
@@ -186,14 +186,17 @@ bool World::go_on_until(MonoTime end) {
   return !laws.violation();
 }
 
-/// Longer than everything can take one after the other.
 bool World::shows(const std::string& name) const {
   support::Chance when(plan.seed + static_cast<unsigned char>(name.back()));
   return time.now().us >= when.number(static_cast<std::uint32_t>(plan.safety.count() / 1000)) * std::int64_t{1000};
 }
 
+/// Longer than everything can take one after the other. A clock that jumps makes hundreds of runs due at once, and most
+/// wait for a while; more than so many come of no clock, but of runs that start runs without end.
 Duration World::patience() const {
+  constexpr std::size_t kRunsMost = 2'000;
   Duration all = 10min;
+  all += 30s * static_cast<std::int64_t>(std::min(laws.runs(), kRunsMost));
   for (const Story& each : stories) all += (plan.program_max + 60s) * 4 * each.instances->size();
   constexpr std::int64_t kDatesMost = 12;
   if (past) all += (plan.program_max + 60s) * 4 * past->story.instances->size() * kDatesMost;

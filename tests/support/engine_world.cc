@@ -37,6 +37,14 @@ void EngineWorld::begin() {
   heartbeat_at_ = now.mono + config_.heartbeat;
 }
 
+RunId EngineWorld::submit(const DagPtr& dag) {
+  now = {now.wall + std::chrono::seconds(1), now.mono + std::chrono::seconds(1)};
+  RunRequested event = request(dag);
+  const RunId run = event.id;
+  step({std::move(event)});
+  return run;
+}
+
 void EngineWorld::restart() {
   dates_.clear();
   past_.clear();
@@ -304,6 +312,11 @@ const Instances& EngineWorld::instances(RunSeq run) const {
     CHAPPE_ASSERT(given.has_value());
   }
   return known->second.instances;
+}
+
+std::string EngineWorld::explained(const RunId& run) const {
+  const auto answer = engine().explain(run, "", 10, now);
+  return answer ? to_json(*answer) : answer.error().message;
 }
 
 TaskRow EngineWorld::row(const RunId& run, const std::string& instance) const {

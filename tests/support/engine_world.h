@@ -42,6 +42,8 @@ class EngineWorld {
   /// Moves both clocks on, step by step: at each time the engine asked to be woken at, and at each heartbeat of the
   /// workers that send them by themselves. `seen` gets the effects of each step.
   void pass(Duration duration, const std::function<void(const Effects&)>& seen = {});
+  /// A second later somebody asks for a run: its logical time is that of asking.
+  RunId submit(const DagPtr& dag);
   /// The process dies and another one begins. Connections are gone; workers keep what they hold.
   void restart();
   /// The process dies after the commit of these events' consequences, before any of them is carried out.
@@ -83,6 +85,8 @@ class EngineWorld {
   DagBrought brought(const RunId& run, const std::string& instance);
   const std::vector<Assignment>& assigned() const { return assigned_; }  ///< All, in the order of their sending.
 
+  /// What the engine says the run waits for, as JSON; or why it says nothing.
+  std::string explained(const RunId& run) const;
   TaskRow row(const RunId& run, const std::string& instance) const;  ///< State kNone where there is none.
   RunRow row(const RunId& run) const;
   std::string state(const RunId& run, const std::string& instance) const { return name(row(run, instance).state); }

@@ -62,12 +62,14 @@ bool is_untouched(const std::string& path) {
   return size >= 0 && size <= 48;
 }
 
-/// Some tidy people empty /tmp: false if one of its directories is gone.
+/// False: one of its directories is gone, as some tidy people empty /tmp, or a straggler has left something there.
 bool stamp(AttemptFolder& folder) {
   if (exec::boot_time() < folder.stamped_until) return true;
   const auto work = stamp_of(folder.work);
   const auto tmp = stamp_of(folder.tmp);
   if (!work || !tmp) return false;
+  if (*work != folder.work_stamp && !is_untouched(folder.work)) return false;
+  if (*tmp != folder.tmp_stamp && !is_untouched(folder.tmp)) return false;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   folder.work_stamp = *work;

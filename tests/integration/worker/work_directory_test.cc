@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+
+#include "worker/exec/fence.h"
 
 namespace chappe::worker {
 namespace {
@@ -54,6 +57,24 @@ TEST_F(WorkDirectoryTest, WhatCameBetweenTwoAttemptsIsSeenAfterTheSecond) {
   AttemptFolder next = directory_.acquire({2}).value();
   ASSERT_EQ(next.root, same.root);
   EXPECT_TRUE(directory_.release(next));
+}
+
+TEST_F(WorkDirectoryTest, AnEmptyFolderIsLookedAtAgainWhenItsStampHasRunOut) {
+  AttemptFolder folder = known_folder();
+  const MonoTime before = exec::boot_time();
+  EXPECT_FALSE(directory_.release(folder));
+  const MonoTime after = exec::boot_time();
+  folder = directory_.acquire({2}).value();
+  EXPECT_GE(folder.stamped_until, before + kStampLasts);
+  EXPECT_LE(folder.stamped_until, after + kStampLasts);
+
+  const std::string root = folder.root;
+  EXPECT_FALSE(directory_.release(folder));
+  std::ofstream(root + "/work/late") << "a straggler's";
+  const MonoTime runs_out = exec::boot_time() + kStampLasts;
+  while (exec::boot_time() <= runs_out) std::this_thread::yield();
+  EXPECT_NE(directory_.acquire({3}).value().root, root);
+  EXPECT_FALSE(std::filesystem::exists(root));
 }
 
 TEST_F(WorkDirectoryTest, AFolderThatIsGoneIsNotTakenBack) {

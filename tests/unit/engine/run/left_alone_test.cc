@@ -24,16 +24,9 @@ class LeftAloneTest : public testing::Test {
     world_.step({world_.join(world_.worker("w"))});
   }
 
-  RunId submit(const DagPtr& dag) {
-    world_.now = {world_.now.wall + seconds(1), world_.now.mono + seconds(1)};
-    RunRequested event = world_.request(dag);
-    const RunId run = event.id;
-    world_.step({std::move(event)});
-    return run;
-  }
   /// A run whose task waits for a run of `child_`, which it has started.
   RunId submit_parent(const std::string& more = "") {
-    const RunId parent = submit(dag_of("{name: p, tasks: [{id: call, dag: {name: child}" + more + "}]}"));
+    const RunId parent = world_.submit(dag_of("{name: p, tasks: [{id: call, dag: {name: child}" + more + "}]}"));
     DagBrought brought = world_.brought(parent, "call");
     started_ = brought.run;
     world_.step({std::move(brought)});
@@ -44,10 +37,6 @@ class LeftAloneTest : public testing::Test {
     const Effects begun = world_.step({world_.join(world_.worker("w"))});
     while (world_.has_past_to_look_up()) world_.step();
     return begun;
-  }
-  std::string told(const RunId& run) {
-    const auto answer = world_.engine().explain(run, "", 10, world_.now);
-    return answer ? to_json(*answer) : answer.error().message;
   }
   void finish(const RunId& run, const std::string& instance) {
     world_.step({world_.finished(world_.worker("w"), *world_.newest(run, instance))});
@@ -64,7 +53,7 @@ TEST_F(LeftAloneTest, IsNotStartedOnceMoreByTheTaskThatWaitsForIt) {
   world_.left_alone = {started_};
   EXPECT_THAT(restart().wanted, IsEmpty());
   EXPECT_EQ(world_.state(parent, "call"), "waiting");
-  EXPECT_THAT(told(parent), HasSubstr("a run that it started, which is left alone"));
+  EXPECT_THAT(world_.explained(parent), HasSubstr("a run that it started, which is left alone"));
 }
 
 TEST_F(LeftAloneTest, LetsTheRunThatWaitsForItBeCancelled) {
@@ -100,14 +89,14 @@ TEST_F(LeftAloneTest, IsWaitedForOnWhenAnotherBuildTakesItUp) {
 TEST_F(LeftAloneTest, HoldsBackTasksThatDependOnTheirPast) {
   const DagPtr dag =
       dag_of("{name: d, concurrency: {max_runs: 9}, tasks: [{id: t, run: 'true', depends_on_past: true}]}");
-  const RunId first = submit(dag);
+  const RunId first = world_.submit(dag);
   while (world_.has_past_to_look_up()) world_.step();
-  const RunId second = submit(dag);
+  const RunId second = world_.submit(dag);
   while (world_.has_past_to_look_up()) world_.step();
   world_.left_alone = {first};
   (void)restart();
   EXPECT_EQ(world_.state(second, "t"), "waiting");
-  EXPECT_THAT(told(second), HasSubstr("run " + first.text() + " is left alone"));
+  EXPECT_THAT(world_.explained(second), HasSubstr("run " + first.text() + " is left alone"));
   world_.left_alone.clear();
   (void)restart();
   world_.pass(hours(1));

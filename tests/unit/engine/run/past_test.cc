@@ -20,21 +20,13 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-std::string told(const EngineWorld& world, const RunId& run) {
-  const auto answer = world.engine().explain(run, "", 10, world.now);
-  return answer ? to_json(*answer) : answer.error().message;
-}
-
 class PastTest : public testing::Test {
  protected:
   PastTest() { world_.step({world_.join(world_.worker("w"))}); }
 
-  /// Its logical time is the time of asking.
   RunId submit(const DagPtr& dag) {
-    world_.now = {world_.now.wall + seconds(1), world_.now.mono + seconds(1)};
-    RunRequested event = world_.request(dag);
-    const RunId run = event.id;
-    world_.step({std::move(event)});
+    const RunId run = world_.submit(dag);
+    look_up_all();
     return run;
   }
   void look_up_all() {
@@ -82,7 +74,6 @@ TEST_F(PastTest, ThatCannotBeReadIsAskedForAgainAfterAWhile) {
 
 TEST_F(PastTest, AnswersToNobodyChangeNothing) {
   const RunId run = submit(dag_);
-  look_up_all();
   const std::size_t commits = world_.store().commits();
   PastLooked stale{.run = world_.row(run).seq, .tasks = {{"t", TaskState::kFailed}, {"unheard_of"}}};
   world_.step({stale, PastLooked{.run = {99}, .tasks = {{"t"}}}});
@@ -94,16 +85,13 @@ TEST_F(PastTest, OfAVersionWithoutTheTaskLetsItStart) {
   const RunId first = submit(dag_of("{name: d, tasks: [{id: other, run: 'true'}]}"));
   finish(first, "other", failure());
   const RunId second = submit(dag_);
-  look_up_all();
   EXPECT_EQ(world_.state(second, "t"), "queued");
 }
 
 TEST_F(PastTest, IsNoMatterOfWhoWasSeenToBeAllowed) {
   const RunId first = submit(dag_);
-  look_up_all();
   finish(first, "t");
   const RunId second = submit(dag_);
-  look_up_all();
   world_.step({world_.retry(first, {"t"})});
   look_up_all();
   EXPECT_EQ(world_.state(first, "t"), "queued");
@@ -112,16 +100,14 @@ TEST_F(PastTest, IsNoMatterOfWhoWasSeenToBeAllowed) {
 
 TEST_F(PastTest, ARunThatIsRetriedAsksAnew) {
   const RunId first = submit(dag_);
-  look_up_all();
   finish(first, "t");
   const RunId second = submit(dag_);
-  look_up_all();
   finish(second, "t");
   world_.step({world_.mark(first, "t", TaskState::kFailed)});
   world_.step({world_.retry(second, {"t"})});
   look_up_all();
   EXPECT_EQ(world_.state(second, "t"), "waiting");
-  EXPECT_THAT(told(world_, second), HasSubstr("where it is failed (depends_on_past); retry or mark it there"));
+  EXPECT_THAT(world_.explained(second), HasSubstr("where it is failed (depends_on_past); retry or mark it there"));
   world_.step({world_.mark(first, "t", TaskState::kSkipped)});
   look_up_all();
   EXPECT_EQ(world_.state(second, "t"), "queued");
@@ -137,10 +123,8 @@ TEST_F(PastTest, ABackfillCannotBeginWithTheNewestDate) {
 
 TEST_F(PastTest, ATaskThatWaitsOnItIsCancelledWithItsRunAndForgotten) {
   const RunId first = submit(dag_);
-  look_up_all();
   finish(first, "t", failure());
   const RunId second = submit(dag_);
-  look_up_all();
   world_.step({CancelRequested{.ticket = {1}, .run = second, .requested_by = "ann"}});
   EXPECT_EQ(world_.state(second), "cancelled");
   EXPECT_EQ(world_.engine().live_runs(), 0U);

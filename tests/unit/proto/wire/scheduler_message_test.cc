@@ -182,12 +182,34 @@ WorkerSend joined(const std::vector<std::string>& messages) {
   return all;
 }
 
-TEST(SchedulerMessage, CarriesARequestWhole) {
+WorkerSend assigning(const std::vector<std::shared_ptr<const ResolvedWork>>& works) {
+  WorkerSend send{.to = {1}, .batch = 4};
+  for (const auto& work : works) {
+    send.assign.push_back(assignment(static_cast<std::uint32_t>(send.assign.size()), full_run(), work));
+  }
+  return send;
+}
+
+/// The same, as a worker takes it.
+WorkerSend carried(const WorkerSend& send) {
   SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 1};
-  send.assign = {assignment(1, full_run(), request_work()), assignment(2, full_run(), full_work())};
-  const WorkerSend back = joined(encoder.encode(send));
-  ASSERT_THAT(back.assign, SizeIs(2));
+  WorkerSend back = joined(encoder.encode(send));
+  EXPECT_EQ(encoder.left_out(), 0u);
+  EXPECT_THAT(back.assign, SizeIs(send.assign.size()));
+  back.assign.resize(send.assign.size());
+  return back;
+}
+
+/// Why no worker takes such a work; "": it does.
+std::string why_refused(ResolvedWork work) {
+  SchedulerEncoder encoder;
+  const auto messages = encoder.encode(assigning({std::make_shared<const ResolvedWork>(std::move(work))}));
+  const Result<WorkerSend> back = SchedulerDecoder().decode(bytes_of(messages.at(0)));
+  return back ? "" : back.error().message;
+}
+
+TEST(SchedulerMessage, CarriesARequestWhole) {
+  const WorkerSend back = carried(assigning({request_work(), full_work()}));
   EXPECT_EQ(back.assign[0].work->kind, TaskKind::kHttp);
   ASSERT_NE(back.assign[0].work->http, nullptr);
   EXPECT_EQ(*back.assign[0].work->http, *request_work()->http);
@@ -195,11 +217,7 @@ TEST(SchedulerMessage, CarriesARequestWhole) {
 }
 
 TEST(SchedulerMessage, CarriesACheckWhole) {
-  SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 1};
-  send.assign = {assignment(1, full_run(), check_work()), assignment(2, full_run(), full_work())};
-  const WorkerSend back = joined(encoder.encode(send));
-  ASSERT_THAT(back.assign, SizeIs(2));
+  const WorkerSend back = carried(assigning({check_work(), full_work()}));
   EXPECT_EQ(back.assign[0].work->kind, TaskKind::kData);
   ASSERT_NE(back.assign[0].work->check, nullptr);
   EXPECT_EQ(*back.assign[0].work->check, *check_work()->check);
@@ -212,12 +230,7 @@ TEST(SchedulerMessage, RefusesACheckThatIsNone) {
   const auto error_of = [](const std::function<void(ResolvedWork&)>& change) {
     ResolvedWork work = *check_work();
     change(work);
-    SchedulerEncoder encoder;
-    WorkerSend send{.to = {1}, .batch = 1};
-    send.assign = {assignment(1, full_run(), std::make_shared<const ResolvedWork>(std::move(work)))};
-    const std::vector<std::string> messages = encoder.encode(send);
-    const Result<WorkerSend> back = SchedulerDecoder().decode(bytes_of(messages.at(0)));
-    return back ? "" : back.error().message;
+    return why_refused(std::move(work));
   };
   EXPECT_EQ(error_of([](ResolvedWork&) {}), "");
   EXPECT_EQ(error_of([](ResolvedWork& work) { work.check = nullptr; }),
@@ -232,34 +245,26 @@ TEST(SchedulerMessage, RefusesACheckThatIsNone) {
 }
 
 TEST(SchedulerMessage, RefusesARequestThatIsNone) {
-  const auto error_of = [](ResolvedWork work) {
-    SchedulerEncoder encoder;
-    WorkerSend send{.to = {1}, .batch = 1};
-    send.assign = {assignment(1, full_run(), std::make_shared<const ResolvedWork>(std::move(work)))};
-    const std::vector<std::string> messages = encoder.encode(send);
-    const Result<WorkerSend> back = SchedulerDecoder().decode(bytes_of(messages.at(0)));
-    return back ? "" : back.error().message;
-  };
   const auto changed = [](ResolvedHttp http) {
     ResolvedWork work{.kind = TaskKind::kHttp};
     work.http = std::make_shared<const ResolvedHttp>(std::move(http));
     return work;
   };
-  EXPECT_EQ(error_of({.kind = TaskKind::kHttp}), "a work's kind and its request do not go together");
+  EXPECT_EQ(why_refused({.kind = TaskKind::kHttp}), "a work's kind and its request do not go together");
   ResolvedWork program = *request_work();
   program.kind = TaskKind::kRun;
-  EXPECT_EQ(error_of(program), "a work's kind and its request do not go together");
+  EXPECT_EQ(why_refused(program), "a work's kind and its request do not go together");
   ResolvedHttp http = *request_work()->http;
   http.redirects_max = kHttpRedirectsMax + 1;
-  EXPECT_EQ(error_of(changed(http)), "a request follows too many redirects");
+  EXPECT_EQ(why_refused(changed(http)), "a request follows too many redirects");
   http = *request_work()->http;
   http.headers.resize(kHttpHeadersMax);
-  EXPECT_EQ(error_of(changed(http)), "");
+  EXPECT_EQ(why_refused(changed(http)), "");
   http.headers.resize(kHttpHeadersMax + 1);
-  EXPECT_EQ(error_of(changed(http)), "a request has too many headers");
+  EXPECT_EQ(why_refused(changed(http)), "a request has too many headers");
   http = *request_work()->http;
   http.url[1].text = "both";
-  EXPECT_EQ(error_of(changed(http)), "a piece of a request is both a text and a secret");
+  EXPECT_EQ(why_refused(changed(http)), "a piece of a request is both a text and a secret");
 }
 
 TEST(SchedulerMessage, CarriesAWelcomeWhole) {
@@ -304,12 +309,9 @@ TEST(SchedulerMessage, CarriesAcknowledgementsAndCancelsWhole) {
 }
 
 TEST(SchedulerMessage, CarriesAnAssignmentWhole) {
-  SchedulerEncoder encoder;
   WorkerSend send{.to = {1}, .batch = 1};
   send.assign.push_back(assignment(7, full_run(), full_work()));
-  const WorkerSend back = joined(encoder.encode(send));
-  ASSERT_THAT(back.assign, SizeIs(1));
-  const Assignment& one = back.assign[0];
+  const Assignment one = carried(send).assign[0];
   EXPECT_EQ(one.attempt, AttemptId{1007});
   EXPECT_EQ(one.key, (InstanceKey{RunSeq{9}, 7}));
   EXPECT_EQ(one.attempt_no, 2);
@@ -372,40 +374,27 @@ std::shared_ptr<const ResolvedWork> gathering_work(std::size_t objects) {
 }
 
 TEST(SchedulerMessage, AWorkThatReadsThousandsOfObjectsGoesOutInParts) {
-  SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 4};
-  send.assign.push_back(assignment(0, full_run(), full_work()));
-  send.assign.push_back(assignment(1, full_run(), gathering_work(100'000)));
-  send.assign.push_back(assignment(2, full_run(), full_work()));
-  const std::vector<std::string> messages = encoder.encode(send);
-  EXPECT_GT(messages.size(), 5u);
-  const WorkerSend back = joined(messages);
-  ASSERT_THAT(back.assign, SizeIs(3));
+  const WorkerSend send = assigning({full_work(), gathering_work(100'000), full_work()});
+  EXPECT_GT(SchedulerEncoder().encode(send).size(), 5u);
+  const WorkerSend back = carried(send);
   expect_equal(*back.assign[0].work, *full_work());
   expect_equal(*back.assign[1].work, *gathering_work(100'000));
   expect_equal(*back.assign[2].work, *full_work());
-  EXPECT_EQ(encoder.left_out(), 0u);
 }
 
 TEST(SchedulerMessage, AWorkThatNoMessageCanCarryIsLeftOutAndCounted) {
   SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 4};
   ResolvedWork long_script = *full_work();
   long_script.script.assign(kWholeMax, 'x');
-  send.assign.push_back(assignment(0, full_run(), gathering_work(kWholeEntriesMax)));
-  send.assign.push_back(assignment(1, full_run(), std::make_shared<const ResolvedWork>(long_script)));
-  send.assign.push_back(assignment(2, full_run(), full_work()));
-  const WorkerSend back = joined(encoder.encode(send));
+  const auto script = std::make_shared<const ResolvedWork>(long_script);
+  const WorkerSend back = joined(encoder.encode(assigning({gathering_work(kWholeEntriesMax), script, full_work()})));
   ASSERT_THAT(back.assign, SizeIs(1));
   EXPECT_EQ(back.assign[0].key.index, 2u);
   EXPECT_EQ(encoder.left_out(), 2u);
 }
 
 TEST(SchedulerMessage, PartsOfTwoMessagesDoNotMix) {
-  SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 4};
-  send.assign.push_back(assignment(1, full_run(), gathering_work(50'000)));
-  const std::vector<std::string> messages = encoder.encode(send);
+  const std::vector<std::string> messages = SchedulerEncoder().encode(assigning({gathering_work(50'000)}));
   ASSERT_GE(messages.size(), 3u);
   SchedulerDecoder decoder;
   EXPECT_TRUE(decoder.decode(bytes_of(messages[0])).has_value());
@@ -421,10 +410,8 @@ TEST(SchedulerMessage, PartsOfTwoMessagesDoNotMix) {
 TEST(SchedulerMessage, AnInputWithoutAHashIsCarriedSoThatOnlyItsAttemptFails) {
   ResolvedWork work = *full_work();
   work.inputs[0].objects[0].sha256 = "corrupt";
-  SchedulerEncoder encoder;
-  WorkerSend send{.to = {1}, .batch = 4};
-  send.assign.push_back(assignment(1, full_run(), std::make_shared<const ResolvedWork>(work)));
-  EXPECT_EQ(joined(encoder.encode(send)).assign[0].work->inputs[0].objects[0].sha256, "");
+  const WorkerSend back = carried(assigning({std::make_shared<const ResolvedWork>(work)}));
+  EXPECT_EQ(back.assign[0].work->inputs[0].objects[0].sha256, "");
 }
 
 }  // namespace
