@@ -35,14 +35,18 @@ void TaskReader::read_readiness(ServiceSpec& service, const Node& node) {
     return;
   }
   service.ready = ServiceSpec::Ready::kHttp;
-  const auto path = reader_.text(*http, "http");
+  service.ready_at = read_ready_path(reader_, *http);
+}
+
+std::string read_ready_path(Reader& reader, const Node& node) {
+  const auto path = reader.text(node, "http");
   const auto odd = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
   if (path && (!path->starts_with('/') || std::any_of(path->begin(), path->end(), odd))) {
-    complaints_.error(*http, fmt::format("'http' is the path that answers when the service is ready, such as /health, "
-                                         "not {}",
-                                         Reader::shown(*http)));
+    reader.complaints().error(node, fmt::format("'http' is the path that answers when it is ready, such as /health, "
+                                                "not {}",
+                                                Reader::shown(node)));
   }
-  service.ready_at = path.value_or("");
+  return path.value_or("");
 }
 
 void TaskReader::read_service(const Task& task, WorkSpec& work, const Node& all, const Node& node) {
@@ -59,8 +63,9 @@ void TaskReader::read_service(const Task& task, WorkSpec& work, const Node& all,
   const bool closed = !work.image.text().empty() && work.container.network != ContainerOptions::Network::kHost;
   if (closed && task.pod == nullptr) {
     const Node* container = all.find("container");
-    complaints_.error(container != nullptr ? *container : node,
-                      "others reach a service in a container only with 'container: {network: host}'");
+    complaints_.error(
+        container != nullptr ? *container : node,
+        "others reach a service in a container only with 'container: {network: host}'");
   }
   work.values.clear();
   for (const std::string_view name : {kServiceAddress, kServiceHost, kServicePort}) {

@@ -62,10 +62,13 @@ void EngineState::order_pod(LiveRun& run, std::uint32_t index, const WorkerState
   order.attempt_no = run.states[index].attempt_no;
   if (run.instances->mapped(position)) order.map_key = run.instances->key_of(index);
   order.pod = worker.row.pod;
-  order.resources = run.resources_of(index);
+  order.resources = run.own_resources_of(index);
   order.joined = !worker.is_expected();
   // Where it comes to nothing any more, the worker is told so when it joins.
-  if (const auto work = resolve_work(run, index, *this); work && !order.joined) order.image = (*work)->image;
+  if (const auto work = resolve_work(run, index, *this); work && !order.joined) {
+    order.image = (*work)->image;
+    order.sidecars = (*work)->sidecars;
+  }
 }
 
 // ---- The worker in it ----
@@ -132,9 +135,10 @@ void EngineState::begin_in_pod(WorkerState& worker) {
   const InstanceKey key = worker.leased.at(worker.pod->attempt).key;
   LiveRun& run = *find_run(key.run);
   auto work = resolve_work(run, key.index, *this);
-  if (work && !(*work)->image.empty()) {  // It is in a container of that image already.
+  if (work && !(*work)->image.empty()) {  // It is in a container of that image already, and so are its sidecars.
     auto bare = std::make_shared<ResolvedWork>(**work);
     bare->image.clear();
+    bare->sidecars.clear();
     *work = std::move(bare);
   }
   const Features unknown = needed_by(run.task(run.instances->task_of(key.index))).without(worker.features);

@@ -173,6 +173,8 @@ struct LiveRun {
   /// What the instance's attempt takes, and the next one needs: more after each failure that `retry` is charged with.
   /// Requires: it is run by a worker.
   Resources resources_of(std::uint32_t index) const;
+  /// Of that, what its own program or container has: sidecars have the rest.
+  Resources own_resources_of(std::uint32_t index) const;
   /// The first of them, as far as they need the same: after a restart some may have failed more often than others.
   /// Requires: not empty; of one task.
   ReadyRange alike(ReadyRange range) const;
