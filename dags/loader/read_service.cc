@@ -17,6 +17,12 @@ namespace {
 /// It lists what the next task fans out over.
 bool is_listing(const Task& task) { return task.wait != nullptr && task.wait->what == WaitSpec::For::kObjects; }
 
+/// A container of a worker reaches nothing unless it says so; a pod is in the cluster's network.
+bool is_cut_off(const Task& task) {
+  return task.where.container && task.pod == nullptr && task.work != nullptr &&
+         task.work->container.network == ContainerOptions::Network::kNone;
+}
+
 }  // namespace
 
 /// `ready: {http: /health}` or `ready: {file: ready}`
@@ -65,7 +71,8 @@ void TaskReader::read_service(const Task& task, WorkSpec& work, const Node& all,
     const Node* container = all.find("container");
     complaints_.error(
         container != nullptr ? *container : node,
-        "others reach a service in a container only with 'container: {network: host}'");
+        "others reach a service in a container only with 'container: {network: host}', or in a pod of its "
+        "own ('executor: kubernetes')");
   }
   work.values.clear();
   for (const std::string_view name : {kServiceAddress, kServiceHost, kServicePort}) {
@@ -92,6 +99,11 @@ void check_services(Complaints& complaints, const Dag& dag, const std::vector<co
     for (const Dependency& edge : dag.tasks[i].depends_on) {
       if (!dag.consumes(i, edge.task)) continue;
       needed[edge.task] = true;
+      if (is_cut_off(dag.tasks[i])) {
+        complaints.warn(*nodes[i], fmt::format("'{}' is in a container without a network, and does not reach the "
+                                               "service '{}': say 'container: {{network: host}}'",
+                                               dag.tasks[i].id, dag.tasks[edge.task].id));
+      }
       if (edge.plain) continue;
       complaints.error(*nodes[i], fmt::format("'{}' needs the service '{}' while it runs: it cannot depend on its end "
                                               "('on')",
