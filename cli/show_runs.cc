@@ -162,6 +162,10 @@ void print_attempts(const Value& task, const Output& output) {
   for (const Value& attempt : list_of(task, "attempts")) {
     const std::string image = printable(text_of(attempt, "image"));
     if (!image.empty()) images += fmt::format("  {:<9} {}\n", text_of(attempt, "attempt_no"), image);
+    const Value* beside = attempt.find("sidecar_images");
+    for (const auto& [name, of] : beside != nullptr && beside->as_map() != nullptr ? *beside->as_map() : ValueMap{}) {
+      images += fmt::format("  {:<9} {} {}\n", "", printable(name), printable(to_text(of)));
+    }
     rows.push_back({text_of(attempt, "attempt_no"), coloured_state(text_of(attempt, "state"), output.colour_out),
                     local_time(attempt.find("started_at")),
                     duration_between(attempt.find("started_at"), attempt.find("ended_at"), wall_now()),

@@ -98,6 +98,22 @@ function(chappe_embed name file symbol)
   target_sources(chappe_${name} PRIVATE ${assembly})
 endfunction()
 
+# chappe_embed_program(LIBRARY FILE SYMBOL): the same of what the C file is compiled to: a program that needs no library.
+function(chappe_embed_program name file symbol)
+  set(program ${CMAKE_BINARY_DIR}/embedded/${symbol}.elf)
+  set(assembly ${CMAKE_BINARY_DIR}/embedded/${symbol}.S)
+  add_custom_command(
+    OUTPUT ${program}
+    COMMAND ${CMAKE_C_COMPILER} -Os -static -nostdlib -ffreestanding -fno-builtin -fno-stack-protector -fno-pie -no-pie
+      -Wall -Wextra -Werror -Wl,--build-id=none -Wl,-z,noexecstack -s -o ${program} ${CMAKE_SOURCE_DIR}/${file}
+    DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  file(WRITE ${assembly}.new ".section .rodata\n.global ${symbol}\n.global ${symbol}_end\n${symbol}:\n\
+.incbin \"${program}\"\n${symbol}_end:\n.byte 0\n.section .note.GNU-stack,\"\",%progbits\n")
+  configure_file(${assembly}.new ${assembly} COPYONLY)
+  set_source_files_properties(${assembly} PROPERTIES OBJECT_DEPENDS ${program} COMPILE_OPTIONS "-w")
+  target_sources(chappe_${name} PRIVATE ${assembly} ${program})
+endfunction()
+
 # chappe_protobuf(NAME FILE): generated code, compiled without our warnings.
 function(chappe_protobuf name file)
   cmake_path(REPLACE_EXTENSION file LAST_ONLY ".pb" OUTPUT_VARIABLE stem)

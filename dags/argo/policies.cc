@@ -62,6 +62,7 @@ void Importer::write_policies(Yaml& out, std::size_t task, const Site& site) {
     const Node* resources = container == nullptr ? nullptr : container->find("resources");
     if (resources != nullptr) write_resources(out, task, *resources);
   }
+  write_sidecars(out, task, site);
   if (const Node* synchronization = body.find("synchronization")) write_locks(out, task, *synchronization, site);
   if (const Node* memoize = body.find("memoize")) write_cache(out, task, *memoize, site);
   if (const auto priority = integer_of(body.find("priority")); priority && std::abs(*priority) <= 1'000'000) {
@@ -85,6 +86,7 @@ void Importer::write_policies(Yaml& out, std::size_t task, const Site& site) {
              "timeout",
              "retryStrategy",
              "synchronization",
+             "sidecars",
              "memoize",
              "priority",
              "metadata",

@@ -254,6 +254,11 @@ class Importer {
   void write_backoff(Yaml& out, Yaml& whole, const yaml::Node& backoff, std::int64_t limit, std::size_t task);
   void write_retry_condition(Yaml& out, std::size_t task, const yaml::Node& expression);
   void write_resources(Yaml& out, std::size_t task, const yaml::Node& resources);
+
+  // Sidecars.
+  void write_sidecars(Yaml& out, std::size_t task, const Site& site);
+  Yaml sidecar_of(std::size_t task, const yaml::Node& sidecar, const Site& site);
+  void write_readiness(Yaml& out, const yaml::Node& sidecar, std::size_t task);
   void write_locks(Yaml& out, std::size_t task, const yaml::Node& synchronization, const Site& site);
   std::optional<std::string> duration_of(const yaml::Node& node, std::optional<std::size_t> task);
 

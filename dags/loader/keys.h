@@ -163,11 +163,11 @@ inline constexpr Word kTaskKnown[] = {"id",           "description",
                                       "on_skipped",   "latest_only",
                                       "deadline",     "depends_on_past",
                                       "http",         "lineage",
-                                      "service"};
+                                      "service",      "sidecars"};
 inline constexpr Foreign kTaskElsewhere[] = {
-    {"sidecars",
-     "this version has none; what the task's own script starts in the background ends with the task, and a task with "
-     "'service' stays up for others"},
+    {"services",
+     "containers beside the task's own are 'sidecars: [{name: db, image: ...}]'; a task that stays up for others has "
+     "'service'"},
     {"weight", "that is the DAG's share; a task has 'priority' and 'slots'"},
     {"type", "what a task does is the key that it has: run, command, http, wait, dag and others"},
     {"params",
@@ -258,6 +258,7 @@ inline constexpr Word kDefaultsKnown[] = {"shell",
                                           "cache",
                                           "image",
                                           "container",
+                                          "sidecars",
                                           "executor",
                                           "node_selector",
                                           "volumes",
@@ -391,14 +392,6 @@ inline constexpr KeySet kBackoff{"'backoff'", kBackoffKnown, {}, kBackoffForeign
 inline constexpr Word kResourcesKnown[] = {"cpu", "memory", "gpu"};
 inline constexpr Foreign kResourcesForeign[] = {{"cpus", "cpu"}, {"mem", "memory"}, {"gpus", "gpu"}};
 inline constexpr KeySet kResources{"'resources'", kResourcesKnown, {}, kResourcesForeign};
-inline constexpr Word kContainerKnown[] = {"user", "network", "read_only", "pull"};
-inline constexpr Foreign kContainerForeign[] = {{"image", "image (beside 'container')"},
-                                                {"network_mode", "network"},
-                                                {"run_as_user", "user"},
-                                                {"readonly", "read_only"},
-                                                {"image_pull_policy", "pull"},
-                                                {"pull_policy", "pull"}};
-inline constexpr KeySet kContainer{"'container'", kContainerKnown, {}, kContainerForeign};
 inline constexpr Word kSecretKnown[] = {"env", "file", "kubernetes", "vault", "as"};
 inline constexpr Foreign kSecretForeign[] = {{"variable", "env"},      {"path", "file"},
                                              {"secret", "kubernetes"}, {"secretKeyRef", "kubernetes"},

@@ -38,6 +38,7 @@ inline constexpr Site kDagEnv{
     .where = "in the DAG's 'env'", .env = false, .tasks = false, .instance = false, .secrets = true};
 inline constexpr Site kEnv{.where = "in 'env'", .secrets = true, .state = true};
 inline constexpr Site kCommand{.where = "in 'command'", .state = true};
+inline constexpr Site kSidecar{.where = "in 'sidecars'", .state = true};
 inline constexpr Site kRun{.where = "in 'run'", .params = false, .env = false, .tasks = false, .instance = false};
 inline constexpr Site kWhen{.where = "in 'when'", .secrets = true};
 inline constexpr Site kParams{.where = "in 'params' of a DAG that is run"};

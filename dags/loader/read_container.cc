@@ -1,7 +1,7 @@
 // `image` and `container` of a task: what it runs in.
 #include <fmt/format.h>
 
-#include "dags/loader/keys.h"
+#include "dags/loader/keys_of_containers.h"
 #include "dags/loader/task_reader.h"
 
 namespace chappe {
@@ -27,9 +27,13 @@ void read_user(Reader& reader, const Node& node, std::string& user) {
       node, fmt::format("'user' is UID, UID:GID or a name that the image knows, not {}", Reader::shown(node)));
 }
 
-ContainerOptions read_options(Reader& reader, const Node& node) {
+bool has_space(std::string_view text) { return text.find_first_of(" \t\r\n") != std::string_view::npos; }
+
+}  // namespace
+
+ContainerOptions read_container_options(Reader& reader, const Node& node, const KeySet& known) {
   ContainerOptions out;
-  if (!reader.check_keys(node, keys::kContainer)) return out;
+  if (!reader.check_keys(node, known)) return out;
   if (const Node* user = node.find("user")) read_user(reader, *user, out.user);
   reader.take_boolean(node, "read_only", out.read_only);
   if (const Node* network = node.find("network")) {
@@ -43,9 +47,15 @@ ContainerOptions read_options(Reader& reader, const Node& node) {
   return out;
 }
 
-bool has_space(std::string_view text) { return text.find_first_of(" \t\r\n") != std::string_view::npos; }
-
-}  // namespace
+expr::Template TaskReader::read_image(const Node& node) {
+  auto text = names_.parse_template(node, site::kCommand, "image");
+  if (!text) return {};
+  if (text->is_literal() && has_space(text->literal_text())) {
+    complaints_.error(
+        node, fmt::format("'image' is a name such as 'docker.io/library/debian:12', not {}", Reader::shown(node)));
+  }
+  return *std::move(text);
+}
 
 void TaskReader::know_image(const Node& image) {
   if (reader_.text(image, "image")) dag_image_ = &image;
@@ -55,17 +65,11 @@ void TaskReader::know_image(const Node& image) {
 void TaskReader::read_container(Task& task, WorkSpec& work, const Node& node) {
   const Node* image = node.find("image");
   if (image == nullptr) image = dag_image_;
-  if (image != nullptr) {
-    if (auto text = names_.parse_template(*image, site::kCommand, "image")) work.image = std::move(*text);
-    if (work.image.is_literal() && has_space(work.image.literal_text())) {
-      complaints_.error(*image, fmt::format("'image' is a name such as 'docker.io/library/debian:12', not {}",
-                                            Reader::shown(*image)));
-    }
-  }
+  if (image != nullptr) work.image = read_image(*image);
   task.where.container = !work.image.text().empty();
   const Node* options = node.find("container");
   if (options == nullptr) return;
-  const ContainerOptions read = read_options(reader_, *options);
+  const ContainerOptions read = read_container_options(reader_, *options, keys::kContainer);
   if (task.where.container) work.container = read;
   const Node* own = nodes_[index_]->find("container");
   if (own == nullptr || task.where.container) return;

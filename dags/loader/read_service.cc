@@ -17,6 +17,12 @@ namespace {
 /// It lists what the next task fans out over.
 bool is_listing(const Task& task) { return task.wait != nullptr && task.wait->what == WaitSpec::For::kObjects; }
 
+/// A container of a worker reaches nothing unless it says so; a pod is in the cluster's network.
+bool is_cut_off(const Task& task) {
+  return task.where.container && task.pod == nullptr && task.work != nullptr &&
+         task.work->container.network == ContainerOptions::Network::kNone;
+}
+
 }  // namespace
 
 /// `ready: {http: /health}` or `ready: {file: ready}`
@@ -35,14 +41,18 @@ void TaskReader::read_readiness(ServiceSpec& service, const Node& node) {
     return;
   }
   service.ready = ServiceSpec::Ready::kHttp;
-  const auto path = reader_.text(*http, "http");
+  service.ready_at = read_ready_path(reader_, *http);
+}
+
+std::string read_ready_path(Reader& reader, const Node& node) {
+  const auto path = reader.text(node, "http");
   const auto odd = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; };
   if (path && (!path->starts_with('/') || std::any_of(path->begin(), path->end(), odd))) {
-    complaints_.error(*http, fmt::format("'http' is the path that answers when the service is ready, such as /health, "
-                                         "not {}",
-                                         Reader::shown(*http)));
+    reader.complaints().error(node, fmt::format("'http' is the path that answers when it is ready, such as /health, "
+                                                "not {}",
+                                                Reader::shown(node)));
   }
-  service.ready_at = path.value_or("");
+  return path.value_or("");
 }
 
 void TaskReader::read_service(const Task& task, WorkSpec& work, const Node& all, const Node& node) {
@@ -59,8 +69,10 @@ void TaskReader::read_service(const Task& task, WorkSpec& work, const Node& all,
   const bool closed = !work.image.text().empty() && work.container.network != ContainerOptions::Network::kHost;
   if (closed && task.pod == nullptr) {
     const Node* container = all.find("container");
-    complaints_.error(container != nullptr ? *container : node,
-                      "others reach a service in a container only with 'container: {network: host}'");
+    complaints_.error(
+        container != nullptr ? *container : node,
+        "others reach a service in a container only with 'container: {network: host}', or in a pod of its "
+        "own ('executor: kubernetes')");
   }
   work.values.clear();
   for (const std::string_view name : {kServiceAddress, kServiceHost, kServicePort}) {
@@ -87,6 +99,11 @@ void check_services(Complaints& complaints, const Dag& dag, const std::vector<co
     for (const Dependency& edge : dag.tasks[i].depends_on) {
       if (!dag.consumes(i, edge.task)) continue;
       needed[edge.task] = true;
+      if (is_cut_off(dag.tasks[i])) {
+        complaints.warn(*nodes[i], fmt::format("'{}' is in a container without a network, and does not reach the "
+                                               "service '{}': say 'container: {{network: host}}'",
+                                               dag.tasks[i].id, dag.tasks[edge.task].id));
+      }
       if (edge.plain) continue;
       complaints.error(*nodes[i], fmt::format("'{}' needs the service '{}' while it runs: it cannot depend on its end "
                                               "('on')",

@@ -27,6 +27,7 @@ const TaskReader::KeyUse TaskReader::kKeyUses[] = {
     {"store_credentials", kScript | kCommand},
     {"image", kScript | kCommand},
     {"container", kScript | kCommand},
+    {"sidecars", kScript | kCommand},
     {"inputs", kScript | kCommand},
     {"outputs", kScript | kCommand | kHttp},
     {"kill_grace", kScript | kCommand},

@@ -98,6 +98,9 @@ WorkSpec TaskReader::read_work(Task& task, const Node& node, Kind kind) {
     work.env = dag_.env;
     read_container(task, work, node);
   }
+  if (const Node* sidecars = node.find("sidecars"); sidecars != nullptr && applies("sidecars", kind)) {
+    read_sidecars(task, work, *sidecars);
+  }
   reader_.take_duration(node, "timeout", work.timeout);
   if (const Node* grace = node.find("kill_grace")) {
     work.kill_grace = reader_.duration_or_zero(*grace, "kill_grace").value_or(work.kill_grace);

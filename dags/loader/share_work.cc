@@ -55,6 +55,10 @@ std::size_t hash_of(const WorkSpec& spec) {
   hash.text(spec.image.text()), hash.text(spec.container.user), hash.number(spec.container.network);
   hash.number(spec.container.pull), hash.number(spec.container.read_only ? 1 : 2);
   hash.number(spec.resources.cpu_milli), hash.number(spec.resources.memory_bytes), hash.number(spec.resources.gpus);
+  for (const SidecarSpec& sidecar : spec.sidecars) {
+    hash.text(sidecar.name), hash.text(sidecar.image.text()), hash.number(sidecar.port);
+    for (const expr::Template& argument : sidecar.args) hash.text(argument.text());
+  }
   if (spec.service) {
     hash.number(spec.service->ready), hash.text(spec.service->ready_at), hash.number(spec.service->port);
     hash.number(spec.service->ready_timeout.count());

@@ -132,6 +132,11 @@ class TaskReader {
   void leave_answer(WorkSpec& work, const yaml::Node& node);
   void read_command(WorkSpec& work, const yaml::Node& command, const yaml::Node* args);
   void read_container(Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_sidecars(const Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_sidecar(const Task& task, WorkSpec& work, const yaml::Node& node);
+  void read_sidecar_texts(SidecarSpec& sidecar, const yaml::Node& node);
+  void read_sidecar_readiness(SidecarSpec& sidecar, const yaml::Node& node);
+  expr::Template read_image(const yaml::Node& node);
   void read_secrets(WorkSpec& work);
   void read_secrets_into(std::vector<SecretRef>& secrets, const yaml::Node& node);
   void read_inputs(Task& task, WorkSpec& work, const yaml::Node& node);
@@ -209,5 +214,7 @@ class TaskReader {
 /// Reads the `env` of a DAG or a task into `out`; what is there already is replaced.
 void read_env_into(Reader& reader, Names& names, const Site& site, const yaml::Node& node,
                    std::vector<std::pair<std::string, expr::Template>>& out);
+/// `known`: those of its keys that are said there.
+ContainerOptions read_container_options(Reader& reader, const yaml::Node& node, const KeySet& known);
 
 }  // namespace chappe

@@ -25,6 +25,7 @@
 #include "engine/model/schedule_plan.h"
 #include "engine/model/secret_ref.h"
 #include "engine/model/service.h"
+#include "engine/model/sidecar.h"
 #include "engine/model/triggers.h"
 
 namespace chappe {
@@ -155,18 +156,6 @@ enum class TaskKind : std::uint8_t {
 struct WaitSpec;   // engine/model/waits.h
 struct HumanSpec;  // engine/model/waits.h
 
-/// How a task's container differs from the closed one that it gets by itself.
-struct ContainerOptions {
-  enum class Network : std::uint8_t { kNone, kBridge, kHost };
-  enum class Pull : std::uint8_t { kMissing, kAlways, kNever };
-  std::string user;                  ///< "UID", "UID:GID" or a name that the image knows; "": the image's.
-  Network network = Network::kNone;  ///< What goes in and out is staged: most tasks need none.
-  Pull pull = Pull::kMissing;        ///< When the image is fetched from its registry.
-  bool read_only = true;             ///< Only the work directory and temporary files can be written.
-  bool operator==(const ContainerOptions&) const = default;
-};
-std::string_view name_of(ContainerOptions::Network network);  ///< "none"
-
 inline constexpr std::size_t kStatesMax = 10;  ///< That one task uses.
 
 /// A value that outlives runs: a cursor, say. An attempt is told it when it is assigned, and may leave another one.
@@ -198,6 +187,7 @@ struct WorkSpec {
   Resources resources;
   expr::Template image;                    ///< Runs in a container of it; empty: as a process of the worker.
   ContainerOptions container;              ///< With `image`.
+  std::vector<SidecarSpec> sidecars;       ///< Likewise; at most kSidecarsMax.
   std::shared_ptr<const HttpSpec> http;    ///< Not null for kHttp.
   std::shared_ptr<const DataCheck> check;  ///< Not null for kData.
   std::optional<ServiceSpec> service;      ///< Of kRun: it is one.

@@ -8,8 +8,8 @@ namespace chappe {
 namespace {
 
 constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::kCount);
-constexpr std::array<std::string_view, kFeatures> kNames = {"http", "input_modes", "output_checksum",
-                                                            "data", "input_s3",    "service"};
+constexpr std::array<std::string_view, kFeatures> kNames = {"http",     "input_modes", "output_checksum", "data",
+                                                            "input_s3", "service",     "sidecars"};
 static_assert(kFeatures <= 32);
 
 }  // namespace
@@ -53,6 +53,7 @@ Features needed_by(const Task& task) {
     if (!input.s3.text().empty()) out.add(Feature::kInputS3);
   }
   if (task.is_service()) out.add(Feature::kService);
+  if (!task.work->sidecars.empty()) out.add(Feature::kSidecars);
   for (const OutputArtifact& output : task.work->outputs) {
     if (!output.sha256.text().empty()) out.add(Feature::kOutputChecksum);
     if (output.schema != nullptr) out.add(Feature::kData);

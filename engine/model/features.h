@@ -19,6 +19,7 @@ enum class Feature : std::uint8_t {
   kData,            ///< Checks of data, and outputs with `schema`.
   kInputS3,         ///< Inputs with `s3`.
   kService,         ///< Tasks with `service`.
+  kSidecars,        ///< Tasks with `sidecars`.
   kCount,
 };
 

@@ -39,6 +39,18 @@ Value image_value(const ResolvedWork& work) {
   return ValueList{work.image, options.user, name_of(options.network), options.read_only};
 }
 
+/// What may change a result: not what it may take of the machine, and not how long it may take to be ready.
+Value sidecar_value(const Sidecar& sidecar) {
+  ValueMap env;
+  for (const auto& [name, value] : sidecar.env) env.emplace_back(name, value);
+  return ValueList{sidecar.image,
+                   ValueList(sidecar.command.begin(), sidecar.command.end()),
+                   ValueList(sidecar.args.begin(), sidecar.args.end()),
+                   std::move(env),
+                   sidecar.container.user,
+                   sidecar.container.read_only};
+}
+
 /// Where an object lies, and who made it, does not matter.
 Value input_value(const ResolvedInput& input) {
   ValueList objects;
@@ -121,6 +133,7 @@ void add_secrets(const ResolvedWork& work, Parts& parts) {
 void add_content(const LiveRun& run, std::uint32_t index, const ResolvedWork& work, Parts& parts) {
   parts.add("command", command_value(work));
   if (!work.image.empty()) parts.add("image", image_value(work));
+  for (const Sidecar& sidecar : work.sidecars) parts.add("sidecars." + sidecar.name, sidecar_value(sidecar));
   add_env(run, index, work, parts);
   add_secrets(work, parts);
   for (const ResolvedInput& input : work.inputs) parts.add("inputs." + input.name, input_value(input));

@@ -204,7 +204,7 @@ std::string EngineState::explain_ready(const LiveRun& run, std::uint32_t index) 
     if (refusal_of(room, need) == Refusal::kNone) return "the next pass of the scheduler";
     why += fmt::format("{}{}", why.empty() ? "" : "; ", explain_refusal(room, workers.at(room.worker).row.name, need));
   }
-  const bool asks_for_more = !need.noop && need.resources != task.work->resources;
+  const bool asks_for_more = !need.noop && run.own_resources_of(index) != task.work->resources;
   return fmt::format("a worker with room{}: {}", asks_for_more ? ", more than before by retry.scale" : "", why);
 }
 

@@ -62,10 +62,13 @@ void EngineState::order_pod(LiveRun& run, std::uint32_t index, const WorkerState
   order.attempt_no = run.states[index].attempt_no;
   if (run.instances->mapped(position)) order.map_key = run.instances->key_of(index);
   order.pod = worker.row.pod;
-  order.resources = run.resources_of(index);
+  order.resources = run.own_resources_of(index);
   order.joined = !worker.is_expected();
   // Where it comes to nothing any more, the worker is told so when it joins.
-  if (const auto work = resolve_work(run, index, *this); work && !order.joined) order.image = (*work)->image;
+  if (const auto work = resolve_work(run, index, *this); work && !order.joined) {
+    order.image = (*work)->image;
+    order.sidecars = (*work)->sidecars;
+  }
 }
 
 // ---- The worker in it ----
@@ -129,9 +132,10 @@ void begin_in_pod(EngineState& state, WorkerState& worker) {
   const bool lacks = !EngineServices::explain(run, task).empty() && !CHAPPE_MUTANT(kPodsBeginBeforeServices);
   if (lacks) return state.take_back(run, key.index);
   auto work = resolve_work(run, key.index, state);
-  if (work && !(*work)->image.empty()) {  // It is in a container of that image already.
+  if (work && !(*work)->image.empty()) {  // It is in a container of that image already, and so are its sidecars.
     auto bare = std::make_shared<ResolvedWork>(**work);
     bare->image.clear();
+    bare->sidecars.clear();
     *work = std::move(bare);
   }
   const Features unknown = needed_by(run.task(task)).without(worker.features);

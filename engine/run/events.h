@@ -320,6 +320,7 @@ struct ResolvedWork {
   Resources resources;
   std::string image;  ///< "": no container.
   ContainerOptions container;
+  std::vector<Sidecar> sidecars;
   std::shared_ptr<const ResolvedHttp> http;  ///< Not null for kHttp.
   std::shared_ptr<const DataCheck> check;    ///< Not null for kData; its formats are known.
   std::optional<ServiceSpec> service;
@@ -404,7 +405,8 @@ struct PodOrder {
   std::string map_key;  ///< As in Assignment.
   std::string pod;      ///< Its name.
   std::string image;    ///< Of its main container; "": whatever there is.
-  Resources resources;
+  std::vector<Sidecar> sidecars;
+  Resources resources;  ///< Of its main container.
   bool joined = false;  ///< Its worker has: it must not be made again.
 };
 

@@ -180,6 +180,10 @@ ReadyRange LiveRun::awaited(std::uint32_t index, std::uint32_t upstream) const {
 }
 
 Resources LiveRun::resources_of(std::uint32_t index) const {
+  return with_sidecars(own_resources_of(index), task(instances->task_of(index)).work->sidecars);
+}
+
+Resources LiveRun::own_resources_of(std::uint32_t index) const {
   const Task& of = task(instances->task_of(index));
   return scaled(of.work->resources, of.retry.scale, states[index].user_tries);
 }

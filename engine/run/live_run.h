@@ -173,6 +173,8 @@ struct LiveRun {
   /// What the instance's attempt takes, and the next one needs: more after each failure that `retry` is charged with.
   /// Requires: it is run by a worker.
   Resources resources_of(std::uint32_t index) const;
+  /// Of that, what its own program or container has: sidecars have the rest.
+  Resources own_resources_of(std::uint32_t index) const;
   /// All instances of the task: of a fan-out that a person runs again in part, or that others hold back, some may be
   /// ready apart from the others.
   bool is_whole(std::uint32_t position, ReadyRange range) const {

@@ -1,8 +1,7 @@
 /// \file
 /// What the metadata store keeps, as values: rows, and the changes that one transaction makes to them.
-///
-/// Every change of a task instance or a run names the state (and attempt) that it expects to find; a store applies all
-/// of a Persist or nothing, and a guard that does not hold means that two schedulers wrote: it must fail the commit.
+/// A change of a run or an instance names the state (and attempt) that it expects. A store applies all of a Persist or
+/// nothing; a guard that does not hold means that two schedulers wrote: it must fail the commit.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +31,7 @@ struct Usage {
   bool operator==(const Usage&) const = default;
 };
 
-/// How an attempt ended. Reason::kNone: success.
+/// Reason::kNone: success.
 struct AttemptEnd {
   Reason reason = Reason::kNone;
   std::int32_t exit_code = 0;  ///< With kExitCode; 128 + signal with kSignal.

@@ -22,7 +22,8 @@ constexpr std::size_t kHandedMax = (128 << 10) - 512;  ///< Of Linux' 128 KiB, w
 bool is_constant(const WorkSpec& spec) {
   const auto literal = [](const expr::Template& text) { return text.is_literal(); };
   return spec.http == nullptr && literal(spec.script) && literal(spec.image) && spec.inputs.empty() &&
-         spec.states.empty() && std::all_of(spec.command.begin(), spec.command.end(), literal) &&
+         spec.states.empty() && spec.sidecars.empty() &&
+         std::all_of(spec.command.begin(), spec.command.end(), literal) &&
          std::all_of(spec.env.begin(), spec.env.end(), [&](const auto& each) { return literal(each.second); }) &&
          std::all_of(spec.outputs.begin(), spec.outputs.end(),
                      [&](const auto& each) { return literal(each.asset) && literal(each.sha256); });
@@ -256,6 +257,30 @@ Result<std::string> handed_over(const expr::Template& text, const AttemptScope& 
   return expanded;
 }
 
+Result<Sidecar> resolve_sidecar(const SidecarSpec& spec, const AttemptScope& scope) {
+  Sidecar out{.name = spec.name, .resources = spec.resources, .container = spec.container};
+  out.port = spec.port;
+  out.ready_path = spec.ready_path;
+  out.ready_timeout = spec.ready_timeout;
+  auto image = handed_over(spec.image, scope);
+  if (!image) return fail(std::move(image.error()).in("image"));
+  out.image = *std::move(image);
+  if (out.image.empty()) return fail(ErrorCode::kInvalidInput, "its 'image' came to nothing");
+  for (const auto& [from, to] : {std::pair(&spec.command, &out.command), std::pair(&spec.args, &out.args)}) {
+    for (const expr::Template& argument : *from) {
+      auto text = handed_over(argument, scope);
+      if (!text) return fail(std::move(text.error()).in(from == &spec.command ? "command" : "args"));
+      to->push_back(*std::move(text));
+    }
+  }
+  for (const auto& [name, value] : spec.env) {
+    auto text = handed_over(value, scope);
+    if (!text) return fail(std::move(text.error()).in("env " + name));
+    out.env.emplace_back(name, *std::move(text));
+  }
+  return out;
+}
+
 Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const WorkSpec& spec, const EngineState& state) {
   const AttemptScope scope(run, index, spec, state);
   ResolvedWork out{.kind = spec.kind};
@@ -300,6 +325,11 @@ Result<ResolvedWork> resolve(const LiveRun& run, std::uint32_t index, const Work
   if (!image) return fail(std::move(image.error()).in("image"));
   out.image = std::move(*image);
   out.container = spec.container;
+  for (const SidecarSpec& sidecar : spec.sidecars) {
+    auto resolved = resolve_sidecar(sidecar, scope);
+    if (!resolved) return fail(std::move(resolved.error()).in("sidecar " + sidecar.name));
+    out.sidecars.push_back(*std::move(resolved));
+  }
   if (spec.check != nullptr) {
     auto check = resolve_data(run, scope, spec);
     if (!check) return fail(std::move(check.error()));
@@ -353,7 +383,7 @@ Result<std::shared_ptr<const ResolvedWork>> resolve_work(LiveRun& run, std::uint
   if (auto declared = datasets_of(run, index); !declared) return fail(std::move(declared.error()));
   auto work = resolve_first(run, index, state);
   if (!work || CHAPPE_MUTANT(kForgetsScale)) return work;
-  const Resources needs = run.resources_of(index);
+  const Resources needs = run.own_resources_of(index);
   if ((*work)->resources == needs) return work;
   auto larger = std::make_shared<ResolvedWork>(**work);
   larger->resources = needs;

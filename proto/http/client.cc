@@ -11,6 +11,7 @@
 
 #include "engine/base/assert.h"
 #include "proto/http/addresses.h"
+#include "proto/http/curl_library.h"
 
 namespace chappe::http {
 namespace {
@@ -257,7 +258,8 @@ class Client::Pool {
  public:
   explicit Pool(std::size_t idle_max) : idle_max_(idle_max) {}
 
-  Easy take() {
+  /// Errors: kInvalidInput: libcurl is not there.
+  Result<Easy> take() {
     {
       const std::lock_guard lock(mutex_);
       if (!idle_.empty()) {
@@ -266,10 +268,12 @@ class Client::Pool {
         return easy;
       }
     }
-    initialise_once();
-    Easy easy(curl_easy_init());
-    CHAPPE_ASSERT(easy != nullptr);
-    return easy;
+    return with_library([] {
+      initialise_once();
+      Easy easy(curl_easy_init());
+      CHAPPE_ASSERT(easy != nullptr);
+      return easy;
+    });
   }
 
   void give_back(Easy easy) {
@@ -301,7 +305,9 @@ Result<Response> Client::exchange(const Request& request, const BodySink* sink) 
         ErrorCode::kPermissionDenied,
         fmt::format("{}: the address is link-local, or serves a machine's metadata", without_query(request.url)));
   }
-  Easy easy = pool_->take();
+  Result<Easy> taken = pool_->take();
+  if (!taken) return fail(std::move(taken.error()));
+  Easy easy = *std::move(taken);
   CURL* const handle = easy.get();
   Exchange exchange{.request = request, .sink = sink, .easy = handle};
   std::array<char, CURL_ERROR_SIZE> detail{};

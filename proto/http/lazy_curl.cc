@@ -1,7 +1,8 @@
 /// \file
 /// libcurl's functions, so far as this folder calls them, each of which loads the library when it is first called. It
 /// brings many others, whose loading shows in the time from exec to main: whoever speaks to nobody shall not wait for
-/// them. Each throws std::runtime_error where the library is missing.
+/// them. Each throws std::runtime_error where the library is missing: the first call is made in with_library()
+/// (curl_library.h).
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <fmt/format.h>

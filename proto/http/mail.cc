@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "engine/base/assert.h"
+#include "proto/http/curl_library.h"
 
 namespace chappe::http {
 namespace {
@@ -79,9 +80,13 @@ std::size_t give_message(char* data, std::size_t, std::size_t size, void* user) 
 }  // namespace
 
 Result<void> send_mail(const MailServer& server, const Mail& mail) {
-  static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
-  CHAPPE_ASSERT(global == CURLE_OK);
-  const std::unique_ptr<CURL, MailCleanup> easy(curl_easy_init());
+  auto made = with_library([] {
+    static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
+    CHAPPE_ASSERT(global == CURLE_OK);
+    return std::unique_ptr<CURL, MailCleanup>(curl_easy_init());
+  });
+  if (!made) return fail(std::move(made.error()));
+  const std::unique_ptr<CURL, MailCleanup> easy = *std::move(made);
   if (easy == nullptr) return fail(ErrorCode::kUnavailable, "no memory for a mail");
   std::unique_ptr<curl_slist, MailCleanup> to;
   for (const std::string& address : mail.to) {

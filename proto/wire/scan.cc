@@ -54,11 +54,14 @@ constexpr Shape::Child kHttpHeaderChildren[] = {{2, &kHttpPiece, true}};
 constexpr Shape kHttpHeader{"bb", kHttpHeaderChildren};
 constexpr Shape::Child kHttpChildren[] = {{2, &kHttpPiece, true}, {3, &kHttpHeader, true}, {4, &kHttpPiece, true}};
 constexpr Shape kHttp{"bbbbbv", kHttpChildren};
+constexpr Shape::Child kSidecarChildren[] = {
+    {3, nullptr, true}, {4, nullptr, true}, {5, &kVariable, true}, {6, &kResources, false}, {7, &kContainer, false}};
+constexpr Shape kSidecar{"bbbbbbbvbv", kSidecarChildren};
 constexpr Shape::Child kWorkChildren[] = {{4, nullptr, true},       {5, &kVariable, true},    {6, &kInput, true},
                                           {7, &kOutput, true},      {8, &kOutputValue, true}, {11, &kResources, false},
                                           {13, &kContainer, false}, {14, &kSecret, true},     {16, &kHttp, false},
-                                          {18, &kService, false}};
-constexpr Shape kWork{"vbbbbbbbvvbbbbvbbb", kWorkChildren};
+                                          {18, &kService, false},   {19, &kSidecar, true}};
+constexpr Shape kWork{"vbbbbbbbvvbbbbvbbbb", kWorkChildren};
 constexpr Shape::Child kSchedulerMessageChildren[] = {
     {3, &kWelcome, false}, {5, nullptr, true},      {6, &kCancel, true}, {7, &kRun, true},
     {8, &kWork, true},     {9, &kAssignment, true}, {10, &kPart, false}};

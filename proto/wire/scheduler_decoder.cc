@@ -134,16 +134,6 @@ Complaint read(const v1::HttpPiece& from, ResolvedHttpPiece& out) {
   return nullptr;
 }
 
-/// Converts each of a list; stops at the first complaint.
-template <typename From, typename To>
-Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
-  out.resize(static_cast<std::size_t>(from.size()));
-  for (int i = 0; i < from.size(); ++i) {
-    if (Complaint wrong = read(from.Get(i), out[static_cast<std::size_t>(i)])) return wrong;
-  }
-  return nullptr;
-}
-
 Complaint read(const v1::Container& from, ContainerOptions& out) {
   if (from.network() > static_cast<std::uint32_t>(ContainerOptions::Network::kHost)) return "a network is unknown";
   if (from.pull() > static_cast<std::uint32_t>(ContainerOptions::Pull::kNever)) return "a way to pull is unknown";
@@ -151,6 +141,32 @@ Complaint read(const v1::Container& from, ContainerOptions& out) {
   out.network = static_cast<ContainerOptions::Network>(from.network());
   out.pull = static_cast<ContainerOptions::Pull>(from.pull());
   out.read_only = !from.writable();
+  return nullptr;
+}
+
+Complaint read(const v1::Sidecar& from, Sidecar& out) {
+  if (from.port() > kPortMax) return "a sidecar's port is none";
+  if (from.ready_timeout() > kDurationMax) return "a sidecar's time is out of range";
+  if (from.port() == 0 && !from.ready_path().empty()) return "a sidecar is asked at no port";
+  out.name = from.name();
+  out.image = from.image();
+  out.command.assign(from.command().begin(), from.command().end());
+  out.args.assign(from.args().begin(), from.args().end());
+  for (const v1::Variable& variable : from.env()) out.env.emplace_back(variable.name(), variable.value());
+  out.resources = to_resources(from.resources());
+  out.port = static_cast<std::uint16_t>(from.port());
+  out.ready_path = from.ready_path();
+  out.ready_timeout = Duration(static_cast<std::int64_t>(from.ready_timeout()));
+  return read(from.container(), out.container);
+}
+
+/// Converts each of a list; stops at the first complaint.
+template <typename From, typename To>
+Complaint read_list(const google::protobuf::RepeatedPtrField<From>& from, std::vector<To>& out) {
+  out.resize(static_cast<std::size_t>(from.size()));
+  for (int i = 0; i < from.size(); ++i) {
+    if (Complaint wrong = read(from.Get(i), out[static_cast<std::size_t>(i)])) return wrong;
+  }
   return nullptr;
 }
 
@@ -209,6 +225,8 @@ Complaint read(const v1::Work& from, ResolvedWork& out) {
   out.resources = to_resources(from.resources());
   out.image = from.image();
   if (Complaint wrong = read(from.container(), out.container)) return wrong;
+  if (from.sidecars_size() > static_cast<int>(kSidecarsMax)) return "a work has too many sidecars";
+  if (Complaint wrong = read_list(from.sidecars(), out.sidecars)) return wrong;
   if (Complaint wrong = read_list(from.secrets(), out.secrets)) return wrong;
   out.store_credentials = !from.no_store_credentials();
   if (Complaint wrong = read_list(from.inputs(), out.inputs)) return wrong;

@@ -64,13 +64,35 @@ void fill(v1::OutputValue& out, const OutputValue& value) {
   out.set_metric(value.metric);
 }
 
-void fill_container(v1::Work& out, const ResolvedWork& work) {
+void fill(v1::Variable& out, const std::pair<std::string, std::string>& variable) {
+  out.set_name(variable.first);
+  out.set_value(variable.second);
+}
+
+void fill(v1::Container& out, const ContainerOptions& options) {
+  out.set_user(options.user);
+  out.set_network(static_cast<std::uint32_t>(options.network));
+  out.set_pull(static_cast<std::uint32_t>(options.pull));
+  out.set_writable(!options.read_only);
+}
+
+void fill(v1::Sidecar& out, const Sidecar& sidecar) {
+  out.set_name(sidecar.name);
+  out.set_image(sidecar.image);
+  for (const std::string& argument : sidecar.command) out.add_command(argument);
+  for (const std::string& argument : sidecar.args) out.add_args(argument);
+  for (const auto& variable : sidecar.env) fill(*out.add_env(), variable);
+  set_resources(*out.mutable_resources(), sidecar.resources);
+  fill(*out.mutable_container(), sidecar.container);
+  out.set_port(sidecar.port);
+  out.set_ready_path(sidecar.ready_path);
+  out.set_ready_timeout(static_cast<std::uint64_t>(sidecar.ready_timeout.count()));
+}
+
+void fill_containers(v1::Work& out, const ResolvedWork& work) {
   out.set_image(work.image);
-  v1::Container& container = *out.mutable_container();
-  container.set_user(work.container.user);
-  container.set_network(static_cast<std::uint32_t>(work.container.network));
-  container.set_pull(static_cast<std::uint32_t>(work.container.pull));
-  container.set_writable(!work.container.read_only);
+  fill(*out.mutable_container(), work.container);
+  for (const Sidecar& sidecar : work.sidecars) fill(*out.add_sidecars(), sidecar);
 }
 
 void fill(v1::Service& out, const ServiceSpec& service) {
@@ -116,18 +138,14 @@ void fill(v1::Work& out, const ResolvedWork& work) {
   out.set_script(work.script);
   out.set_shell(work.shell);
   for (const std::string& argument : work.command) out.add_command(argument);
-  for (const auto& [name, value] : work.env) {
-    v1::Variable& variable = *out.add_env();
-    variable.set_name(name);
-    variable.set_value(value);
-  }
+  for (const auto& variable : work.env) fill(*out.add_env(), variable);
   for (const ResolvedInput& input : work.inputs) fill(*out.add_inputs(), input);
   for (const ResolvedOutput& output : work.outputs) fill(*out.add_outputs(), output);
   for (const OutputValue& value : work.values) fill(*out.add_values(), value);
   if (work.timeout) out.set_timeout(static_cast<std::uint64_t>(work.timeout->count()));
   out.set_kill_grace(static_cast<std::uint64_t>(work.kill_grace.count()));
   set_resources(*out.mutable_resources(), work.resources);
-  if (!work.image.empty()) fill_container(out, work);
+  if (!work.image.empty()) fill_containers(out, work);
   for (const SecretRef& secret : work.secrets) fill(*out.add_secrets(), secret);
   out.set_no_store_credentials(!work.store_credentials);
   if (work.http != nullptr) fill(*out.mutable_http(), *work.http);
@@ -144,6 +162,9 @@ std::size_t entries_of(const ResolvedHttp& http) {
 std::size_t entries_of(const ResolvedWork& work) {
   std::size_t entries = 1 + work.command.size() + work.env.size() + work.outputs.size() + work.values.size();
   entries += work.secrets.size();
+  for (const Sidecar& sidecar : work.sidecars) {
+    entries += 1 + sidecar.command.size() + sidecar.args.size() + sidecar.env.size();
+  }
   if (work.http != nullptr) entries += entries_of(*work.http);
   for (const ResolvedInput& input : work.inputs) entries += 1 + input.objects.size();
   return entries;

@@ -261,7 +261,7 @@ class Walk {
       if (earlier.attempt == maker.attempt) row = earlier;
     }
     auto params = parse_json(run.params_json);
-    return {
+    ValueMap node{
         {"id", attempt_id(maker.attempt)},
         {"kind", "attempt"},
         {"run", run.id.text()},
@@ -269,10 +269,11 @@ class Walk {
         {"dag_version", run.dag_version},
         {"task", instances != nullptr ? instances->name_of(maker.key.index) : "#" + std::to_string(maker.key.index)},
         {"attempt_no", std::int64_t{row.attempt_no}},
-        {"image", row.end.image.empty() ? Value() : Value(row.end.image)},
         {"params", params ? *std::move(params) : Value()},
         {"started_at", time_json(row.end.started_at)},
         {"ended_at", time_json(row.end.ended_at)}};
+    append_images(node, row.end.image);
+    return node;
   }
 
   /// Values and metrics that the attempt left behind, into its node.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/model/sidecar.h"
 #include "proto/json/json.h"
 #include "scheduler/quarantine/quarantine.h"
 
@@ -41,7 +42,7 @@ void append_end(ValueMap& out, const AttemptEnd& end) {
   out.emplace_back("peak_memory_bytes", size_json(end.usage.peak_memory_bytes));
   out.emplace_back("bytes_in", size_json(end.usage.bytes_in));
   out.emplace_back("bytes_out", size_json(end.usage.bytes_out));
-  out.emplace_back("image", text_or_null(end.image));
+  append_images(out, end.image);
 }
 
 std::string_view outcome_of(const AttemptEnd& end) {
@@ -51,6 +52,14 @@ std::string_view outcome_of(const AttemptEnd& end) {
 }
 
 }  // namespace
+
+void append_images(ValueMap& out, const std::string& images) {
+  const ImagesOfAttempt of = split_images(images);
+  ValueMap sidecars;
+  for (const auto& [name, image] : of.sidecars) sidecars.emplace_back(name, image);
+  out.emplace_back("image", text_or_null(of.own));
+  out.emplace_back("sidecar_images", sidecars.empty() ? Value() : Value(std::move(sidecars)));
+}
 
 Value time_json(WallTime time) { return text_or_null(to_iso8601(time)); }
 

@@ -27,6 +27,9 @@ Value alias_json(const AliasRow& row);
 Value audit_json(const AuditEntry& entry);
 Value dag_json(const DagVersionRow& row);
 
+/// "image" and "sidecar_images" of an attempt. `images`: as join_images() makes them.
+void append_images(ValueMap& out, const std::string& images);
+
 /// {"items": [...], "next": cursor or null}
 Value page_json(ValueList items, Value next);
 

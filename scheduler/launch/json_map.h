@@ -1,5 +1,5 @@
 /// \file
-/// JSON objects that are put together. Private to scheduler/launch.
+/// JSON objects that are put together, and what pods are made of. Private to scheduler/launch.
 #pragma once
 
 #include <string>
@@ -37,6 +37,27 @@ inline void put(ValueMap& map, std::string_view name, Value value) { member(map,
 inline void put_default(ValueMap& map, std::string_view name, Value value) {
   Value& now = member(map, name);
   if (now.is_null()) now = std::move(value);
+}
+
+/// In place of what the container has at that path.
+inline void mount(ValueMap& container, std::string_view volume, std::string_view path, bool read_only) {
+  ValueList& mounts = list(container, "volumeMounts");
+  std::erase_if(mounts, [&](const Value& each) {
+    const Value* at = each.find("mountPath");
+    return at != nullptr && *at == Value(path);
+  });
+  ValueMap one{{"name", volume}, {"mountPath", path}};
+  if (read_only) one.emplace_back("readOnly", true);
+  mounts.emplace_back(std::move(one));
+}
+
+/// An empty directory; unless the operator has another idea of it.
+inline void add_volume(ValueList& volumes, std::string_view name, std::string_view size) {
+  for (const Value& each : volumes) {
+    const Value* known = each.find("name");
+    if (known != nullptr && *known == Value(name)) return;
+  }
+  volumes.emplace_back(ValueMap{{"name", name}, {"emptyDir", ValueMap{{"sizeLimit", size}}}});
 }
 
 /// The member at the end of the path; null where there is none.

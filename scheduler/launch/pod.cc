@@ -7,6 +7,7 @@
 
 #include "scheduler/launch/json_map.h"
 #include "scheduler/launch/pod_security.h"
+#include "scheduler/launch/pod_sidecars.h"
 
 namespace chappe::launch {
 namespace {
@@ -43,21 +44,6 @@ void secure(ValueMap& container) {
   put_default(context, "readOnlyRootFilesystem", true);
 }
 
-void mount(ValueMap& container, std::string_view volume, std::string_view path, bool read_only) {
-  ValueList& mounts = list(container, "volumeMounts");
-  const auto same_path = [&](const Value& each) { return text_of(each.find("mountPath")) == path; };
-  std::erase_if(mounts, same_path);
-  ValueMap one{{"name", volume}, {"mountPath", path}};
-  if (read_only) one.emplace_back("readOnly", true);
-  mounts.emplace_back(std::move(one));
-}
-
-void add_volume(ValueList& volumes, std::string_view name, std::string_view size) {
-  const auto same = [&](const Value& each) { return text_of(each.find("name")) == name; };
-  if (std::any_of(volumes.begin(), volumes.end(), same)) return;  // The operator has another idea of it.
-  volumes.emplace_back(ValueMap{{"name", name}, {"emptyDir", ValueMap{{"sizeLimit", size}}}});
-}
-
 /// The worker's own variables, but for those by which the operator says what its DAGs may have.
 bool is_reserved(std::string_view name) {
   constexpr std::array<std::string_view, 4> kOpen = {"CHAPPE_SECRET_ENV", "CHAPPE_SECRET_FILES",
@@ -75,6 +61,7 @@ class PodMaker {
     if (spec != nullptr && spec->as_map() != nullptr) spec_ = *spec->as_map();
     if (auto placed = place(); !placed) return fail(std::move(placed.error()));
     add_containers();
+    if (auto beside = add_sidecars(spec_, order_.sidecars); !beside) return fail(std::move(beside.error()));
     if (auto mounted = mount_volumes(); !mounted) return fail(std::move(mounted.error()));
     ValueList& containers = list(spec_, "containers");
     containers.insert(containers.begin(), std::move(main_));
@@ -112,6 +99,7 @@ class PodMaker {
     put(annotations, "chappe/task", task_.id);
     if (!order_.map_key.empty()) put(annotations, "chappe/map-key", order_.map_key);
     put(annotations, "chappe/attempt-number", std::to_string(order_.attempt_no));
+    if (!order_.sidecars.empty()) put(annotations, kSidecarsAnnotation, names_of(order_.sidecars));
     return out;
   }
 
@@ -220,7 +208,9 @@ class PodMaker {
     put(spec_, "terminationGracePeriodSeconds", seconds_of(work.kill_grace) + kGraceBeyondTask);
     // The worker itself sees to the task's timeout; this is for a worker that cannot.
     if (work.timeout) {
-      put(spec_, "activeDeadlineSeconds", seconds_of(*work.timeout + work.kill_grace + kStartMax));
+      Duration start = kStartMax;
+      for (const Sidecar& sidecar : order_.sidecars) start += sidecar.ready_timeout;
+      put(spec_, "activeDeadlineSeconds", seconds_of(*work.timeout + work.kill_grace + start));
     }
     ValueMap& context = object(spec_, "securityContext");
     put_default(context, "runAsNonRoot", true);

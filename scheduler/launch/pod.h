@@ -3,7 +3,8 @@
 ///
 /// The template's container "task", where it has one, is what the task's own container begins as; its other containers
 /// run beside it. An init container puts the worker's program where the task's container sees it; there it is the first
-/// process, takes its one attempt and leaves. Every pod is held against Kubernetes' "restricted" profile as it will be
+/// process, takes its one attempt and leaves. The task's sidecars are Kubernetes' own: init containers that go on
+/// (scheduler/launch/pod_sidecars.h). Every pod is held against Kubernetes' "restricted" profile as it will be
 /// made, whatever the template and the task say.
 #pragma once
 
@@ -19,6 +20,7 @@ namespace chappe::launch {
 inline constexpr std::string_view kInstallationLabel = "chappe/installation";
 inline constexpr std::string_view kAttemptLabel = "chappe/attempt";
 inline constexpr std::string_view kRunLabel = "chappe/run";
+inline constexpr std::string_view kSidecarsAnnotation = "chappe/sidecars";  ///< Their names, with commas between.
 inline constexpr std::string_view kTaskContainer = "task";
 inline constexpr std::string_view kWorkerContainer = "chappe-worker";  ///< The init container.
 

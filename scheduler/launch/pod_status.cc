@@ -4,9 +4,12 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "scheduler/launch/json_map.h"
 #include "scheduler/launch/pod.h"
+#include "scheduler/launch/pod_sidecars.h"
 
 namespace chappe::launch {
 namespace {
@@ -59,14 +62,16 @@ std::optional<PodSeen> failed_before(const Value& pod) {
   for (const Value& each : items_of(find(&pod, "status", "initContainerStatuses"))) {
     const Value* ended = find(&each, "state", "terminated");
     const Value* code = find(ended, "exitCode");
-    if (code == nullptr || *code == Value(0)) continue;
+    if (code == nullptr || *code == Value(0) || goes_on(pod, text_of(each.find("name")))) continue;
     const std::string why = told(ended);
     return seen(What::kEnded,
                 fmt::format("container {} ended with exit code {}{}", text_of(each.find("name")), to_text(*code),
                             why.empty() ? "" : " (" + why + ")"),
                 Reason::kLaunchFailed);
   }
-  return std::nullopt;
+  auto sidecar = failed_sidecar(pod);
+  if (!sidecar) return std::nullopt;
+  return seen(What::kEnded, *std::move(sidecar), Reason::kLaunchFailed);
 }
 
 PodSeen ended(const Value& pod, const Value& state) {
@@ -97,6 +102,9 @@ PodSeen waiting(const Value& pod) {
       return seen(reason == "InvalidImageName" ? What::kRefused : What::kWaiting, message);
     }
   }
+  if (const std::string name = unready_sidecar(pod); !name.empty()) {
+    return seen(What::kWaiting, fmt::format("sidecar '{}' is not ready yet", name));
+  }
   for (const Value& each : items_of(find(&pod, "status", "conditions"))) {
     const bool unplaced = text_of(each.find("type")) == "PodScheduled" && text_of(each.find("status")) == "False";
     if (unplaced) return seen(What::kWaiting, told(&each));
@@ -104,19 +112,31 @@ PodSeen waiting(const Value& pod) {
   return seen(What::kWaiting, "");
 }
 
-}  // namespace
-
 /// Source: the Kubernetes API's ContainerStatus: runtimes write the image's id, or its name in a registry, and
 /// dockershim put "docker-pullable://" in front.
-std::string read_image(const Value& pod) {
-  for (const Value& each : items_of(find(&pod, "status", "containerStatuses"))) {
-    if (text_of(each.find("name")) != kTaskContainer) continue;
+std::string image_of(const Value& pod, const char* kind, std::string_view name) {
+  for (const Value& each : items_of(find(&pod, "status", kind))) {
+    if (text_of(each.find("name")) != name) continue;
     std::string image = text_of(each.find("imageID"));
     if (const std::size_t scheme = image.find("://"); scheme != std::string::npos) image.erase(0, scheme + 3);
-    const bool is_digest = image.find("sha256:") != std::string::npos && image.size() <= kImageBytesMax;
+    const bool is_digest = image.find("sha256:") != std::string::npos && image.find('\n') == std::string::npos;
     return is_digest ? image : "";
   }
   return "";
+}
+
+}  // namespace
+
+std::string read_image(const Value& pod) {
+  const std::string own = image_of(pod, "containerStatuses", kTaskContainer);
+  if (own.empty() || own.size() > kImageBytesMax) return "";
+  std::vector<std::pair<std::string, std::string>> sidecars;
+  for (std::string& name : sidecars_of(pod)) {
+    std::string image = image_of(pod, "initContainerStatuses", name);
+    if (!image.empty()) sidecars.emplace_back(std::move(name), std::move(image));
+  }
+  std::string all = join_images(own, sidecars);
+  return all.size() <= kImageBytesMax ? all : own;
 }
 
 PodSeen read_status(const Value& pod) {
@@ -124,7 +144,8 @@ PodSeen read_status(const Value& pod) {
   if (const Value* state = container_state(pod, "containerStatuses", kTaskContainer, "terminated")) {
     return ended(pod, *state);
   }
-  if (auto before = failed_before(pod)) return *std::move(before);
+  const bool runs = container_state(pod, "containerStatuses", kTaskContainer, "running") != nullptr;
+  if (auto before = runs ? std::nullopt : failed_before(pod)) return *std::move(before);
   if (phase == "Failed" || phase == "Succeeded") {
     const std::string whole = pod_reason(pod);
     return seen(What::kEnded, whole.empty() ? "the pod ended" : "the pod ended: " + whole, reason_of(pod));
@@ -133,7 +154,7 @@ PodSeen read_status(const Value& pod) {
     const std::string why = disruption(pod);
     return seen(What::kGone, why.empty() ? "the pod is being deleted" : "the pod is being deleted: " + why);
   }
-  if (container_state(pod, "containerStatuses", kTaskContainer, "running") != nullptr) return seen(What::kStarted, "");
+  if (runs) return seen(What::kStarted, "");
   return waiting(pod);
 }
 

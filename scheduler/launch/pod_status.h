@@ -8,14 +8,14 @@
 namespace chappe::launch {
 
 inline constexpr std::size_t kToldBytesMax = 500;    ///< Of a message, which others wrote.
-inline constexpr std::size_t kImageBytesMax = 1024;  ///< Of an image's name, likewise.
+inline constexpr std::size_t kImageBytesMax = 4096;  ///< Of the names of images, likewise.
 
 /// `pod`: as its API server shows it. Decided by the containers' states, not by the phase alone: a sidecar that goes on
 /// does not keep an attempt alive. Leaves PodSeen::attempt to the caller.
 PodSeen read_status(const Value& pod);
 
-/// What the task's container was made of, by digest where its node says so: "NAME@sha256:...", else "sha256:...". "":
-/// the node has not said. At most kImageBytesMax.
+/// What the task's container was made of, by digest where its node says so: "NAME@sha256:...", else "sha256:...", and
+/// what its sidecars were (join_images()). "": the node has not said. At most kImageBytesMax.
 std::string read_image(const Value& pod);
 
 }  // namespace chappe::launch

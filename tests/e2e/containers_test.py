@@ -16,7 +16,7 @@ from podman import IMAGE, Podman
 @unittest.skipIf(podman.missing(), f"SKIPPED: {podman.missing()}: no task was run in a container")
 class Containers(unittest.TestCase):
     def setUp(self) -> None:
-        self.podman = Podman.of(self)
+        self.podman = Podman.of(self, "httpd", "wget")
         self.cluster = Cluster.of(self)
 
     def start(self, name: str = "w1", *options: str) -> Any:
@@ -105,7 +105,7 @@ class Containers(unittest.TestCase):
         self.cluster.chappe("run", str(EXAMPLES / "containers.yaml"), "--param", f"image={IMAGE}")
         run = json.loads(self.cluster.chappe("show", "latest", "--output", "json").stdout)
         self.assertEqual({task["name"]: task["state"] for task in run["tasks"]},
-                         dict.fromkeys(["count", "size", "look"], "success"))
+                         dict.fromkeys(["count", "size", "ask", "look"], "success"))
         self.expect_nothing_left()
 
     # ---- What bounds it ----

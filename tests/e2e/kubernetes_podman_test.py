@@ -6,12 +6,13 @@ import shutil
 import unittest
 
 import podman
-from cluster import Cluster, wait_until
+from cluster import Cluster, free_port, wait_until
 from fake_kubernetes import FakeKubernetes
 from podman import IMAGE, Podman
 from static_worker_test import PROGRAM
 from store_away_test import FakeS3
 
+PORT = free_port()  # Pods have the machine's network here.
 CHAPPE = "localhost/chappe-only:1"  # What --kubernetes-image is.
 TEMPLATE = """
 spec:
@@ -29,7 +30,7 @@ spec:
                  f"SKIPPED: {podman.missing() or 'no static chappe-worker'}: no pod was really run")
 class KubernetesByPodman(unittest.TestCase):
     def setUp(self) -> None:
-        self.podman = Podman.of(self)
+        self.podman = Podman.of(self, "httpd", "wget")
         root = self.podman.directory / "chappe-only"
         (root / "bin").mkdir(parents=True)
         shutil.copy(PROGRAM, root / "bin/chappe-worker")
@@ -98,6 +99,65 @@ class KubernetesByPodman(unittest.TestCase):
         self.cluster.wait_for_run(run, "cancelled")
         self.fake.expect_no_pods()
         self.assertEqual(self.podman.call("GET", "/containers/json?all=true")[1], [])
+
+    def test_sidecars_are_ready_before_the_task_and_gone_after_it(self) -> None:
+        self.addCleanup(lambda: self.show() if self.cluster.run(run)["state"] != "success" else None)
+        run = self.cluster.submit(f"""
+            name: beside
+            image: {IMAGE}
+            defaults: {{infra_retry: {{limit: 0}}}}
+            tasks:
+              - id: a
+                run: wget -qO- http://127.0.0.1:{PORT}/up
+                sidecars:
+                  - name: web
+                    image: {IMAGE}
+                    port: {PORT}
+                    ready: {{http: /up}}
+                    env: {{GREETING: "hello $(HOME)"}}
+                    command: [sh, -c, 'sleep 1; echo "$GREETING" > /tmp/up; exec httpd -f -p {PORT} -h /tmp']
+            """)
+        self.cluster.wait_for_run(run, "success", 120)
+        self.assertEqual(self.cluster.log(run, "a"), "hello $(HOME)\n")
+        digest = self.podman.image_digest()
+        wait_until("the images", lambda: self.cluster.tasks(run)["a"]["sidecar_images"], lambda images: images == {"web": digest})
+        self.fake.expect_no_pods()
+        self.assertEqual(self.podman.call("GET", "/containers/json?all=true")[1], [])
+
+    def test_a_sidecar_that_fails_before_it_is_ready_fails_the_launch_with_its_last_words(self) -> None:
+        run = self.cluster.submit(f"""
+            name: broken
+            image: {IMAGE}
+            tasks:
+              - id: a
+                run: echo never
+                sidecars: [{{name: db, image: "{IMAGE}", port: {PORT}, command: [sh, -c, "echo no disk; exit 3"]}}]
+            """)
+        self.cluster.wait_for_run(run, "failed", 120)
+        task = self.cluster.tasks(run)["a"]
+        self.assertEqual((task["reason"], task["message"]),
+                         ("launch_failed", "sidecar 'db' was not ready: it ended with exit code 3: no disk"))
+        self.fake.expect_no_pods()
+
+    def test_a_service_in_a_pod_is_reached_from_other_pods_and_ended_after_them(self) -> None:
+        self.addCleanup(lambda: self.show() if self.cluster.run(run)["state"] != "success" else None)
+        run = self.cluster.submit(f"""
+            name: served
+            image: {IMAGE}
+            defaults: {{infra_retry: {{limit: 0}}}}
+            tasks:
+              - id: web
+                executor: kubernetes
+                service: {{ready: {{http: /up}}}}
+                run: echo served > up; exec httpd -f -p "$CHAPPE_SERVICE_PORT"
+              - id: ask
+                depends_on: [web]
+                env: {{WEB: "${{{{ tasks.web.outputs.address }}}}"}}
+                run: wget -qO- "http://$WEB/up"
+            """)
+        self.cluster.wait_for_run(run, "success", 180)
+        self.assertEqual(self.cluster.log(run, "ask"), "served\n")
+        self.fake.expect_no_pods()
 
 
 if __name__ == "__main__":

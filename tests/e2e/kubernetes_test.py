@@ -130,6 +130,10 @@ class Kubernetes(unittest.TestCase):
                 service_account: trainer
                 volumes: [{name: data, path: /data, read_only: true}]
                 secrets: {PGPASSWORD: {kubernetes: {name: warehouse, key: password}}}
+                sidecars:
+                  - {name: db, image: "pg:1", args: [-c, x], env: {A: b}, port: 5432, resources: {cpu: 1, memory: 1Gi},
+                     container: {user: "999:999", read_only: false, pull: always}}
+                  - {name: web, image: "web:1", command: [serve], port: 8080, ready: {http: /up}}
             """)
         (pod,) = wait_until("one pod", self.fake.pods, lambda pods: len(pods) == 1).values()
         asked = {"apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"], "spec": pod["spec"]}

@@ -6,7 +6,9 @@ import signal
 import textwrap
 import unittest
 
+import podman
 from cluster import Cluster, Gate, wait_until
+from podman import IMAGE, Podman
 
 SERVER = """
 import http.server, os, sys
@@ -172,6 +174,42 @@ class Objects(unittest.TestCase):
             """)
         self.cluster.wait_for_run(run, "failed")
         self.assertEqual(self.cluster.attempts(run, "parse")[0][2], "artifact_io")
+
+
+@unittest.skipIf(podman.missing(), f"SKIPPED: {podman.missing()}: no service was run in a container")
+class InContainers(unittest.TestCase):
+    """As processes have them: the machine's network is theirs."""
+
+    def setUp(self) -> None:
+        self.podman = Podman.of(self, "httpd", "wget")
+        self.cluster = Cluster.of(self)
+        self.cluster.start_scheduler()
+        self.worker = self.cluster.start_worker("w1", "--cpus", "4", "--container-socket", str(self.podman.socket))
+
+    def served(self, service: str, *askers: str) -> str:
+        """`askers`: the beginnings of tasks."""
+        ask = """depends_on: [web], env: {WEB: "http://${{ tasks.web.outputs.address }}/up"}, run: 'wget -qO- "$WEB"'"""
+        listed = "\n".join(f"  - {{{asker}, {ask}}}" for asker in askers)
+        return self.cluster.submit(f"""
+name: served
+image: {IMAGE}
+defaults: {{container: {{network: host}}}}
+tasks:
+  - id: web
+    service: {service}
+    run: sleep 0.5; echo served > up; touch ready; exec httpd -f -p "$CHAPPE_SERVICE_PORT"
+{listed}
+""")
+
+    def test_a_container_serves_processes_and_containers_and_is_removed_after_them(self) -> None:
+        for service in ("{ready: {http: /up}}", "{ready: {file: ready}}", "{}"):
+            with self.subTest(service):
+                run = self.served(service, "id: boxed", 'id: bare, image: ""')
+                self.cluster.wait_for_run(run, "success")
+                self.assertEqual({self.cluster.log(run, name) for name in ("boxed", "bare")}, {"served\n"})
+                self.assertEqual(self.cluster.task(run, "web")["attempts"][0]["message"],
+                                 "stopped: all that depend on it have ended")
+                wait_until("containers to be gone", self.podman.containers, lambda left: left == [])
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ class Executor {
   Result<exec::Launch> launch_of(Execution& execution);
   void run_container(Execution& execution);
   Result<container::ContainerSpec> container_of(Execution& execution);
+  Result<container::Company> company_of(Execution& execution, const container::ContainerSpec& task);
   void container_ended(AttemptId attempt, const container::ContainerEnd& end);
   AttemptEnd end_of(const Execution& execution, const container::ContainerEnd& end);
   bool give_port(Execution& execution);

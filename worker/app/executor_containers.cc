@@ -11,6 +11,7 @@
 
 #include "engine/base/assert.h"
 #include "worker/app/execution.h"
+#include "worker/container/holder.h"
 #include "worker/exec/control_groups.h"
 
 namespace chappe::worker {
@@ -34,7 +35,9 @@ void Executor::run_container(Execution& execution) {
   }
   Result<container::ContainerSpec> spec = container_of(execution);
   if (!spec) return fail_attempt(execution, reason_of(spec.error()), spec.error().message);
-  const Result<void> launched = parts_.containers->launch(*std::move(spec));
+  Result<container::Company> company = company_of(execution, *spec);
+  if (!company) return fail_attempt(execution, reason_of(company.error()), company.error().message);
+  const Result<void> launched = parts_.containers->launch(*std::move(spec), *std::move(company));
   if (!launched) return fail_attempt(execution, reason_of(launched.error()), launched.error().message);
   execution.in_container = true;
   in_containers_.push_back(&execution);
@@ -81,6 +84,38 @@ Result<container::ContainerSpec> Executor::container_of(Execution& execution) {
   if (auto written = write_file(folder.script(), work.script, true); !written) return fail(written.error());
   spec.mounts.push_back({folder.script(), container::kScriptInside, true});
   return spec;
+}
+
+/// What runs beside `task`: like it in all that is not said.
+Result<container::Company> Executor::company_of(Execution& execution, const container::ContainerSpec& task) {
+  container::Company company;
+  if (execution.work().sidecars.empty()) return company;
+  for (const Sidecar& sidecar : execution.work().sidecars) {
+    container::SidecarContainer one{.name = sidecar.name, .container = {}};
+    one.port = sidecar.port;
+    one.ready_path = sidecar.ready_path;
+    one.ready_timeout = sidecar.ready_timeout;
+    one.container.attempt = task.attempt;
+    one.container.name = task.name + "-" + sidecar.name;
+    one.container.labels = task.labels;
+    one.container.labels.emplace_back("chappe.sidecar", sidecar.name);
+    one.container.image = sidecar.image;
+    one.container.argv = sidecar.command;
+    one.container.args = sidecar.args;
+    for (const auto& [name, value] : sidecar.env) one.container.env.push_back(name + "=" + value);
+    one.container.options = sidecar.container;
+    one.container.resources = sidecar.resources;
+    one.container.pids_max = task.pids_max;
+    one.container.files_max = task.files_max;
+    company.sidecars.push_back(std::move(one));
+  }
+  company.grace = execution.assignment->work->kill_grace;
+  company.holder = execution.folder->root + "/hold";
+  execution.folder->has_files = true;
+  const std::string program(container::holder_program());
+  if (auto written = write_file(company.holder, program, true); !written) return fail(written.error());
+  if (::chmod(company.holder.c_str(), 0755) == 0) return company;
+  return fail(ErrorCode::kUnavailable, fmt::format("make {} a program: {}", company.holder, std::strerror(errno)));
 }
 
 void Executor::dispatch_containers() {

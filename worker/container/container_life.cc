@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,9 +11,9 @@
 #include <thread>
 #include <utility>
 
-#include "engine/base/assert.h"
 #include "engine/ports/log.h"
 #include "worker/container/log_frames.h"
+#include "worker/container/provide_image.h"
 #include "worker/container/work_folder.h"
 
 namespace chappe::container {
@@ -26,10 +25,8 @@ constexpr Duration kKillAgainAfter = 1s;
 constexpr Duration kLookEvery = 200ms;  ///< Whether it still runs, where its end does not show by itself.
 constexpr Duration kSettleMax = 20s;    ///< From its first process's end to the runtime's word about it.
 constexpr Duration kSettleLook = 5ms;
-constexpr Duration kOutputMax = 10s;     ///< Until the last of its output is there, after its end.
-constexpr Duration kRemoveRest = 500ms;  ///< Between two tries.
-constexpr int kRemoveTries = 5;          ///< Then it is left to the keeper, or to the next start.
-constexpr std::size_t kPathMax = 16;     ///< Directories of a PATH that are looked at.
+constexpr Duration kOutputMax = 10s;  ///< Until the last of its output is there, after its end.
+constexpr std::size_t kPathMax = 16;  ///< Directories of a PATH that are looked at.
 
 int milliseconds_until(MonoTime time) {
   const auto us = std::clamp<std::int64_t>((time - exec::boot_time()).count(), 0, Duration(60s).count());
@@ -54,53 +51,17 @@ std::vector<std::string> places_of(const std::string& program, const std::vector
 
 }  // namespace
 
-StopOrders::StopOrders() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHAPPE_ASSERT(event_ >= 0); }
-StopOrders::~StopOrders() { ::close(event_); }
-
-void StopOrders::stop(MonoTime kill_at) {
-  const std::lock_guard lock(mutex_);
-  kill_at_ = std::min(kill_at_.value_or(kill_at), kill_at);
-  stopped_ = true;
-  const std::uint64_t one = 1;
-  (void)!::write(event_, &one, sizeof one);
-}
-
-std::optional<MonoTime> StopOrders::kill_at() const {
-  const std::lock_guard lock(mutex_);
-  return kill_at_;
-}
-
 // ---- From the image to the start ----------------------------------------------------------------------------------
 
 ContainerEnd ContainerLife::live() {
   end_.kind = EndKind::kNotStarted;
   const Result<void> ran = create_and_run();
   if (!ran) end_.message = ran.error().message;
-  remove();
+  if (!id_.empty()) remove_container(api_, id_, spec_.name);
+  sidecars_.end();
+  if (!end_.image.empty()) end_.image = join_images(end_.image, sidecars_.images());
   end_.ended_at = exec::boot_time();
   return std::move(end_);
-}
-
-Result<Image> ContainerLife::provide_image() {
-  using Pull = ContainerOptions::Pull;
-  const Pull pull = spec_.options.pull;
-  const auto named = [&](Error error, const char* what) {
-    return fail(std::move(error).in(fmt::format("{} image '{}'", what, spec_.image)));
-  };
-  if (pull != Pull::kAlways) {
-    auto image = api_.find_image(spec_.image);
-    if (image || image.error().code != ErrorCode::kNotFound) return image;
-    if (pull == Pull::kNever) {
-      return fail(ErrorCode::kNotFound,
-                  fmt::format("image '{}' is not on this machine, and is never pulled (container: "
-                              "{{pull: never}})",
-                              spec_.image));
-    }
-  }
-  if (auto pulled = api_.pull(spec_.image, orders_.stopped()); !pulled) return named(pulled.error(), "pull");
-  auto image = api_.find_image(spec_.image);
-  if (!image) return named(image.error(), "find");
-  return image;
 }
 
 Result<void> ContainerLife::create_and_run() {
@@ -109,11 +70,13 @@ Result<void> ContainerLife::create_and_run() {
   for (const Mount& mount : spec_.mounts) {
     if (auto opened = mount.read_only ? Result<void>() : open_to_everybody(mount.host); !opened) return opened;
   }
-  const auto image = provide_image();
+  const auto image = provide_image(api_, spec_, orders_.stopped());
   if (!image) return fail(image.error());
   end_.image = image->digest;
   if (stopped()) return too_late;
-  auto created = api_.create(spec_.name, create_body(spec_, image->id));
+  if (auto beside = sidecars_.start(*image); !beside) return beside;
+  if (stopped()) return too_late;
+  auto created = api_.create(spec_.name, create_body(spec_, image->id, sidecars_.network()));
   if (!created) return fail(std::move(created.error()).in("create the container"));
   id_ = *std::move(created);
   if (stopped()) return too_late;
@@ -278,16 +241,6 @@ bool ContainerLife::is_there(const std::string& place) {
         std::filesystem::symlink_status(mount.host + path.substr(mount.inside.size()), error));
   }
   return api_.has_file(id_, path).value_or(true);
-}
-
-void ContainerLife::remove() {
-  if (id_.empty()) return;
-  for (int tries = 0; tries < kRemoveTries; ++tries) {
-    if (tries > 0) std::this_thread::sleep_for(kRemoveRest);
-    const Result<void> removed = api_.remove(id_);
-    if (removed) return;
-    log::warn("remove container {}: {}", spec_.name, removed.error().message);
-  }
 }
 
 }  // namespace chappe::container

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -12,44 +11,27 @@
 #include "worker/container/containers.h"
 #include "worker/container/main_process.h"
 #include "worker/container/outbox.h"
+#include "worker/container/sidecars.h"
+#include "worker/container/stop_orders.h"
 
 namespace chappe::container {
-
-/// How the owner of a container tells its thread to stop it. Thread: any.
-class StopOrders {
- public:
-  StopOrders();
-  ~StopOrders();
-  StopOrders(const StopOrders&) = delete;
-  StopOrders& operator=(const StopOrders&) = delete;
-
-  void stop(MonoTime kill_at);
-  /// Somebody wants it stopped.
-  const std::atomic<bool>& stopped() const { return stopped_; }
-  /// When it must be killed; nullopt: nobody wants it stopped.
-  std::optional<MonoTime> kill_at() const;
-  /// Readable once there is news.
-  int fd() const { return event_; }
-
- private:
-  const int event_;
-  std::atomic<bool> stopped_ = false;
-  mutable std::mutex mutex_;
-  std::optional<MonoTime> kill_at_;
-};
 
 class ContainerLife {
  public:
   /// All outlive this.
-  ContainerLife(ContainerApi& api, const ContainerSpec& spec, StopOrders& orders, const exec::Fence& fence,
-                Outbox& outbox)
-      : api_(api), spec_(spec), orders_(orders), fence_(fence), outbox_(outbox) {}
+  ContainerLife(ContainerApi& api, const ContainerSpec& spec, const Company& company, StopOrders& orders,
+                const exec::Fence& fence, Outbox& outbox)
+      : api_(api),
+        spec_(spec),
+        orders_(orders),
+        fence_(fence),
+        outbox_(outbox),
+        sidecars_(api, spec, company, orders, outbox) {}
 
   /// Start to removal. Tells all but the end.
   ContainerEnd live();
 
  private:
-  Result<Image> provide_image();
   Result<void> create_and_run();
   void follow(const std::function<void()>& attached);
   Result<void> run_while_followed();
@@ -62,13 +44,13 @@ class ContainerLife {
   void tell_usage();
   std::string missing_program();
   bool is_there(const std::string& place);
-  void remove();
 
   ContainerApi& api_;
   const ContainerSpec& spec_;
   StopOrders& orders_;
   const exec::Fence& fence_;
   Outbox& outbox_;
+  Sidecars sidecars_;
 
   std::string id_;
   std::optional<MainProcess> process_;

@@ -24,9 +24,9 @@ ValueList mounts_of(const ContainerSpec& spec) {
   return mounts;
 }
 
-ValueMap host_config(const ContainerSpec& spec) {
+ValueMap host_config(const ContainerSpec& spec, std::string_view network) {
   ValueMap host{{"Init", true},  // Reaps what the program leaves behind, and hands signals on to it.
-                {"NetworkMode", name_of(spec.options.network)},
+                {"NetworkMode", network},
                 {"ReadonlyRootfs", spec.options.read_only},
                 {"Tmpfs", ValueMap{{"/tmp", "rw,nosuid,nodev,mode=1777"}}},
                 {"Mounts", mounts_of(spec)},
@@ -51,19 +51,19 @@ ValueMap host_config(const ContainerSpec& spec) {
 
 }  // namespace
 
-std::string create_body(const ContainerSpec& spec, const std::string& image_id) {
+std::string create_body(const ContainerSpec& spec, const std::string& image_id, std::string_view network) {
   ValueMap labels;
   for (const auto& [name, value] : spec.labels) labels.emplace_back(name, value);
   ValueMap body{{"Image", image_id},
-                {"Entrypoint", list_of(spec.argv)},
-                {"Cmd", ValueList{}},
                 {"Env", list_of(spec.env)},
-                {"WorkingDir", spec.directory},
                 {"Labels", std::move(labels)},
                 {"AttachStdin", false},
                 {"AttachStdout", true},
                 {"AttachStderr", true},
-                {"HostConfig", host_config(spec)}};
+                {"HostConfig", host_config(spec, network)}};
+  if (!spec.argv.empty()) body.emplace_back("Entrypoint", list_of(spec.argv));
+  if (!spec.argv.empty() || !spec.args.empty()) body.emplace_back("Cmd", list_of(spec.args));
+  if (!spec.directory.empty()) body.emplace_back("WorkingDir", spec.directory);
   if (!spec.options.user.empty()) body.emplace_back("User", spec.options.user);
   return to_json(body);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@ inline constexpr char kScriptInside[] = "/chappe/script";
 inline constexpr char kParamsInside[] = "/chappe/params.json";
 inline constexpr char kSecretsInside[] = "/chappe/secrets";
 inline constexpr char kCaInside[] = "/chappe/ca.pem";
+inline constexpr char kHolderInside[] = "/chappe/hold";  ///< worker/container/hold.c
 
 /// Of all containers that belong to one work directory on one machine.
 inline constexpr char kOwnerLabel[] = "chappe.owner";
@@ -34,9 +36,10 @@ struct ContainerSpec {
   std::string name;
   std::vector<std::pair<std::string, std::string>> labels;
   std::string image;
-  std::vector<std::string> argv;  ///< In place of the image's entry point and command.
+  std::vector<std::string> argv;  ///< In place of the image's entry point and command; empty: the image's.
+  std::vector<std::string> args;  ///< Behind `argv`, or in place of the image's command.
   std::vector<std::string> env;   ///< "NAME=VALUE", over the image's.
-  std::string directory;          ///< The working directory, inside.
+  std::string directory;          ///< The working directory, inside; "": the image's.
   std::vector<Mount> mounts;
   ContainerOptions options;
   Resources resources;
@@ -45,7 +48,24 @@ struct ContainerSpec {
   std::uint64_t files_max = 0;    ///< Open files of each process.
 };
 
+/// A container beside a task's own.
+struct SidecarContainer {
+  std::string name;  ///< In the DAG.
+  ContainerSpec container;
+  std::uint16_t port = 0;  ///< As Sidecar::port.
+  std::string ready_path;
+  Duration ready_timeout{};
+};
+
+/// All that run beside it.
+struct Company {
+  std::vector<SidecarContainer> sidecars;
+  std::string holder;  ///< Path on the machine of the program that holds their network (worker/container/hold.c).
+  Duration grace{};    ///< SIGTERM to SIGKILL, when the task's own container has ended.
+};
+
 /// The body of the API's "create". `image_id`: what `image` was found to be; a name could come to mean another one.
-std::string create_body(const ContainerSpec& spec, const std::string& image_id);
+/// `network`: "none", "container:ID".
+std::string create_body(const ContainerSpec& spec, const std::string& image_id, std::string_view network);
 
 }  // namespace chappe::container

@@ -14,8 +14,9 @@ namespace chappe::container {
 namespace {
 
 struct Running {
-  explicit Running(ContainerSpec what) : spec(std::move(what)) {}
+  Running(ContainerSpec what, Company beside) : spec(std::move(what)), company(std::move(beside)) {}
   const ContainerSpec spec;
+  const Company company;
   StopOrders orders;
   std::thread thread;
 };
@@ -34,7 +35,7 @@ struct Containers::State {
   std::map<AttemptId, std::unique_ptr<Running>> running;
 
   void run(Running& one) {
-    ContainerEnd end = ContainerLife(api, one.spec, one.orders, fence, outbox).live();
+    ContainerEnd end = ContainerLife(api, one.spec, one.company, one.orders, fence, outbox).live();
     outbox.put({.kind = News::Kind::kEnded, .attempt = one.spec.attempt, .output = {}, .end = std::move(end)});
   }
 
@@ -60,7 +61,7 @@ Containers::~Containers() {
   for (const auto& [attempt, one] : state_->running) one->thread.join();
 }
 
-Result<void> Containers::launch(ContainerSpec spec) {
+Result<void> Containers::launch(ContainerSpec spec, Company company) {
   CHAPPE_ASSERT(!spec.argv.empty() && !state_->running.contains(spec.attempt));
   if (state_->running.size() >= kContainersMax) {
     return fail(ErrorCode::kUnavailable, "this worker runs as many containers as it can");
@@ -72,7 +73,8 @@ Result<void> Containers::launch(ContainerSpec spec) {
     if (!gpus) return fail(std::move(gpus.error()));
     spec.gpus = *std::move(gpus);
   }
-  Running& one = *state_->running.emplace(attempt, std::make_unique<Running>(std::move(spec))).first->second;
+  auto made = std::make_unique<Running>(std::move(spec), std::move(company));
+  Running& one = *state_->running.emplace(attempt, std::move(made)).first->second;
   one.thread = std::thread([state = state_.get(), &one] { state->run(one); });
   return {};
 }

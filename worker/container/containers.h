@@ -69,7 +69,7 @@ class Containers {
 
   /// Errors: kUnavailable: kContainersMax are there; kInvalidInput: it asks for GPUs, and this runtime hands none over.
   /// All else is told by its end.
-  Result<void> launch(ContainerSpec spec);
+  Result<void> launch(ContainerSpec spec, Company company = {});
   /// May be repeated; the sooner wins. One that has ended: nothing.
   void stop(AttemptId attempt, Duration grace);
 

@@ -6,9 +6,11 @@ import copy
 import datetime
 import itertools
 import json
+import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,25 @@ def own_directories(pod: Pod) -> None:
             named["name"] = f"{pod['metadata']['name']}-{named['name']}"
 
 
+def goes_on(container: Pod) -> bool:
+    """A native sidecar."""
+    return container.get("restartPolicy") == "Always"
+
+
+def is_ready(probe: Pod | None) -> bool:
+    """Pods have the machine's network."""
+    if probe is None:
+        return True
+    try:
+        if http := probe.get("httpGet"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{http['port']}{http['path']}", timeout=probe["timeoutSeconds"]) as answer:
+                return bool(200 <= answer.status < 400)
+        socket.create_connection(("127.0.0.1", probe["tcpSocket"]["port"]), timeout=probe["timeoutSeconds"]).close()
+    except OSError:
+        return False
+    return True
+
+
 class PodmanKubelet:
     """`words`: podman, with its storage. What is not Kubernetes' of this world, podman leaves alone."""
 
@@ -36,6 +57,7 @@ class PodmanKubelet:
         self.cluster, self.words, self.directory = cluster, words, directory
         self.known: set[tuple[str, str]] = set()
         self.stopping: set[tuple[str, str]] = set()
+        self.before: dict[tuple[str, str], list[Pod]] = {}  # Statuses of sidecars.
         self.closed = False
         self.lock = threading.Lock()
 
@@ -63,13 +85,13 @@ class PodmanKubelet:
         # JSON is YAML. What the API server added is not the scheduler's.
         manifest.write_text(json.dumps({**pod, "metadata": {n: pod["metadata"][n] for n in ("name", "labels", "annotations")},
                                         "status": {}}))
-        played = self.podman("play", "kube", "--network", "host", str(manifest))
-        (self.directory / f"{key[1]}.play.log").write_text(played.stdout + played.stderr)
-        if played.returncode != 0:
-            state = {"waiting": {"reason": "CreateContainerError", "message": played.stderr.strip()[-300:]}}
-            self.tell(key, uid, "Pending", state, "")
+        if any(map(goes_on, pod["spec"].get("initContainers", []))):
+            runs = self.play_in_order(key, uid, pod, manifest)
         else:
+            runs = self.play(key, uid, "play", "kube", "--network", "host", str(manifest))
+        if runs:
             self.watch(key, uid)
+        self.before.pop(key, None)
         with self.lock:
             self.known.discard(key)
         self.podman("pod", "rm", "--force", "--time", "0", key[1])
@@ -78,6 +100,54 @@ class PodmanKubelet:
             goes = there is not None and "deletionTimestamp" in there["metadata"]
         if goes:
             self.cluster.remove(key)
+
+    def play(self, key: tuple[str, str], uid: str, *words: str) -> bool:
+        played = self.podman(*words)
+        (self.directory / f"{key[1]}.play.log").write_text(played.stdout + played.stderr)
+        if played.returncode != 0:
+            state = {"waiting": {"reason": "CreateContainerError", "message": played.stderr.strip()[-300:]}}
+            self.tell(key, uid, "Pending", state, "")
+        return played.returncode == 0
+
+    def play_in_order(self, key: tuple[str, str], uid: str, pod: Pod, manifest: Path) -> bool:
+        """Podman 4 knows no native sidecars: here they are containers of the pod, which are started one by one."""
+        spec = json.loads(manifest.read_text())
+        first = pod["spec"]["initContainers"]
+        spec["spec"]["containers"] = [{name: value for name, value in each.items() if name not in ("restartPolicy", "startupProbe")}
+                                      for each in [*first, *pod["spec"]["containers"]]]
+        del spec["spec"]["initContainers"]
+        manifest.write_text(json.dumps(spec))
+        if not self.play(key, uid, "play", "kube", "--network", "host", "--start=false", str(manifest)):
+            return False
+        for container in first:
+            name = f"{key[1]}-{container['name']}"
+            if not self.play(key, uid, "start", name):
+                return False
+            if not goes_on(container):
+                self.podman("wait", name)
+            elif not self.becomes_ready(key, uid, name, container):
+                return False
+        return self.play(key, uid, "start", f"{key[1]}-task")
+
+    def becomes_ready(self, key: tuple[str, str], uid: str, name: str, container: Pod) -> bool:
+        probe = container.get("startupProbe")
+        until = time.monotonic() + (probe["failureThreshold"] * probe["periodSeconds"] if probe else SECONDS_MAX)
+        status: Pod = {"name": container["name"], "image": "", "restartCount": 0}
+        self.before.setdefault(key, []).append(status)
+        while key not in self.stopping and not self.closed:
+            found = json.loads(self.podman("inspect", "--type", "container", name).stdout)[0]
+            status["imageID"] = found["ImageName"].rpartition(":")[0] + "@" + found["ImageDigest"]
+            runs = found["State"]["Status"] == "running"
+            status["started"] = runs and is_ready(probe)
+            status["state"] = {"running": {"startedAt": now()}}
+            if not runs or time.monotonic() > until:
+                said = self.podman("logs", "--tail", "80", name)
+                status["state"] = {"terminated": {"exitCode": found["State"]["ExitCode"] if not runs else 137, "reason": "Error",
+                                                  "message": (said.stdout + said.stderr)[-2048:]}}
+            self.tell(key, uid, "Pending", {"waiting": {"reason": "PodInitializing"}}, "")
+            if status["started"] or "terminated" in status["state"]:
+                return bool(status["started"])
+        return False
 
     def watch(self, key: tuple[str, str], uid: str) -> None:
         container = f"{key[1]}-task"
@@ -102,7 +172,8 @@ class PodmanKubelet:
 
     def tell(self, key: tuple[str, str], uid: str, phase: str, state: Pod, image: str) -> None:
         status = {"name": "task", "image": "", "imageID": image, "state": state, "restartCount": 0}
-        self.cluster.set_status(key, {"phase": phase, "containerStatuses": [status]}, uid)
+        before = copy.deepcopy(self.before.get(key, []))
+        self.cluster.set_status(key, {"phase": phase, "initContainerStatuses": before, "containerStatuses": [status]}, uid)
 
     def stop_if_asked(self, key: tuple[str, str]) -> None:
         with self.lock:

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "dags/loader/keys_of_containers.h"
 #include "dags/loader/keys_of_tests.h"
 #include "dags/loader/loader.h"
 #include "proto/json/json.h"
@@ -55,6 +56,9 @@ TEST(SchemaKeys, AreThoseOfTheLoader) {
   EXPECT_EQ(properties({"$defs", "http"}), known(keys::kHttp));
   EXPECT_EQ(properties({"$defs", "service"}), known(keys::kService));
   EXPECT_EQ(properties({"$defs", "service", "properties", "ready"}), known(keys::kReady));
+  EXPECT_EQ(properties({"$defs", "sidecar"}), known(keys::kSidecar));
+  EXPECT_EQ(properties({"$defs", "sidecar", "properties", "ready"}), known(keys::kSidecarReady));
+  EXPECT_EQ(properties({"$defs", "sidecar", "properties", "container"}), known(keys::kSidecarContainer));
   EXPECT_EQ(properties({"$defs", "lineage"}), known(keys::kLineage));
   EXPECT_EQ(properties({"$defs", "retry"}), known(keys::kRetry));
   EXPECT_EQ(properties({"$defs", "retry", "properties", "scale"}), known(keys::kScale));

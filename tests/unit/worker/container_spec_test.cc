@@ -26,7 +26,9 @@ ContainerSpec some_spec() {
   return spec;
 }
 
-Value body_of(const ContainerSpec& spec) { return parse_json(create_body(spec, "sha256:abc")).value(); }
+Value body_of(const ContainerSpec& spec) {
+  return parse_json(create_body(spec, "sha256:abc", name_of(spec.options.network))).value();
+}
 
 TEST(ContainerSpec, IsClosedUnlessTheTaskOpensIt) {
   const Value body = body_of(some_spec());

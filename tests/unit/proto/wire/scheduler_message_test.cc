@@ -65,6 +65,17 @@ std::shared_ptr<const ResolvedWork> full_work() {
   work.inputs[0].objects.back().may_be_absent = true;
   work.service =
       ServiceSpec{.ready = ServiceSpec::Ready::kFile, .ready_at = "up", .port = 7, .ready_timeout = Duration(9)};
+  work.sidecars = {{.name = "db",
+                    .image = "postgres",
+                    .command = {"a"},
+                    .args = {"b", "c"},
+                    .env = {{"N", "v"}},
+                    .resources = {.cpu_milli = 5, .memory_bytes = 6},
+                    .container = {.user = "9", .pull = ContainerOptions::Pull::kNever, .read_only = false},
+                    .port = 5432,
+                    .ready_path = "/up",
+                    .ready_timeout = Duration(10)},
+                   {.name = "idle", .image = "busybox"}};
   work.inputs[0].mode = 0750;
   work.inputs[0].unpack = Unpack::kNever;
   work.outputs = {{.name = "o",
@@ -129,6 +140,7 @@ void expect_equal(const ResolvedWork& a, const ResolvedWork& b) {
   EXPECT_EQ(a.image, b.image);
   EXPECT_EQ(a.container, b.container);
   EXPECT_EQ(a.service, b.service);
+  EXPECT_EQ(a.sidecars, b.sidecars);
   ASSERT_EQ(a.inputs.size(), b.inputs.size());
   for (std::size_t i = 0; i < a.inputs.size(); ++i) {
     EXPECT_EQ(a.inputs[i].name, b.inputs[i].name);
