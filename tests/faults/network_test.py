@@ -8,7 +8,7 @@ import unittest
 
 import machine
 import processes  # noqa: F401  # It makes the end-to-end tests' modules known.
-from cluster import Cluster, Daemon, Gate, chappe_binary, wait_until
+from cluster import DEADLINE, Cluster, Daemon, Gate, chappe_binary, wait_until
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 LEASE = 8.0
@@ -149,7 +149,7 @@ class Network(unittest.TestCase):
         wait_until("the far worker to join", lambda: self.connections() >= 1)
         self.far.cut()
         far.kill()
-        wait_until("the half-open connection to be closed", lambda: self.connections() == 0, seconds=30)
+        wait_until("the half-open connection to be closed", lambda: self.connections() == 0, seconds=DEADLINE / 2)
 
     def connections(self) -> int:
         """Of workers, as the scheduler's machine sees them."""
