@@ -1,5 +1,8 @@
-"""One test beneath a sanitizer: `sanitizers.py NAME MODULE.CLASS.TEST`, as CTest starts it in a build with CHAPPE_SANITIZE.
-Around all of them: `sanitizers.py --empty FOLDER`, and `--show FOLDER`, which fails where a report is left.
+"""Tests beneath a sanitizer, as CTest starts them in a build with CHAPPE_SANITIZE:
+
+  sanitizers.py python NAME MODULE.CLASS.TEST       a test of Python
+  sanitizers.py program PROGRAM --gtest_filter=NAME...     one of GoogleTest
+  sanitizers.py empty FOLDER, sanitizers.py show FOLDER    before and after all of them; `show` fails where a report is left
 
 Skips what tests/sanitizers.txt says cannot be had there. What a sanitizer finds in any process of the test, it writes to a
 file of the test's name, and the test fails though nobody missed that process: cmake/sanitizer_options.cc.in.
@@ -7,18 +10,25 @@ file of the test's name, and the test fails though nobody missed that process: c
 
 import os
 import re
+import subprocess
 import sys
-import unittest
 from pathlib import Path
 
 LIST = Path(__file__).resolve().parents[1] / "sanitizers.txt"
 VARIABLES = ("ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+FILTER = "--gtest_filter="
 SHOWN_MAX = 8000  # Characters of a report.
 
 
-def setting(name: str) -> str:
-    """What the build that CHAPPE is from says of it; "" where that cannot be told."""
-    cache = Path(os.environ.get("CHAPPE", "")).parent / "CMakeCache.txt"
+def build_of(program: str) -> Path:
+    """Where a program of ours was built; the program's folder where that cannot be told."""
+    folders = Path(program).absolute().parents
+    return next((each for each in folders if (each / "CMakeCache.txt").exists()), folders[0])
+
+
+def setting(name: str, program: str = os.environ.get("CHAPPE", "")) -> str:
+    """What the build that the program is from says of it; "" where that cannot be told."""
+    cache = build_of(program) / "CMakeCache.txt"
     found = re.search(rf"^{name}:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
     return found[1] if found else ""
 
@@ -41,25 +51,36 @@ def show(reports: list[Path]) -> int:
     return 1 if reports else 0
 
 
-def run(name: str, test: str) -> int:
-    if reason := reason_to_skip(name, setting("CHAPPE_SANITIZE")):
-        print(f"SKIPPED: {reason}\nOK (skipped=1)")
+def run(name: str, program: str, command: list[str]) -> int:
+    """One test by its name, of the build that the program is from."""
+    if reason := reason_to_skip(name, setting("CHAPPE_SANITIZE", program)):
+        print(f"SKIPPED: {reason}\nOK (skipped=1)\n[  SKIPPED ] {name}")  # As either kind says it.
         return 0
-    folder = Path(os.environ["CHAPPE"]).parent / "reports"
+    report = build_of(program) / "reports" / name.replace("/", "_")
     for variable in VARIABLES:
-        os.environ[variable] = ":".join(filter(None, (os.environ.get(variable), f"log_path={folder / name}")))
-    sys.path.insert(0, os.getcwd())
-    passed = unittest.main(None, argv=[sys.argv[0], "-v", test], exit=False).result.wasSuccessful()
-    return show(sorted(folder.glob(f"{name}.*"))) or (0 if passed else 1)
+        os.environ[variable] = ":".join(filter(None, (os.environ.get(variable), f"log_path={report}")))
+    code = subprocess.run(command).returncode
+    return show(sorted(report.parent.glob(f"{report.name}.*"))) or (1 if code else 0)
+
+
+def run_program(program: str, words: list[str]) -> int:
+    (name,) = [word.removeprefix(FILTER) for word in words if word.startswith(FILTER)] or [""]
+    if "--gtest_list_tests" in words:
+        os.execv(program, [program, *words])
+    return run(name, program, [program, *words])
 
 
 def main() -> int:
-    first, second = sys.argv[1:]
-    if first == "--empty":
-        for each in Path(second).iterdir():
+    kind, first, *rest = sys.argv[1:]
+    if kind == "empty":
+        for each in Path(first).iterdir():
             each.unlink()
         return 0
-    return show(sorted(Path(second).iterdir())) if first == "--show" else run(first, second)
+    if kind == "show":
+        return show(sorted(Path(first).iterdir()))
+    if kind == "program":
+        return run_program(first, rest)
+    return run(first, os.environ["CHAPPE"], [sys.executable, "-B", "-m", "unittest", "-v", *rest])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ class Careless(unittest.TestCase):
 
 class List(unittest.TestCase):
     def test_it_names_sanitizers_and_tests_that_there_are_with_a_reason(self) -> None:
-        known = set()
+        sources = "".join(file.read_text() for file in (ROOT / "tests").rglob("*_test.cc"))
+        known = {f"{suite}.{name}" for suite, name in re.findall(r"^TEST\w*\((\w+), (\w+)\)", sources, re.M)}
         for folder in ("e2e", "faults"):
             for file in (ROOT / "tests" / folder).glob("*_test.py"):
                 name = ""
@@ -51,7 +52,7 @@ class Reports(unittest.TestCase):
         name = f"careless-{os.getpid()}-{wish}"
         planted = Path(chappe_binary()).parent / "tests" / "planted"
         done = subprocess.run(
-            [sys.executable, "-B", ROOT / "tests/e2e/sanitizers.py", name, "careless_test.Careless.test_it"],
+            [sys.executable, "-B", ROOT / "tests/e2e/sanitizers.py", "python", name, "careless_test.Careless.test_it"],
             capture_output=True, text=True, cwd=folder.name, env={**os.environ, "PLANTED": f"{planted} {wish}"},
         )
         for each in (Path(chappe_binary()).parent / "reports").glob(f"{name}.*"):
