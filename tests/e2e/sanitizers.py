@@ -33,6 +33,11 @@ def setting(name: str, program: str = os.environ.get("CHAPPE", "")) -> str:
     return found[1] if found else ""
 
 
+def memory_bound(size: int) -> float:
+    """Of a daemon of ours; none in a build with a sanitizer, which has memory of its own and keeps what was freed."""
+    return float("inf") if setting("CHAPPE_SANITIZE") else size
+
+
 def reason_to_skip(test: str, sanitizer: str) -> str:
     """What the list says of the test, whose name there may end with *; "" where it is to run."""
     for line in LIST.read_text().splitlines():

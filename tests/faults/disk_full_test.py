@@ -28,7 +28,7 @@ class DiskFull(unittest.TestCase):
     def fill(self, disk: Path, left: int) -> Path:
         """All of the disk but so many bytes."""
         stone = disk / "stone"
-        with stone.open("wb") as file:
+        with stone.open("ab") as file:
             while (left_now := self.free(disk)) > left:
                 file.write(bytes(min(left_now - left, 1 << 20)))
                 file.flush()
@@ -87,8 +87,12 @@ class DiskFull(unittest.TestCase):
         gate.reached()
         stone = self.fill(work, 0)
         gate.open()
-        wait_until("an attempt to fail for it", lambda: self.cluster.run(run)["counts"],
-                   lambda counts: counts.get("up_for_retry", 0) > 0)
+
+        def full() -> dict[str, int]:
+            self.fill(work, 0)  # What ends leaves room that is enough for what is small.
+            return self.cluster.run(run)["counts"]
+
+        wait_until("an attempt to fail for it", full, lambda counts: counts.get("up_for_retry", 0) > 0)
         stone.unlink()
         self.cluster.wait_for_run(run, "success")
 

@@ -6,9 +6,10 @@ import unittest
 import processes
 from processes import MIB
 from cluster import DEADLINE, Cluster, Gate, wait_until
+from sanitizers import memory_bound
 
 LOG_MAX = 64 * MIB  # LogBounds in worker/app/attempt_log.h.
-GROWTH_MAX = 48 * MIB
+GROWTH_MAX = memory_bound(48 * MIB)
 
 
 class HostileTasks(unittest.TestCase):
