@@ -6,7 +6,7 @@ from pathlib import Path
 
 import machine
 import processes  # noqa: F401  # It makes the end-to-end tests' modules known.
-from cluster import Answer, Cluster, Gate, wait_until
+from cluster import PATIENCE, Answer, Cluster, Gate, wait_until
 from end_state import EndState
 
 DAG = """
@@ -39,7 +39,7 @@ class DiskFull(unittest.TestCase):
         return status.f_bavail * status.f_frsize
 
     def start(self, **options: str) -> None:
-        self.cluster = Cluster.of(self, lease="6s", **options)
+        self.cluster = Cluster.of(self, lease=f"{6 * PATIENCE}s", **options)
 
     def test_a_scheduler_stops_taking_work_and_goes_on_when_there_is_space(self) -> None:
         self.start()
