@@ -56,6 +56,17 @@ else()
   target_link_libraries(chappe_prometheus INTERFACE prometheus-cpp::core prometheus-cpp::pull)
 endif()
 
+# Every program has our libraries' base in it, and with that what the sanitizers are to do.
+if(CHAPPE_SANITIZE AND NOT CHAPPE_FUZZ)
+  set(CHAPPE_SANITIZER_REPORTS ${CMAKE_BINARY_DIR}/reports)
+  file(MAKE_DIRECTORY ${CHAPPE_SANITIZER_REPORTS})
+  file(READ ${CMAKE_SOURCE_DIR}/tests/tsan.supp CHAPPE_TSAN_SUPPRESSIONS)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/tsan.supp)
+  configure_file(cmake/sanitizer_options.cc.in ${CMAKE_BINARY_DIR}/generated/sanitizer_options.cc @ONLY)
+  add_library(chappe_sanitizer_options OBJECT ${CMAKE_BINARY_DIR}/generated/sanitizer_options.cc)
+  target_link_libraries(chappe_format INTERFACE $<TARGET_OBJECTS:chappe_sanitizer_options>)
+endif()
+
 # chappe_library(NAME FOLDER LIBRARY...): everything of one folder but main.cc. Names without a target of that name
 # mean ours.
 function(chappe_library name folder)

@@ -37,13 +37,13 @@ endif()
 # The fuzz targets of tests/fuzz, and nothing else that is a test. Needs clang, which has libFuzzer.
 option(CHAPPE_FUZZ "Build the fuzz targets as libFuzzer programs" OFF)
 if(CHAPPE_FUZZ)
-  add_compile_options(-O1 -fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+  add_compile_options(-O1 -fsanitize=fuzzer-no-link)
   add_compile_definitions(CHAPPE_FUZZ)
 endif()
 
 set(CHAPPE_SANITIZE "" CACHE STRING "address,undefined or thread")
 if(CHAPPE_SANITIZE)
-  add_compile_options(-fsanitize=${CHAPPE_SANITIZE} -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${CHAPPE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${CHAPPE_SANITIZE})
   if(CHAPPE_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-tsan)  # Boost.Asio has fences that the sanitizer does not see; none guards our data.

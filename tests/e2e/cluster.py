@@ -19,9 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sanitizers import setting
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "dags" / "examples"
-DEADLINE = 60.0  # Seconds; far above what anything takes, for machines under load.
+PATIENCE = int(setting("CHAPPE_PATIENCE") or 1)  # What takes its time takes so many times as long in this build.
+DEADLINE = 60.0 * PATIENCE  # Seconds; far above what anything takes, for machines under load.
 FINAL = ("success", "failed", "cancelled")
 
 

@@ -7,17 +7,11 @@ import unittest
 from pathlib import Path
 
 from cluster import Cluster, chappe_binary
-
-
-def cached(name: str) -> str:
-    """A setting of the build that the command is from; "" where it cannot be told."""
-    cache = Path(chappe_binary()).parent / "CMakeCache.txt"
-    found = re.search(rf"^{name}:\w+=(.*)$", cache.read_text(), re.M) if cache.exists() else None
-    return found[1] if found else ""
+from sanitizers import setting
 
 
 @unittest.skipIf(shutil.which("readelf") is None, "SKIPPED: no readelf: the command's protections were not looked at")
-@unittest.skipIf(bool(cached("CHAPPE_SANITIZE")), "SKIPPED: a build with sanitizers has their protections instead")
+@unittest.skipIf(bool(setting("CHAPPE_SANITIZE")), "SKIPPED: a build with sanitizers has their protections instead")
 class Hardening(unittest.TestCase):
     def readelf(self, *options: str) -> str:
         command = ["readelf", "--wide", *options, chappe_binary()]
@@ -43,7 +37,7 @@ class Hardening(unittest.TestCase):
         self.assertIn("__stack_chk_fail", self.readelf("--dyn-syms"))
 
     def test_an_optimized_build_checks_sizes_where_it_copies(self) -> None:
-        if cached("CMAKE_BUILD_TYPE") != "Release":
+        if setting("CMAKE_BUILD_TYPE") != "Release":
             self.skipTest("SKIPPED: only an optimized build has these checks")
         self.assertRegex(self.readelf("--dyn-syms"), r"__mem\w+_chk")
 

@@ -6,7 +6,7 @@ import shutil
 import unittest
 
 import podman
-from cluster import Cluster, free_port, wait_until
+from cluster import DEADLINE, Cluster, free_port, wait_until
 from fake_kubernetes import FakeKubernetes
 from podman import IMAGE, Podman
 from static_worker_test import PROGRAM
@@ -94,7 +94,7 @@ class KubernetesByPodman(unittest.TestCase):
     def test_a_pod_that_is_cancelled_is_gone(self) -> None:
         run = self.cluster.submit(f"name: long\nimage: {IMAGE}\ntasks: [{{id: a, run: 'echo here; sleep 1000'}}]\n")
         self.addCleanup(lambda: self.show() if self.cluster.run(run)["state"] != "cancelled" else None)
-        wait_until("its log", lambda: self.cluster.tasks(run)["a"]["state"] == "running" and self.cluster.log(run, "a"), bool, 120)
+        wait_until("its log", lambda: self.cluster.tasks(run)["a"]["state"] == "running" and self.cluster.log(run, "a"), bool, 2 * DEADLINE)
         self.cluster.post(f"/api/v1/runs/{run}/cancel")
         self.cluster.wait_for_run(run, "cancelled")
         self.fake.expect_no_pods()

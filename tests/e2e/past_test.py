@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from cluster import Cluster, wait_until
+from cluster import PATIENCE, Cluster, wait_until
 
 
 class Past(unittest.TestCase):
@@ -88,15 +88,16 @@ class Past(unittest.TestCase):
             tasks: [{id: t, run: sleep 600}]
             """)
         self.assertIn("its deadline, 1s after it was asked for", self.cluster.wait_for_run(cancelled, "cancelled")["message"])
-        failed = self.cluster.submit("""
+        deadline = f"{2 * PATIENCE}s"  # Within which there is time for a second try.
+        failed = self.cluster.submit(f"""
             name: tries
             tasks:
-              - {id: t, run: sleep 600, timeout: 500ms, retries: 1000, deadline: 2s}
-              - {id: plain, run: echo done, deadline: 1h}
+              - {{id: t, run: sleep 600, timeout: 500ms, retries: 1000, deadline: {deadline}}}
+              - {{id: plain, run: echo done, deadline: 1h}}
             """)
         self.cluster.wait_for_run(failed, "failed")
         task = self.cluster.wait_for_task(failed, "t", "failed")
-        self.assertEqual((task["reason"], task["message"]), ("timeout", "its deadline, 2s after it was ready, has passed"))
+        self.assertEqual((task["reason"], task["message"]), ("timeout", f"its deadline, {deadline} after it was ready, has passed"))
         self.assertGreater(task["attempt_no"], 1)
 
 

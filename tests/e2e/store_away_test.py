@@ -62,7 +62,7 @@ class StoreAway(unittest.TestCase):
         before = server.tell("away")
         gate.open()
         # Past the client's own repeats, in the worker's patience.
-        wait_until("the worker to ask in vain", lambda: server.tell("") - before, lambda tries: tries > 10, 60)
+        wait_until("the worker to ask in vain", lambda: server.tell("") - before, lambda tries: tries > 10)
         self.assertEqual([(number, reason) for number, _, reason in cluster.attempts(run, "make")], [(1, None)])
         server.tell("back")
         cluster.wait_for_run(run, "success", 90)

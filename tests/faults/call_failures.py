@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from call_faults import Fault, lines
 from chain import Chain, Life, play_to_the_end
+from cluster import PATIENCE
 from end_state import EndState
 
 LAST = {  # By kind: where the calls of a start are long over.
@@ -23,8 +24,8 @@ ERRORS = {
     "sync": (errno.EIO,), "rename": (errno.ENOSPC,), "send": (errno.ECONNRESET,), "malloc": (errno.ENOMEM,),
 }
 RESTART, NOT_STARTED, CONFIGURATION = 75, 1, 2
-AFTERMATH = 0.15  # Seconds that a daemon is watched after its fault.
-REACH_MAX = 2.0  # Seconds for the fault to come; beyond it there is no such call.
+AFTERMATH = 0.15 if PATIENCE == 1 else 3.0  # Seconds that a daemon is watched after its fault. A sanitizer looks for leaks at its end.
+REACH_MAX = 2.0 * PATIENCE  # Seconds for the fault to come; beyond it there is no such call.
 
 
 class FailingLife(Life):

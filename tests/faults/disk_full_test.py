@@ -6,7 +6,7 @@ from pathlib import Path
 
 import machine
 import processes  # noqa: F401  # It makes the end-to-end tests' modules known.
-from cluster import Answer, Cluster, Gate, wait_until
+from cluster import PATIENCE, Answer, Cluster, Gate, wait_until
 from end_state import EndState
 
 DAG = """
@@ -28,7 +28,7 @@ class DiskFull(unittest.TestCase):
     def fill(self, disk: Path, left: int) -> Path:
         """All of the disk but so many bytes."""
         stone = disk / "stone"
-        with stone.open("wb") as file:
+        with stone.open("ab") as file:
             while (left_now := self.free(disk)) > left:
                 file.write(bytes(min(left_now - left, 1 << 20)))
                 file.flush()
@@ -39,7 +39,7 @@ class DiskFull(unittest.TestCase):
         return status.f_bavail * status.f_frsize
 
     def start(self, **options: str) -> None:
-        self.cluster = Cluster.of(self, lease="6s", **options)
+        self.cluster = Cluster.of(self, lease=f"{6 * PATIENCE}s", **options)
 
     def test_a_scheduler_stops_taking_work_and_goes_on_when_there_is_space(self) -> None:
         self.start()
@@ -87,8 +87,12 @@ class DiskFull(unittest.TestCase):
         gate.reached()
         stone = self.fill(work, 0)
         gate.open()
-        wait_until("an attempt to fail for it", lambda: self.cluster.run(run)["counts"],
-                   lambda counts: counts.get("up_for_retry", 0) > 0)
+
+        def full() -> dict[str, int]:
+            self.fill(work, 0)  # What ends leaves room that is enough for what is small.
+            return self.cluster.run(run)["counts"]
+
+        wait_until("an attempt to fail for it", full, lambda counts: counts.get("up_for_retry", 0) > 0)
         stone.unlink()
         self.cluster.wait_for_run(run, "success")
 

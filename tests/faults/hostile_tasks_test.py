@@ -5,10 +5,11 @@ import unittest
 
 import processes
 from processes import MIB
-from cluster import Cluster, Gate, wait_until
+from cluster import DEADLINE, Cluster, Gate, wait_until
+from sanitizers import memory_bound
 
 LOG_MAX = 64 * MIB  # LogBounds in worker/app/attempt_log.h.
-GROWTH_MAX = 48 * MIB
+GROWTH_MAX = memory_bound(48 * MIB)
 
 
 class HostileTasks(unittest.TestCase):
@@ -18,7 +19,7 @@ class HostileTasks(unittest.TestCase):
         self.worker = self.cluster.start_worker("w1", "--cpus", "4")
         self.cluster.wait_for_run(self.cluster.submit("{name: warm_up, tasks: [{id: one, run: echo on}]}"), "success")
 
-    def end_of(self, script: str, keys: str = "", seconds: float = 60.0) -> dict:
+    def end_of(self, script: str, keys: str = "", seconds: float = DEADLINE) -> dict:
         """How a task with this script ended. Beside it a neighbour waits, then reads and writes, and must succeed."""
         gate = Gate(self.cluster, "neighbour")
         indented = script.replace("\n", "\n                  ")
@@ -105,7 +106,7 @@ class HostileTasks(unittest.TestCase):
     def test_a_fork_bomb_is_contained_and_ends_whole(self) -> None:
         self.need("processes by control groups")
         end = self.end_of("bomb() { bomb | bomb & }\nbomb\nwhile :; do sleep 0.05; done",
-                          "timeout: 2s\n                kill_grace: 0s", seconds=150.0)
+                          "timeout: 2s\n                kill_grace: 0s", seconds=2.5 * DEADLINE)
         # Its own shell may be the one that cannot fork any more.
         self.assertIn((end["state"], end["reason"]), (("failed", "timeout"), ("failed", "exit_code")))
 

@@ -8,10 +8,10 @@ import unittest
 
 import machine
 import processes  # noqa: F401  # It makes the end-to-end tests' modules known.
-from cluster import Cluster, Daemon, Gate, chappe_binary, wait_until
+from cluster import DEADLINE, PATIENCE, Cluster, Daemon, Gate, chappe_binary, wait_until
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
-LEASE = 8.0
+LEASE = 8.0 * PATIENCE
 
 
 class FarMachine:
@@ -99,7 +99,7 @@ class Network(unittest.TestCase):
     def expect_the_far_worker_back(self) -> None:
         """Within 10 s after the network is well again."""
         run = self.cluster.submit("{name: back, tasks: [{id: one, run: exit 0}]}")
-        self.cluster.wait_for_run(run, "success", 10)
+        self.cluster.wait_for_run(run, "success", 10 * PATIENCE)
 
     def test_a_short_partition_costs_nothing(self) -> None:
         self.start_far_worker()
@@ -108,7 +108,7 @@ class Network(unittest.TestCase):
             self.far.cut()
             self.keep_for(1.0)
             self.far.mend()
-            self.keep_for(0.5)
+            self.keep_for(0.5 * PATIENCE)
         self.gate.open()
         self.expect(run, (1, "success", None))
 
@@ -149,7 +149,7 @@ class Network(unittest.TestCase):
         wait_until("the far worker to join", lambda: self.connections() >= 1)
         self.far.cut()
         far.kill()
-        wait_until("the half-open connection to be closed", lambda: self.connections() == 0, seconds=30)
+        wait_until("the half-open connection to be closed", lambda: self.connections() == 0, seconds=DEADLINE / 2)
 
     def connections(self) -> int:
         """Of workers, as the scheduler's machine sees them."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import processes
 from call_faults import Fault, library
-from cluster import Cluster, Daemon, Gate, wait_until
+from cluster import PATIENCE, Cluster, Daemon, Gate, wait_until
 
 HOUR = 3600
-LEASE = 4.0
+LEASE = 4.0 * PATIENCE
 
 
 def family(pid: int) -> list[int]:
@@ -128,7 +128,7 @@ class Pauses(unittest.TestCase):
 
 class Clocks(unittest.TestCase):
     def setUp(self) -> None:
-        self.cluster = Cluster.of(self, lease="3s")
+        self.cluster = Cluster.of(self, lease=f"{3 * PATIENCE}s")
         self.clock = self.cluster.directory / "clock"
         self.set_wrong_by(0)
         self.wrong = {"LD_PRELOAD": library("wall_clock"), "CHAPPE_WALL_CLOCK": str(self.clock)}

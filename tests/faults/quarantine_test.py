@@ -8,7 +8,7 @@ from pathlib import Path
 
 import processes  # noqa: F401  # It makes the end-to-end tests' modules known.
 from call_faults import library
-from cluster import DEADLINE, Answer, Cluster, Daemon, Gate, wait_until
+from cluster import DEADLINE, PATIENCE, Answer, Cluster, Daemon, Gate, wait_until
 
 STRIKES = 3
 LISTED = """
@@ -23,7 +23,7 @@ GOOD = "{name: good_%d, tasks: [{id: one, noop: true}]}"
 
 class Quarantine(unittest.TestCase):
     def setUp(self) -> None:
-        self.cluster = Cluster.of(self, lease="6s")
+        self.cluster = Cluster.of(self, lease=f"{6 * PATIENCE}s")
 
     def tamper(self, change: str, *values: str) -> None:
         """As a bug of an earlier version might have left it. Nobody has the store open."""

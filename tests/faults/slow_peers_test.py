@@ -3,9 +3,10 @@
 import unittest
 
 import processes
+from sanitizers import memory_bound
 from slow_peers import siege
 
-GROWTH_MAX = 64 * processes.MIB
+GROWTH_MAX = memory_bound(64 * processes.MIB)
 
 
 class SlowPeers(unittest.TestCase):

@@ -277,7 +277,7 @@ TEST_F(ApiAccess, ShowsATokenOnceAndKeepsItsHash) {
   ASSERT_EQ(made.status, 201) << made.body;
   const std::string token = *made.json().find("token")->as_string();
   EXPECT_EQ(token.size(), 7U + 64U);
-  const auto& event = std::get<TokenRequested>(backend_->requests().back());
+  const auto event = std::get<TokenRequested>(backend_->requests().back());
   EXPECT_EQ(event.token.sha256, token_row("ci", Role::kOperator, token).sha256);
   EXPECT_EQ(event.token.created_by, "admin");
   EXPECT_EQ(event.source, "127.0.0.1");

@@ -27,7 +27,7 @@ using ::testing::Contains;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
-constexpr Duration kPatience = 20s;
+constexpr Duration kPatience = 60s;
 
 ResolvedWork command(std::vector<std::string> argv) {
   ResolvedWork work;

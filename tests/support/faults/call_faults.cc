@@ -124,7 +124,7 @@ ssize_t socket_call(int fd, Kind network, Run run) {
   return kind == kKinds || (kind == kTell && network == kReceive) ? run() : call(kind, run);
 }
 
-bool is_out_of_memory() {
+[[maybe_unused]] bool is_out_of_memory() {
   if (!is_due(kMalloc)) return false;
   if (action != Action::kFail) die();
   errno = ENOMEM;
@@ -257,6 +257,7 @@ ssize_t recv(int fd, void* bytes, std::size_t size, int flags) {
   return socket_call(fd, kReceive, [&] { return next(fd, bytes, size, flags); });
 }
 
+#ifndef CHAPPE_SANITIZE  // Which has a malloc of its own.
 void* malloc(std::size_t size) noexcept { return is_out_of_memory() ? nullptr : __libc_malloc(size); }
 
 void* calloc(std::size_t count, std::size_t size) noexcept {
@@ -266,5 +267,6 @@ void* calloc(std::size_t count, std::size_t size) noexcept {
 void* realloc(void* block, std::size_t size) noexcept {
   return is_out_of_memory() ? nullptr : __libc_realloc(block, size);
 }
+#endif
 
 }  // extern "C"
