@@ -283,7 +283,7 @@ TEST_F(ApiRuns, AnAttemptThatWroteNothingHasAnEmptyLog) {
 TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
   const RunRow run = add_run(kDemo);
   const TaskRow row = set_task(run, 0, TaskState::kRunning);
-  logs_->append(row.attempt, 0, "one\n");
+  logs_->append(row.attempt, 0, "one\n", kStart);
   EXPECT_EQ(get(log_path(run, "first")).body, "one\n") << "what is there by now";
   EXPECT_EQ(get(log_path(run, "first") + "?offset=1").body, "ne\n");
 
@@ -291,10 +291,10 @@ TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
   peer.send(head_of("GET", log_path(run, "first") + "?follow"));
   std::string seen = peer.read_all(milliseconds(300));
   EXPECT_NE(seen.find("one\n"), std::string::npos);
-  logs_->append(row.attempt, 4, "two\n");
+  logs_->append(row.attempt, 4, "two\n", kStart);
   seen += peer.read_all(milliseconds(300));
   EXPECT_NE(seen.find("two\n"), std::string::npos);
-  logs_->append(row.attempt, 8, "three\n");
+  logs_->append(row.attempt, 8, "three\n", kStart);
   logs_->finish(row.attempt);
   seen += peer.read_all();
   EXPECT_EQ(parse_reply(seen).body, "one\ntwo\nthree\n");
@@ -303,7 +303,7 @@ TEST_F(ApiRuns, FollowsARunningAttemptToItsEnd) {
 TEST_F(ApiRuns, SaysWhatALiveLogLeftOut) {
   const RunRow run = add_run(kDemo);
   const TaskRow row = set_task(run, 0, TaskState::kRunning);
-  logs_->append(row.attempt, 100, "tail\n");
+  logs_->append(row.attempt, 100, "tail\n", kStart);
   EXPECT_EQ(get(log_path(run, "first")).body,
             "[100 bytes are left out here; the whole log is kept when the attempt ends]\ntail\n");
 }
@@ -312,7 +312,7 @@ TEST_F(ApiRuns, KeepsWhatALostWorkerHadSent) {
   const RunRow run = add_run(kDemo);
   const AttemptEnd lost{.reason = Reason::kLostWorker, .started_at = kStart, .ended_at = kEnd};
   const TaskRow row = set_task(run, 0, TaskState::kFailed, lost);
-  logs_->append(row.attempt, 0, "last words\n");
+  logs_->append(row.attempt, 0, "last words\n", kStart);
   EXPECT_EQ(get(log_path(run, "first") + "?follow").body, "last words\n");
 }
 

@@ -11,14 +11,14 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-DagPtr dag_with(const std::string& text) {
+DagPtr dag_of(const std::string& text) {
   const LoadedDag loaded = load_dag("name: d\n" + text, "d.yaml");
   for (const Diagnostic& diagnostic : loaded.diagnostics) ADD_FAILURE() << diagnostic.text();
   return loaded.dag;
 }
 
 TEST(Sidecars, AreReadAsTheyStand) {
-  const DagPtr dag = dag_with(R"(
+  const DagPtr dag = dag_of(R"(
 image: debian
 tasks:
   - id: a
@@ -44,7 +44,7 @@ tasks:
 }
 
 TEST(Sidecars, OfDefaultsAreThoseOfTasksWithAnImage) {
-  const DagPtr dag = dag_with(R"(
+  const DagPtr dag = dag_of(R"(
 defaults: {image: debian, sidecars: [{name: db, image: postgres}]}
 templates: {own: {run: echo, sidecars: [{name: web, image: nginx}]}}
 tasks:
@@ -64,7 +64,7 @@ tasks:
 
 TEST(Sidecars, MakeAnotherVersion) {
   const std::string head = "image: a\ntasks: [{id: a, run: echo, sidecars: [{name: db, image: ";
-  EXPECT_NE(dag_with(head + "x}]}]\n")->version, dag_with(head + "y}]}]\n")->version);
+  EXPECT_NE(dag_of(head + "x}]}]\n")->version, dag_with(head + "y}]}]\n")->version);
 }
 
 }  // namespace

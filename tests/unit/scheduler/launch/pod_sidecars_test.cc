@@ -63,7 +63,7 @@ TEST(PodSidecars, AreWhatAPodCanHave) {
 }
 
 /// A pod that has a sidecar, with this status of it, and this state of the task's container.
-PodSeen read(const std::string& sidecar, const std::string& task = R"({"waiting": {"reason": "PodInitializing"}})") {
+PodSeen read_beside(const std::string& sidecar, const std::string& task = R"({"waiting": {"reason": "PodInitializing"}})") {
   Value pod = pod_with({db()}).value();
   put(*pod.as_map(), "status",
       json(R"({"phase": "Pending", "initContainerStatuses": [
@@ -78,7 +78,7 @@ TEST(PodSidecars, ThatEndBeforeTheTaskBeginsFailItsLaunchWithTheirLastWords) {
   for (const char* state : {R"("state": {"terminated": {"exitCode": 3, "message": "no\ndisk\n"}})",
                             R"("started": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                                "lastState": {"terminated": {"exitCode": 3, "message": "no\ndisk\n"}})"}) {
-    const PodSeen seen = read(state);
+    const PodSeen seen = read_beside(state);
     EXPECT_EQ(seen.what, PodSeen::What::kEnded);
     EXPECT_EQ(seen.reason, Reason::kLaunchFailed);
     EXPECT_EQ(seen.message, "sidecar 'db' was not ready: it ended with exit code 3: no disk");
@@ -87,21 +87,21 @@ TEST(PodSidecars, ThatEndBeforeTheTaskBeginsFailItsLaunchWithTheirLastWords) {
 
 TEST(PodSidecars, ThatFloodTellTheEndOfWhatTheySaid) {
   const PodSeen seen =
-      read(R"("state": {"terminated": {"exitCode": 1, "message": ")" + std::string(5000, 'x') + R"(!"}})");
+      read_beside(R"("state": {"terminated": {"exitCode": 1, "message": ")" + std::string(5000, 'x') + R"(!"}})");
   EXPECT_TRUE(seen.message.ends_with("x!"));
   EXPECT_LE(seen.message.size(), kToldBytesMax);
 }
 
 TEST(PodSidecars, AreWaitedForByName) {
-  EXPECT_EQ(read(R"("started": false, "state": {"running": {}})").message, "sidecar 'db' is not ready yet");
-  EXPECT_EQ(read(R"("started": true, "state": {"running": {}})").message, "");
+  EXPECT_EQ(read_beside(R"("started": false, "state": {"running": {}})").message, "sidecar 'db' is not ready yet");
+  EXPECT_EQ(read_beside(R"("started": true, "state": {"running": {}})").message, "");
 }
 
 TEST(PodSidecars, DecideNothingOnceTheTaskRuns) {
   for (const char* state :
        {R"("state": {"terminated": {"exitCode": 1}})",
         R"("started": false, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}})"}) {
-    EXPECT_EQ(read(state, R"({"running": {}})").what, PodSeen::What::kStarted);
+    EXPECT_EQ(read_beside(state, R"({"running": {}})").what, PodSeen::What::kStarted);
   }
 }
 
