@@ -29,10 +29,11 @@ void Laws::broken(Law law, std::string message) {
   violation_ = Violation{law, std::move(message)};
 }
 
-/// The last folder of an object's key is its attempt's.
+/// The last folder of an object's key is its attempt's; 0: it is none of ours.
 AttemptId Laws::attempt_of(const std::string& key) {
   constexpr std::size_t kDigits = 16;
   const std::size_t slash = key.rfind('/');
+  if (slash == std::string::npos || slash < kDigits) return {};
   return parse_attempt_id(std::string_view(key).substr(slash - kDigits, kDigits)).value_or(AttemptId{});
 }
 

@@ -71,6 +71,8 @@ void Laws::removes(const RemoveRunObjects& remove) {
   if (!pruned_.contains(remove.run)) broken(Law::kPruning, remove.prefix + " is removed, and its run is not pruned");
 }
 
+/// As check_objects(): what did not win may come late, from a worker that was away, when its run has gone already. And
+/// what the store does not let go stays.
 void Laws::check_all_pruned() {
   const auto& tables = world_.store.tables();
   if (!tables.pruning.empty()) broken(Law::kQuiet, "a run is marked, and does not go");
@@ -78,7 +80,11 @@ void Laws::check_all_pruned() {
     if (pruned_.contains(key.run)) broken(Law::kQuiet, name(key) + " is left of a pruned run");
   }
   for (const auto& [key, object] : world_.objects.objects()) {
-    if (pruned_.contains(run_of_object(key))) broken(Law::kQuiet, key + " is left of a pruned run");
+    const auto made = attempts_.find(attempt_of(key));
+    if (made == attempts_.end() || !pruned_.contains(made->second.run)) continue;
+    const TaskRow& row = rows_.at(made->second);
+    const bool won = row.state == TaskState::kSuccess && row.attempt == made->first;
+    if ((won && !world_.plan.refuses) || world_.plan.calm()) broken(Law::kQuiet, key + " is left of a pruned run");
   }
 }
 
