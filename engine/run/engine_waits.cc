@@ -380,6 +380,8 @@ void EngineState::on(const LookReported& event) {
     }
     judge_due(run);
   }
+  // Whoever looks has stopped; those that came to wait as others went need another look.
+  if (looks.contains(event.target)) looks_changed.insert(event.target);
 }
 
 /// What the shell is told of each target that changed: the last word of this step.
