@@ -190,32 +190,42 @@ class Bench:
                   f"accepted in {ran['accept']:.3f} s, done {ran['run']:.2f} s later ({rate:,.0f} tasks/s); the scheduler's "
                   f"memory at its highest: {peak / 2**20:.0f} MiB\n")
 
+    def beside(self, what: str, plain: Cluster, loaded: Cluster) -> None:
+        """No-op runs in both, by turns."""
+        rows, times = [], defaultdict(list)
+        for shape, graph in self.graphs.items():
+            dag = graph.dag(spawn=False)
+            for cluster in (plain, loaded):
+                cluster.run(dag)
+            for _ in range(self.options.rounds):
+                times[f"{shape} alone"].append(plain.run(dag)["run"])
+                times[f"{shape} beside them"].append(loaded.run(dag)["run"])
+            alone, beside = times[f"{shape} alone"], times[f"{shape} beside them"]
+            rows.append([shape, spread(alone), spread(beside), f"{middle([a / b for a, b in zip(beside, alone)]):.2f}"])
+        self.results[what] = dict(times)
+        self.tell(table(["no-op", "alone, seconds: median [least..most]", "beside them", "ratio"], rows))
 
     def waiting(self) -> None:
         """What so many tasks that wait for a full pool cost those that do not."""
         count = round(1_000_000 * self.options.scale)
-        times: Times = defaultdict(list)
         with self.cluster(name="idle") as idle, self.cluster("--pool", "shut=1") as crowded:
             before = crowded.scheduler_bytes("VmRSS")
             run_id, sent, accepted = crowded.submit(shapes.waiting(count))
             crowded.wait_for_task(run_id, "holder", "running")
             each = (crowded.scheduler_bytes("VmRSS") - before) / count
-            for shape in ("W1", "W2", "W3"):
-                dag = self.graphs[shape].dag(spawn=False)
-                for cluster in (idle, crowded):
-                    cluster.run(dag)
-                for _ in range(self.options.rounds):
-                    times[f"{shape} alone"].append(idle.run(dag)["run"])
-                    times[f"{shape} beside them"].append(crowded.run(dag)["run"])
-        self.results["waiting"] = {**times, "accept": accepted - sent, "bytes_each": each}
-        self.tell(f"## Beside {count:,} tasks that wait for a slot\n\n"
-                  f"accepted in {accepted - sent:.2f} s; {each:.0f} bytes of the scheduler's memory for each that waits\n")
-        rows = []
-        for shape in ("W1", "W2", "W3"):
-            alone, beside = times[f"{shape} alone"], times[f"{shape} beside them"]
-            ratio = middle([a / b for a, b in zip(beside, alone)])
-            rows.append([shape, spread(alone), spread(beside), f"{ratio:.2f}"])
-        self.tell(table(["no-op", "alone, seconds: median [least..most]", "beside them", "ratio"], rows))
+            self.tell(f"## Beside {count:,} tasks that wait for a slot\n\n"
+                      f"accepted in {accepted - sent:.2f} s; {each:.0f} bytes of the scheduler's memory for each that waits\n")
+            self.beside("waiting", idle, crowded)
+
+    def history(self) -> None:
+        """What runs that ended long ago cost those of today."""
+        layers, width = 10, round(10_000 * self.options.scale)
+        with self.cluster(name="new") as new, self.cluster() as old:
+            for _ in range(30):
+                old.run(shapes.mapped_layers(layers, width), poll=0.2)
+            size = (old.state / "chappe.db").stat().st_size
+            self.tell(f"## After {30 * layers * width:,} tasks that have ended\n\nthe store takes {size / 2**20:.0f} MiB\n")
+            self.beside("history", new, old)
 
     # ---- Objects ----
 
@@ -239,7 +249,7 @@ class Bench:
         self.tell("".join(f"- {line}\n" for line in lines))
 
 
-PARTS = ["limits", "noop", "true", "latency", "cached", "start", "million", "waiting", "objects"]
+PARTS = ["limits", "noop", "true", "latency", "cached", "start", "million", "waiting", "history", "airflow", "objects"]
 CEPH = Path(__file__).parent.parent / "tests" / "support" / "servers" / "ceph_rgw"
 
 
@@ -267,7 +277,7 @@ def main() -> None:
         bench = Bench(options, Path(directory).resolve())
         work = {"limits": bench.limits, "noop": lambda: bench.compare(False), "true": lambda: bench.compare(True),
                 "latency": bench.latency, "cached": bench.cached, "start": bench.cold_start, "million": bench.million,
-                "waiting": bench.waiting, "objects": bench.objects}
+                "waiting": bench.waiting, "history": bench.history, "airflow": bench.airflow, "objects": bench.objects}
         for part in PARTS:
             if part in wanted:
                 work[part]()
