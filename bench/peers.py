@@ -182,4 +182,21 @@ class BullMq(Served):
         self.redis.wait()
 
 
+class Airflow(Served):
+    """Airflow 3 with its local executor on PostgreSQL: minutes where the others take seconds, so it gets small graphs only."""
+
+    name, durable = "Airflow", "power loss"
+
+    @staticmethod
+    def here(installed: Path) -> bool:
+        return (installed / "airflow/bin/airflow").exists() and Path("/usr/lib/postgresql").exists()
+
+    def __init__(self, directory: Path, installed: Path) -> None:
+        super().__init__([str(installed / "airflow/bin/python"), "-B", str(HERE / "peer_airflow.py")], directory)
+
+    def close(self) -> None:
+        self.runner.stdin.close()  # type: ignore[union-attr]
+        self.runner.wait()
+
+
 ALL = [BullMq, Dask, Make, Ninja, Xargs, Parallel]

@@ -227,6 +227,29 @@ class Bench:
             self.tell(f"## After {30 * layers * width:,} tasks that have ended\n\nthe store takes {size / 2**20:.0f} MiB\n")
             self.beside("history", new, old)
 
+    def airflow(self) -> None:
+        """Beside what our users come from: small graphs, since it takes seconds for a task."""
+        if not peers.Airflow.here(self.options.peers):
+            self.tell("Not installed: Airflow (`scripts/bench --install-peers`).\n")
+            return
+        rows = []
+        peer = peers.Airflow(self.fresh("peer-airflow"), self.options.peers)
+        try:
+            for name, graph in {"a chain of 10": shapes.chain(10), "a source, 40 tasks, a sink": shapes.wide(40)}.items():
+                ours, theirs = [], []
+                dag = graph.dag(spawn=True).replace("command: [/bin/true]", "run: 'true'")  # In a shell, as theirs.
+                with self.cluster() as cluster:
+                    cluster.run(dag)
+                    for _ in range(self.options.peer_rounds):
+                        ours.append(cluster.run(dag)["run"])
+                        theirs.append(peer.run(name, graph, spawn=True))
+                self.results[f"airflow {name}"] = {"Chappe": ours, "Airflow": theirs}
+                rows.append([name, spread(ours), spread(theirs), f"{middle([b / a for a, b in zip(ours, theirs)]):,.0f}"])
+        finally:
+            peer.close()
+        self.tell("## Beside Airflow: tasks that run `true`\n")
+        self.tell(table(["what", "Chappe, seconds: median [least..most]", "Airflow", "Airflow's time / Chappe's"], rows))
+
     # ---- Objects ----
 
     def objects(self) -> None:
