@@ -74,6 +74,7 @@ function(chappe_library name folder)
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
   if(CHAPPE_STATIC)
     list(FILTER sources EXCLUDE REGEX "/lazy_curl\\.cc$")  # There is nothing to load.
+    list(FILTER sources EXCLUDE REGEX "/zone_database\\.cc$")  # engine/calendar/absent is in its place.
   endif()
   set(links)
   foreach(library ${ARGN})

@@ -1,7 +1,7 @@
 # A chappe-worker of which nothing is loaded at run time, from Debian's static libraries. `cmake --preset static`.
 #
 # Debian has no archives of Prometheus' client, date-tz and fmt: fmt is used by its headers, the metrics of a worker that
-# was made so are counted by nobody (proto/metrics/absent), and what names zones is not linked in. Of Kerberos, LDAP,
+# was made so are counted by nobody (proto/metrics/absent), and it knows no zones (engine/calendar/absent). Of Kerberos, LDAP,
 # RTMP and NORM there are none that link; libcurl and libzmq refer to them for protocols that we never let them speak
 # (cmake/absent.c).
 set(CMAKE_FIND_LIBRARY_SUFFIXES .a)

@@ -149,7 +149,7 @@ struct RunRow {
   WallTime late_at;         ///< When its owner was told that it missed its deadline; not set: it has not.
   RunRetention retention;
   bool date_in_zone = true;  ///< `run.date` is a day of the DAG's zone; false: of UTC, as of runs from before.
-  WallTime pruned_at;  ///< When all of it went but this row; not set: it is there.
+  WallTime pruned_at;        ///< When all of it went but this row; not set: it is there.
   bool operator==(const RunRow&) const = default;
 };
 

@@ -75,7 +75,7 @@ NOT_IN_THE_ENGINE = {
 
 
 # Time zones are knowledge, like the length of February, but it stands in files of the machine: one file reads them.
-READS_ZONES = "engine/calendar/zone.cc"
+READS_ZONES = "engine/calendar/zone_database.cc"
 
 
 def known_through_cmake() -> dict[str, set[str]]:

@@ -68,13 +68,13 @@ TEST_F(WorkDirectoryTest, AnEmptyFolderIsLookedAtAgainWhenItsStampHasRunOut) {
   EXPECT_GE(folder.stamped_until, before + kStampLasts);
   EXPECT_LE(folder.stamped_until, after + kStampLasts);
 
-  const std::string root = folder.root;
+  const AttemptFolder known = folder;
   EXPECT_FALSE(directory_.release(folder));
-  std::ofstream(root + "/work/late") << "a straggler's";
+  std::ofstream(known.work + "/late") << "a straggler's";
   const MonoTime runs_out = exec::boot_time() + kStampLasts;
   while (exec::boot_time() <= runs_out) std::this_thread::yield();
-  EXPECT_NE(directory_.acquire({3}).value().root, root);
-  EXPECT_FALSE(std::filesystem::exists(root));
+  EXPECT_NE(directory_.acquire({3}).value().root, known.root);
+  EXPECT_FALSE(std::filesystem::exists(known.root));
 }
 
 TEST_F(WorkDirectoryTest, AFolderThatIsGoneIsNotTakenBack) {

@@ -63,7 +63,8 @@ TEST(PodSidecars, AreWhatAPodCanHave) {
 }
 
 /// A pod that has a sidecar, with this status of it, and this state of the task's container.
-PodSeen read_beside(const std::string& sidecar, const std::string& task = R"({"waiting": {"reason": "PodInitializing"}})") {
+PodSeen read_beside(const std::string& sidecar,
+                    const std::string& task = R"({"waiting": {"reason": "PodInitializing"}})") {
   Value pod = pod_with({db()}).value();
   put(*pod.as_map(), "status",
       json(R"({"phase": "Pending", "initContainerStatuses": [
