@@ -139,7 +139,7 @@ int print_asset_table(const ValueList& items) {
                     short_size(number_of(item, "size_bytes")), text_of(item, "sha256").substr(0, 12),
                     local_time(item.find("published_at"))});
   }
-  if (rows.empty()) return complain("there is no such asset yet", kOk);
+  if (rows.empty()) return complain("there is no asset to show", kOk);
   print(table({"VERSION", "NAME", "URI", "SIZE", "SHA-256", "PUBLISHED"}, rows));
   return kOk;
 }

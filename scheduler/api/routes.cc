@@ -66,7 +66,7 @@ constexpr Route kRoutes[] = {
     {kGet, "/api/v1/runs/{run}/tasks", kRead, kNoBody, kMetadata, list_tasks, false, "state limit after"},
     {kGet, "/api/v1/runs/{run}/tasks/{task}", kRead, kNoBody, kMetadata, show_task},
     {kGet, "/api/v1/runs/{run}/tasks/{task}/attempts/{attempt}/log", kRead, kNoBody, kObjects, read_log, false,
-     "follow offset"},
+     "follow offset tail since timestamps"},
     {kPost, "/api/v1/runs/{run}/tasks/{task}/answer", kOperate, kParams, kMetadata, answer_task},
     {kPost, "/api/v1/runs/{run}/tasks/{task}/mark", kOperate, kSmall, kMetadata, mark_task},
     {kGet, "/api/v1/backfills", kRead, kNoBody, kMetadata, list_backfills, false, "dag limit after"},

@@ -71,12 +71,12 @@ tasks: [{{id: t, pool: db, foreach: {{items: [a, b]}}, run: "{gate.wait_for_it}"
         self.assertEqual(origins["scheduler.lease"], ("", "default"))
 
     def test_a_mistake_in_the_file_keeps_a_daemon_from_starting(self) -> None:
-        self.file.write_text("worker: {nmae: w}\nstandalone: {pool: {db: 1}}\n")
+        self.file.write_text("worker: {nmae: w}\nstandalone: {worker_listen: x}\n")
         command = [chappe_binary(), "--config", str(self.file), "worker"]
         told = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(told.returncode, 2)
         self.assertEqual(
             told.stderr,
             f"chappe: {self.file}:1:10: there is no setting 'nmae'; did you mean 'name'?\n"
-            f"chappe: {self.file}:2:14: 'pool' belongs in the section 'scheduler'\n",
+            f"chappe: {self.file}:2:14: 'worker_listen' belongs in the section 'scheduler'\n",
         )

@@ -212,7 +212,7 @@ TEST_F(ApiRuns, RefusesAFilterThatIsMisspelt) {
   };
   EXPECT_EQ(detail("/api/v1/runs?stat=failed"), "there is no query parameter 'stat'; did you mean 'state'?");
   EXPECT_EQ(detail("/api/v1/runs?limit=1&offset=2"),
-            "there is no query parameter 'offset'; known are dag, state, backfill, limit, after");
+            "there is no query parameter 'offset'; known are dag, state, backfill, since, until, limit, after");
   EXPECT_EQ(detail("/api/v1/dags?limit=1"), "there is no query parameter 'limit': this path takes none");
   EXPECT_EQ(get("/healthz?now=1").status, 200);
   EXPECT_EQ(get("/metrics?collect=all").status, 200);

@@ -31,6 +31,17 @@ def own_directories(pod: Pod) -> None:
             named["name"] = f"{pod['metadata']['name']}-{named['name']}"
 
 
+def expand(pod: Pod) -> None:
+    """As a kubelet does and Podman 4 does not: "$$" stands for "$". No pod of ours refers to variables."""
+    for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+        for words in ("command", "args"):
+            if words in container:
+                container[words] = [word.replace("$$", "$") for word in container[words]]
+        for variable in container.get("env", []):
+            if "value" in variable:
+                variable["value"] = variable["value"].replace("$$", "$")
+
+
 def goes_on(container: Pod) -> bool:
     """A native sidecar."""
     return container.get("restartPolicy") == "Always"
@@ -81,6 +92,7 @@ class PodmanKubelet:
             return
         uid = pod["metadata"]["uid"]
         own_directories(pod)
+        expand(pod)
         manifest = self.directory / f"{key[1]}.yaml"
         # JSON is YAML. What the API server added is not the scheduler's.
         manifest.write_text(json.dumps({**pod, "metadata": {n: pod["metadata"][n] for n in ("name", "labels", "annotations")},

@@ -64,7 +64,7 @@ tasks:
 
 TEST(Sidecars, MakeAnotherVersion) {
   const std::string head = "image: a\ntasks: [{id: a, run: echo, sidecars: [{name: db, image: ";
-  EXPECT_NE(dag_of(head + "x}]}]\n")->version, dag_with(head + "y}]}]\n")->version);
+  EXPECT_NE(dag_of(head + "x}]}]\n")->version, dag_of(head + "y}]}]\n")->version);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class SidecarsOfAnAttempt : public testing::Test {
 
 TEST_F(SidecarsOfAnAttempt, AreToldWithTheTasksOwnResourcesBesideTheirsAndNeedRoomForBoth) {
   add_worker("small", 2999);
-  world.step({world.request(dag_of(kDag))});
+  world.step({world.request(dag_of(kDag), {{"tag", "16"}})});
   const RunId run = world.store().tables().runs.begin()->second.id;
   EXPECT_EQ(world.newest(run, "a"), nullptr);
   add_worker("large", 3000);
