@@ -65,7 +65,7 @@ class Logs(unittest.TestCase):
 
     def test_the_command_prints_times_of_here(self) -> None:
         run = self.finished("echo one; echo two")
-        self.cluster.environment["TZ"] = "Asia/Kathmandu"
+        self.cluster.environment |= {"TZ": "Asia/Kathmandu", "CHAPPE_STATE_DIR": str(self.cluster.state)}
         shown = self.cluster.chappe("logs", run, "--timestamps", "--tail", "1").stdout
         self.assertRegex(shown, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \+05:45 two\n$")
         self.assertEqual(self.cluster.chappe("logs", run, "--since", "10m").stdout, "one\ntwo\n")

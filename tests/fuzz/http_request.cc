@@ -100,7 +100,7 @@ struct Head {
 };
 
 Head read_head(std::string_view text) {
-  constexpr std::array<std::string_view, 17> kKnown = {"Server",
+  constexpr std::array<std::string_view, 18> kKnown = {"Server",
                                                        "Content-Type",
                                                        "X-Content-Type-Options",
                                                        "Content-Security-Policy",
@@ -116,7 +116,8 @@ Head read_head(std::string_view text) {
                                                        "Allow",
                                                        "WWW-Authenticate",
                                                        "Retry-After",
-                                                       "Link"};
+                                                       "Link",
+                                                       "Log-Offset"};
   Head head;
   const std::string_view line = take_until(text, '\n');
   CHAPPE_ASSERT(line.starts_with("HTTP/1.1 ") && line.ends_with('\r'));
