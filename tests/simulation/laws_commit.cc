@@ -308,7 +308,9 @@ void Laws::check_edge(const RunView& run, const TaskRow& old, const TaskRow& row
                      (as_if_not || (old.state == TaskState::kNone && row.state == TaskState::kScheduled));
   const bool on_past = task.depends_on_past && !old.attempt && !row.attempt &&
                        (old.state == TaskState::kWaiting || row.state == TaskState::kWaiting);
-  if (reset || known || starts_again || ready || on_past || is_called(run, old, row)) return;
+  // What was given back is looked up anew after a restart, as if it had never been given away.
+  const bool used_again = as_if_not && task.cache && row.state == TaskState::kSuccess;
+  if (reset || known || starts_again || ready || on_past || used_again || is_called(run, old, row)) return;
   if (fails_with_run(run, old, row)) return;
   broken(Law::kEdges, fmt::format("{} goes from {} to {}", name(row.key), name_of(old.state), name_of(row.state)));
 }
